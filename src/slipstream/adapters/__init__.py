@@ -1,0 +1,1 @@
+"""One package or module a vendor; vendor imports are lazy, behind extras."""

@@ -1,0 +1,1 @@
+"""Audit both sides, and repair by marking dirty."""

@@ -1,0 +1,1 @@
+"""Plain values: events, entities, positions, stamps, errors. Imports nothing of the rest."""

@@ -1,0 +1,118 @@
+"""Entities and relationships as the graph holds them, and what a view sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
+from slipstream.domain.positions import Position
+
+PropertyValue: TypeAlias = "str | int | float | bool | datetime | list[Any] | dict[str, Any] | None"
+Properties: TypeAlias = Mapping[str, PropertyValue]
+
+
+class Direction(StrEnum):
+    """From which end a relationship is looked at."""
+
+    OUT = "out"
+    IN = "in"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One node: an id that is unique in its graph, one type, and properties (without the id)."""
+
+    id: str
+    type: str
+    properties: Properties = field(default_factory=dict)
+
+    @property
+    def key(self) -> RecordKey:
+        """The key of this entity's vector record."""
+        return entity_key(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """One directed relationship between two entities."""
+
+    ref: RelationshipRef
+    properties: Properties = field(default_factory=dict)
+
+    @property
+    def key(self) -> RecordKey:
+        """The key of this relationship's vector record."""
+        return relationship_key(self.ref.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step from an entity to its neighbours: along which type, in which direction, and how many of them."""
+
+    relationship_type: str
+    direction: Direction = Direction.OUT
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entity at the other end of a relationship, and that relationship's own properties."""
+
+    entity: Entity
+    relationship: Relationship
+
+
+@dataclass(frozen=True, slots=True)
+class EntityState:
+    """What one read transaction saw of an entity: itself and the neighbours that were asked for, by hop."""
+
+    entity: Entity
+    neighbours: Mapping[Hop, Sequence[Neighbour]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipState:
+    """What one read transaction saw of a relationship: itself and both endpoints."""
+
+    relationship: Relationship
+    source: Entity
+    target: Entity
+
+
+RecordState: TypeAlias = "EntityState | RelationshipState"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSnapshot:
+    """
+    The state of some keys, all seen by one read transaction.
+
+    `position` is the head that this very transaction saw; a key that is not in `states` does not exist.
+    """
+
+    position: Position
+    states: Mapping[RecordKey, RecordState]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjacency:
+    """One relationship of an entity, seen from that entity (`direction` is OUT when it is the source)."""
+
+    entity_id: str
+    ref: RelationshipRef
+    direction: Direction
+    neighbour_id: str
+    neighbour_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedType:
+    """A key and the entity or relationship type behind it, as an ordered scan returns them."""
+
+    key: RecordKey
+    type: str

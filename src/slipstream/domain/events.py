@@ -1,0 +1,144 @@
+"""Change events: what happened to one entity or relationship, or to the schema."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import ID_SIZE_MAX, RecordKey, entity_key, relationship_key
+
+
+class PKGEventType(StrEnum):
+    """The seven kinds of mutation of a PKG."""
+
+    ENTITY_CREATED = "entity_created"
+    ENTITY_UPDATED = "entity_updated"
+    ENTITY_DELETED = "entity_deleted"
+    RELATIONSHIP_CREATED = "relationship_created"
+    RELATIONSHIP_UPDATED = "relationship_updated"
+    RELATIONSHIP_DELETED = "relationship_deleted"
+    SCHEMA_EVOLVED = "schema_evolved"
+
+    @property
+    def is_entity(self) -> bool:
+        """Whether the event is about an entity."""
+        return self.value.startswith("entity_")
+
+    @property
+    def is_relationship(self) -> bool:
+        """Whether the event is about a relationship."""
+        return self.value.startswith("relationship_")
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the event says that something is gone."""
+        return self.value.endswith("_deleted")
+
+
+_Identifier = Annotated[str, StringConstraints(min_length=1, max_length=ID_SIZE_MAX)]
+_RelationshipId = Annotated[str, StringConstraints(min_length=1, max_length=8 * ID_SIZE_MAX)]
+
+
+class PKGEvent(BaseModel):
+    """
+    One committed mutation of the graph.
+
+    `entity_id` is the entity's id, or the relationship's id for relationship events (then `entity_type` is the
+    relationship type and both endpoints are given), or `schema` for an evolution. `position` is None until a
+    graph's log has assigned one. Timestamps must carry a time zone and are kept in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event_id: _Identifier
+    event_type: PKGEventType
+    entity_id: _RelationshipId
+    entity_type: _Identifier
+    timestamp: AwareDatetime
+
+    old_data: dict[str, Any] | None = None
+    new_data: dict[str, Any] | None = None
+
+    source_document_id: str | None = None
+    extraction_confidence: float | None = Field(default=None, ge=0.0, le=1.0, allow_inf_nan=False)
+    schema_version: int = Field(ge=1)
+
+    position: int | None = Field(default=None, ge=0)
+    source_id: _Identifier | None = None
+    source_type: _Identifier | None = None
+    target_id: _Identifier | None = None
+    target_type: _Identifier | None = None
+
+    @field_validator("timestamp")
+    @classmethod
+    def _to_utc(cls, value: AwareDatetime) -> AwareDatetime:
+        return value.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _has_endpoints(self) -> Self:
+        if self.event_type.is_relationship and (self.source_id is None or self.target_id is None):
+            raise ValueError("source_id and target_id are required for relationship events")
+        return self
+
+    @classmethod
+    def parse(cls, data: object) -> PKGEvent:
+        """
+        Build an event from JSON text, bytes or a mapping.
+
+        Raises `InvalidInputError` that names the first wrong field.
+        """
+        try:
+            if isinstance(data, str | bytes):
+                return cls.model_validate_json(data)
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise invalid_input(error) from error
+
+    @property
+    def key(self) -> RecordKey | None:
+        """The key of the record that this event is about; None for a schema evolution."""
+        if self.event_type.is_entity:
+            return entity_key(self.entity_id)
+        if self.event_type.is_relationship:
+            return relationship_key(self.entity_id)
+        return None
+
+    @property
+    def changed_properties(self) -> frozenset[str] | None:
+        """Names of the properties that differ between old and new data; None when that is not known."""
+        if self.old_data is None or self.new_data is None:
+            return None
+        old, new = self.old_data, self.new_data
+        return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def invalid_input(error: ValidationError) -> InvalidInputError:
+    """Translate a pydantic error to one that names the first wrong field."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "event"
+    return InvalidInputError(first["msg"], field=field)
+
+
+def deterministic_event_id(parts: Iterable[object]) -> str:
+    """Return an id that is the same whenever the same parts are given, so that replays deduplicate."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = str(part).encode()
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""Keys of vector records and identities of relationships."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from slipstream.domain.errors import InvalidInputError
+
+ID_SIZE_MAX = 1024
+"""Longest accepted entity id, in characters (a limit on everything)."""
+
+
+class KeyKind(StrEnum):
+    """What a record stands for."""
+
+    ENTITY = "e"
+    RELATIONSHIP = "r"
+
+
+class RecordKey(NamedTuple):
+    """
+    The key of one vector record: an entity or a relationship of one graph.
+
+    Ordered by its encoded text everywhere (`encode`), so that graph and index scans can be merged.
+    """
+
+    kind: KeyKind
+    id: str
+
+    def encode(self) -> str:
+        """Return the text form, `e:<entity id>` or `r:<relationship id>`."""
+        return f"{self.kind.value}:{self.id}"
+
+    @classmethod
+    def decode(cls, text: str) -> RecordKey:
+        """Parse the text form; raises `InvalidInputError` when it is not one."""
+        kind, separator, identity = text.partition(":")
+        if not separator or kind not in ("e", "r"):
+            raise InvalidInputError(f"{text!r} is not a record key (e:<id> or r:<id>)", field="key")
+        return cls(KeyKind(kind), identity)
+
+
+def entity_key(entity_id: str) -> RecordKey:
+    """Return the key of an entity's record."""
+    return RecordKey(KeyKind.ENTITY, entity_id)
+
+
+def relationship_key(relationship_id: str) -> RecordKey:
+    """Return the key of a relationship's record."""
+    return RecordKey(KeyKind.RELATIONSHIP, relationship_id)
+
+
+class RelationshipRef(NamedTuple):
+    """
+    Identity of a relationship: its type, both endpoints and, for parallel ones, a discriminator.
+
+    The id is derived from these (percent-encoded, joined by `:`) and can be parsed back, so a key alone
+    is enough to find the relationship again without an index over relationship ids.
+    """
+
+    type: str
+    source_id: str
+    target_id: str
+    discriminator: str = ""
+
+    @property
+    def id(self) -> str:
+        """The relationship id, `type:source:target[:discriminator]`, each part percent-encoded."""
+        parts = (self.type, self.source_id, self.target_id)
+        shown = (*parts, self.discriminator) if self.discriminator else parts
+        return ":".join(quote(part, safe=" @/.,+-_#()'") for part in shown)
+
+    @classmethod
+    def parse(cls, relationship_id: str) -> RelationshipRef:
+        """Parse a relationship id; raises `InvalidInputError` when it is not one."""
+        parts = [unquote(part) for part in relationship_id.split(":")]
+        if len(parts) not in (3, 4) or not all(parts[:3]):
+            raise InvalidInputError(
+                f"{relationship_id!r} is not a relationship id (type:source:target[:discriminator])",
+                field="relationship_id",
+            )
+        return cls(*parts)

@@ -1,0 +1,42 @@
+"""Identity of embedding models and of the spaces their vectors live in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """
+    Identity and limits of an embedding model.
+
+    `id` and `version` together must change whenever a vector for the same text may change. `tolerance` is the
+    largest cosine distance between two embeddings of the same text by this model.
+    """
+
+    id: str
+    version: str
+    dimension: int
+    tokens_max: int = 256
+    tolerance: float = 1e-5
+    cacheable: bool = True
+    """False for static models, which are faster than any cache."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Space:
+    """
+    One set of comparable vectors: a model identity and a generation.
+
+    Vectors of different spaces are never compared with each other.
+    """
+
+    model_id: str
+    model_version: str
+    dimension: int
+    generation: int = 1
+
+    @classmethod
+    def of(cls, spec: ModelSpec, generation: int = 1) -> Space:
+        """Return the space of a model's vectors."""
+        return cls(spec.id, spec.version, spec.dimension, generation)

@@ -1,0 +1,54 @@
+"""Work that is still to be done, and work that failed for good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+
+
+class Lane(IntEnum):
+    """Urgency of work: a lane never starves the one above it (lower numbers first)."""
+
+    LIVE = 0
+    RETRY = 1
+    MIGRATION = 2
+    REPAIR = 3
+    BACKFILL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """
+    A dirty key kept durably in the journal, one per key.
+
+    `position` is the oldest mutation of the key that the index does not reflect yet and holds the frontier back;
+    None for marks (repair, backfill) that no commit asked for. `force` asks for an embedding even when the
+    fingerprint is unchanged.
+    """
+
+    key: RecordKey
+    lane: Lane
+    position: Position | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+    reason: str = ""
+    error: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A key (or an event that names none) that failed for good; kept until it is replayed, discarded or resolved."""
+
+    id: str
+    key: RecordKey | None
+    error: str
+    attempts: int
+    failed_at: datetime
+    position: Position | None = None
+    payload: str | None = None
+    """The event as JSON, when there was one that is needed for a replay."""

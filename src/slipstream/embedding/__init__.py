@@ -1,0 +1,1 @@
+"""Model registry, router, service, cache keys and temporal fusion."""

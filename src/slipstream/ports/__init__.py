@@ -1,0 +1,1 @@
+"""Protocols that adapters fulfil; each method says ordering, atomicity, idempotency and errors."""

@@ -1,0 +1,110 @@
+"""The vector index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import (
+    Deletion,
+    KeyStamps,
+    SearchFilter,
+    Stamp,
+    Vector,
+    VectorHit,
+    VectorRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCapabilities:
+    """Optional abilities of an index adapter."""
+
+    multi_process: bool = False
+    """Another process may read and write at the same time."""
+    transactional: bool = False
+    """Joins a journal transaction on the same store, so a batch and its checkpoint commit as one."""
+    exact: bool = False
+    """Search is exact, not approximate."""
+    durable: bool = True
+    """Acknowledged writes survive a kill."""
+
+
+@runtime_checkable
+class VectorIndex(Protocol):
+    """
+    Vectors keyed by record, each stamped with the position it was read at; several spaces side by side.
+
+    All writes are idempotent and fenced: an older position never overwrites a newer one (record or tombstone),
+    an equal one may. A batch may be applied in part when the call raises; repeating it is harmless. When a call
+    returns, its effect is durable and visible to every later call. Raises `UnavailableError` when the store is
+    down, `InvalidInputError` (field `embedding`) for NaN, zero or wrongly shaped vectors before any is written.
+    """
+
+    @property
+    def capabilities(self) -> IndexCapabilities:
+        """What this adapter can do beyond the contract."""
+        ...
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """
+        Write records in place, each into the space of its stamp, and return the keys that were fenced off.
+
+        Accepted when `incoming.position >=` the stored record's position and any tombstone's position; an
+        accepted record removes the key's tombstone. Keys must be distinct within one call and space.
+        """
+        ...
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """
+        Remove keys and return those that were fenced off (a stored record is newer than the deletion).
+
+        An absent key is no error: the deletion leaves its tombstone all the same (see `Deletion`).
+        """
+        ...
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """
+        Replace the stamps of stored records without touching their vectors.
+
+        Applies only where a record with the same key, space, fingerprint and checksum is stored, at a position
+        not newer than the given one; others are left alone silently.
+        """
+        ...
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Return what is held of the keys, in every space; keys of which nothing is held are absent."""
+        ...
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """
+        Return stamps of all spaces, without tombstones, ordered by (`key.encode()`, space), behind key `after`.
+
+        About `limit` of them, and always all the records of the last key returned; empty at the end.
+        """
+        ...
+
+    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
+        """Return the stored vectors, as they are stored, of those keys that are in the space."""
+        ...
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """
+        Return the `k` nearest records of a space by cosine similarity, best first, ties by key.
+
+        Raises `InvalidInputError` (field `query_vector`) for a vector that is not of the space's dimension,
+        NaN or zero. An unknown space is an empty one. Tombstones are never returned.
+        """
+        ...
+
+    def vacuum(self, through: Position) -> int:
+        """Forget tombstones up to and including the position; returns how many."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; closing twice is harmless. A closed index raises `UnavailableError`."""
+        ...

@@ -1,0 +1,1 @@
+"""Schema versions, the schema-versioned embedding store and re-embedding."""

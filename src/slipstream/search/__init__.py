@@ -1,0 +1,1 @@
+"""Search joined with the live graph, at a stated freshness."""

@@ -1,0 +1,1 @@
+"""Insights (reads) and operations (commands): the only thing the faces call."""

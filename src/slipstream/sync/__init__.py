@@ -1,0 +1,1 @@
+"""The engine: planner, ledger, pipeline, retries, dead letters, checkpoints."""

@@ -1,0 +1,1 @@
+"""Which text stands for an entity, and what that text depends on. Pure."""

@@ -1,0 +1,89 @@
+"""Declarations of views, and what rendering and analysis give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from slipstream.domain.entities import Direction, Hop
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import MetadataValue
+from slipstream.domain.temporal import TemporalEmbeddingContext
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """
+    Neighbours that a view's template may use under a name of their own.
+
+    Each is given to the template as a mapping with `id`, `type`, the named `properties` of the neighbour, and
+    the relationship's properties under `via`. At most `limit` of them, ordered by (neighbour id, relationship id).
+    """
+
+    relationship_type: str
+    direction: Direction = Direction.OUT
+    properties: tuple[str, ...] = ("name",)
+    limit: int = 10
+
+    @property
+    def hop(self) -> Hop:
+        """The step in the graph that this stands for."""
+        return Hop(self.relationship_type, self.direction, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """
+    The declared rule for one entity type or relationship type: which text stands for it.
+
+    `template` is a sandboxed Jinja template over the properties (`{{ name }}`), `id`, `type`, and the `via`
+    names; None means the default text. Relationship views see `source`, `target` (mappings with `id`, `type` and
+    properties), `type` and the relationship's properties. `model` overrides the router. `metadata` names
+    properties to keep with the vector for filtering. `temporal` names the property that holds the time.
+    """
+
+    type: str
+    template: str | None = None
+    via: Mapping[str, Via] = field(default_factory=dict)
+    model: str | None = None
+    metadata: tuple[str, ...] = ()
+    is_relationship: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The text that stands for a record now, and everything else that decides its vector or stamp."""
+
+    text: str
+    template_version: str
+    """Digest of the template and of the rendering rules."""
+    model: str | None = None
+    """Model id that the view asks for; None leaves it to the router."""
+    temporal_context: TemporalEmbeddingContext | None = None
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    source_document_id: str | None = None
+    extraction_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout:
+    """
+    Neighbours of one entity whose text may hold something of it; the planner looks them up in the graph.
+
+    `direction` is seen from `entity_id`: OUT reaches the targets of its relationships. `types` are the entity
+    types to mark dirty (None: any). With `relationships` the relationship records themselves are marked instead.
+    """
+
+    entity_id: str
+    relationship_type: str
+    direction: Direction
+    types: frozenset[str] | None = None
+    relationships: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """What one event dirties: keys that are known at once, and neighbours to look up."""
+
+    keys: frozenset[RecordKey] = frozenset()
+    fanouts: tuple[Fanout, ...] = ()

@@ -1,0 +1,1 @@
+"""Behaviour around any port: retry, timeout, faults. Never adapter code."""
