@@ -1,0 +1,56 @@
+"""What is asked of an embedding service, and what decides a record's vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.stamps import MetadataValue, Vector
+from slipstream.domain.temporal import TemporalEmbeddingContext
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """One text to embed. `model_id` overrides the routing; `bypass_cache` computes it anew."""
+
+    entity_type: str
+    content: str
+    temporal_context: TemporalEmbeddingContext | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    model_id: str | None = None
+    bypass_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingResult:
+    """
+    The vector of one request: unit-length float32, shape (dimension,).
+
+    `quality_score` is the share of the text's tokens that fitted the model, in 0..1, None when unknown.
+    """
+
+    embedding: Vector
+    model_id: str
+    model_version: str
+    dimension: int
+    cached: bool = False
+    quality_score: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the index should hold of a record, given its present state in the graph; only the vector is missing."""
+
+    key: RecordKey
+    entity_type: str
+    space: Space
+    fingerprint: str
+    template_version: str
+    request: EmbeddingRequest
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    source_document_id: str | None = None
+    extraction_confidence: float | None = None

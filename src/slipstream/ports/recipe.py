@@ -1,0 +1,26 @@
+"""The recipe: which record should stand for a state of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from slipstream.domain.entities import Hop, RecordState
+from slipstream.domain.requests import Target
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """Views and models together. Pure: the same state always gives the same target."""
+
+    def hops(self) -> Mapping[str, Sequence[Hop]]:
+        """Return which neighbours a read must bring along, by entity type."""
+        ...
+
+    def target(self, state: RecordState) -> Target | None:
+        """
+        Return what the index should hold, None when no view covers the record.
+
+        Raises `PoisonEventError` when the record can not be rendered.
+        """
+        ...

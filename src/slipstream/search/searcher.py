@@ -1,0 +1,245 @@
+"""Search by meaning, joined with the live graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
+from slipstream.domain.errors import InvalidInputError, PoisonEventError, UnavailableError
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.models import ModelSpec, Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.recipe import Recipe
+
+K_MAX = 1_000
+HOPS_MAX = 3
+_NEIGHBOURS_MAX = 100
+_RRF_K = 60
+"""Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009)."""
+_ROUNDS_MAX = 4
+
+Wait = Callable[[Position, float], bool]
+
+
+class QueryEmbedder(Protocol):
+    """What search needs of the embedding service."""
+
+    def specs(self) -> Sequence[ModelSpec]:
+        """Return the models in use."""
+        ...
+
+    def embed_query(self, text: str, model_id: str) -> Vector:
+        """Embed a query with one model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourHit:
+    """An entity reached from a hit: over which relationship, and how many hops away."""
+
+    entity_id: str
+    entity_type: str
+    name: str
+    relationship_type: str
+    direction: Direction
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """
+    One live entity or relationship, best first.
+
+    `score` is the cosine similarity, or, where several models answer, comparable only by rank.
+    """
+
+    entity_id: str
+    entity_type: str
+    score: float
+    name: str
+    text: str
+    model_id: str
+    properties: Mapping[str, object] = field(default_factory=dict)
+    neighbours: tuple[NeighbourHit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """Hits and the frontier that they were answered at."""
+
+    hits: tuple[SearchHit, ...]
+    frontier: Position
+
+    def __iter__(self) -> Iterator[SearchHit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, index: int) -> SearchHit:
+        return self.hits[index]
+
+
+class Searcher:
+    """Embeds the query with every model in use, asks each space, and joins the hits with the graph."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        service: QueryEmbedder,
+        recipe: Recipe,
+        frontier: Callable[[], Position],
+        wait: Wait,
+    ) -> None:
+        self._graph, self._index, self._service, self._recipe = graph, index, service, recipe
+        self._frontier, self._wait = frontier, wait
+
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        *,
+        entity_type: str | None = None,
+        after: Position | None = None,
+        min_schema_version: int | None = None,
+        expand: int = 0,
+        metadata: Mapping[str, MetadataValue] | None = None,
+        timeout_s: float = 10.0,
+    ) -> SearchResults:
+        """
+        Return the `k` live records nearest in meaning to the text, best first.
+
+        With `after`, the answer reflects at least that position, or `UnavailableError` is raised after
+        `timeout_s` seconds. `expand` adds the neighbours within that many hops. A record whose entity is gone
+        from the graph is never returned, however far the index lags.
+        """
+        _check(text, k, expand)
+        if after is not None and not self._wait(after, timeout_s):
+            raise UnavailableError(
+                f"the index did not reach position {after} within {timeout_s:g} s (it is at {self._frontier()}); "
+                "raise timeout_s, or look at `slipstream status` for an outage"
+            )
+        frontier = self._frontier()
+        where = SearchFilter(
+            entity_types=None if entity_type is None else frozenset((entity_type,)),
+            schema_version_min=min_schema_version,
+            metadata=metadata or {},
+        )
+        hits = self._live_hits(text, k, where)
+        if expand:
+            hits = [_with_neighbours(hit, self._neighbours(hit.entity_id, expand)) for hit in hits]
+        return SearchResults(tuple(hits), frontier)
+
+    def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
+        """Ask for more than `k` until `k` of them are alive, or there are no more."""
+        queries = [(Space.of(spec), self._service.embed_query(text, spec.id)) for spec in self._service.specs()]
+        wanted = k
+        for _ in range(_ROUNDS_MAX):
+            rankings = [self._index.search(space, vector, wanted, where) for space, vector in queries]
+            exhausted = all(len(ranking) < wanted for ranking in rankings)
+            live = self._join(fuse(rankings))
+            if len(live) >= k or exhausted:
+                return live[:k]
+            wanted *= 4
+        return live[:k]
+
+    def _join(self, hits: Sequence[VectorHit]) -> list[SearchHit]:
+        snapshot = self._graph.read([hit.stamp.key for hit in hits], self._recipe.hops())
+        joined: list[SearchHit] = []
+        for hit in hits:
+            state = snapshot.states.get(hit.stamp.key)
+            if state is not None:
+                joined.append(self._hit(hit, state))
+        return joined
+
+    def _hit(self, hit: VectorHit, state: RecordState) -> SearchHit:
+        properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
+        return SearchHit(
+            entity_id=hit.stamp.key.id,
+            entity_type=_type(state),
+            score=hit.score,
+            name=_name(state),
+            text=self._text(state),
+            model_id=hit.stamp.space.model_id,
+            properties=dict(properties),
+        )
+
+    def _text(self, state: RecordState) -> str:
+        try:
+            target = self._recipe.target(state)
+        except PoisonEventError:
+            return _name(state)  # it was rendered once; its present state can not be, and is a dead letter
+        return _name(state) if target is None else target.request.content
+
+    def _neighbours(self, entity_id: str, hops: int) -> tuple[NeighbourHit, ...]:
+        found: dict[str, tuple[str, Direction, int]] = {}
+        edge = [entity_id]
+        for hop in range(1, hops + 1):
+            rows = self._graph.adjacent(edge, None, None, _NEIGHBOURS_MAX) if edge else ()
+            edge = []
+            for row in rows:
+                if row.neighbour_id != entity_id and row.neighbour_id not in found:
+                    found[row.neighbour_id] = (row.ref.type, row.direction, hop)
+                    edge.append(row.neighbour_id)
+        chosen = list(found)[:_NEIGHBOURS_MAX]
+        states = self._graph.read([entity_key(neighbour) for neighbour in chosen], {}).states
+        return tuple(
+            NeighbourHit(neighbour, state.entity.type, entity_name(state.entity), *found[neighbour])
+            for neighbour in chosen
+            if isinstance(state := states.get(entity_key(neighbour)), EntityState)
+        )
+
+
+def fuse(rankings: Sequence[Sequence[VectorHit]]) -> list[VectorHit]:
+    """Join the rankings of several models by reciprocal rank, each key once; one ranking stays as it is."""
+    filled = [ranking for ranking in rankings if ranking]
+    if len(filled) == 1:
+        return list(filled[0])
+    weights: dict[RecordKey, float] = {}
+    best: dict[RecordKey, VectorHit] = {}
+    for ranking in filled:
+        for rank, hit in enumerate(ranking):
+            weights[hit.stamp.key] = weights.get(hit.stamp.key, 0.0) + 1.0 / (_RRF_K + rank)
+            best.setdefault(hit.stamp.key, hit)
+    return [best[key] for key in sorted(best, key=lambda key: (-weights[key], key.encode()))]
+
+
+def entity_name(entity: Entity) -> str:
+    """Return what a person would call an entity."""
+    for candidate in ("name", "title", "label"):
+        value = entity.properties.get(candidate)
+        if isinstance(value, str) and value:
+            return value
+    return entity.id
+
+
+def _name(state: RecordState) -> str:
+    if isinstance(state, RelationshipState):
+        ref = state.relationship.ref
+        return f"{entity_name(state.source)} -[{ref.type}]-> {entity_name(state.target)}"
+    return entity_name(state.entity)
+
+
+def _type(state: RecordState) -> str:
+    return state.relationship.ref.type if isinstance(state, RelationshipState) else state.entity.type
+
+
+def _with_neighbours(hit: SearchHit, neighbours: tuple[NeighbourHit, ...]) -> SearchHit:
+    return SearchHit(
+        hit.entity_id, hit.entity_type, hit.score, hit.name, hit.text, hit.model_id, hit.properties, neighbours
+    )
+
+
+def _check(text: str, k: int, expand: int) -> None:
+    if not text.strip():
+        raise InvalidInputError("is empty: say what to look for", field="text")
+    if not 1 <= k <= K_MAX:
+        raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
+    if not 0 <= expand <= HOPS_MAX:
+        raise InvalidInputError(f"must be in 0..{HOPS_MAX}, not {expand}", field="expand")

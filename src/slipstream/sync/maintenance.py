@@ -1,0 +1,79 @@
+"""What an idle engine does: move stamps to the current schema version, forget tombstones and old log entries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
+from slipstream.ports.log import ChangeLog
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.scanning import PAGE
+
+RESTAMPED = "restamped_schema_version"
+_HOUSEKEEPING_S = 30.0
+
+
+class Maintenance:
+    """
+    Chores that never compute an embedding. Each call of `step` does one bounded piece.
+
+    A schema evolution changes no text by itself: an entity that got a value for a new property has an event of
+    its own. So the other records' stamps only move to the new version.
+    """
+
+    def __init__(
+        self, engine: SyncEngine, graph: Graph, log: ChangeLog, index: VectorIndex, journal: Journal, clock: Clock
+    ) -> None:
+        self._engine, self._graph, self._log = engine, graph, log
+        self._index, self._journal, self._clock = index, journal, clock
+        self._restamped = int(journal.get(RESTAMPED) or 0)
+        self._after: RecordKey | None = None
+        self._kept_house_at: float | None = None
+
+    @property
+    def restamp_due(self) -> bool:
+        """Whether some stamps may still be of an older schema version."""
+        return self._restamped < self._graph.schema().version
+
+    def step(self) -> bool:
+        """Do one piece of work; False when there is none."""
+        if self.restamp_due:
+            self._restamp_page()
+            return True
+        return False
+
+    def _restamp_page(self) -> None:
+        schema = self._graph.schema()
+        page = self._index.scan(self._after, PAGE)
+        if not page:
+            self._journal.set(RESTAMPED, str(schema.version))
+            self._restamped, self._after = schema.version, None
+            return
+        older = [stamp for stamp in page if stamp.schema_version < schema.version]
+        pending = self._engine.is_pending([stamp.key for stamp in older])
+        digest = schema.hash
+        # A dirty key gets its stamp when it is reconciled; the index refuses what has changed meanwhile.
+        moved = [
+            replace(stamp, schema_version=schema.version, schema_hash=digest)
+            for stamp, dirty in zip(older, pending, strict=True)
+            if not dirty
+        ]
+        if moved:
+            self._index.restamp(moved)
+        self._after = page[-1].key
+
+    def keep_house(self, *, force: bool = False) -> None:
+        """Forget tombstones behind the frontier and log entries far behind the checkpoint, now and then."""
+        now = self._clock.monotonic()
+        if not force and self._kept_house_at is not None and now - self._kept_house_at < _HOUSEKEEPING_S:
+            return
+        self._kept_house_at = now
+        self._index.vacuum(self._engine.frontier)
+        through = self._engine.checkpoint - self._engine.settings.log_retention_entries
+        if through > 0:
+            self._log.trim(Position(through))

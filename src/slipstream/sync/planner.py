@@ -1,0 +1,106 @@
+"""The planner: which keys does a log entry dirty?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from slipstream.domain.entities import Adjacency, Direction
+from slipstream.domain.errors import TransientError
+from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.keys import RecordKey, entity_key, relationship_key
+from slipstream.domain.log import LogEntry, Rescan, position_of
+from slipstream.domain.positions import Position
+from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.graph import Graph
+from slipstream.views.declaration import Fanout
+from slipstream.views.viewset import ViewSet
+
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One key that a mutation dirties."""
+
+    key: RecordKey
+    position: Position
+    committed_at: datetime
+
+
+@dataclass(slots=True)
+class Plan:
+    """What some log entries ask for."""
+
+    through: Position
+    events: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    deferred: list[WorkItem] = field(default_factory=list)
+    """Neighbours past the live limit: to be kept in the journal before the log is passed."""
+    rescan: Rescan | None = None
+    """The last entry read, when it is one: the entries behind it wait until it has been scanned."""
+    schema_evolved: bool = False
+    poisoned: list[tuple[PKGEvent, Exception]] = field(default_factory=list)
+    """Events that could not be planned: to be dead-lettered, the others go on."""
+
+
+class Planner:
+    """Maps log entries to dirty keys: views decide, the graph is only asked for neighbours."""
+
+    def __init__(self, graph: Graph, views: ViewSet, fanout_live_max: int) -> None:
+        self._graph = graph
+        self._views = views
+        self._fanout_live_max = fanout_live_max
+
+    def plan(self, entries: Sequence[LogEntry]) -> Plan:
+        """Plan entries in order, stopping behind the first rescan. `entries` must not be empty."""
+        plan = Plan(position_of(entries[0]))
+        for entry in entries:
+            plan.events += 1
+            if isinstance(entry, Rescan):
+                plan.rescan = entry
+                break
+            plan.through = position_of(entry)
+            if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
+                plan.schema_evolved = True
+            else:
+                self._plan_or_poison(plan, entry)
+        if plan.rescan is not None:
+            plan.through = Position(plan.rescan.position - 1)
+        return plan
+
+    def _plan_or_poison(self, plan: Plan, event: PKGEvent) -> None:
+        try:
+            self._plan_event(plan, event)
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001  (it ends as a dead letter that holds the event)
+            plan.poisoned.append((event, error))
+
+    def _plan_event(self, plan: Plan, event: PKGEvent) -> None:
+        affected = self._views.affected(event)
+        position = position_of(event)
+        plan.marks.extend(Mark(key, position, event.timestamp) for key in affected.keys)
+        for fanout in affected.fanouts:
+            neighbours = self.reached_by(fanout)
+            live = islice(neighbours, self._fanout_live_max)
+            plan.marks.extend(Mark(key, position, event.timestamp) for key in live)
+            plan.deferred.extend(
+                WorkItem(key, Lane.BACKFILL, position, reason=f"fan-out of {fanout.entity_id}") for key in neighbours
+            )
+
+    def reached_by(self, fanout: Fanout) -> Iterator[RecordKey]:
+        """Yield the keys that a fan-out reaches in the graph as it is now."""
+        types = frozenset((fanout.relationship_type,))
+        after: Adjacency | None = None
+        while page := self._graph.adjacent([fanout.entity_id], types, after, PAGE):
+            for adjacency in page:
+                if fanout.direction is not Direction.BOTH and adjacency.direction is not fanout.direction:
+                    continue
+                if fanout.relationships:
+                    yield relationship_key(adjacency.ref.id)
+                elif fanout.types is None or adjacency.neighbour_type in fanout.types:
+                    yield entity_key(adjacency.neighbour_id)
+            after = page[-1]

@@ -1,0 +1,205 @@
+"""
+The reconciler: read the present state of some keys on both sides, and make the index equal to the graph.
+
+Three stages, so that they can run in a pipeline: `prepare` (read, render, fingerprint, compare), `embed`, and
+`apply` (the fenced write). Nothing is held open between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.requests import EmbeddingResult, Target
+from slipstream.domain.schema import GraphSchema
+from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord, vector_checksum
+from slipstream.ports.clock import Clock
+from slipstream.ports.embedding_service import EmbeddingService
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.recipe import Recipe
+
+_NOTHING = KeyStamps()
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What is to be done to make some keys equal on both sides, as of `position`."""
+
+    position: Position
+    schema_version: int
+    schema_hash: str
+    targets: list[Target] = field(default_factory=list)
+    """Records that need a vector."""
+    restamps: list[Stamp] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a write did, in records."""
+
+    embedded: int
+    cached: int
+    restamped: int
+    deleted: int
+    unchanged: int
+    fenced: int
+
+
+class Reconciler:
+    """Makes the index equal to the graph for given keys. Stateless: any number of them may run."""
+
+    def __init__(
+        self, graph: Graph, index: VectorIndex, service: EmbeddingService, recipe: Recipe, clock: Clock
+    ) -> None:
+        self._graph = graph
+        self._index = index
+        self._service = service
+        self._recipe = recipe
+        self._clock = clock
+        self._schema: tuple[GraphSchema, str] | None = None
+
+    def _schema_identity(self) -> tuple[int, str]:
+        schema = self._graph.schema()
+        if self._schema is None or self._schema[0] is not schema:
+            self._schema = (schema, schema.hash)  # digested once a version, not once a batch
+        return schema.version, self._schema[1]
+
+    def prepare(self, keys: Sequence[RecordKey], forced: frozenset[RecordKey] = frozenset()) -> Prepared:
+        """
+        Read both sides and decide; computes no embedding and writes nothing.
+
+        Raises `PoisonEventError` when a key can not be rendered (the caller bisects), `TransientError` when a
+        store is down.
+        """
+        # Older than the text is fine (the next restamp mends it), newer would claim what is not so.
+        schema_version, schema_hash = self._schema_identity()
+        snapshot = self._graph.read(keys, self._recipe.hops())
+        held = self._index.stamps(keys)
+        prepared = Prepared(snapshot.position, schema_version, schema_hash)
+        for key in dict.fromkeys(keys):
+            state = snapshot.states.get(key)
+            target = None if state is None else self._recipe.target(state)
+            stamps = held.get(key, _NOTHING)
+            if target is None:
+                self._plan_removal(prepared, key, stamps)
+            else:
+                self._plan_target(prepared, target, stamps, force=key in forced)
+        return prepared
+
+    @staticmethod
+    def _plan_removal(prepared: Prepared, key: RecordKey, held: KeyStamps) -> None:
+        if held.records or held.tombstone is None:
+            # Also where nothing is held: another worker may be about to write what it read before the delete.
+            prepared.deletions.append(Deletion(key, prepared.position))
+        else:
+            prepared.unchanged += 1
+
+    def _plan_target(self, prepared: Prepared, target: Target, held: KeyStamps, *, force: bool) -> None:
+        current: Stamp | None = None
+        for stamp in held.records:
+            if stamp.space == target.space:
+                current = stamp
+            else:
+                prepared.deletions.append(Deletion(target.key, prepared.position, stamp.space))
+        if (
+            current is None
+            or force
+            or current.needs_reembedding
+            or current.fingerprint != target.fingerprint
+            or current.position > prepared.position
+        ):
+            bypass = force or (current is not None and current.needs_reembedding)
+            if bypass:
+                target = replace(target, request=replace(target.request, bypass_cache=True))
+            prepared.targets.append(target)
+            return
+        wanted = _restamped(current, target, prepared)
+        if wanted is None:
+            prepared.unchanged += 1
+        else:
+            prepared.restamps.append(wanted)
+
+    def embed(self, prepared: Prepared) -> Sequence[EmbeddingResult]:
+        """Compute the vectors of the targets, in their order."""
+        if not prepared.targets:
+            return ()
+        results = self._service.embed_batch([target.request for target in prepared.targets])
+        if len(results) != len(prepared.targets):
+            raise PoisonEventError(
+                f"the embedding service returned {len(results)} results for {len(prepared.targets)} requests"
+            )
+        return results
+
+    def apply(self, prepared: Prepared, results: Sequence[EmbeddingResult]) -> Applied:
+        """Write vectors, deletions and stamps. Idempotent and fenced: repeat it after any failure."""
+        now = self._clock.now()
+        records = [
+            VectorRecord(
+                Stamp(
+                    key=target.key,
+                    entity_type=target.entity_type,
+                    position=prepared.position,
+                    fingerprint=target.fingerprint,
+                    space=target.space,
+                    schema_version=prepared.schema_version,
+                    schema_hash=prepared.schema_hash,
+                    checksum=vector_checksum(result.embedding),
+                    created_at=now,
+                    extraction_template_version=target.template_version,
+                    extraction_confidence=target.extraction_confidence,
+                    embedding_quality_score=result.quality_score,
+                    source_document_id=target.source_document_id,
+                    metadata=target.metadata,
+                ),
+                result.embedding,
+            )
+            for target, result in zip(prepared.targets, results, strict=True)
+        ]
+        fenced = 0
+        if records:
+            fenced += len(self._index.upsert(records))
+        if prepared.deletions:
+            # After the upserts: a record that moves between spaces must never be in neither.
+            fenced += len(self._index.delete(prepared.deletions))
+        if prepared.restamps:
+            self._index.restamp(prepared.restamps)
+        cached = sum(1 for result in results if result.cached)
+        return Applied(
+            embedded=len(records) - cached,
+            cached=cached,
+            restamped=len(prepared.restamps),
+            deleted=len(prepared.deletions),
+            unchanged=prepared.unchanged,
+            fenced=fenced,
+        )
+
+
+def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | None:
+    """Return the stamp to store beside an unchanged vector, None when the stored one is right already."""
+    same = (
+        current.schema_version >= prepared.schema_version
+        and current.entity_type == target.entity_type
+        and current.extraction_template_version == target.template_version
+        and current.extraction_confidence == target.extraction_confidence
+        and current.source_document_id == target.source_document_id
+        and dict(current.metadata) == dict(target.metadata)
+    )
+    if same:
+        return None
+    return replace(
+        current,
+        position=prepared.position,
+        entity_type=target.entity_type,
+        schema_version=max(current.schema_version, prepared.schema_version),
+        schema_hash=prepared.schema_hash,
+        extraction_template_version=target.template_version,
+        extraction_confidence=target.extraction_confidence,
+        source_document_id=target.source_document_id,
+        metadata=target.metadata,
+    )

@@ -1,0 +1,302 @@
+"""
+The runner: the engine on threads of its own, and what users ask of it.
+
+Three threads form a pipeline: the reader takes in, prepares and hands on; the embedder computes; the writer
+writes. The queues between them hold one batch each (backpressure), so at most four batches are in flight. A
+small batch that finds the pipeline empty is processed by the reader itself: a lone change pays for no hop.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from slipstream.domain.errors import SlipstreamError, TransientError, UnavailableError
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.requests import EmbeddingResult
+from slipstream.domain.work import DeadLetter, Lane
+from slipstream.ports.clock import Clock
+from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.log import ChangeLog
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.ledger import Claim
+from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.reconciler import Prepared
+from slipstream.sync.status import SyncStatus
+
+logger = logging.getLogger(__name__)
+
+_INLINE_MAX = 4
+"""Largest batch that the reader processes itself when the pipeline is empty."""
+_STOP_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    claims: Sequence[Claim]
+    prepared: Prepared
+    results: Sequence[EmbeddingResult] = ()
+
+
+class Sync:
+    """The running engine: start and stop it, wait for a position, mark keys dirty, see the dead letters."""
+
+    def __init__(
+        self,
+        engine: SyncEngine,
+        maintenance: Maintenance,
+        log: ChangeLog,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        clock: Clock,
+    ) -> None:
+        self.engine = engine
+        self._maintenance = maintenance
+        self._log, self._journal, self._letters, self._clock = log, journal, dead_letters, clock
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._to_embed: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
+        self._to_write: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
+        self._in_pipeline = 0
+        self._crash: BaseException | None = None
+
+    # ------------------------------------------------------------------ life
+
+    @property
+    def running(self) -> bool:
+        """Whether the threads are up."""
+        return bool(self._threads)
+
+    def start(self) -> None:
+        """Start the pipeline; starting twice is harmless."""
+        if self._threads:
+            return
+        self._stopping.clear()
+        for name, target in (("read", self._read), ("embed", self._embed), ("write", self._write)):
+            thread = threading.Thread(target=self._guard, args=(target,), name=f"slipstream-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the batches in flight, save the checkpoint and stop; what is pending is found at the next start."""
+        if not self._threads:
+            return
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(_STOP_TIMEOUT_S)
+            if thread.is_alive():
+                raise UnavailableError(
+                    f"{thread.name} did not stop within {_STOP_TIMEOUT_S:g} s: a model or store hangs. Nothing is "
+                    "lost; kill the process"
+                )
+        self._threads.clear()
+        self.engine.save_checkpoint()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # ------------------------------------------------------------------ threads
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        """Run a thread's body; what escapes it is told to everyone who waits, and stops the pipeline."""
+        try:
+            body()
+        except BaseException as error:
+            logger.exception("the sync pipeline died")
+            self._crash = error
+            self._stopping.set()
+            with self.engine.changed:
+                self.engine.changed.notify_all()
+            raise
+
+    def _read(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._read_once()
+        finally:
+            self._put(self._to_embed, None)
+
+    def _read_once(self) -> None:
+        taken_in = self.engine.guarded_intake()
+        claims = self.engine.take()
+        if not claims:
+            if not taken_in and not self._idle_work():
+                self._log.wait(self.engine.consumed, self.engine.wait_s())
+        elif len(claims) <= _INLINE_MAX and self._in_pipeline == 0:
+            self.engine.process(claims)
+        else:
+            self._hand_on(claims)
+
+    def _idle_work(self) -> bool:
+        if self._in_pipeline or not self.engine.is_settled():
+            return False
+        try:
+            self.engine.save_checkpoint()
+            self._maintenance.keep_house()
+            return self._maintenance.step()
+        except TransientError as error:
+            self.engine.recover([], error)
+            return False
+
+    def _hand_on(self, claims: Sequence[Claim]) -> None:
+        try:
+            prepared = self.engine.prepare(claims)
+        except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
+            self.engine.recover(claims, error)
+            return
+        with self.engine.changed:
+            self._in_pipeline += 1
+        self._put(self._to_embed, _Batch(claims, prepared))
+
+    def _embed(self) -> None:
+        while (batch := self._to_embed.get()) is not None:
+            try:
+                results = self.engine.embed(batch.prepared)
+            except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
+                self._leave(batch, error)
+            else:
+                self._put(self._to_write, _Batch(batch.claims, batch.prepared, results))
+        self._put(self._to_write, None)
+
+    def _write(self) -> None:
+        while (batch := self._to_write.get()) is not None:
+            try:
+                self.engine.write(batch.claims, batch.prepared, batch.results)
+            except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
+                self._leave(batch, error)
+            else:
+                self._leave(batch, None)
+
+    def _leave(self, batch: _Batch, error: Exception | None) -> None:
+        try:
+            if error is not None:
+                self.engine.recover(batch.claims, error)
+        finally:
+            with self.engine.changed:
+                self._in_pipeline -= 1
+                self.engine.changed.notify_all()
+
+    def _put(self, to: queue.Queue[_Batch | None], batch: _Batch | None) -> None:
+        """Hand a batch on; gives up only when the thread behind the queue has died."""
+        while self._crash is None:
+            try:
+                to.put(batch, timeout=0.5)
+                return
+            except queue.Full:
+                continue
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait(self, position: Position, timeout_s: float | None = None) -> bool:
+        """
+        Wait until everything up to the position is in the index; False when the time ran out.
+
+        Read-your-writes: pass the position that a commit returned. Raises `CorruptionError` when the engine has
+        halted, and `UnavailableError` when it is not running and so would never get there.
+        """
+        return self._wait_for(lambda: self.engine.frontier >= position, timeout_s, poll_s=1.0)
+
+    def drain(self, timeout_s: float | None = None, on_progress: Callable[[SyncStatus], None] | None = None) -> bool:
+        """
+        Wait until nothing is left to do: log consumed, no key dirty, stamps at the current schema version.
+
+        Dead letters do not count: they wait for a decision. False when the time ran out.
+        """
+
+        def settled() -> bool:
+            if on_progress is not None:
+                on_progress(self.status())
+            return self.engine.is_settled() and self._in_pipeline == 0 and not self._maintenance.restamp_due
+
+        return self._wait_for(settled, timeout_s, poll_s=0.05)
+
+    def _wait_for(self, condition: Callable[[], bool], timeout_s: float | None, poll_s: float) -> bool:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        # Looked at under the lock, so that no notification falls between the look and the wait.
+        with self.engine.changed:
+            while not condition():
+                self._raise_if_dead()
+                if not self._threads:
+                    raise UnavailableError("the engine is not running: start it (`sync.start()`) before waiting")
+                remaining = poll_s if deadline is None else min(poll_s, deadline - time.monotonic())
+                if remaining <= 0:
+                    return False
+                self.engine.changed.wait(remaining)
+        return True
+
+    def _raise_if_dead(self) -> None:
+        if self.engine.halted is not None:
+            raise self.engine.halted
+        if self._crash is not None:
+            raise SlipstreamError(
+                f"the sync pipeline died: {self._crash!r}. Nothing is lost; reopen"
+            ) from self._crash
+
+    # ------------------------------------------------------------------ asking
+
+    def status(self) -> SyncStatus:
+        """Return the engine's numbers."""
+        engine = self.engine
+        head, frontier = self._log.head(), engine.frontier
+        lanes = engine.pending()
+        durable = self._journal.work_count()
+        pending = max(sum(lanes.values()), durable)
+        return SyncStatus(
+            head=head,
+            frontier=frontier,
+            checkpoint=engine.checkpoint,
+            lag_events=max(0, head - frontier),
+            lag_s=self._lag_s(head, frontier),
+            pending=pending,
+            retrying=lanes[Lane.RETRY],
+            dead_letters=self._letters.letter_count(),
+            lanes={lane.name.lower(): count for lane, count in lanes.items()},
+            counters=dict(engine.stats.counters),
+            freshness=engine.stats.freshness(),
+            outage=engine.outage,
+            halted=str(engine.halted) if engine.halted else None,
+        )
+
+    def _lag_s(self, head: Position, frontier: Position) -> float:
+        if head <= frontier:
+            return 0.0
+        committed_at = self.engine.oldest_commit()
+        if committed_at is None:
+            entry = next(iter(self._log.read(self.engine.consumed, 1)), None)
+            committed_at = entry.timestamp if isinstance(entry, PKGEvent) else None
+        return 0.0 if committed_at is None else max(0.0, (self._clock.now() - committed_at).total_seconds())
+
+    # ------------------------------------------------------------------ commands
+
+    def mark(self, keys: Sequence[RecordKey], *, reason: str, force: bool = False) -> None:
+        """Mark keys dirty for repair, durably."""
+        self.engine.mark(keys, lane=Lane.REPAIR, reason=reason, force=force)
+
+    def replay(self, letters: Sequence[DeadLetter]) -> int:
+        """Give dead letters another try; returns how many could be: a letter without a key has nothing to try."""
+        replayed = [letter for letter in letters if letter.key is not None]
+        with self._journal.transaction():
+            self.engine.mark([letter.key for letter in replayed if letter.key], reason="dead letter replayed")
+            self._letters.remove([letter.id for letter in replayed])
+        self.engine.recount_letters()
+        return len(replayed)
+
+    def discard(self, letters: Sequence[DeadLetter]) -> int:
+        """Forget dead letters; their keys stay divergent until they change or are repaired."""
+        removed = self._letters.remove([letter.id for letter in letters])
+        self.engine.recount_letters()
+        return removed

@@ -1,0 +1,77 @@
+"""Scans that mark keys dirty: rescans of what a write can have touched, and backfills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from slipstream.domain.entities import KeyedType
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.merge import merge_join
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Stamp
+from slipstream.domain.work import Lane
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+
+PAGE = 1_000
+
+
+class KeyScan:
+    """
+    Every key of some types (None: all) that is in the graph or in the index, page by page in key order.
+
+    What differs is found by the reconciler's comparison; a scan only says where to look.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        types: frozenset[str] | None,
+        lane: Lane,
+        position: Position | None,
+    ) -> None:
+        self.lane = lane
+        self.position = position
+        self.exhausted = False
+        self._graph, self._index, self._types = graph, index, types
+        self._keys = self._iterate()
+
+    def page(self, limit: int) -> list[RecordKey]:
+        """Return the next keys, none at the end. After an error the scan begins anew: marks are idempotent."""
+        try:
+            page = list(islice(self._keys, limit))
+        except BaseException:
+            self._keys = self._iterate()
+            raise
+        self.exhausted = not page
+        return page
+
+    def _iterate(self) -> Iterator[RecordKey]:
+        pairs = merge_join(
+            scan_graph(self._graph),
+            scan_index(self._index),
+            lambda row: row.key.encode(),
+            lambda stamp: stamp.key.encode(),
+        )
+        for row, stamps in pairs:
+            found = {stamp.entity_type for stamp in stamps} | ({row.type} if row else set())
+            if self._types is None or not self._types.isdisjoint(found):
+                yield row.key if row else stamps[0].key
+
+
+def scan_graph(graph: Graph, page: int = PAGE) -> Iterator[KeyedType]:
+    """Yield every key of the graph, in key order."""
+    after: RecordKey | None = None
+    while rows := graph.scan(after, page):
+        yield from rows
+        after = rows[-1].key
+
+
+def scan_index(index: VectorIndex, page: int = PAGE) -> Iterator[Stamp]:
+    """Yield every stamp of the index, in key order."""
+    after: RecordKey | None = None
+    while rows := index.scan(after, page):
+        yield from rows
+        after = rows[-1].key

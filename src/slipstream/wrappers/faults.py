@@ -1,0 +1,235 @@
+"""
+Named failpoints around any port: where a test lets a write fail, half-apply, lose its acknowledgement or kill.
+
+Each wrapper calls `hook(name)` at its failpoints and is otherwise transparent. A hook that raises simulates a
+failure there; one that kills the process simulates a crash there. Survived faults, by name:
+
+    graph.read.before/after            an outage; state read but not used
+    graph.commit.after                 a mutation that nobody was told of
+    embed.before/after                 an outage; vectors computed but not written
+    index.upsert.before/middle/after   nothing, half of a batch, or all of it written, without acknowledgement
+    index.delete.before/after, index.restamp.before/after, index.stamps.before
+    checkpoint.before/after            the checkpoint about to be saved, or saved in an open transaction
+    journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import ModelSpec, Space
+from slipstream.domain.positions import Position
+from slipstream.domain.schema import GraphSchema
+from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
+from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.embedder import Embedder
+from slipstream.ports.graph import Graph, GraphCapabilities
+from slipstream.ports.index import IndexCapabilities, VectorIndex
+from slipstream.ports.journal import Journal
+
+FailpointHook = Callable[[str], None]
+
+
+def kill_at(failpoint: str, count: int = 1) -> FailpointHook:
+    """Return a hook that kills this process with SIGKILL when the failpoint is reached for the `count`-th time."""
+    hits: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def hook(name: str) -> None:
+        with lock:
+            hits[name] += 1
+            if name == failpoint and hits[name] == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+class FaultyGraph:
+    """A `Graph` with failpoints around `read`; writers keep using the graph below."""
+
+    def __init__(self, inner: Graph, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    @property
+    def capabilities(self) -> GraphCapabilities:
+        """As of the graph below."""
+        return self._inner.capabilities
+
+    def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
+        """Read through `graph.read.before` and `graph.read.after`."""
+        self._hook("graph.read.before")
+        snapshot = self._inner.read(keys, hops)
+        self._hook("graph.read.after")
+        return snapshot
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+        """Scan through `graph.scan.before`."""
+        self._hook("graph.scan.before")
+        return self._inner.scan(after, limit)
+
+    def adjacent(
+        self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
+    ) -> Sequence[Adjacency]:
+        """Look up through `graph.adjacent.before`."""
+        self._hook("graph.adjacent.before")
+        return self._inner.adjacent(entity_ids, hop_types, after, limit)
+
+    def schema(self) -> GraphSchema:
+        """As of the graph below."""
+        return self._inner.schema()
+
+    def schema_at(self, version: int) -> GraphSchema | None:
+        """As of the graph below."""
+        return self._inner.schema_at(version)
+
+    def counts(self) -> Mapping[str, int]:
+        """As of the graph below."""
+        return self._inner.counts()
+
+    def close(self) -> None:
+        """Close the graph below."""
+        self._inner.close()
+
+
+class FaultyIndex:
+    """A `VectorIndex` with failpoints around every write and before the reads."""
+
+    def __init__(self, inner: VectorIndex, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    @property
+    def capabilities(self) -> IndexCapabilities:
+        """As of the index below."""
+        return self._inner.capabilities
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write in two halves, with failpoints before, between and after."""
+        self._hook("index.upsert.before")
+        half = (len(records) + 1) // 2
+        fenced = list(self._inner.upsert(records[:half]))
+        self._hook("index.upsert.middle")
+        if records[half:]:
+            fenced.extend(self._inner.upsert(records[half:]))
+        self._hook("index.upsert.after")
+        return fenced
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Delete through `index.delete.before` and `.after`."""
+        self._hook("index.delete.before")
+        fenced = self._inner.delete(deletions)
+        self._hook("index.delete.after")
+        return fenced
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Restamp through `index.restamp.before` and `.after`."""
+        self._hook("index.restamp.before")
+        self._inner.restamp(stamps)
+        self._hook("index.restamp.after")
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Look up through `index.stamps.before`."""
+        self._hook("index.stamps.before")
+        return self._inner.stamps(keys)
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """Scan through `index.scan.before`."""
+        self._hook("index.scan.before")
+        return self._inner.scan(after, limit)
+
+    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
+        """As of the index below."""
+        return self._inner.vectors(keys, space)
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """As of the index below."""
+        return self._inner.search(space, vector, k, where)
+
+    def vacuum(self, through: Position) -> int:
+        """As of the index below."""
+        return self._inner.vacuum(through)
+
+    def close(self) -> None:
+        """Close the index below."""
+        self._inner.close()
+
+
+class FaultyJournal:
+    """A `Journal` with failpoints around the checkpoint and the commit of its outermost transaction."""
+
+    def __init__(self, inner: Journal, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit through `journal.commit.before` and `.after`."""
+        with self._inner.transaction():
+            yield
+            self._hook("journal.commit.before")
+        self._hook("journal.commit.after")
+
+    def get(self, name: str) -> str | None:
+        """As of the journal below."""
+        return self._inner.get(name)
+
+    def set(self, name: str, value: str | None) -> None:
+        """Save through `<name>.before` and `<name>.after`, so `checkpoint.before` and `checkpoint.after`."""
+        self._hook(f"{name}.before")
+        self._inner.set(name, value)
+        self._hook(f"{name}.after")
+
+    def put_work(self, items: Sequence[WorkItem]) -> None:
+        """As of the journal below."""
+        self._inner.put_work(items)
+
+    def remove_work(self, keys: Sequence[RecordKey]) -> None:
+        """As of the journal below."""
+        self._inner.remove_work(keys)
+
+    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """As of the journal below."""
+        return self._inner.work(after, limit, lane)
+
+    def work_count(self, lane: Lane | None = None) -> int:
+        """As of the journal below."""
+        return self._inner.work_count(lane)
+
+    def close(self) -> None:
+        """Close the journal below."""
+        self._inner.close()
+
+
+class FaultyEmbedder:
+    """An `Embedder` with failpoints before and after."""
+
+    def __init__(self, inner: Embedder, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    @property
+    def spec(self) -> ModelSpec:
+        """As of the model below."""
+        return self._inner.spec
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed through `embed.before` and `embed.after`."""
+        self._hook("embed.before")
+        vectors = self._inner.embed(texts)
+        self._hook("embed.after")
+        return vectors
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """As of the model below."""
+        return self._inner.count_tokens(texts)
+
+    def close(self) -> None:
+        """Close the model below."""
+        self._inner.close()
