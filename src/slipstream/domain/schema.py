@@ -7,13 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TypeAlias
 
 PropertyTypes: TypeAlias = Mapping[str, str]
 """Property name to type name: string, integer, float, boolean, datetime, list, map."""
-
-_NOTHING: Mapping[str, PropertyTypes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +18,8 @@ class GraphSchema:
     """One version of a graph's schema. Versions start at 1, the empty schema, and only grow."""
 
     version: int = 1
-    entity_types: Mapping[str, PropertyTypes] = _NOTHING
-    relationship_types: Mapping[str, PropertyTypes] = _NOTHING
+    entity_types: Mapping[str, PropertyTypes] = field(default_factory=dict)
+    relationship_types: Mapping[str, PropertyTypes] = field(default_factory=dict)
     created_at: datetime | None = None
     reason: str = ""
     type_versions: Mapping[str, int] = field(default_factory=dict)
