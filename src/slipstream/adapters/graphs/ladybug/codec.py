@@ -1,0 +1,138 @@
+"""Property values as typed columns, and back. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from slipstream.adapters.graphs.evolution import kind_of
+from slipstream.adapters.graphs.values import decode_json, encode_json
+from slipstream.domain.entities import Properties, PropertyValue
+from slipstream.domain.schema import PropertyTypes
+
+PHYSICAL: Mapping[str, str] = {
+    "string": "STRING",
+    "integer": "INT64",
+    "float": "DOUBLE",
+    "boolean": "BOOL",
+    "datetime": "TIMESTAMP",
+    "list": "STRING[]",
+    "map": "STRING",  # JSON text
+}
+MIXED_COLUMN = "_mixed"
+"""JSON map of the values that do not fit the declared column of their property."""
+
+_KINDS_BY_PREFIX = (
+    ("STRING", "string"),
+    ("BOOL", "boolean"),
+    ("TIMESTAMP", "datetime"),
+    ("INT", "integer"),
+    ("UINT", "integer"),
+    ("DOUBLE", "float"),
+    ("FLOAT", "float"),
+    ("DECIMAL", "float"),
+    ("STRUCT", "map"),
+    ("MAP", "map"),
+)
+
+
+def kind_of_column(physical: str) -> str:
+    """Return the schema's type name for a column that somebody else declared."""
+    if physical.endswith("]"):
+        return "list"
+    return next((kind for prefix, kind in _KINDS_BY_PREFIX if physical.startswith(prefix)), "string")
+
+
+def encode_columns(
+    properties: Properties, kinds: PropertyTypes, columns: Mapping[str, str]
+) -> tuple[dict[str, Any], str | None]:
+    """Return column values for what fits its column, and JSON text for all the rest (None when all fits)."""
+    fitting: dict[str, Any] = {}
+    mixed: dict[str, Any] = {}
+    for name, value in properties.items():
+        kind = kinds[name]
+        if columns.get(name) == PHYSICAL[kind] and _fits(kind, value):
+            fitting[name] = _to_column(kind, value)
+        else:
+            mixed[name] = value
+    return fitting, encode_json(mixed) if mixed else None
+
+
+def _fits(kind: str, value: PropertyValue) -> bool:
+    if kind == "list":
+        # An empty list has no element type, and the driver would reuse a plan made for another one.
+        return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+    return kind_of(value) == kind
+
+
+def _to_column(kind: str, value: Any) -> Any:
+    if kind == "datetime":
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return encode_json(value) if kind == "map" else value
+
+
+def decode_columns(row: Mapping[str, Any], kinds: PropertyTypes) -> dict[str, PropertyValue]:
+    """Return the properties of a node or relationship as ladybug gives it; a set column wins over mixed values."""
+    properties: dict[str, PropertyValue] = {}
+    mixed = row.get(MIXED_COLUMN)
+    if mixed is not None:
+        decoded = _decoded_map(mixed)
+        properties.update(decoded if isinstance(decoded, dict) else {})
+    for name, value in row.items():
+        if value is None or name == "id" or name.startswith("_"):
+            continue
+        properties[name] = _decoded_map(value) if kinds.get(name) == "map" else plain(value)
+    return properties
+
+
+def _decoded_map(value: Any) -> Any:
+    """Decode JSON text to a map; what foreign Cypher has put there and is none stays as it is."""
+    if not isinstance(value, str):
+        return plain(value)
+    try:
+        decoded = decode_json(value)
+    except ValueError:
+        return value
+    return decoded if isinstance(decoded, dict) else value
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one case a type
+    """Return any value that ladybug can give as plain Python, datetimes aware in UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def as_parameter(value: Any) -> Any:
+    """Return a query parameter as ladybug wants it: datetimes naive in UTC."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, list | tuple):
+        return [as_parameter(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_parameter(item) for key, item in value.items()}
+    return value
+
+
+def rescan_to_json(types: frozenset[str] | None) -> str:
+    """Return the outbox text of a rescan."""
+    return json.dumps({"rescan": None if types is None else sorted(types)})
+
+
+RESCAN_PREFIX = '{"rescan":'
+"""No change event starts so: its first field is the event id."""

@@ -1,0 +1,102 @@
+"""
+Commits: schema first, in a transaction of its own, then data and events together.
+
+Nothing with a schema statement in it is ever rolled back (that damages the open database). A crash between the two
+leaves columns without values, which the next open finds and takes into the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from slipstream.adapters.graphs.ladybug.catalog import extension_statements, load_catalog
+from slipstream.adapters.graphs.ladybug.opening import store_schema
+from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, append, written
+from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, changes_of
+from slipstream.adapters.graphs.ladybug.snapshot import GraphShape
+from slipstream.adapters.graphs.ladybug.store import Session
+from slipstream.adapters.graphs.ladybug.writer import PlanWriter, pairs_needed, types_needed
+from slipstream.adapters.graphs.staging import EventDraft, Plan, schema_event_draft
+from slipstream.domain.positions import Position
+from slipstream.domain.schema import GraphSchema
+from slipstream.ports.clock import Clock
+
+
+class Commits:
+    """The one place that moves the graph forward. Used under the write lock only, but for `shape`."""
+
+    def __init__(self, graph_id: str, shape: GraphShape, log: OutboxLog, windows: ScanWindows, clock: Clock) -> None:
+        self.shape = shape
+        self._graph_id = graph_id
+        self._log = log
+        self._windows = windows
+        self._clock = clock
+        self._in_doubt = False
+
+    def commit(self, session: Session, plan: Plan) -> None:
+        """Commit a plan: afterwards it is durable, visible and in the log; or nothing of its data is."""
+        schema = plan.schema.finish(self._clock.now()) if plan.schema else None
+        self._extend(session, plan, schema)
+        if plan.is_empty:
+            return
+        with self.step(session, plan.events):
+            PlanWriter(session, self.shape).write(plan)
+        self._windows.note(changes_of(plan))
+
+    def adopt(self, session: Session, found: GraphSchema) -> None:
+        """Record a schema version that was found in the tables."""
+        self._record_schema(session, found)
+
+    def _extend(self, session: Session, plan: Plan, schema: GraphSchema | None) -> None:
+        target = schema or self.shape.schema
+        statements = list(extension_statements(self.shape.catalog, target, types_needed(plan), pairs_needed(plan)))
+        if statements:
+            try:
+                for statement in statements:
+                    session.run(statement)
+            finally:
+                self.shape = GraphShape(self.shape.schema, load_catalog(session))
+        if schema is not None:
+            self._record_schema(session, schema)
+
+    def _record_schema(self, session: Session, schema: GraphSchema) -> None:
+        with self.step(session, [schema_event_draft(self.shape.schema, schema)], schema_version=schema.version):
+            store_schema(session, schema)
+        self.shape = GraphShape(schema, self.shape.catalog)
+
+    @contextmanager
+    def step(
+        self, session: Session, drafts: Sequence[EventDraft], *, schema_version: int | None = None
+    ) -> Iterator[None]:
+        """Run the block and append its events in one transaction."""
+        version = schema_version or self.shape.schema.version
+        at, head = self._clock.now(), self._log.head()
+        events = [
+            draft.numbered(self._graph_id, Position(head + number), at, version)
+            for number, draft in enumerate(drafts, start=1)
+        ]
+        with self.entries(session, [event.model_dump_json() for event in events]):
+            yield
+
+    @contextmanager
+    def entries(self, session: Session, bodies: Sequence[str]) -> Iterator[None]:
+        """Run the block and append log entries in one transaction; the log's head moves once it has committed."""
+        head = self._log.head()
+        numbered = [(Position(head + number), body) for number, body in enumerate(bodies, start=1)]
+        self._in_doubt = True
+        with written(session):
+            yield
+            append(session, numbered)
+        self._in_doubt = False
+        if numbered:
+            self._log.advance(numbered[-1][0])
+
+    def settle(self, session: Session) -> None:
+        """Find out whether an interrupted commit happened, before anything builds on it."""
+        if self._in_doubt:
+            self._windows.forget()
+            head = self._log.head_seen_by(session, self._log.head())
+            if head > self._log.head():
+                self._log.advance(head)
+            self._in_doubt = False

@@ -1,0 +1,323 @@
+"""The reference graph: everything in dictionaries. For the simulator, unit tests, and as the model of the others."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from slipstream.adapters.graphs.order import adjacency_order, parsed_ref
+from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
+from slipstream.domain.entities import (
+    Adjacency,
+    Direction,
+    Entity,
+    EntityState,
+    GraphSnapshot,
+    Hop,
+    KeyedType,
+    Neighbour,
+    RecordState,
+    Relationship,
+    RelationshipState,
+)
+from slipstream.domain.errors import ConfigError, PositionLostError, UnavailableError, UnsupportedError
+from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef
+from slipstream.domain.log import LogEntry, position_of
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.schema import GraphSchema
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import GraphCapabilities
+
+
+class MemoryLog:
+    """
+    The change log of a `MemoryGraph`.
+
+    With `virtual_time`, `wait` lets the clock sleep instead of blocking its thread: for the simulator, where
+    nobody else could wake it.
+    """
+
+    def __init__(self, clock: Clock, *, virtual_time: bool) -> None:
+        self._clock = clock
+        self._virtual_time = virtual_time
+        self._entries: list[LogEntry] = []
+        self._trimmed = ORIGIN
+        self._changed = threading.Condition()
+
+    def head(self) -> Position:
+        """Return the position of the newest entry."""
+        with self._changed:
+            return Position(self._trimmed + len(self._entries))
+
+    def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
+        """Return the next entries behind `after`, in order."""
+        with self._changed:
+            if after < self._trimmed:
+                raise PositionLostError(
+                    f"the log was trimmed through {self._trimmed}, entries behind {after} are gone: backfill"
+                )
+            start = after - self._trimmed
+            return self._entries[start : start + max(limit, 0)]
+
+    def wait(self, after: Position, timeout_s: float) -> bool:
+        """Wait until there is an entry behind `after`."""
+        if self._virtual_time and self.head() <= after:
+            self._clock.sleep(timeout_s)
+            return self.head() > after
+        with self._changed:
+            return self._changed.wait_for(lambda: self.head() > after, timeout_s)
+
+    def trim(self, through: Position) -> int:
+        """Forget entries up to and including `through`; the head is never forgotten."""
+        with self._changed:
+            count = max(min(through, self.head() - 1) - self._trimmed, 0)
+            del self._entries[:count]
+            self._trimmed = Position(self._trimmed + count)
+            return count
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Add numbered entries and wake those who wait."""
+        with self._changed:
+            for entry in entries:
+                if position_of(entry) != self.head() + 1:
+                    raise ConfigError(f"{entry!r} does not follow the head {self.head()}: positions are dense")
+                self._entries.append(entry)
+            self._changed.notify_all()
+
+
+class MemoryGraph:
+    """
+    An in-memory graph with its change log in `log`. Deterministic; safe to share between threads.
+
+    `write_raw` and `remove_raw` change it behind the log's back, as a foreign program would.
+    """
+
+    def __init__(self, clock: Clock, *, graph_id: str = "memory", virtual_time: bool = False) -> None:
+        self._clock = clock
+        self._graph_id = graph_id
+        self._log = MemoryLog(clock, virtual_time=virtual_time)
+        self._entities: dict[str, Entity] = {}
+        self._relationships: dict[RelationshipRef, Relationship] = {}
+        self._incident: dict[str, dict[RelationshipRef, None]] = {}
+        self._schemas = {1: GraphSchema()}
+        self._event_ids: set[str] = set()
+        self._lock = threading.RLock()
+        self._writing = False
+        self._closed = False
+
+    @property
+    def capabilities(self) -> GraphCapabilities:
+        """Neither Cypher nor durability."""
+        return GraphCapabilities(durable=False)
+
+    @property
+    def log(self) -> MemoryLog:
+        """The change log."""
+        return self._log
+
+    @property
+    def last_commit(self) -> Position:
+        """The position of the newest commit."""
+        return self._log.head()
+
+    @property
+    def changed_while_closed(self) -> bool:
+        """Always false: nothing outlives the process."""
+        return False
+
+    # -- reading --
+
+    def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
+        """Read the current state of the keys together with the head."""
+        with self._opened():
+            states = {key: state for key in keys if (state := self._state(key, hops)) is not None}
+            return GraphSnapshot(self._log.head(), states)
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+        """Return the next keys with their types, ordered by their encoded text."""
+        start = "" if after is None else after.encode()
+        with self._opened():
+            found = [KeyedType(entity.key, entity.type) for entity in self._entities.values()]
+            found += [KeyedType(relationship.key, ref.type) for ref, relationship in self._relationships.items()]
+        behind = (item for item in found if item.key.encode() > start)
+        return heapq.nsmallest(max(limit, 0), behind, key=lambda item: item.key.encode())
+
+    def adjacent(
+        self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
+    ) -> Sequence[Adjacency]:
+        """Return the relationships of the entities, both directions, in order."""
+        start = None if after is None else adjacency_order(after)
+        with self._opened():
+            found = [
+                item
+                for entity_id in set(entity_ids)
+                for ref in self._incident.get(entity_id, ())
+                if hop_types is None or ref.type in hop_types
+                for item in self._seen_from(entity_id, ref)
+            ]
+        behind = (item for item in found if start is None or adjacency_order(item) > start)
+        return heapq.nsmallest(max(limit, 0), behind, key=adjacency_order)
+
+    def schema(self) -> GraphSchema:
+        """Return the current schema version."""
+        with self._opened():
+            return self._schemas[len(self._schemas)]
+
+    def schema_at(self, version: int) -> GraphSchema | None:
+        """Return an older schema version."""
+        with self._opened():
+            return self._schemas.get(version)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many entities and relationships there are, by type; types without any are left out."""
+        counts: dict[str, int] = {}
+        with self._opened():
+            for entity in self._entities.values():
+                counts[entity.type] = counts.get(entity.type, 0) + 1
+            for ref in self._relationships:
+                counts[ref.type] = counts.get(ref.type, 0) + 1
+        return counts
+
+    def close(self) -> None:
+        """Refuse every later call."""
+        self._closed = True
+
+    # -- writing --
+
+    @contextmanager
+    def transaction(self) -> Iterator[StagedTransaction]:
+        """Open a write transaction: commits on leaving the block, rolls back on an exception."""
+        with self._opened():
+            if self._writing:
+                raise ConfigError("a transaction is open in this thread already: they do not nest")
+            self._writing = True
+            staged = StagedTransaction(self, self._schemas[len(self._schemas)])
+            try:
+                yield staged
+                self._apply(staged.finish())
+            finally:
+                staged.abandon()
+                self._writing = False
+
+    def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - the port's signature
+        """Raise `UnsupportedError`: there is no Cypher here."""
+        raise UnsupportedError("MemoryGraph has no Cypher: use read, scan and adjacent, or LadybugGraph")
+
+    def execute(self, cypher: str, **params: Any) -> Position:  # noqa: ARG002 - the port's signature
+        """Raise `UnsupportedError`: there is no Cypher here."""
+        raise UnsupportedError("MemoryGraph has no Cypher: use transaction(), or LadybugGraph")
+
+    def write_raw(self, entity: Entity) -> None:
+        """Put an entity past the log, as a foreign program would."""
+        with self._opened():
+            self._entities[entity.id] = entity
+
+    def remove_raw(self, entity_id: str) -> None:
+        """Remove an entity and its relationships past the log."""
+        with self._opened():
+            for ref in list(self._incident.get(entity_id, ())):
+                self._remove_relationship(ref)
+            del self._entities[entity_id]
+
+    # -- what a staged transaction asks (CommittedState) --
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return a committed entity."""
+        return self._entities.get(entity_id)
+
+    def relationship(self, ref: RelationshipRef) -> Relationship | None:
+        """Return a committed relationship."""
+        return self._relationships.get(ref)
+
+    def relationships_of(self, entity_id: str) -> Sequence[Relationship]:
+        """Return the committed relationships of an entity."""
+        return [self._relationships[ref] for ref in self._incident.get(entity_id, ())]
+
+    def has_event(self, event_id: str) -> bool:
+        """Whether an event id has been recorded."""
+        return event_id in self._event_ids
+
+    # -- inside --
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("the graph is closed: open another one")
+            yield
+
+    def _apply(self, plan: Plan) -> None:
+        at = self._clock.now()
+        old = self._schemas[len(self._schemas)]
+        new = plan.schema.finish(at) if plan.schema else None
+        schema = new or old
+        if new is not None:
+            self._schemas[new.version] = new
+            self._append([schema_event_draft(old, new)], schema.version)
+        for change in plan.relationships:
+            ref = (change.after or change.before).ref  # type: ignore[union-attr]
+            self._remove_relationship(ref)
+            if change.after is not None:
+                self._put_relationship(change.after)
+        for entity_change in plan.entities:
+            if entity_change.after is not None:
+                self._entities[entity_change.after.id] = entity_change.after
+            elif entity_change.before is not None:
+                del self._entities[entity_change.before.id]
+        self._event_ids.update(plan.event_ids)
+        self._append(plan.events, schema.version)
+
+    def _append(self, drafts: Sequence[EventDraft], schema_version: int) -> None:
+        at, head = self._clock.now(), self._log.head()
+        self._log.append(
+            [
+                draft.numbered(self._graph_id, Position(head + number), at, schema_version)
+                for number, draft in enumerate(drafts, start=1)
+            ]
+        )
+
+    def _put_relationship(self, relationship: Relationship) -> None:
+        ref = relationship.ref
+        self._relationships[ref] = relationship
+        for end in (ref.source_id, ref.target_id):
+            self._incident.setdefault(end, {})[ref] = None
+
+    def _remove_relationship(self, ref: RelationshipRef) -> None:
+        if self._relationships.pop(ref, None) is not None:
+            for end in {ref.source_id, ref.target_id}:
+                del self._incident[end][ref]
+
+    def _state(self, key: RecordKey, hops: Mapping[str, Sequence[Hop]]) -> RecordState | None:
+        if key.kind is KeyKind.ENTITY:
+            entity = self._entities.get(key.id)
+            if entity is None:
+                return None
+            return EntityState(entity, {hop: self._neighbours(entity.id, hop) for hop in hops.get(entity.type, ())})
+        ref = parsed_ref(key.id)
+        relationship = None if ref is None else self._relationships.get(ref)
+        if relationship is None:
+            return None
+        ref = relationship.ref
+        return RelationshipState(relationship, self._entities[ref.source_id], self._entities[ref.target_id])
+
+    def _neighbours(self, entity_id: str, hop: Hop) -> Sequence[Neighbour]:
+        found: dict[RelationshipRef, Neighbour] = {}
+        for ref in self._incident.get(entity_id, ()):
+            if ref.type != hop.relationship_type:
+                continue
+            for item in self._seen_from(entity_id, ref):
+                if hop.direction in (Direction.BOTH, item.direction):
+                    found[ref] = Neighbour(self._entities[item.neighbour_id], self._relationships[ref])
+        ordered = sorted(found.values(), key=lambda item: (item.entity.id, item.relationship.ref.id))
+        return tuple(ordered[: hop.limit])
+
+    def _seen_from(self, entity_id: str, ref: RelationshipRef) -> Iterator[Adjacency]:
+        if ref.source_id == entity_id:
+            target = self._entities[ref.target_id]
+            yield Adjacency(entity_id, ref, Direction.OUT, target.id, target.type)
+        if ref.target_id == entity_id:
+            source = self._entities[ref.source_id]
+            yield Adjacency(entity_id, ref, Direction.IN, source.id, source.type)

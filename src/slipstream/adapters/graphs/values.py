@@ -1,0 +1,185 @@
+"""Which names, ids and property values a graph accepts, and how values travel as JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from slipstream.domain.entities import Properties, PropertyValue
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import ID_SIZE_MAX
+
+NAME_SIZE_MAX = 128
+TEXT_BYTES_MAX = 1 << 20
+DEPTH_MAX = 32
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DATETIME_TAG = "$datetime"
+
+
+def check_name(name: object, field: str) -> str:
+    """Return a type or property name; raises `InvalidInputError` for one that can not stand in a schema."""
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f"a name must be a non-empty text, got {name!r}", field=field)
+    if len(name) > NAME_SIZE_MAX:
+        raise InvalidInputError(f"has {len(name)} characters, a name has at most {NAME_SIZE_MAX}", field=field)
+    if name.startswith("_"):
+        raise InvalidInputError(f"{name!r} starts with an underscore, which is reserved", field=field)
+    if "`" in name or any(unicodedata.category(character) in _UNPRINTABLE for character in name):
+        raise InvalidInputError(f"{name!r} contains a backtick, a control or a surrogate character", field=field)
+    return name
+
+
+def check_id(identity: object, field: str) -> str:
+    """Return an entity id; raises `InvalidInputError` for an empty, oversized or unencodable one."""
+    if not isinstance(identity, str) or not identity:
+        raise InvalidInputError(f"an id must be a non-empty text, got {identity!r}", field=field)
+    if len(identity) > ID_SIZE_MAX:
+        raise InvalidInputError(f"has {len(identity)} characters, an id has at most {ID_SIZE_MAX}", field=field)
+    _encoded_size(identity, field)
+    return identity
+
+
+def check_properties(properties: Properties | None, identity: str) -> dict[str, PropertyValue]:
+    """
+    Return a copy of the properties with plain values only; None stays (it removes a property).
+
+    A property `id` must equal the identity and is dropped. Raises `InvalidInputError` that names the property.
+    """
+    checked: dict[str, PropertyValue] = {}
+    for name, value in (properties or {}).items():
+        if name == "id":
+            if value != identity:
+                raise InvalidInputError(f"{value!r} differs from the identity {identity!r}: leave it out", field="id")
+            continue
+        if check_name(name, str(name)[:NAME_SIZE_MAX] or "property").casefold() == "id":
+            raise InvalidInputError("differs from the reserved property id only in case: rename it", field=name)
+        checked[name] = check_value(value, name)
+    return checked
+
+
+def check_value(value: object, field: str) -> PropertyValue:
+    """Return a property value as plain Python, datetimes in UTC; raises `InvalidInputError` naming the property."""
+    plain: PropertyValue = _plain(value, field, 0)
+    if isinstance(plain, list | dict):
+        _encoded_size(encode_json(plain), field)
+    return plain
+
+
+def _plain(value: object, field: str, depth: int) -> Any:  # noqa: PLR0911 - one case a type
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        _encoded_size(value, field)
+        return str(value)
+    if isinstance(value, int):
+        if not _INTEGER_MIN <= value <= _INTEGER_MAX:
+            raise InvalidInputError(f"{value} does not fit 64 bits: store it as text", field=field)
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidInputError(f"{value} is not a finite number: leave the property out instead", field=field)
+        return float(value)
+    if isinstance(value, datetime):
+        return _utc(value, field)
+    if depth >= DEPTH_MAX:
+        raise InvalidInputError(f"is nested deeper than {DEPTH_MAX} levels", field=field)
+    if isinstance(value, list | tuple):
+        return [_plain(item, field, depth + 1) for item in value]
+    if isinstance(value, Mapping):
+        return _plain_map(value, field, depth)
+    raise InvalidInputError(
+        f"{type(value).__name__} can not be stored: use text, number, boolean, aware datetime, list, map",
+        field=field,
+    )
+
+
+def _plain_map(value: Mapping[Any, Any], field: str, depth: int) -> dict[str, Any]:
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidInputError(f"the map has the key {key!r}, keys must be texts", field=field)
+        _encoded_size(key, field)
+    return {str(key): _plain(item, field, depth + 1) for key, item in value.items()}
+
+
+def _encoded_size(text: str, field: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInputError("contains a surrogate that is not valid Unicode text", field=field) from error
+    if size > TEXT_BYTES_MAX:
+        raise InvalidInputError(f"has {size} bytes, at most {TEXT_BYTES_MAX} are allowed", field=field)
+
+
+def _utc(value: datetime, field: str) -> datetime:
+    if value.utcoffset() is None:
+        raise InvalidInputError(f"{value.isoformat()} has no time zone: give an aware datetime", field=field)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInputError(f"{value.isoformat()} can not be expressed in UTC", field=field) from error
+
+
+def same_properties(left: Properties, right: Properties) -> bool:
+    """Whether both hold the same values; unlike `==`, a boolean never equals a number."""
+    return left.keys() == right.keys() and all(same_value(left[name], right[name]) for name in left)
+
+
+def same_value(left: Any, right: Any) -> bool:
+    """Whether two property values are the same; unlike `==`, a boolean never equals a number."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(same_value(a, b) for a, b in zip(left, right, strict=True))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return same_properties(left, right)
+    return bool(left == right)
+
+
+def encode_json(value: Any) -> str:
+    """Return a nested value as JSON text that `decode_json` turns back into the same value, datetimes included."""
+    return json.dumps(_tag(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_json(text: str) -> Any:
+    """Return the value that `encode_json` was given; raises `ValueError` for text that is not JSON."""
+    return _untag(json.loads(text))
+
+
+def _tag(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {_DATETIME_TAG: value.isoformat()}
+    if isinstance(value, list):
+        return [_tag(item) for item in value]
+    if isinstance(value, dict):
+        tagged = {key: _tag(item) for key, item in value.items()}
+        only = next(iter(tagged)) if len(tagged) == 1 else ""
+        return {f"${only}": tagged[only]} if only.startswith("$") else tagged  # a lone $key would look like a tag
+    return value
+
+
+def _untag(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_untag(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    only = next(iter(value)) if len(value) == 1 else ""
+    if only == _DATETIME_TAG and isinstance(value[only], str):
+        return datetime.fromisoformat(value[only])
+    untagged = {key: _untag(item) for key, item in value.items()}
+    return {only[1:]: untagged[only]} if only.startswith("$$") else untagged
+
+
+def jsonable(value: Any) -> Any:
+    """Return a value as plain JSON types, datetimes as ISO 8601 text: what a change event carries."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: jsonable(item) for key, item in value.items()}
+    return value
