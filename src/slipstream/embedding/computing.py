@@ -1,0 +1,119 @@
+"""Distinct texts to vectors, by way of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.domain.errors import InvalidInputError, PoisonEventError
+from slipstream.domain.models import ModelSpec
+from slipstream.domain.stamps import Vector, checked_vector
+from slipstream.embedding.fingerprint import cache_key
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.stats import StatsCounter
+from slipstream.ports.embedder import EmbeddingCache
+
+_UNIT_TOLERANCE = 1e-6
+_SPECIAL_TOKENS_MAX = 8
+"""Tokens that a model adds around a text, at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """The vector of one text, and whether it came from the cache."""
+
+    vector: Vector
+    cached: bool
+
+
+class TextComputer:
+    """Embeds distinct texts: looks into the cache, calls the model once for the rest, checks what it returns."""
+
+    def __init__(self, registry: ModelRegistry, cache: EmbeddingCache | None, stats: StatsCounter) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._stats = stats
+
+    def compute(self, model_id: str, wanted: Mapping[str, bool]) -> dict[str, Computed]:
+        """
+        Return the vectors of the texts; the value of each says whether to compute it even if it is cached.
+
+        Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector.
+        """
+        cache = self._cache if self._registry.spec(model_id).cacheable else None
+        found = {} if cache is None else self._cached(cache, model_id, [t for t, anew in wanted.items() if not anew])
+        missing = [text for text in wanted if text not in found]
+        if not missing:
+            return found
+        embedder = self._registry.get(model_id)
+        rows = checked_rows(embedder.embed(missing), missing, embedder.spec)
+        self._stats.add(computed=len(missing), calls=1)
+        fresh = dict(zip(missing, rows, strict=True))
+        if cache is not None:
+            cache.put({cache_key(embedder.spec, text): row for text, row in fresh.items()})
+        return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
+
+    def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
+        """Return the share of each text's tokens that fits the model, None where the model only estimates."""
+        spec = self._registry.spec(model_id)
+        if not spec.counts_tokens:
+            return [None] * len(texts)
+        # A token stands for at least one byte, so a short text fits without being counted.
+        long = list({text: None for text in texts if _bytes_max(text) + _SPECIAL_TOKENS_MAX > spec.tokens_max})
+        counts = dict(zip(long, self._registry.get(model_id).count_tokens(long), strict=True)) if long else {}
+        return [min(1.0, spec.tokens_max / max(counts.get(text, 1), 1)) for text in texts]
+
+    def _cached(self, cache: EmbeddingCache, model_id: str, texts: Sequence[str]) -> dict[str, Computed]:
+        spec = self._registry.spec(model_id)
+        keys = {text: cache_key(spec, text) for text in texts}
+        held = cache.get(list(keys.values()))
+        found = {
+            text: Computed(_frozen(held[key]), cached=True)
+            for text, key in keys.items()
+            if key in held and held[key].shape == (spec.dimension,)
+        }
+        self._stats.add(cached=len(found))
+        return found
+
+
+def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: ModelSpec) -> list[Vector]:
+    """
+    Return the rows as unit-length float32 vectors, read-only, for they are shared by equal texts.
+
+    Raises `PoisonEventError` when their number or one of them is wrong: a model can drop or spoil a single text,
+    so the batch is refused and the caller bisects it.
+    """
+    if len(matrix) != len(texts):
+        raise PoisonEventError(
+            f"model {spec.id!r} returned {len(matrix)} vectors for {len(texts)} texts; "
+            "embed them one by one to find the text that it drops"
+        )
+    array = np.asarray(matrix, dtype=np.float32)
+    if array.shape == (len(texts), spec.dimension):
+        norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
+        if bool(np.all(np.abs(norms - 1.0) < _UNIT_TOLERANCE)):  # False for NaN
+            return [_frozen(row) for row in array]
+    return [_checked_row(row, number, texts, spec) for number, row in enumerate(array)]
+
+
+def _checked_row(row: npt.NDArray[np.float32], number: int, texts: Sequence[str], spec: ModelSpec) -> Vector:
+    try:
+        return _frozen(checked_vector(row, spec.dimension))
+    except InvalidInputError as error:
+        raise PoisonEventError(
+            f"model {spec.id!r} returned no usable vector for text {number + 1} of {len(texts)} "
+            f"({len(texts[number])} characters): {error}"
+        ) from error
+
+
+def _frozen(vector: Vector) -> Vector:
+    view = vector.view()
+    view.flags.writeable = False
+    return view
+
+
+def _bytes_max(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)

@@ -1,0 +1,53 @@
+"""Digests over everything that decides a vector. Pure, and stable between processes and machines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from slipstream.domain.models import ModelSpec
+from slipstream.domain.temporal import TemporalEmbeddingContext
+
+_DIGEST_BYTES = 16
+
+
+def fingerprint(
+    *,
+    text: str,
+    template_version: str,
+    temporal_context: TemporalEmbeddingContext | None,
+    spec: ModelSpec,
+    recipe: str,
+) -> str:
+    """
+    Return the digest of what decides a record's vector, 32 hexadecimal digits.
+
+    Each part goes in with its length before it, so that no two lists of parts can run together. Without a
+    `recipe` (no fusion applies) the temporal context decides nothing and stays out.
+    """
+    context = canonical_context(temporal_context) if recipe else ""
+    return _digest((text, template_version, context, spec.id, spec.version, str(spec.dimension), recipe))
+
+
+def cache_key(spec: ModelSpec, text: str) -> str:
+    """Return the key under which the vector of one text by one model is cached."""
+    return _digest((spec.id, spec.version, str(spec.dimension), text))
+
+
+def canonical_context(context: TemporalEmbeddingContext | None) -> str:
+    """Return the one JSON text of a temporal context (times are in UTC by its own rule); empty for None."""
+    if context is None:
+        return ""
+    content = context.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        # A lone surrogate is not text, but its key must still get as far as the error that says so.
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()

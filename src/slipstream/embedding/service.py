@@ -1,0 +1,147 @@
+"""The embedding service: routes, caches, fuses and checks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipstream.domain.models import ModelSpec
+from slipstream.domain.requests import EmbeddingRequest, EmbeddingResult
+from slipstream.domain.stamps import Vector
+from slipstream.domain.temporal import TemporalEmbeddingContext
+from slipstream.embedding.computing import Computed, TextComputer
+from slipstream.embedding.fingerprint import fingerprint
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import ModelRouter
+from slipstream.embedding.stats import EmbeddingStats, StatsCounter
+from slipstream.embedding.temporal import FusionWeights, WeightedText, applies, fuse, parts_of
+from slipstream.ports.embedder import EmbeddingCache
+
+
+class MultiModelEmbeddingService:
+    """
+    Embeds texts with the model that their entity type is routed to.
+
+    Vectors are finite, of unit length and of the model's dimension. `quality_score` is the share of the content's
+    tokens that the model could take in: 1.0 for a text that fits, 0.5 for one twice too long, None for a model
+    that can not count. Safe for several threads.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        router: ModelRouter | None = None,
+        cache: EmbeddingCache | None = None,
+        fusion: FusionWeights | None = None,
+    ) -> None:
+        self._registry = registry
+        self._router = router or ModelRouter(registry)
+        self._fusion = fusion or FusionWeights()
+        self._cache = cache
+        self._stats = StatsCounter()
+        self._computer = TextComputer(registry, cache, self._stats)
+
+    @property
+    def stats(self) -> EmbeddingStats:
+        """What this service has done so far."""
+        return self._stats.snapshot()
+
+    def embed(
+        self,
+        entity_type: str,
+        content: str,
+        temporal_context: TemporalEmbeddingContext | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        model_id: str | None = None,
+    ) -> EmbeddingResult:
+        """Embed one text; raises `PoisonEventError` when its model can never do it."""
+        request = EmbeddingRequest(entity_type, content, temporal_context, metadata or {}, model_id)
+        return self.embed_batch([request])[0]
+
+    def embed_batch(self, requests: Sequence[EmbeddingRequest]) -> list[EmbeddingResult]:
+        """
+        Embed in the order of the requests: one call to each model, each distinct text once.
+
+        Raises `TransientError` when a model is down and `PoisonEventError` when some text of the batch can not
+        be embedded (the caller bisects). Nothing is returned in part, but what is computed stays in the cache.
+        """
+        self._stats.add(requests=len(requests))
+        by_model: dict[str, list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            by_model[self._router.model_for(request.entity_type, request.model_id)].append(number)
+        results: dict[int, EmbeddingResult] = {}
+        for model_id, numbers in by_model.items():
+            embedded = self._embed_with(model_id, [requests[number] for number in numbers])
+            results.update(zip(numbers, embedded, strict=True))
+        return [results[number] for number in range(len(requests))]
+
+    def embed_query(self, text: str, model_id: str) -> Vector:
+        """Embed a search query with one model; raises `ConfigError` for an unknown one."""
+        return self._computer.compute(model_id, {text: False})[text].vector
+
+    def spec_for(self, entity_type: str, model_id: str | None = None) -> ModelSpec:
+        """Return the model that embeds a type; raises `ConfigError` for an unknown `model_id`."""
+        return self._registry.spec(self._router.model_for(entity_type, model_id))
+
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """Return the specs of all models that a route leads to."""
+        return tuple(self._registry.spec(model_id) for model_id in self._router.models)
+
+    def recipe(self, temporal_context: TemporalEmbeddingContext | None) -> str:
+        """Return the fusion rule that applies to a context, empty when the content alone makes the vector."""
+        return self._fusion.recipe if applies(temporal_context, self._fusion) else ""
+
+    def fingerprint(self, request: EmbeddingRequest, template_version: str) -> str:
+        """Return the digest of everything that decides the request's vector."""
+        return fingerprint(
+            text=request.content,
+            template_version=template_version,
+            temporal_context=request.temporal_context,
+            spec=self.spec_for(request.entity_type, request.model_id),
+            recipe=self.recipe(request.temporal_context),
+        )
+
+    def count_tokens(self, texts: Sequence[str], model_id: str | None = None) -> Sequence[int]:
+        """Return how many tokens each text has for a model (None: the default one)."""
+        return self._registry.get(self._router.model_for("default", model_id)).count_tokens(texts)
+
+    def close(self) -> None:
+        """Close the models and the cache; closing twice is harmless."""
+        self._registry.close()
+        if self._cache is not None:
+            self._cache.close()
+
+    def _embed_with(self, model_id: str, requests: Sequence[EmbeddingRequest]) -> list[EmbeddingResult]:
+        plans = [parts_of(request.content, request.temporal_context, self._fusion) for request in requests]
+        wanted: dict[str, bool] = {}
+        for request, plan in zip(requests, plans, strict=True):
+            for part in plan:
+                wanted[part.text] = wanted.get(part.text, False) or request.bypass_cache
+        computed = self._computer.compute(model_id, wanted)
+        spec = self._registry.spec(model_id)
+        qualities = self._computer.qualities(model_id, [request.content for request in requests])
+        return [
+            _result(request, plan, computed, spec, quality)
+            for request, plan, quality in zip(requests, plans, qualities, strict=True)
+        ]
+
+
+def _result(
+    request: EmbeddingRequest,
+    plan: Sequence[WeightedText],
+    computed: Mapping[str, Computed],
+    spec: ModelSpec,
+    quality: float | None,
+) -> EmbeddingResult:
+    parts = [computed[part.text] for part in plan]
+    return EmbeddingResult(
+        embedding=fuse([part.vector for part in parts], [part.weight for part in plan]),
+        model_id=spec.id,
+        model_version=spec.version,
+        dimension=spec.dimension,
+        cached=all(part.cached for part in parts),
+        quality_score=quality,
+        metadata=request.metadata,
+    )
