@@ -1,5 +1,59 @@
-"""Slipstream keeps a vector index directly behind a property graph."""
+"""
+Slipstream keeps a vector index directly behind a property graph.
+
+    import slipstream
+
+    with slipstream.open("my-pkg", create=True) as slip:
+        position = slip.pkg.create_entity("Person", "ada", {"name": "Ada Lovelace"})
+        hits = slip.search("first programmer", after=position)
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slipstream._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from slipstream.service.slipstream import Slipstream
+
+_HOMES = {
+    "PKGEvent": "slipstream.domain.events",
+    "PKGEventType": "slipstream.domain.events",
+    "TemporalEmbeddingContext": "slipstream.domain.temporal",
+    "PKGSyncHandler": "slipstream.sync.handler",
+    "IncrementalEmbeddingUpdater": "slipstream.sync.updater",
+    "EventQueue": "slipstream.sync.queue",
+    "EmbeddingConsistencyValidator": "slipstream.consistency.validator",
+    "MultiModelEmbeddingService": "slipstream.embedding.service",
+    "ModelRegistry": "slipstream.embedding.registry",
+    "ModelRouter": "slipstream.embedding.router",
+    "EmbeddingRequest": "slipstream.domain.requests",
+    "EmbeddingResult": "slipstream.domain.requests",
+    "SchemaVersionedEmbeddingStore": "slipstream.schema.store",
+    "Slipstream": "slipstream.service.slipstream",
+    "View": "slipstream.views.declaration",
+    "Via": "slipstream.views.declaration",
+}
+"""The public names and where they live; loaded when they are first used, so that importing costs nothing."""
+
+__all__ = ["__version__", "open", *_HOMES]  # noqa: PLE0604  (the keys are strings)
+
+
+def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (reads as slipstream.open)
+    """
+    Open the PKG in a directory, with the engine running.
+
+    See `slipstream.bootstrap.open_pkg` for the options and errors.
+    """
+    from slipstream.bootstrap import open_pkg
+
+    return open_pkg(directory, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'slipstream' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -29,10 +29,6 @@ Wait = Callable[[Position, float], bool]
 class QueryEmbedder(Protocol):
     """What search needs of the embedding service."""
 
-    def specs(self) -> Sequence[ModelSpec]:
-        """Return the models in use."""
-        ...
-
     def embed_query(self, text: str, model_id: str) -> Vector:
         """Embed a query with one model."""
         ...
@@ -94,11 +90,13 @@ class Searcher:
         index: VectorIndex,
         service: QueryEmbedder,
         recipe: Recipe,
+        *,
+        specs: Callable[[], Sequence[ModelSpec]],
         frontier: Callable[[], Position],
         wait: Wait,
     ) -> None:
         self._graph, self._index, self._service, self._recipe = graph, index, service, recipe
-        self._frontier, self._wait = frontier, wait
+        self._specs, self._frontier, self._wait = specs, frontier, wait
 
     def search(
         self,
@@ -138,7 +136,7 @@ class Searcher:
 
     def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
         """Ask for more than `k` until `k` of them are alive, or there are no more."""
-        queries = [(Space.of(spec), self._service.embed_query(text, spec.id)) for spec in self._service.specs()]
+        queries = [(Space.of(spec), self._service.embed_query(text, spec.id)) for spec in self._specs()]
         wanted = k
         for _ in range(_ROUNDS_MAX):
             rankings = [self._index.search(space, vector, wanted, where) for space, vector in queries]

@@ -10,6 +10,7 @@ failure there; one that kills the process simulates a crash there. Survived faul
     index.upsert.before/middle/after   nothing, half of a batch, or all of it written, without acknowledgement
     index.delete.before/after, index.restamp.before/after, index.stamps.before
     checkpoint.before/after            the checkpoint about to be saved, or saved in an open transaction
+    import.before/after                a batch of an import committed, its progress about to be saved, or saved
     journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
 """
 
@@ -182,10 +183,11 @@ class FaultyJournal:
         return self._inner.get(name)
 
     def set(self, name: str, value: str | None) -> None:
-        """Save through `<name>.before` and `<name>.after`, so `checkpoint.before` and `checkpoint.after`."""
-        self._hook(f"{name}.before")
+        """Save through `<name>.before` and `.after`; of names with a colon only what stands before it counts."""
+        kind = name.partition(":")[0]
+        self._hook(f"{kind}.before")
         self._inner.set(name, value)
-        self._hook(f"{name}.after")
+        self._hook(f"{kind}.after")
 
     def put_work(self, items: Sequence[WorkItem]) -> None:
         """As of the journal below."""

@@ -30,6 +30,7 @@ from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphCapabilities
+from slipstream.ports.pkg import PKG
 
 
 class MemoryLog:
@@ -88,7 +89,7 @@ class MemoryLog:
             self._changed.notify_all()
 
 
-class MemoryGraph:
+class MemoryGraph(PKG):
     """
     An in-memory graph with its change log in `log`. Deterministic; safe to share between threads.
 

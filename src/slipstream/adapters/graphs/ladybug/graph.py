@@ -26,6 +26,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphCapabilities
+from slipstream.ports.pkg import PKG
 
 BUFFER_POOL_BYTES = 256 * 1024 * 1024
 
@@ -43,7 +44,7 @@ class _Reading:
         return Snapshot(self.session, self.shape)
 
 
-class LadybugGraph:
+class LadybugGraph(PKG):
     """
     A durable graph in one file, owned by this process; its change log is `log`.
 

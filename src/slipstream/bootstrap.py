@@ -1,0 +1,261 @@
+"""The composition root: configuration in, running objects out. The only place that knows every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from slipstream.adapters.clock import SystemClock
+from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
+from slipstream.adapters.graphs.ladybug import LadybugGraph
+from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import ModelSpec
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import ModelRouter
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.embedding.temporal import FusionWeights
+from slipstream.ports.clock import Clock
+from slipstream.ports.embedder import Embedder, EmbeddingCache
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
+from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.search.searcher import Searcher
+from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
+from slipstream.service.slipstream import Parts, Slipstream
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.handler import PKGSyncHandler
+from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.queue import EventQueue
+from slipstream.sync.runner import Sync
+from slipstream.sync.settings import SyncSettings
+from slipstream.views.config import parse_views
+from slipstream.views.declaration import View
+from slipstream.views.viewset import ViewSet
+
+DATA_FOLDER = ".slipstream"
+
+
+T = TypeVar("T")
+
+
+def _same(port: T) -> T:
+    return port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapping:
+    """Where tests and tools put wrappers (faults, retries) around the engine's ports."""
+
+    graph: Callable[[Graph], Graph] = _same
+    index: Callable[[VectorIndex], VectorIndex] = _same
+    journal: Callable[[Journal], Journal] = _same
+    embedder: Callable[[Embedder], Embedder] = _same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What Python callers may set beyond the configuration file."""
+
+    views: tuple[View, ...] = ()
+    embedders: tuple[Embedder, ...] = ()
+    """Models of the caller's own, by `spec.id`; the first one is the default model."""
+    settings: SyncSettings | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    wrapping: Wrapping = field(default_factory=Wrapping)
+
+
+def initialise(directory: Path) -> bool:
+    """Create a PKG's directory and its configuration; False when they are there already."""
+    path = directory / CONFIG_NAME
+    if path.exists():
+        load_config(directory)  # an unusable one is reported now rather than at the first import
+        return False
+    directory.mkdir(parents=True, exist_ok=True)
+    path.write_text(TEMPLATE, encoding="utf-8")
+    return True
+
+
+def open_pkg(
+    directory: Path | str,
+    *,
+    run: bool = True,
+    create: bool = False,
+    config: Config | None = None,
+    options: Options | None = None,
+) -> Slipstream:
+    """
+    Open the PKG in a directory; with `run` the engine works from the start.
+
+    The configuration is the directory's `slipstream.toml` unless `config` is given; `create` makes one with the
+    defaults. Raises `ConfigError` for a wrong configuration, `UnavailableError` when another process has the
+    PKG open.
+    """
+    root = Path(directory)
+    if create:
+        initialise(root)
+    chosen = config or load_config(root)
+    data = root / DATA_FOLDER
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        slipstream = _compose(chosen, data, options or Options(), stack)
+    if run:
+        slipstream.sync.start()
+    return slipstream
+
+
+def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
+    clock, wrapping = options.clock, options.wrapping
+    graph = LadybugGraph(
+        data / "graph.lbug", clock=clock, buffer_pool_size_bytes=config.graph.buffer_pool_mb * 1024 * 1024
+    )
+    stack.callback(graph.close)
+    database = SqliteStore(data / "index.sqlite")
+    stack.callback(database.close)
+    raw_index = _index(config, data, database, stack)
+    registry, router = _models(config, options)
+    stack.callback(registry.close)
+    service = MultiModelEmbeddingService(
+        registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
+    )
+    views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
+    index, journal, letters = wrapping.index(raw_index), wrapping.journal(database.journal), database.journal
+    engine = SyncEngine(
+        graph=wrapping.graph(graph),
+        log=graph.log,
+        index=index,
+        journal=journal,
+        dead_letters=letters,
+        views=views,
+        service=service,
+        clock=clock,
+        settings=options.settings or _sync_settings(config),
+    )
+    if graph.changed_while_closed:
+        engine.request_full_scan()
+    maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
+    sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
+
+    def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
+        sync.mark(keys, reason=reason, force=force)
+
+    store = SchemaVersionedEmbeddingStore(
+        index, registry, journal, clock, schema=graph.schema, recipe=engine.recipe, mark=mark
+    )
+    queue = EventQueue(database.journal, letters, clock)
+    handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
+    handler.subscribe_to_pkg_events()
+    searcher = Searcher(
+        graph,
+        index,
+        service,
+        engine.recipe,
+        specs=lambda: _specs(service, registry, views),
+        frontier=lambda: engine.frontier,
+        wait=sync.wait,
+    )
+    closing = stack.pop_all()
+    return Slipstream(
+        Parts(
+            pkg=graph,
+            sync=sync,
+            store=store,
+            service=service,
+            views=views,
+            queue=queue,
+            handler=handler,
+            searcher=searcher,
+            journal=journal,
+            dead_letters=letters,
+            clock=clock,
+            close=closing.close,
+        )
+    )
+
+
+def _index(config: Config, data: Path, database: SqliteStore, stack: ExitStack) -> VectorIndex:
+    if config.index.adapter == "sqlite":
+        return database.index
+    from slipstream.adapters.indexes.chroma import ChromaIndex
+
+    if config.index.adapter == "chroma":
+        index = ChromaIndex.embedded(data / "chroma")
+    else:
+        index = ChromaIndex.server(config.index.host, config.index.port)
+    stack.callback(index.close)
+    return index
+
+
+def _cache(config: Config, data: Path, stack: ExitStack) -> EmbeddingCache | None:
+    if config.models.cache_mb == 0:
+        return None
+    cache = SqliteEmbeddingCache(data / "embeddings.cache", config.models.cache_mb * 1024 * 1024)
+    stack.callback(cache.close)
+    return cache
+
+
+def _models(config: Config, options: Options) -> tuple[ModelRegistry, ModelRouter]:
+    """Register every model that is known; each is made, and its extra needed, only when it is first used."""
+    from slipstream.adapters.embedders.minilm import MINILM_SPEC, MiniLMEmbedder
+    from slipstream.adapters.embedders.wordllama import WORDLLAMA_SPEC, WordLlamaEmbedder
+
+    wrap = options.wrapping.embedder
+    registry = ModelRegistry()
+    for embedder in options.embedders:
+        registry.register(wrap(embedder))
+    registry.register_lazy(MINILM_SPEC.id, lambda: wrap(MiniLMEmbedder()), spec=MINILM_SPEC)
+    registry.register_lazy(WORDLLAMA_SPEC.id, lambda: wrap(WordLlamaEmbedder()), spec=WORDLLAMA_SPEC)
+    for name, server in config.models.openai.items():
+        registry.register_lazy(name, partial(_openai, name, server, wrap))
+    for name, local in config.models.onnx.items():
+        registry.register_lazy(name, partial(_onnx, name, local, wrap))
+    default = options.embedders[0].spec.id if options.embedders else config.models.default
+    return registry, ModelRouter(registry, config.models.routes, default)
+
+
+def _onnx(name: str, local: OnnxConfig, wrap: Callable[[Embedder], Embedder]) -> Embedder:
+    from slipstream.adapters.embedders.minilm import OnnxEmbedder
+
+    return wrap(OnnxEmbedder(local.directory, id=name))
+
+
+def _openai(name: str, server: OpenAIConfig, wrap: Callable[[Embedder], Embedder]) -> Embedder:
+    from slipstream.adapters.embedders.openai import OpenAIEmbedder
+
+    key = server.api_key_file.read_text(encoding="utf-8").strip() if server.api_key_file else None
+    return wrap(
+        OpenAIEmbedder(
+            server.base_url,
+            server.model,
+            id=name,
+            api_key=key,
+            dimension=server.dimension,
+            timeout_s=server.timeout_s,
+        )
+    )
+
+
+def _specs(service: MultiModelEmbeddingService, registry: ModelRegistry, views: ViewSet) -> tuple[ModelSpec, ...]:
+    """Return the models that any route or view leads to: a search asks all of them."""
+    chosen = {spec.id: spec for spec in service.specs()}
+    for view in views.views:
+        if view.model is not None and view.model not in chosen:
+            chosen[view.model] = registry.spec(view.model)
+    return tuple(chosen.values())
+
+
+def _sync_settings(config: Config) -> SyncSettings:
+    known = {field.name for field in fields(SyncSettings)}
+    for name in config.sync:
+        if name not in known:
+            raise InvalidInputError(f"is unknown; known are {', '.join(sorted(known))}", field=f"sync.{name}")
+    try:
+        return SyncSettings(**config.sync)
+    except TypeError as error:
+        raise InvalidInputError(str(error), field="sync") from error

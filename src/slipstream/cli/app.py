@@ -1,0 +1,53 @@
+"""The command line: `slipstream [--dir PATH] COMMAND`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slipstream._version import __version__
+from slipstream.cli import data_commands, engine_commands, show_commands
+from slipstream.cli.context import Context
+
+app = typer.Typer(
+    name="slipstream",
+    help="Keeps a vector index directly behind a property graph.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(*, value: bool) -> None:
+    if value:
+        typer.echo(f"slipstream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Option("--dir", help="The PKG's directory.")] = Path(),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the engine does, on stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep a vector index directly behind a property graph."""
+    del version
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    context.obj = Context(directory.expanduser())
+
+
+for module in (data_commands, engine_commands, show_commands):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,43 @@
+"""What every command shares: the directory, and how to open it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipstream.bootstrap import open_pkg
+from slipstream.cli.output import progress_bar
+from slipstream.domain.errors import UnavailableError
+from slipstream.service.slipstream import Slipstream
+from slipstream.sync.status import SyncStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The root command's options."""
+
+    directory: Path
+
+    @contextmanager
+    def opened(self, *, run: bool = True) -> Iterator[Slipstream]:
+        """Open the PKG; with `run` the engine works from the start."""
+        with open_pkg(self.directory, run=run) as slipstream:
+            yield slipstream
+
+
+def drain(slipstream: Slipstream, *, shown: bool) -> SyncStatus:
+    """Wait, with a progress bar, until the index reflects everything; returns the status then."""
+    first = slipstream.status()
+    behind = max(first.lag_events, first.pending)
+    with progress_bar("embedding", "events", shown=shown and behind > 0) as update:
+
+        def on_progress(status: SyncStatus) -> None:
+            if status.halted:
+                raise UnavailableError(status.halted)
+            left = max(status.lag_events, status.pending)
+            update(max(0, behind - left), behind)
+
+        slipstream.sync.drain(on_progress=on_progress)
+    return slipstream.status()

@@ -1,0 +1,142 @@
+"""The configuration file `slipstream.toml`: what it may hold, and what is wrong with it when it is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.domain.events import invalid_input
+
+CONFIG_NAME = "slipstream.toml"
+
+TEMPLATE = """\
+# Slipstream: a property graph and the vector index directly behind it. Every value here is the default.
+
+[graph]
+adapter = "ladybug"          # embedded Cypher graph, in .slipstream/graph.lbug
+
+[index]
+adapter = "sqlite"           # "sqlite" (exact, journal and index in one file) or "chroma" (embedded)
+
+[models]
+default = "minilm-l6-v2"     # all-MiniLM-L6-v2, 384-d; "wordllama-l2": static, 256-d, fast (extra `static`)
+cache_mb = 256               # size limit of the embedding cache on disk; 0 switches it off
+
+# [models.routes]            # entity type = model
+# CodeEntity = "wordllama-l2"
+
+# [models.openai.my-server]  # an OpenAI-compatible server (Ollama, TEI, vLLM), used as model "my-server"
+# base_url = "http://127.0.0.1:11434/v1"
+# model = "nomic-embed-text"
+
+[models.fusion]              # events: weights of content, time and causes
+content = 0.6
+time = 0.3
+causes = 0.1
+
+# [views.Person]             # which text stands for an entity; without a view: "{name}: {description}", then
+# template = "{{ name }}. {{ description }} Works at {% for e in employer %}{{ e.name }}{% endfor %}."
+# [views.Person.via.employer]
+# relationship = "WORKS_AT"
+# direction = "out"
+# properties = ["name"]
+# limit = 3
+
+[sync]
+attempts_max = 5             # tries before a key becomes a dead letter
+"""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GraphConfig(_Section):
+    """`[graph]`."""
+
+    adapter: Literal["ladybug"] = "ladybug"
+    buffer_pool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
+
+
+class IndexConfig(_Section):
+    """`[index]`."""
+
+    adapter: Literal["sqlite", "chroma", "chroma-server"] = "sqlite"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+
+
+class FusionConfig(_Section):
+    """`[models.fusion]`."""
+
+    content: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.6
+    time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    causes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+
+
+class OpenAIConfig(_Section):
+    """`[models.openai.<name>]`."""
+
+    base_url: str
+    model: str
+    dimension: Annotated[int, Field(ge=1)] | None = None
+    api_key_file: Path | None = None
+    """A file that holds the key: secrets have no place in a configuration file."""
+    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+
+
+class OnnxConfig(_Section):
+    """`[models.onnx.<name>]`: a local directory with model.onnx and tokenizer.json."""
+
+    directory: Path
+
+
+class ModelsConfig(_Section):
+    """`[models]`."""
+
+    default: str = "minilm-l6-v2"
+    cache_mb: Annotated[int, Field(ge=0)] = 256
+    routes: dict[str, str] = Field(default_factory=dict)
+    fusion: FusionConfig = FusionConfig()
+    openai: dict[str, OpenAIConfig] = Field(default_factory=dict)
+    onnx: dict[str, OnnxConfig] = Field(default_factory=dict)
+
+
+class Config(_Section):
+    """The whole of `slipstream.toml`."""
+
+    graph: GraphConfig = GraphConfig()
+    index: IndexConfig = IndexConfig()
+    models: ModelsConfig = ModelsConfig()
+    sync: dict[str, Any] = Field(default_factory=dict)
+    views: dict[str, Any] = Field(default_factory=dict)
+    relationship_views: dict[str, Any] = Field(default_factory=dict)
+
+
+def parse_config(text: str) -> Config:
+    """Parse TOML text; raises `InvalidInputError` that names the wrong field, `ConfigError` for bad TOML."""
+    try:
+        return Config.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{CONFIG_NAME} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def load_config(directory: Path) -> Config:
+    """Read the configuration of a PKG's directory; raises `ConfigError` when there is none."""
+    path = directory / CONFIG_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{directory} holds no {CONFIG_NAME}: run `slipstream --dir {directory} init`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can not be read: {error}") from error
+    try:
+        return parse_config(text)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error} (in {path})", field=error.field) from error

@@ -1,0 +1,203 @@
+"""`Slipstream`: one open PKG, its index and the engine between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from slipstream.consistency.report import AuditReport
+from slipstream.consistency.validator import EmbeddingConsistencyValidator
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import MetadataValue
+from slipstream.domain.work import DeadLetter
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.ports.clock import Clock
+from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.pkg import PKG
+from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.search.searcher import Searcher, SearchResults
+from slipstream.service.applying import Applier
+from slipstream.service.importing import IMPORT_PREFIX, Importer
+from slipstream.sync.handler import PKGSyncHandler
+from slipstream.sync.queue import EventQueue
+from slipstream.sync.runner import Sync
+from slipstream.sync.status import SyncStatus
+from slipstream.views.viewset import ViewSet
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The running objects that a composition root hands over."""
+
+    pkg: PKG
+    sync: Sync
+    store: SchemaVersionedEmbeddingStore
+    service: MultiModelEmbeddingService
+    views: ViewSet
+    queue: EventQueue
+    handler: PKGSyncHandler
+    searcher: Searcher
+    journal: Journal
+    dead_letters: DeadLetters
+    clock: Clock
+    close: Callable[[], None]
+
+
+class Slipstream:
+    """
+    A property graph and the vector index directly behind it.
+
+    Guarantee: no acknowledged mutation is lost; delivery is at least once; the index converges to the graph; a
+    reader can wait for its own write.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._closed = False
+
+    @property
+    def pkg(self) -> PKG:
+        """The graph: mutations, transactions and Cypher."""
+        return self._parts.pkg
+
+    @property
+    def sync(self) -> Sync:
+        """The engine: status, waiting, start and stop."""
+        return self._parts.sync
+
+    @property
+    def store(self) -> SchemaVersionedEmbeddingStore:
+        """The embeddings with their metadata."""
+        return self._parts.store
+
+    @property
+    def embedding(self) -> MultiModelEmbeddingService:
+        """The embedding models."""
+        return self._parts.service
+
+    @property
+    def views(self) -> ViewSet:
+        """The rules that say which text stands for an entity."""
+        return self._parts.views
+
+    @property
+    def queue(self) -> EventQueue:
+        """The durable topics `pkg_mutations` and `sync_retries`."""
+        return self._parts.queue
+
+    @property
+    def handler(self) -> PKGSyncHandler:
+        """The handler of single change events, with this graph behind it."""
+        return self._parts.handler
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Keys and events that failed for good."""
+        return self._parts.dead_letters
+
+    @property
+    def journal(self) -> Journal:
+        """The engine's durable memory."""
+        return self._parts.journal
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that everything here runs on."""
+        return self._parts.clock
+
+    # ------------------------------------------------------------------ reading
+
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        *,
+        entity_type: str | None = None,
+        after: Position | None = None,
+        min_schema_version: int | None = None,
+        expand: int = 0,
+        metadata: Mapping[str, MetadataValue] | None = None,
+        timeout_s: float = 10.0,
+    ) -> SearchResults:
+        """Return the `k` live records nearest in meaning; with `after`, as of that commit at least."""
+        return self._parts.searcher.search(
+            text,
+            k,
+            entity_type=entity_type,
+            after=after,
+            min_schema_version=min_schema_version,
+            expand=expand,
+            metadata=metadata,
+            timeout_s=timeout_s,
+        )
+
+    def status(self) -> SyncStatus:
+        """Return how far the index is behind the graph."""
+        return self.sync.status()
+
+    def verify(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
+        """Compare graph and index, both read anew, and return what differs."""
+        validator = EmbeddingConsistencyValidator(self.pkg, self.store)
+        report = validator.audit(on_progress)
+        report.frontier = self.sync.engine.frontier
+        return report
+
+    # ------------------------------------------------------------------ repairing
+
+    def repair(self, report: AuditReport | None = None) -> int:
+        """Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys."""
+        validator = EmbeddingConsistencyValidator(self.pkg, self.store)
+        return validator.repair_inconsistencies(report if report is not None else self.verify())
+
+    def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
+        """Return the dead letters: all, or those with these ids."""
+        if ids is not None:
+            return list(self.dead_letters.find(ids))
+        letters: list[DeadLetter] = []
+        while page := self.dead_letters.letters(letters[-1].id if letters else None, 1_000):
+            letters.extend(page)
+        return letters
+
+    def replay_dead_letters(self, ids: Sequence[str] | None = None) -> int:
+        """
+        Give dead letters (all, or those with these ids) another try; returns how many were accepted.
+
+        A key is marked dirty and reconciled; a rejected event or dump line is applied to the graph again.
+        """
+        letters = self.list_dead_letters(ids)
+        replayed = self.sync.replay([letter for letter in letters if letter.key is not None])
+        for letter in letters:
+            if letter.key is None and self._apply_again(letter):
+                self.sync.discard([letter])
+                replayed += 1
+        return replayed
+
+    def _apply_again(self, letter: DeadLetter) -> bool:
+        if letter.id.startswith(IMPORT_PREFIX):
+            return Importer(self.pkg, self.journal, self.dead_letters, self.clock).replay(letter)
+        return Applier(self.pkg, self.dead_letters, self.clock).replay(letter)
+
+    def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
+        """Forget dead letters (all, or those with these ids); returns how many there were."""
+        return self.sync.discard(self.list_dead_letters(ids))
+
+    # ------------------------------------------------------------------ life
+
+    def close(self) -> None:
+        """Stop the engine and release everything; what is pending is found at the next open. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            try:
+                self.sync.stop()
+            finally:
+                self._parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

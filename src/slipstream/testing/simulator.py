@@ -1,0 +1,292 @@
+"""
+The simulator: the real engine on a virtual clock, with seeded faults, crashes and interleavings.
+
+Everything random comes from one seed, so a failure is replayed by its seed. Mutations fall between any two stages
+of the pipeline; any port call may fail before, in the middle or after its effect (lost acknowledgement); the
+process may die at any failpoint, keeping only what the journal, the index and the graph hold.
+
+Checked at every step: the frontier never goes back and never lies (what it covers is in the index as the graph
+has it). Checked at the end, once faults have stopped: everything converges, and an audit finds nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slipstream.adapters.graphs.memory import MemoryGraph
+from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
+from slipstream.consistency.audit import Auditor
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.entities import Direction
+from slipstream.domain.errors import SlipstreamError, UnavailableError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.requests import EmbeddingResult
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import ModelRouter
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.ledger import Claim
+from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.reconciler import Prepared
+from slipstream.sync.settings import SyncSettings
+from slipstream.testing.clock import ManualClock
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.views.declaration import Via, View
+from slipstream.views.viewset import ViewSet
+from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal
+
+_IN_FLIGHT_MAX = 3
+_STEPS_TO_SETTLE_MAX = 5_000
+
+VIEWS = (
+    View(
+        type="Person",
+        template="{{ name }} {{ bio }} at {% for o in employer %}{{ o.name }} {% endfor %}",
+        via={"employer": Via("WORKS_AT", Direction.OUT, ("name",), limit=3)},
+    ),
+    View(
+        type="WORKS_AT", template="{{ source.name }} works at {{ target.name }} as {{ role }}", is_relationship=True
+    ),
+)
+
+
+class SimulatedCrash(BaseException):
+    """The process dies here. Not an `Exception`: nothing may catch it."""
+
+
+class SimulationError(AssertionError):
+    """A safety or convergence property was violated; the message holds the seed."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A batch somewhere in the pipeline."""
+
+    claims: Sequence[Claim]
+    prepared: Prepared | None = None
+    results: Sequence[EmbeddingResult] | None = None
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One seeded run. Call `run`; `actions` tells what happened."""
+
+    seed: int
+    steps: int = 300
+    fault_rate: float = 0.02
+    crash_rate: float = 0.004
+    actions: list[str] = field(default_factory=list)
+    crashes: int = 0
+    faults: int = 0
+    rng: random.Random = field(init=False)
+    clock: ManualClock = field(init=False)
+    graph: MemoryGraph = field(init=False)
+    index: MemoryIndex = field(init=False)
+    journal: MemoryJournal = field(init=False)
+    embedder: HashEmbedder = field(init=False)
+    engine: SyncEngine = field(init=False)
+    maintenance: Maintenance = field(init=False)
+    _faulty: bool = True
+    _frontier: Position = ORIGIN
+    _flights: list[_Flight] = field(default_factory=list)
+    _wanted: dict[RecordKey, str] = field(default_factory=dict)
+    """What each record should be now: its fingerprint, rendered from the graph."""
+    _changed_at: dict[RecordKey, Position] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.clock = ManualClock()
+        self.graph = MemoryGraph(self.clock, virtual_time=True)
+        self.index = MemoryIndex()
+        self.journal = MemoryJournal()
+        self.embedder = HashEmbedder(dimension=16)
+        self._open()
+
+    # ------------------------------------------------------------------ the system
+
+    def _open(self) -> None:
+        registry = ModelRegistry()
+        registry.register(FaultyEmbedder(self.embedder, self._failpoint))
+        service = MultiModelEmbeddingService(registry, ModelRouter(registry))
+        graph = FaultyGraph(self.graph, self._failpoint)
+        index = FaultyIndex(self.index, self._failpoint)
+        journal = FaultyJournal(self.journal, self._failpoint)
+        settings = SyncSettings(
+            pending_max=30, log_page=7, batch_min=1, batch_max=4, attempts_max=4, fanout_live_max=2
+        )
+        self.engine = SyncEngine(
+            graph=graph,
+            log=self.graph.log,
+            index=index,
+            journal=journal,
+            dead_letters=self.journal,
+            views=ViewSet(VIEWS),
+            service=service,
+            clock=self.clock,
+            settings=settings,
+            rng=random.Random(self.seed),
+        )
+        self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
+        self._flights = []
+        self._frontier = ORIGIN  # a new process learns it anew; it may have been further before the crash
+
+    def _failpoint(self, name: str) -> None:
+        if not self._faulty:
+            return
+        roll = self.rng.random()
+        if roll < self.crash_rate:
+            self.actions.append(f"crash at {name}")
+            raise SimulatedCrash(name)
+        if roll < self.crash_rate + self.fault_rate:
+            self.faults += 1
+            self.actions.append(f"fault at {name}")
+            raise UnavailableError(f"simulated at {name}") if self.rng.random() < 0.7 else ValueError(name)
+
+    # ------------------------------------------------------------------ running
+
+    def run(self) -> AuditReport:
+        """Run to the end and return the final audit; raises `SimulationError` with the seed."""
+        try:
+            for _ in range(self.steps):
+                self._step()
+                self._check_safety()
+            self._faulty = False
+            self._settle()
+            return self._check_convergence()
+        except SimulationError as error:
+            raise SimulationError(f"seed {self.seed}: {error}; last actions: {self.actions[-40:]}") from error
+
+    def _step(self) -> None:
+        actions = [self._mutate, self._take, self._advance, self._advance, self._advance, self._tick, self._chores]
+        action = self.rng.choice(actions)
+        self.actions.append(action.__name__)
+        try:
+            action()
+        except SimulatedCrash:
+            self._reopen()
+        except (UnavailableError, ValueError):
+            self.actions.append("chore failed")
+
+    def _reopen(self) -> None:
+        self.crashes += 1
+        while True:
+            try:
+                self._open()
+                return
+            except (SimulatedCrash, SlipstreamError, ValueError):
+                continue  # dying while opening is a crash like any other
+
+    def _take(self) -> None:
+        self.engine.guarded_intake()
+        if len(self._flights) < _IN_FLIGHT_MAX and (claims := self.engine.take()):
+            self._flights.append(_Flight(claims))
+
+    def _advance(self) -> None:
+        """Move one batch one stage on; writes stay in the order in which the batches were taken."""
+        if not self._flights:
+            return
+        flight = self.rng.choice(self._flights)
+        try:
+            if flight.prepared is None:
+                flight.prepared = self.engine.prepare(flight.claims)
+            elif flight.results is None:
+                flight.results = self.engine.embed(flight.prepared)
+            elif flight is self._flights[0]:
+                self.engine.write(flight.claims, flight.prepared, flight.results)
+                self._flights.remove(flight)
+        except Exception as error:  # noqa: BLE001  (as in the runner: it ends in a retry, a dead letter or a halt)
+            self._flights.remove(flight)
+            self.engine.recover(flight.claims, error)
+
+    def _tick(self) -> None:
+        self.clock.advance(self.rng.choice([0.01, 0.3, 2.0]))
+
+    def _chores(self) -> None:
+        if not self._flights and self.engine.is_settled():
+            self.engine.save_checkpoint()
+            self.maintenance.keep_house(force=True)
+            self.maintenance.step()
+
+    # ------------------------------------------------------------------ mutations
+
+    def _mutate(self) -> None:
+        ids = [row.key.id for row in self.graph.scan(None, 100) if row.key.kind.value == "e"]
+        relationships = [row.key.id for row in self.graph.scan(None, 100) if row.key.kind.value == "r"]
+        choice = self.rng.random()
+        with self.graph.transaction() as tx:
+            if choice < 0.3 or len(ids) < 3:
+                name = f"n{self.rng.randrange(12)}"
+                kind = self.rng.choice(["Person", "Organization"])
+                tx.upsert_entity(kind, name, {"name": self._word(), "bio": self._word(), "age": 1})
+            elif choice < 0.55:
+                change = self.rng.choice([{"name": self._word()}, {"bio": self._word()}, {"age": self.rng.random()}])
+                tx.update_entity(self.rng.choice(ids), change)
+            elif choice < 0.7:
+                tx.delete_entity(self.rng.choice(ids))
+            elif choice < 0.9 or not relationships:
+                role = {"role": self._word()}
+                tx.relate(self.rng.choice(ids), "WORKS_AT", self.rng.choice(ids), role, replace=True)
+            else:
+                tx.unrelate(self.rng.choice(relationships))
+        self._note_changes()
+
+    def _word(self) -> str:
+        return self.rng.choice(["ada", "bob", "cyd", "dee", "eve", "fay"])
+
+    def _render_all(self) -> dict[RecordKey, str]:
+        recipe = self.engine.recipe
+        keys = [row.key for row in self.graph.scan(None, 10_000)]
+        states = self.graph.read(keys, recipe.hops()).states
+        targets = {key: recipe.target(state) for key, state in states.items()}
+        return {key: target.fingerprint for key, target in targets.items() if target is not None}
+
+    def _note_changes(self) -> None:
+        now, head = self._render_all(), self.graph.log.head()
+        for key in now.keys() | self._wanted.keys():
+            if now.get(key) != self._wanted.get(key):
+                self._changed_at[key] = head
+        self._wanted = now
+
+    # ------------------------------------------------------------------ properties
+
+    def _check_safety(self) -> None:
+        frontier = self.engine.frontier
+        if frontier < self._frontier:
+            raise SimulationError(f"the frontier went back from {self._frontier} to {frontier}")
+        if self.engine.checkpoint > self.graph.log.head():
+            raise SimulationError("the checkpoint is ahead of the log")
+        self._frontier = frontier
+        dead = {letter.key for letter in self.journal.letters(None, 10_000)}
+        held = self.index.stamps(list(self._changed_at))
+        for key, changed_at in self._changed_at.items():
+            if changed_at > frontier or key in dead:
+                continue
+            stamps = held[key].records if key in held else ()
+            found = [stamp.fingerprint for stamp in stamps]
+            wanted = [self._wanted[key]] if key in self._wanted else []
+            if found != wanted:
+                raise SimulationError(f"{key} changed at {changed_at}, frontier {frontier}: {found} is not {wanted}")
+
+    def _settle(self) -> None:
+        for _ in range(_STEPS_TO_SETTLE_MAX):
+            if not self._flights and self.engine.is_settled() and not self.maintenance.restamp_due:
+                return
+            self._take()
+            self._advance()
+            self._chores()
+            self.clock.advance(0.5)
+            self._check_safety()
+        raise SimulationError(f"not settled: pending {self.engine.pending()}, outage {self.engine.outage}")
+
+    def _check_convergence(self) -> AuditReport:
+        if self.engine.frontier != self.graph.log.head():
+            raise SimulationError(f"settled, but the frontier {self.engine.frontier} is not the head")
+        report = Auditor(self.graph, self.index, self.engine.recipe).audit()
+        dead = {letter.key for letter in self.journal.letters(None, 10_000)}
+        left = [key for key in report.divergent_keys() if key not in dead]
+        if left:
+            raise SimulationError(f"divergent after settling: {left} {report.divergences}")
+        return report

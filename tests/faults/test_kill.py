@@ -1,0 +1,108 @@
+"""Real `kill -9` at named failpoints and at random times, over both indexes: reopen, drain, and prove it whole."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from slipstream.service.importing import Importer
+from tests.faults.kill_worker import BATCH_MAX, open_for_test, write_dump
+
+FAILPOINTS = (
+    "graph.commit.after",
+    "graph.read.after",
+    "embed.before",
+    "embed.after",
+    "index.upsert.before",
+    "index.upsert.middle",
+    "index.upsert.after",
+    "index.delete.before",
+    "index.delete.after",
+    "checkpoint.before",
+    "checkpoint.after",
+    "journal.commit.before",
+    "journal.commit.after",
+)
+INDEXES = ("sqlite", "chroma")
+
+
+def _start(root: Path, adapter: str, failpoint: str, count: int, seed: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.faults.kill_worker", str(root), adapter, failpoint, str(count), str(seed)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _killed(root: Path, adapter: str, failpoint: str, count: int, seed: int) -> int:
+    """Run the worker until its failpoint kills it and return the last acknowledged position."""
+    process = _start(root, adapter, failpoint, count, seed)
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == -signal.SIGKILL, (process.returncode, output[-300:], errors[-2000:])
+    return _last_acknowledged(output)
+
+
+def _last_acknowledged(output: bytes) -> int:
+    lines = [line for line in output.decode().splitlines() if line.startswith("ack ")]
+    return int(lines[-1].split()[1]) if lines else 0
+
+
+def _prove_whole(root: Path, adapter: str, acknowledged: int) -> None:
+    with open_for_test(root, adapter) as slipstream:
+        assert slipstream.sync.drain(timeout_s=60)
+        report = slipstream.verify()
+        assert report.is_consistent, report.divergences
+        assert slipstream.pkg.log.head() >= acknowledged  # type: ignore[attr-defined]
+        assert slipstream.status().dead_letters == 0
+        assert report.fresh == report.expected == report.total_embeddings
+
+
+def _work_done_twice(root: Path) -> int:
+    path = root / "embedded.log"
+    if not path.exists():
+        return 0
+    texts = Counter(json.loads(line) for line in path.read_text().splitlines())
+    return sum(count - 1 for count in texts.values())
+
+
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+@pytest.mark.parametrize("adapter", INDEXES)
+def test_killed_at_a_failpoint_nothing_is_lost_or_left_over(
+    tmp_path: Path, adapter: str, failpoint: str, count: int
+) -> None:
+    acknowledged = _killed(tmp_path, adapter, failpoint, count, seed=count)
+    _prove_whole(tmp_path, adapter, acknowledged)
+    assert _work_done_twice(tmp_path) <= BATCH_MAX
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("failpoint", ["import.before", "import.after"])
+def test_a_killed_import_resumes_and_ends_whole(tmp_path: Path, failpoint: str, count: int) -> None:
+    dump = tmp_path / "dump.jsonl"
+    write_dump(dump, entities=100)
+    _killed(tmp_path, "sqlite", failpoint, count, seed=1)
+    with open_for_test(tmp_path, "sqlite") as slipstream:
+        importer = Importer(slipstream.pkg, slipstream.journal, slipstream.dead_letters, slipstream.clock)
+        report = importer.run(dump, batch=20)
+        assert report.resumed_at_line > 0 or (failpoint, count) == ("import.before", 1)
+        assert slipstream.pkg.counts() == {"Person": 100, "KNOWS": 100}
+    _prove_whole(tmp_path, "sqlite", 0)
+
+
+@pytest.mark.parametrize("adapter", INDEXES)
+def test_killed_again_and_again_at_random_times(tmp_path: Path, adapter: str) -> None:
+    rng = random.Random(5)
+    for round_number in range(5):
+        process = _start(tmp_path, adapter, "signal", 1, seed=round_number)
+        assert process.stdout is not None
+        for _ in range(rng.randrange(1, 60)):
+            process.stdout.readline()
+        process.kill()
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGKILL
+        _prove_whole(tmp_path, adapter, _last_acknowledged(output))

@@ -1,0 +1,35 @@
+"""The real engine on a virtual clock: safety at every step, convergence once faults stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipstream.testing.simulator import Simulation
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_faults_and_crashes_never_break_safety_and_always_converge(seed: int) -> None:
+    report = Simulation(seed).run()
+    assert report.total_embeddings >= report.fresh
+
+
+@pytest.mark.parametrize("seed", range(1000, 1020))
+def test_a_storm_of_faults_converges_too(seed: int) -> None:
+    simulation = Simulation(seed, steps=400, fault_rate=0.15, crash_rate=0.02)
+    simulation.run()
+    assert simulation.faults > 0
+
+
+def test_the_same_seed_runs_the_same_way() -> None:
+    first, second = Simulation(7), Simulation(7)
+    first.run()
+    second.run()
+    assert first.actions == second.actions
+
+
+def test_the_simulation_does_crash_and_fail() -> None:
+    runs = [Simulation(seed) for seed in range(20)]
+    for run in runs:
+        run.run()
+    assert sum(run.crashes for run in runs) > 5
+    assert sum(run.faults for run in runs) > 50

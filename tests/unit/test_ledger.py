@@ -1,0 +1,135 @@
+"""The ledger's bookkeeping: coalescing, lanes, in-flight keys, checkpoint and frontier."""
+
+from __future__ import annotations
+
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.positions import Position
+from slipstream.domain.work import Lane
+from slipstream.sync.ledger import DirtyLedger
+
+A, B, C = entity_key("a"), entity_key("b"), entity_key("c")
+
+
+def _live(ledger: DirtyLedger, key: RecordKey, position: int) -> None:
+    ledger.mark(key, Lane.LIVE, Position(position))
+
+
+def test_many_events_of_one_key_are_one_claim() -> None:
+    ledger = DirtyLedger()
+    for position in range(1, 6):
+        _live(ledger, A, position)
+    claims = ledger.take(10, now=0.0)
+    assert [(claim.key, claim.position) for claim in claims] == [(A, 5)]
+
+
+def test_a_key_in_flight_is_never_claimed_a_second_time() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    claims = ledger.take(10, 0.0)
+    _live(ledger, A, 2)
+    assert ledger.take(10, 0.0) == []
+    ledger.settle(claims, Position(1))
+    ledger.finish(claims, Position(1))
+    assert [claim.position for claim in ledger.take(10, 0.0)] == [2]
+
+
+def test_an_event_that_the_read_has_seen_already_asks_for_no_second_run() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    claims = ledger.take(10, 0.0)
+    _live(ledger, A, 2)
+    assert ledger.settle(claims, Position(2)) == [A]
+    ledger.finish(claims, Position(2))
+    assert len(ledger) == 0
+
+
+def test_more_urgent_lanes_come_first() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.BACKFILL)
+    ledger.mark(B, Lane.REPAIR)
+    _live(ledger, C, 1)
+    assert [claim.key for claim in ledger.take(10, 0.0)] == [C, B, A]
+
+
+def test_a_live_change_lifts_a_backfill_key_into_the_live_lane() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.BACKFILL)
+    ledger.mark(B, Lane.REPAIR)
+    _live(ledger, A, 1)
+    assert [claim.key for claim in ledger.take(10, 0.0)] == [A, B]
+
+
+def test_floors_follow_the_oldest_unfinished_key() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 3)
+    _live(ledger, B, 7)
+    assert ledger.frontier_floor() == ledger.checkpoint_floor() == 3
+    claims = ledger.take(1, 0.0)
+    ledger.settle(claims, Position(9))
+    assert ledger.frontier_floor() == 7
+    ledger.finish(claims, Position(9))
+    assert ledger.frontier_floor() == 7
+
+
+def test_restore_takes_a_settled_claim_back() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 3)
+    claims = ledger.take(1, 0.0)
+    firsts = ledger.firsts(claims)
+    ledger.settle(claims, Position(9))
+    assert ledger.frontier_floor() is None
+    ledger.restore(claims, firsts)
+    assert ledger.frontier_floor() == 3
+    ledger.release(claims)
+    assert [claim.key for claim in ledger.take(1, 0.0)] == [A]
+
+
+def test_a_retrying_key_holds_the_frontier_but_not_the_checkpoint() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 3)
+    (claim,) = ledger.take(1, 0.0)
+    ledger.defer(claim, attempts=1, due=10.0)
+    assert ledger.frontier_floor() == 3
+    assert ledger.checkpoint_floor() is None
+    assert ledger.take(1, 9.9) == []
+    (again,) = ledger.take(1, 10.0)
+    assert (again.attempts, again.lane, again.durable) == (1, Lane.RETRY, True)
+
+
+def test_a_new_change_ends_the_wait_of_a_retrying_key() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 3)
+    (claim,) = ledger.take(1, 0.0)
+    ledger.defer(claim, attempts=4, due=1000.0)
+    _live(ledger, A, 8)
+    (again,) = ledger.take(1, 0.0)
+    assert (again.attempts, again.lane) == (0, Lane.LIVE)
+
+
+def test_a_dirtied_key_that_keeps_its_work_item_is_not_clean() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.REPAIR, durable=True)
+    claims = ledger.take(1, 0.0)
+    ledger.mark(A, Lane.REPAIR, durable=True)
+    assert ledger.settle(claims, Position(5)) == []
+    ledger.finish(claims, Position(5))
+    assert [claim.durable for claim in ledger.take(1, 0.0)] == [True]
+
+
+def test_a_dropped_key_that_was_dirtied_meanwhile_stays() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    (claim,) = ledger.take(1, 0.0)
+    _live(ledger, A, 4)
+    ledger.drop(claim)
+    (again,) = ledger.take(1, 0.0)
+    assert (again.key, again.position, again.attempts) == (A, 4, 0)
+
+
+def test_a_dropped_key_releases_the_frontier() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    (claim,) = ledger.take(1, 0.0)
+    ledger.drop(claim)
+    assert ledger.frontier_floor() is None
+    assert len(ledger) == 0
