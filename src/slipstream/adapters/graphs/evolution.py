@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from slipstream.adapters.graphs.values import check_name
+from slipstream.adapters.graphs.values import check_type_name
 from slipstream.domain.entities import PropertyValue
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.schema import GraphSchema, PropertyTypes
@@ -65,7 +65,7 @@ class SchemaDraft:
         return {prop: _widened(declared[prop], value) for prop, value in properties.items()}
 
     def _check_new_type(self, name: str, field: str) -> None:
-        check_name(name, field)
+        check_type_name(name, field)
         taken = self._folded.get(name.casefold())
         if taken == name:
             raise InvalidInputError(

@@ -229,8 +229,8 @@ class MemoryGraph(PKG):
         """Return a committed entity."""
         return self._entities.get(entity_id)
 
-    def relationship(self, ref: RelationshipRef) -> Relationship | None:
-        """Return a committed relationship."""
+    def relationship(self, ref: RelationshipRef, types: tuple[str, str]) -> Relationship | None:  # noqa: ARG002
+        """Return a committed relationship; the types are not needed to find it here."""
         return self._relationships.get(ref)
 
     def relationships_of(self, entity_id: str) -> Sequence[Relationship]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from slipstream.adapters.graphs.evolution import SchemaDraft, evolution_data
-from slipstream.adapters.graphs.values import check_id, check_name, check_properties, jsonable, same_properties
+from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name, jsonable, same_properties
 from slipstream.domain.entities import Entity, Properties, PropertyValue, Relationship
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, InvalidInputError, NotFoundError
 from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
@@ -31,8 +31,8 @@ class CommittedState(Protocol):
         """Return a committed entity."""
         ...
 
-    def relationship(self, ref: RelationshipRef) -> Relationship | None:
-        """Return a committed relationship."""
+    def relationship(self, ref: RelationshipRef, types: tuple[str, str]) -> Relationship | None:
+        """Return a committed relationship between existing entities of the given types."""
         ...
 
     def relationships_of(self, entity_id: str) -> Sequence[Relationship]:
@@ -253,7 +253,7 @@ class StagedTransaction:
 
     def _checked_entity(self, entity_type: str, entity_id: str, properties: Properties | None) -> dict[str, Any]:
         self._check_open()
-        check_name(entity_type, "entity_type")
+        check_type_name(entity_type, "entity_type")
         return _merged({}, check_properties(properties, check_id(entity_id, "entity_id")))
 
     def _entity(self, entity_id: str) -> Entity | None:
@@ -270,7 +270,11 @@ class StagedTransaction:
 
     def _relationship(self, ref: RelationshipRef) -> Relationship | None:
         if ref not in self._staged.relationships:
-            self._note(ref, self._committed.relationship(ref))
+            for end in (ref.source_id, ref.target_id):
+                self._entity(end)
+            source, target = (self._staged.entities_before[end] for end in (ref.source_id, ref.target_id))
+            found = source and target and self._committed.relationship(ref, (source.type, target.type))
+            self._note(ref, found or None)
         return self._staged.relationships[ref]
 
     def _note(self, ref: RelationshipRef, committed: Relationship | None) -> None:
@@ -330,11 +334,19 @@ class StagedTransaction:
         )
 
     def _change_type(self, existing: Entity, entity_type: str, given: dict[str, PropertyValue]) -> None:
-        """Delete under the old type and create under the new one; the relationships stay."""
+        """Delete under the old type and create under the new one; the relationships stay, but each has its events."""
         properties = self._schema.admit_entity(entity_type, given)
-        self._relationships_of(existing.id)  # they move along, so the plan has to know them
+        kept = list(self._relationships_of(existing.id))
+        for relationship in kept:
+            self._relationship_event(
+                PKGEventType.RELATIONSHIP_DELETED, relationship.ref, relationship.properties, None
+            )
         self._put_deleted(existing)
         self._put_created(entity_type, existing.id, properties)
+        for relationship in kept:
+            self._relationship_event(
+                PKGEventType.RELATIONSHIP_CREATED, relationship.ref, None, relationship.properties
+            )
 
     def _put_relationship(
         self, ref: RelationshipRef, existing: Relationship | None, given: dict[str, PropertyValue]
@@ -360,7 +372,7 @@ class StagedTransaction:
 
 
 def _checked_ref(source_id: str, relationship_type: str, target_id: str, discriminator: str) -> RelationshipRef:
-    check_name(relationship_type, "relationship_type")
+    check_type_name(relationship_type, "relationship_type")
     check_id(source_id, "source_id")
     check_id(target_id, "target_id")
     if discriminator:

@@ -34,6 +34,14 @@ def check_name(name: object, field: str) -> str:
     return name
 
 
+def check_type_name(name: object, field: str) -> str:
+    """Return the name of an entity or relationship type: a name without dots, which separate databases in Cypher."""
+    checked = check_name(name, field)
+    if "." in checked:
+        raise InvalidInputError(f"{checked!r} contains a dot, which a type name can not have", field=field)
+    return checked
+
+
 def check_id(identity: object, field: str) -> str:
     """Return an entity id; raises `InvalidInputError` for an empty, oversized or unencodable one."""
     if not isinstance(identity, str) or not identity:

@@ -29,8 +29,8 @@ def read_states(
     snapshot: Snapshot, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]
 ) -> dict[RecordKey, RecordState]:
     """Return the state of every key that exists."""
-    entity_ids = {key.id for key in keys if key.kind is KeyKind.ENTITY}
-    refs = [ref for key in set(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
+    entity_ids = dict.fromkeys(key.id for key in keys if key.kind is KeyKind.ENTITY)
+    refs = [ref for key in dict.fromkeys(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
     types = snapshot.types([*entity_ids, *(end for ref in refs for end in (ref.source_id, ref.target_id))])
     entities = snapshot.entities(types)
     found = [entities[entity_id] for entity_id in entity_ids if entity_id in entities]

@@ -141,10 +141,10 @@ class Committed:
         """Return a committed entity."""
         return self._snapshot.entities(self._snapshot.types([entity_id])).get(entity_id)
 
-    def relationship(self, ref: RelationshipRef) -> Relationship | None:
-        """Return a committed relationship."""
-        types = self._snapshot.types([ref.source_id, ref.target_id])
-        return next(iter(self._snapshot.relationships([ref], types)), None)
+    def relationship(self, ref: RelationshipRef, types: tuple[str, str]) -> Relationship | None:
+        """Return a committed relationship between existing entities of the given types."""
+        ends = {ref.source_id: types[0], ref.target_id: types[1]}
+        return next(iter(self._snapshot.relationships([ref], ends)), None)
 
     def relationships_of(self, entity_id: str) -> Sequence[Relationship]:
         """Return the committed relationships of an entity, both directions, each once."""
