@@ -123,7 +123,7 @@ class IndexReadingCases(IndexHooks):
         for key in list(batch)[::2]:
             batch[key] = make_record(key, 6, entity_type="Moved")
         index.upsert(list(batch.values()))
-        index.upsert([make_record(key, 1) for key in batch])  # stale, fenced: must not be seen
+        index.upsert([make_record(key, 0) for key in batch])  # stale, fenced: must not be seen
         assert_search(index, query, 10, ANYTHING, list(batch.values()))
         assert_search(index, query, 10, SearchFilter(frozenset({"Moved"})), list(batch.values()))
 

@@ -56,7 +56,7 @@ class IndexHooks(ABC):
         """Return an empty index; the fixture closes it."""
 
     @pytest.fixture
-    def reopen(self, index: VectorIndex) -> Reopen | None:
+    def reopen(self) -> Reopen | None:
         """Return what closes the index and opens it anew; must be given where `capabilities.durable`."""
         return None
 
