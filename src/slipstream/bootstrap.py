@@ -232,8 +232,7 @@ def _openai(name: str, server: OpenAIConfig, wrap: Callable[[Embedder], Embedder
     return wrap(
         OpenAIEmbedder(
             server.base_url,
-            server.model,
-            id=name,
+            name,
             api_key=key,
             dimension=server.dimension,
             timeout_s=server.timeout_s,

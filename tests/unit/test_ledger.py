@@ -38,7 +38,7 @@ def test_an_event_that_the_read_has_seen_already_asks_for_no_second_run() -> Non
     _live(ledger, A, 1)
     claims = ledger.take(10, 0.0)
     _live(ledger, A, 2)
-    assert ledger.settle(claims, Position(2)) == [A]
+    assert ledger.settle(claims, Position(2)).clean == [A]
     ledger.finish(claims, Position(2))
     assert len(ledger) == 0
 
@@ -111,7 +111,7 @@ def test_a_dirtied_key_that_keeps_its_work_item_is_not_clean() -> None:
     ledger.mark(A, Lane.REPAIR, durable=True)
     claims = ledger.take(1, 0.0)
     ledger.mark(A, Lane.REPAIR, durable=True)
-    assert ledger.settle(claims, Position(5)) == []
+    assert ledger.settle(claims, Position(5)).clean == []
     ledger.finish(claims, Position(5))
     assert [claim.durable for claim in ledger.take(1, 0.0)] == [True]
 

@@ -11,7 +11,7 @@ from slipstream.domain.errors import InvalidInputError, NotFoundError, Slipstrea
 from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
 from slipstream.domain.formats.detect import parse_event
 from slipstream.domain.keys import RelationshipRef, entity_key
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphTransaction, WritableGraph
@@ -31,7 +31,7 @@ class ApplyReport:
     duplicates: int = 0
     ignored: int = 0
     rejected: int = 0
-    position: Position = Position(0)
+    position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
 
 

@@ -29,9 +29,8 @@ cache_mb = 256               # size limit of the embedding cache on disk; 0 swit
 # [models.routes]            # entity type = model
 # CodeEntity = "wordllama-l2"
 
-# [models.openai.my-server]  # an OpenAI-compatible server (Ollama, TEI, vLLM), used as model "my-server"
+# [models.openai.nomic-embed-text]  # a model of an OpenAI-compatible server (Ollama, TEI, vLLM), by its name there
 # base_url = "http://127.0.0.1:11434/v1"
-# model = "nomic-embed-text"
 
 [models.fusion]              # events: weights of content, time and causes
 content = 0.6
@@ -79,10 +78,9 @@ class FusionConfig(_Section):
 
 
 class OpenAIConfig(_Section):
-    """`[models.openai.<name>]`."""
+    """`[models.openai.<model>]`: a model of an OpenAI-compatible server, by the name it has there."""
 
     base_url: str
-    model: str
     dimension: Annotated[int, Field(ge=1)] | None = None
     api_key_file: Path | None = None
     """A file that holds the key: secrets have no place in a configuration file."""

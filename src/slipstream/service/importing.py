@@ -16,7 +16,7 @@ from slipstream.domain.errors import (
     SlipstreamError,
 )
 from slipstream.domain.formats.dump import DumpNode, DumpRelationship, parse_row
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphTransaction, WritableGraph
@@ -37,7 +37,7 @@ class ImportReport:
     relationships: int = 0
     rejected: int = 0
     resumed_at_line: int = 0
-    position: Position = Position(0)
+    position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
     """The first of the reasons for rejections."""
 

@@ -2,7 +2,7 @@
 The engine: mark dirty, read, render, embed, write; and the two numbers that say how far it is.
 
 Every stage is a plain method, so that the threaded runner, a one-shot command and the simulator all run the same
-code. The lock guards the ledger and the counters only; no I/O happens under it.
+code. The lock guards the ledger and the counters; the only I/O under it is the journal's own, of durable marks.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
+from slipstream.sync.backlog import Backlog
 from slipstream.sync.failures import CircuitBreaker, backoff_s
-from slipstream.sync.ledger import Claim, DirtyLedger
+from slipstream.sync.ledger import Claim, DirtyLedger, Settled
 from slipstream.sync.planner import Plan, Planner
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.reconciler import Prepared, Reconciler
@@ -77,10 +78,10 @@ class SyncEngine:
         self._breaker = CircuitBreaker(self.settings.backoff_base_s, self.settings.backoff_max_s, self._rng)
         self._sizer = BatchSizer(self.settings)
         self._ledger = DirtyLedger()
+        self._backlog = Backlog(journal, self._ledger, clock, self.settings.pending_max)
         self._changed = threading.Condition(threading.RLock())
         self._writing = threading.Lock()
         self._scan: KeyScan | None = None
-        self._more_work = True
         self._full_scan_due = journal.get(FULL_SCAN) is not None
         self._halted: CorruptionError | None = None
         self._checkpoint = self._consumed = self._saved_checkpoint()
@@ -117,24 +118,10 @@ class SyncEngine:
         self._full_scan_due = True
 
     def _load_work(self) -> None:
-        """Take durable work into the ledger, a page at a time; what is done has left the journal."""
-        if not self._more_work:
-            return
-        items = self._journal.work(None, self.settings.pending_max)
-        self._more_work = len(items) == self.settings.pending_max
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        with self._changed:
-            for item in items:
-                wait_s = (item.due_at - now).total_seconds() if item.due_at else 0.0
-                self._ledger.mark(
-                    item.key,
-                    item.lane,
-                    item.position,
-                    force=item.force,
-                    durable=True,
-                    attempts=item.attempts,
-                    due=monotonic + wait_s if wait_s > 0 else 0.0,
-                )
+        if self._backlog.has_more:
+            with self._writing, self._changed:
+                self._backlog.load()
+                self._advance_frontier()
 
     # ------------------------------------------------------------------ marking
 
@@ -147,15 +134,12 @@ class SyncEngine:
         With `force` they are embedded anew even when their fingerprint is unchanged.
         """
         items = [WorkItem(key, lane, reason=reason, force=force) for key in dict.fromkeys(keys)]
-        self._journal.put_work(items)
-        self._admit(items)
+        self._keep_work(items)
 
-    def _admit(self, items: Sequence[WorkItem]) -> None:
-        with self._changed:
-            room = max(0, self.settings.pending_max - len(self._ledger))
-            self._more_work = self._more_work or len(items) > room
-            for item in items[:room]:
-                self._ledger.mark(item.key, item.lane, item.position, force=item.force, durable=True)
+    def _keep_work(self, items: Sequence[WorkItem]) -> None:
+        # Never beside a write: it could remove the item of a key that is in flight right now.
+        with self._writing, self._changed:
+            self._backlog.keep(items)
             self._changed.notify_all()
 
     # ------------------------------------------------------------------ stages
@@ -188,8 +172,7 @@ class SyncEngine:
         """Store what no ledger would rebuild after a restart, before the log is passed."""
         if plan.deferred:
             logger.warning("%d neighbours past the live fan-out limit go to the backfill lane", len(plan.deferred))
-            self._journal.put_work(plan.deferred)
-            self._admit(plan.deferred)
+            self._keep_work(plan.deferred)
         if plan.poisoned:
             now = self._clock.now()
             self._letters.bury(
@@ -264,10 +247,10 @@ class SyncEngine:
         with self._writing:
             with self._changed:
                 firsts = self._ledger.firsts(claims)
-                clean = self._ledger.settle(claims, prepared.position)
+                settled = self._ledger.settle(claims, prepared.position)
                 checkpoint = self._checkpoint_now()
             try:
-                self._write_durably(claims, clean, prepared, results, checkpoint)
+                self._write_durably(settled, prepared, results, checkpoint)
             except BaseException:
                 with self._changed:
                     self._ledger.restore(claims, firsts)
@@ -279,24 +262,17 @@ class SyncEngine:
                 self._advance_frontier()
 
     def _write_durably(
-        self,
-        claims: Sequence[Claim],
-        clean: Sequence[RecordKey],
-        prepared: Prepared,
-        results: Sequence[EmbeddingResult],
-        checkpoint: Position,
+        self, settled: Settled, prepared: Prepared, results: Sequence[EmbeddingResult], checkpoint: Position
     ) -> None:
-        clean_keys = frozenset(clean)
-        finished = [claim.key for claim in claims if claim.durable and claim.key in clean_keys]
         writes = bool(results or prepared.deletions or prepared.restamps)
-        if not (writes or finished or self._letter_count or self._checkpoint_is_due()):
+        if not (writes or settled.durable or self._letter_count or self._checkpoint_is_due()):
             self._count(unchanged=prepared.unchanged)
             return
         with self._journal.transaction():
             applied = self._reconciler.apply(prepared, results)
-            if finished:
-                self._journal.remove_work(finished)
-            resolved = self._letters.remove_keys(clean) if self._letter_count else 0
+            if settled.durable:
+                self._journal.remove_work(settled.durable)
+            resolved = self._letters.remove_keys(settled.clean) if self._letter_count else 0
             self._journal.set(CHECKPOINT, str(checkpoint))
         self._note_checkpoint(checkpoint)
         self._letter_count -= resolved
@@ -391,11 +367,12 @@ class SyncEngine:
 
     def _checkpoint_now(self) -> Position:
         floor = self._ledger.checkpoint_floor()
-        return self._consumed if floor is None else Position(floor - 1)
+        return self._consumed if floor is None else min(self._consumed, Position(floor - 1))
 
     def _frontier_now(self) -> Position:
-        floor = self._ledger.frontier_floor()
-        return self._consumed if floor is None else Position(floor - 1)
+        # A work item may come from an entry that a crash left unread: the floor can lie behind what is consumed.
+        floors = [floor for floor in (self._ledger.frontier_floor(), self._backlog.floor) if floor is not None]
+        return min([self._consumed, *(Position(floor - 1) for floor in floors)])
 
     def _advance_frontier(self) -> None:
         self._frontier = max(self._frontier, self._frontier_now())
@@ -484,7 +461,7 @@ class SyncEngine:
     def is_settled(self) -> bool:
         """Whether nothing is dirty, nothing is waiting and the log is consumed to its head."""
         with self._changed:
-            if len(self._ledger) or self._scan is not None or self._more_work or self._full_scan_due:
+            if len(self._ledger) or self._scan is not None or self._backlog.has_more or self._full_scan_due:
                 return False
         return self._consumed >= self._log.head()
 

@@ -31,6 +31,13 @@ class Claim(NamedTuple):
     committed_at: datetime | None
 
 
+class Settled(NamedTuple):
+    """Keys that a write makes clean, and those of them that have a work item in the journal."""
+
+    clean: list[RecordKey]
+    durable: list[RecordKey]
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     key: RecordKey
@@ -179,14 +186,15 @@ class DirtyLedger:
         """Return when the next delayed key is due, on the monotonic clock."""
         return self._delayed[0][0] if self._delayed else None
 
-    def settle(self, claims: Iterable[Claim], position: Position) -> list[RecordKey]:
+    def settle(self, claims: Iterable[Claim], position: Position) -> Settled:
         """
         Take claims out of the watermarks: the index is about to reflect them as of `position`.
 
-        Returns the keys that are clean then; the others were dirtied again meanwhile (and keep their work item,
-        if they have one). Follow with `finish` when the write is durable, or with `restore` when it failed.
+        Keys that were dirtied again meanwhile are not clean, and keep their work item, if they have one. Follow
+        with `finish` when the write is durable, or with `restore` when it failed.
         """
         clean: list[RecordKey] = []
+        durable: list[RecordKey] = []
         for claim in claims:
             entry = self._entries[claim.key]
             if entry.last is not None and entry.last > position:
@@ -196,7 +204,9 @@ class DirtyLedger:
                 entry.first = None
                 if not entry.again:
                     clean.append(claim.key)
-        return clean
+                    if entry.durable:
+                        durable.append(claim.key)
+        return Settled(clean, durable)
 
     def finish(self, claims: Iterable[Claim], position: Position) -> None:
         """Forget settled claims; keys that were dirtied meanwhile go back into their queue."""

@@ -78,6 +78,7 @@ class Simulation:
     steps: int = 300
     fault_rate: float = 0.02
     crash_rate: float = 0.004
+    pending_max: int = 30
     actions: list[str] = field(default_factory=list)
     crashes: int = 0
     faults: int = 0
@@ -115,7 +116,7 @@ class Simulation:
         index = FaultyIndex(self.index, self._failpoint)
         journal = FaultyJournal(self.journal, self._failpoint)
         settings = SyncSettings(
-            pending_max=30, log_page=7, batch_min=1, batch_max=4, attempts_max=4, fanout_live_max=2
+            pending_max=self.pending_max, log_page=7, batch_min=1, batch_max=4, attempts_max=4, fanout_live_max=2
         )
         self.engine = SyncEngine(
             graph=graph,

@@ -1,0 +1,63 @@
+"""The backlog: durable work items of the journal, and as many of them in the ledger as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipstream.domain.positions import Position
+from slipstream.domain.work import WorkItem
+from slipstream.ports.clock import Clock
+from slipstream.ports.journal import Journal
+from slipstream.sync.ledger import DirtyLedger
+
+
+class Backlog:
+    """
+    Work that survives a restart. Not thread-safe: the engine guards it.
+
+    What does not fit into the ledger stays in the journal, and holds the frontier back from there.
+    """
+
+    def __init__(self, journal: Journal, ledger: DirtyLedger, clock: Clock, limit: int) -> None:
+        self._journal, self._ledger, self._clock, self._limit = journal, ledger, clock, limit
+        self.has_more = True
+        """Whether the journal may hold items that the ledger does not."""
+        self.floor: Position | None = None
+        """The oldest position among the items that are only in the journal."""
+
+    def load(self) -> None:
+        """Take items into the ledger, as many as fit. Call with an empty ledger: what is done has left the journal."""
+        items = self._journal.work(None, self._limit)
+        for item in items:
+            self._mark(item)
+        self.has_more, self.floor = False, None
+        while items:
+            items = self._journal.work(items[-1].key, self._limit)
+            self._leave_out(items)
+
+    def keep(self, items: Sequence[WorkItem]) -> None:
+        """Store items durably, then mark them dirty, as many as fit."""
+        self._journal.put_work(items)
+        room = max(0, self._limit - len(self._ledger))
+        for item in items[:room]:
+            self._mark(item)
+        self._leave_out(items[room:])
+
+    def _mark(self, item: WorkItem) -> None:
+        wait_s = (item.due_at - self._clock.now()).total_seconds() if item.due_at else 0.0
+        self._ledger.mark(
+            item.key,
+            item.lane,
+            item.position,
+            force=item.force,
+            durable=True,
+            attempts=item.attempts,
+            due=self._clock.monotonic() + wait_s if wait_s > 0 else 0.0,
+        )
+
+    def _leave_out(self, items: Sequence[WorkItem]) -> None:
+        self.has_more = self.has_more or bool(items)
+        floors = [item.position for item in items if item.position is not None]
+        if self.floor is not None:
+            floors.append(self.floor)
+        self.floor = min(floors, default=None)
