@@ -1,0 +1,132 @@
+"""What every part of the graph suite stands on: the hooks of an adapter, and short ways to say things."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pytest
+
+from slipstream.domain.entities import Entity, EntityState, Hop
+from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.log import LogEntry
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.ports.graph import GraphTransaction, WritableGraph
+from slipstream.ports.log import ChangeLog
+
+Kind = PKGEventType
+
+
+class LoggedGraph(WritableGraph, Protocol):
+    """A writable graph with its change log."""
+
+    @property
+    def log(self) -> ChangeLog:
+        """The change log."""
+        ...
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of the house: what a test throws to abandon a transaction
+    """Thrown by a test to abandon a transaction."""
+
+
+def raises(kind: type[Exception], action: Callable[..., object], *args: Any, **kwargs: Any) -> Exception:
+    """Return the error that the action raises; fails when it raises none of this kind."""
+    with pytest.raises(kind) as caught:
+        action(*args, **kwargs)
+    return caught.value
+
+
+def entries(graph: LoggedGraph) -> list[LogEntry]:
+    """Return the whole log."""
+    return list(graph.log.read(ORIGIN, 10_000))
+
+
+def events(graph: LoggedGraph, after: Position = ORIGIN) -> list[PKGEvent]:
+    """Return the data events behind a position, without schema evolutions."""
+    found = graph.log.read(after, 10_000)
+    return [entry for entry in found if isinstance(entry, PKGEvent) and entry.event_type is not Kind.SCHEMA_EVOLVED]
+
+
+def kinds(graph: LoggedGraph, after: Position = ORIGIN) -> list[tuple[PKGEventType, str]]:
+    """Return type and id of the data events behind a position."""
+    return [(event.event_type, event.entity_id) for event in events(graph, after)]
+
+
+def state(graph: LoggedGraph, entity_id: str, *hops: Hop, of: str = "Person") -> EntityState:
+    """Return the state of an entity that must exist."""
+    found = graph.read([entity_key(entity_id)], {of: hops}).states[entity_key(entity_id)]
+    assert isinstance(found, EntityState)
+    return found
+
+
+def properties(graph: LoggedGraph, entity_id: str) -> Mapping[str, Any]:
+    """Return the properties of an entity that must exist."""
+    return state(graph, entity_id).entity.properties
+
+
+def create(graph: LoggedGraph, *ids: str, entity_type: str = "Person", **given: Any) -> None:
+    """Create entities in one transaction."""
+    with graph.transaction() as tx:
+        for entity_id in ids:
+            tx.create_entity(entity_type, entity_id, given)
+
+
+def within(graph: LoggedGraph, mutation: Callable[[GraphTransaction], object]) -> None:
+    """Run one mutation in a transaction of its own."""
+    with graph.transaction() as tx:
+        mutation(tx)
+
+
+def update(graph: LoggedGraph, entity_id: str, **given: Any) -> None:
+    """Merge properties into an entity, in a transaction of its own."""
+    with graph.transaction() as tx:
+        tx.update_entity(entity_id, given)
+
+
+def relate(graph: LoggedGraph, source_id: str, relationship_type: str, target_id: str, **given: Any) -> str:
+    """Create a relationship in a transaction of its own, and return its id."""
+    with graph.transaction() as tx:
+        return tx.relate(source_id, relationship_type, target_id, given)
+
+
+def scanned(graph: LoggedGraph, limit: int) -> list[RecordKey]:
+    """Return every key, read in pages."""
+    found: list[RecordKey] = []
+    while page := graph.scan(found[-1] if found else None, limit):
+        assert len(page) <= limit
+        found += [item.key for item in page]
+    return found
+
+
+class Graphs(ABC):
+    """What an adapter's test file gives: how to open a graph, and raw hooks past the adapter."""
+
+    concurrent: ClassVar[bool] = True
+    """False for a fixture that can not be used by two threads."""
+
+    @abstractmethod
+    def open_graph(self, directory: Path) -> LoggedGraph:
+        """Open the graph that lives in a directory; a fresh directory gives an empty one."""
+
+    @abstractmethod
+    def read_raw(self, graph: LoggedGraph, entity_type: str, entity_id: str) -> dict[str, Any] | None:
+        """Return the stored scalar properties of an entity, past the adapter; None when it is not stored."""
+
+    @abstractmethod
+    def write_raw(self, graph: LoggedGraph, entity: Entity) -> LoggedGraph:
+        """Store an entity past the adapter, as a foreign program would, and return the graph to go on with."""
+
+    @abstractmethod
+    def remove_raw(self, graph: LoggedGraph, entity: Entity) -> LoggedGraph:
+        """Remove an entity without relationships past the adapter, and return the graph to go on with."""
+
+    @pytest.fixture
+    def graph(self, tmp_path: Path) -> Iterator[LoggedGraph]:
+        """Give an empty graph."""
+        graph = self.open_graph(tmp_path)
+        yield graph
+        graph.close()

@@ -1,0 +1,128 @@
+"""The change log, and readers and writers beside each other."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from slipstream.domain.entities import EntityState
+from slipstream.domain.errors import (
+    PositionLostError,
+)
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.keys import entity_key
+from slipstream.domain.log import position_of
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.testing.suites.graph.base import (
+    Graphs,
+    LoggedGraph,
+    create,
+    entries,
+    events,
+    properties,
+    raises,
+    update,
+)
+
+
+class LogTests(Graphs):
+    """Order, trimming, waiting, snapshots."""
+
+    def test_positions_are_dense_and_in_commit_order(self, graph: LoggedGraph) -> None:
+        for number in range(5):
+            create(graph, f"a{number}", f"b{number}", n=number)
+        found = entries(graph)
+        assert [position_of(entry) for entry in found] == list(range(1, graph.log.head() + 1))
+        ids = [entry.event_id for entry in found if isinstance(entry, PKGEvent)]
+        assert len(set(ids)) == len(ids) == 11
+        assert [event.entity_id for event in events(graph)] == [f"{x}{n}" for n in range(5) for x in "ab"]
+        pages = [graph.log.read(Position(start), 4) for start in range(0, len(found), 4)]
+        assert [entry for page in pages for entry in page] == found
+        assert graph.log.read(graph.log.head(), 10) == []
+        assert graph.log.read(ORIGIN, 0) == []
+
+    def test_events_carry_plain_json_and_provenance(self, graph: LoggedGraph) -> None:
+        moment = datetime(2024, 1, 1, tzinfo=UTC)
+        create(graph, "a", when=moment, deep=[{"at": moment}], source_document_id="doc", extraction_confidence=0.5)
+        create(graph, "b", source_document_id=7, extraction_confidence=1.5)
+        first, second = events(graph)
+        assert first.new_data is not None
+        assert first.new_data["when"] == moment.isoformat()
+        assert first.new_data["deep"] == [{"at": moment.isoformat()}]
+        assert (first.source_document_id, first.extraction_confidence) == ("doc", 0.5)
+        assert (second.source_document_id, second.extraction_confidence) == (None, None)
+        assert PKGEvent.parse(first.model_dump_json()) == first
+        assert first.timestamp.utcoffset() == timedelta(0)
+
+    def test_a_trimmed_range_is_lost_and_the_head_is_kept(self, graph: LoggedGraph) -> None:
+        create(graph, "a", "b", "c", "d")
+        head = graph.log.head()
+        assert graph.log.trim(Position(2)) == 2
+        raises(PositionLostError, lambda: graph.log.read(Position(1), 10))
+        assert [position_of(entry) for entry in graph.log.read(Position(2), 10)] == [3, 4, 5]
+        assert (graph.log.trim(Position(2)), graph.log.trim(Position(99))) == (0, 2)
+        assert graph.log.head() == head
+        assert [position_of(entry) for entry in graph.log.read(Position(4), 10)] == [5]
+        create(graph, "e")
+        assert [position_of(entry) for entry in graph.log.read(head, 10)] == [6]
+
+    def test_waiting_ends_at_the_commit(self, graph: LoggedGraph) -> None:
+        create(graph, "a")
+        assert graph.log.wait(ORIGIN, 0.0)
+        assert not graph.log.wait(graph.log.head(), 0.001)
+        if not self.concurrent:
+            return
+        log, head, woken = graph.log, graph.log.head(), threading.Event()
+        waiter = threading.Thread(target=lambda: woken.set() if log.wait(head, 5.0) else None)
+        waiter.start()
+        create(graph, "b")
+        waiter.join(10.0)
+        assert woken.is_set()
+
+    def test_a_snapshot_and_its_position_belong_together(self, graph: LoggedGraph) -> None:
+        """A reader beside a writer: the text that it sees is the one of the position that it is told."""
+        create(graph, "a", n=0)
+        if not self.concurrent:
+            return
+        base, looks, problems = graph.log.head(), 0, list[str]()
+        done = threading.Event()
+
+        def look() -> None:
+            nonlocal looks
+            while not done.is_set():
+                looks += 1
+                seen = graph.read([entity_key("a")], {})
+                found = seen.states[entity_key("a")]
+                assert isinstance(found, EntityState)
+                if found.entity.properties["n"] != seen.position - base:
+                    problems.append(f"saw {found.entity.properties['n']} at {seen.position - base}")
+
+        reader = threading.Thread(target=look)
+        reader.start()
+        try:
+            for number in range(1, 3000):
+                update(graph, "a", n=number)
+                if number >= 60 and looks >= 30:  # both had their turns
+                    break
+        finally:
+            done.set()
+            reader.join(30.0)
+        assert problems == []
+
+    def test_two_writers_take_turns(self, graph: LoggedGraph) -> None:
+        create(graph, "counter", n=0)
+        if not self.concurrent:
+            return
+
+        def count() -> None:
+            for _ in range(20):
+                with graph.transaction() as tx:
+                    tx.update_entity("counter", {"n": properties(graph, "counter")["n"] + 1})
+
+        writers = [threading.Thread(target=count) for _ in range(3)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join(60.0)
+        assert properties(graph, "counter")["n"] == 60
+        assert [event.new_data for event in events(graph)] == [{"n": n} for n in range(61)]
