@@ -75,10 +75,5 @@ def _names(text: str) -> Iterable[str]:
     joined = _LEGAL_FORM.sub(r" \1", clean(text))
     for part in _BETWEEN_NAMES.split(joined):
         name = " ".join(_ET_AL.sub("", part).split()).strip("\"'")
-        if (
-            slug(name)
-            and "@" not in name
-            and name.casefold() not in _NOBODY | _LEGAL_FORMS_ALONE
-            and len(name) <= NAME_SIZE_MAX
-        ):
+        if slug(name) and "@" not in name and name.casefold() not in _NOBODY and len(name) <= NAME_SIZE_MAX:
             yield name
