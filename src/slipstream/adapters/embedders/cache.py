@@ -26,7 +26,7 @@ _SIZE_LIMIT_BYTES_MIN = 1 << 20
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _SCHEMA = (
-    "CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL, used INTEGER NOT NULL)",
+    "CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL, used INT NOT NULL)",
     "CREATE INDEX vectors_by_use ON vectors (used)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
 )

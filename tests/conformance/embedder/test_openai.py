@@ -1,0 +1,21 @@
+"""The OpenAI-compatible client fulfils the contract over a real HTTP server."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from slipstream.adapters.embedders.openai import OpenAIEmbedder
+from slipstream.ports.embedder import Embedder
+from slipstream.testing.suites.embedder import EmbedderSuite
+from tests.conformance.embedder.server import BATCH_MAX, serving
+
+
+class TestOpenAI(EmbedderSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with serving() as server:
+            self.url = server.url
+            yield
+
+    def make_embedder(self) -> Embedder:
+        return OpenAIEmbedder(self.url, "served", batch_max=BATCH_MAX, timeout_s=10)
