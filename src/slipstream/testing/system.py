@@ -1,0 +1,133 @@
+"""A whole system in memory, on a manual clock: for tests of the engine and of code built on it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from slipstream.adapters.graphs.memory import MemoryGraph
+from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
+from slipstream.consistency.audit import Auditor
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.stamps import Stamp
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import ModelRouter
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.ports.embedder import Embedder, EmbeddingCache
+from slipstream.ports.index import VectorIndex
+from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.handler import PKGSyncHandler
+from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.queue import EventQueue
+from slipstream.sync.runner import Sync
+from slipstream.sync.settings import SyncSettings
+from slipstream.testing.clock import ManualClock
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.views.declaration import View
+from slipstream.views.viewset import ViewSet
+from slipstream.wrappers.faults import FailpointHook, FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal
+
+
+def _nothing(name: str) -> None:
+    del name
+
+
+@dataclass(slots=True)
+class MemorySystem:
+    """
+    Graph, index, journal, model and engine. `hook` is called at every failpoint and may raise.
+
+    `reopen` makes a new engine over the same stores, as a restarted process would.
+    """
+
+    views: Sequence[View] = ()
+    settings: SyncSettings = field(default_factory=SyncSettings)
+    hook: FailpointHook = _nothing
+    embedders: Sequence[Embedder] = ()
+    routes: dict[str, str] = field(default_factory=dict)
+    cache: EmbeddingCache | None = None
+    clock: ManualClock = field(default_factory=ManualClock)
+    index: VectorIndex = field(default_factory=MemoryIndex)
+    graph: MemoryGraph = field(init=False)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    embedder: HashEmbedder = field(default_factory=lambda: HashEmbedder(dimension=16))
+    registry: ModelRegistry = field(init=False)
+    service: MultiModelEmbeddingService = field(init=False)
+    engine: SyncEngine = field(init=False)
+    maintenance: Maintenance = field(init=False)
+    sync: Sync = field(init=False)
+    store: SchemaVersionedEmbeddingStore = field(init=False)
+    queue: EventQueue = field(init=False)
+    handler: PKGSyncHandler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = MemoryGraph(self.clock, virtual_time=True)
+        self.reopen()
+
+    def _failpoint(self, name: str) -> None:
+        self.hook(name)
+
+    def reopen(self) -> None:
+        """Make a new engine over the same stores."""
+        self.registry = ModelRegistry()
+        for embedder in self.embedders or (self.embedder,):
+            self.registry.register(FaultyEmbedder(embedder, self._failpoint))
+        self.service = MultiModelEmbeddingService(self.registry, ModelRouter(self.registry, self.routes), self.cache)
+        graph, index = FaultyGraph(self.graph, self._failpoint), FaultyIndex(self.index, self._failpoint)
+        journal, views = FaultyJournal(self.journal, self._failpoint), ViewSet(self.views)
+        self.engine = SyncEngine(
+            graph=graph,
+            log=self.graph.log,
+            index=index,
+            journal=journal,
+            dead_letters=self.journal,
+            views=views,
+            service=self.service,
+            clock=self.clock,
+            settings=self.settings,
+            rng=random.Random(1),
+        )
+        self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
+        self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, self.journal, self.clock)
+        self.store = SchemaVersionedEmbeddingStore(
+            index,
+            self.registry,
+            journal,
+            self.clock,
+            schema=self.graph.schema,
+            recipe=self.engine.recipe,
+            mark=self._mark,
+        )
+        self.queue = EventQueue(self.journal, self.journal, self.clock)
+        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
+        self.handler.subscribe_to_pkg_events()
+
+    def _mark(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:
+        self.sync.mark(keys, reason=reason, force=force)
+
+    def settle(self, steps_max: int = 20_000, *, until: Callable[[], bool] | None = None) -> None:
+        """Run the engine in this thread, with virtual time, until nothing is left to do."""
+        for _ in range(steps_max):
+            if until is not None and until():
+                return
+            if self.engine.step():
+                continue
+            if self.engine.is_settled():
+                if not self.maintenance.step():
+                    self.engine.save_checkpoint()
+                    return
+            else:
+                self.clock.advance(max(0.05, self.engine.wait_s()))
+        raise AssertionError(f"not settled after {steps_max} steps: {self.engine.pending()} {self.engine.outage}")
+
+    def audit(self) -> AuditReport:
+        """Compare graph and index."""
+        return Auditor(self.graph, self.index, self.engine.recipe).audit()
+
+    def stamp(self, entity_id: str) -> Stamp | None:
+        """Return the stamp of an entity's only record, None when it has none."""
+        held = self.index.stamps([entity_key(entity_id)]).get(entity_key(entity_id))
+        return held.records[0] if held is not None and held.records else None
