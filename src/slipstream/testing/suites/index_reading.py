@@ -191,7 +191,7 @@ class IndexReadingCases(IndexHooks):
         again = reopen()
         assert list(again.scan(None, 1000)) == before
         assert held(again, "gone") == KeyStamps((), Position(10))
-        assert list(again.upsert([make_record("gone", 9), make_record("n000", 1)])) == [
+        assert list(again.upsert([make_record("gone", 9), make_record("n000", 1, OTHER_SPACE)])) == [
             entity_key("gone"),
             entity_key("n000"),
         ]

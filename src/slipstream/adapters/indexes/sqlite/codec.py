@@ -1,0 +1,154 @@
+"""Rows to values and back: stamps, vectors, times, and lists of parameters of any length."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from slipstream.domain.errors import CorruptionError, InvalidInputError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Stamp, Vector, VectorRecord, checked_vector
+
+Row = tuple[Any, ...]
+
+STAMP_COLUMNS = (
+    "key",
+    "space",
+    "position",
+    "entity_type",
+    "fingerprint",
+    "checksum",
+    "schema_version",
+    "schema_hash",
+    "created_at",
+    "template_version",
+    "confidence",
+    "quality",
+    "source_document",
+    "last_validated",
+    "needs_reembedding",
+    "reembedding_reason",
+    "metadata",
+)
+"""Columns of `records` in the order of `stamp_row`."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PARAMETERS_MAX = 512
+_LITTLE_ENDIAN = np.dtype("<f4")
+
+
+def stamp_row(stamp: Stamp, space: int) -> Row:
+    """Return the columns of a stamp."""
+    return (
+        stamp.key.encode(),
+        space,
+        stamp.position,
+        stamp.entity_type,
+        stamp.fingerprint,
+        stamp.checksum,
+        stamp.schema_version,
+        stamp.schema_hash,
+        microseconds(stamp.created_at),
+        stamp.extraction_template_version,
+        stamp.extraction_confidence,
+        stamp.embedding_quality_score,
+        stamp.source_document_id,
+        None if stamp.last_validated is None else microseconds(stamp.last_validated),
+        stamp.needs_reembedding,
+        stamp.reembedding_reason,
+        json.dumps(dict(stamp.metadata)) if stamp.metadata else None,
+    )
+
+
+def row_stamp(row: Row, spaces: Mapping[int, Space]) -> Stamp:
+    """Return the stamp that a row of `STAMP_COLUMNS` stands for; raises `CorruptionError` when it stands for none."""
+    try:
+        return Stamp(
+            key=RecordKey.decode(row[0]),
+            space=spaces[row[1]],
+            position=Position(row[2]),
+            entity_type=row[3],
+            fingerprint=row[4],
+            checksum=row[5],
+            schema_version=row[6],
+            schema_hash=row[7],
+            created_at=_EPOCH + timedelta(microseconds=row[8]),
+            extraction_template_version=row[9],
+            extraction_confidence=row[10],
+            embedding_quality_score=row[11],
+            source_document_id=row[12],
+            last_validated=moment(row[13]),
+            needs_reembedding=bool(row[14]),
+            reembedding_reason=row[15],
+            metadata={} if row[16] is None else json.loads(row[16]),
+        )
+    except (ValueError, KeyError, OverflowError) as error:
+        raise CorruptionError(f"the stamp of {row[0]!r} can not be read ({error}); audit and repair") from error
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time as microseconds since 1970; raises `InvalidInputError` for one without a zone."""
+    try:
+        return (time - _EPOCH) // _MICROSECOND
+    except TypeError as error:
+        raise InvalidInputError(f"{time!r} has no time zone", field="timestamp") from error
+
+
+def moment(value: int | None) -> datetime | None:
+    """Return the time, in UTC, that `microseconds` made a number of."""
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def vector_blobs(records: Sequence[VectorRecord]) -> list[memoryview]:
+    """
+    Return the bytes of the vectors, checked and of unit length, in the order of the records.
+
+    Raises `InvalidInputError` (field `embedding`) as `checked_vector` does, before anything is returned.
+    """
+    by_dimension: dict[int, list[int]] = defaultdict(list)
+    for at, record in enumerate(records):
+        by_dimension[record.stamp.space.dimension].append(at)
+    blobs: list[memoryview] = [memoryview(b"")] * len(records)
+    for dimension, places in by_dimension.items():
+        block = _checked_block([records[at].vector for at in places], dimension)
+        data, size = memoryview(block.tobytes()), dimension * _LITTLE_ENDIAN.itemsize
+        for row, at in enumerate(places):
+            blobs[at] = data[row * size : (row + 1) * size]
+    return blobs
+
+
+def _checked_block(vectors: Sequence[Vector], dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    arrays = [np.asarray(vector, dtype=_LITTLE_ENDIAN) for vector in vectors]
+    for array in arrays:
+        if array.shape != (dimension,):
+            checked_vector(array, dimension)  # raises, with the words that every adapter uses
+    block = np.stack(arrays)
+    norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+    for row in np.flatnonzero(~(np.abs(norms - 1.0) < 1e-6)):  # NaN is on this side too
+        block[row] = checked_vector(block[row], dimension)
+    return block
+
+
+def blob_vector(blob: bytes) -> Vector:
+    """Return the vector of a blob as it is, however damaged."""
+    whole = len(blob) - len(blob) % _LITTLE_ENDIAN.itemsize
+    return np.frombuffer(blob[:whole], dtype=_LITTLE_ENDIAN).astype(np.float32)
+
+
+def select_in(connection: sqlite3.Connection, sql: str, values: Iterable[object], *rest: object) -> Iterator[Row]:
+    """Run a query with `IN ({})` for any number of values, in portions; `rest` are the parameters behind it."""
+    remaining = list(values)
+    for start in range(0, len(remaining), _PARAMETERS_MAX):
+        portion = remaining[start : start + _PARAMETERS_MAX]
+        size = 1 << (len(portion) - 1).bit_length()  # few sizes: the statements stay in the cache
+        portion.extend(portion[:1] * (size - len(portion)))
+        yield from connection.execute(sql.format(",".join("?" * size)), (*portion, *rest))

@@ -1,0 +1,96 @@
+"""Matrices that follow the file: whoever writes, a search first catches up with what was committed."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+
+from slipstream.adapters.indexes.sqlite.matrix import SpaceMatrix
+from slipstream.domain.stamps import SearchFilter, Vector
+
+_ROWS_AT_ONCE = 1000
+_MATRICES_MAX = 8
+"""Spaces kept in memory; the one not searched for longest is forgotten first."""
+
+_ALL = """
+SELECT r.id, r.entity_type, r.schema_version, r.metadata, v.vector
+FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ?
+"""
+_CHANGED = """
+SELECT c.record, r.entity_type, r.schema_version, r.metadata, v.vector
+FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?) c
+LEFT JOIN records r ON r.id = c.record AND r.space = ?
+LEFT JOIN vectors v ON v.record = r.id
+"""
+
+
+class FollowingMatrix:
+    """The matrix of one space and how far in the change sequence it is. Hold `lock` around every use."""
+
+    def __init__(self, space: int, dimension: int) -> None:
+        self.lock = threading.Lock()
+        self._space = space
+        self._matrix = SpaceMatrix(dimension)
+        self._applied: int | None = None
+
+    def catch_up(self, connection: sqlite3.Connection) -> None:
+        """
+        Apply what was committed since the last call, or load everything when that is no longer known.
+
+        Must be the first statement of the connection's snapshot, so that the matrix is never newer than it.
+        """
+        oldest, newest = connection.execute(
+            "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
+        ).fetchone()
+        newest = newest or 0
+        if self._applied == newest:
+            return
+        if self._applied is None or not (oldest or 0) <= self._applied + 1 <= newest:
+            self._load(connection)
+        else:
+            self._follow(connection, self._applied)
+        self._applied = newest
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        self._applied = None  # should this fail half-way, the next call starts again
+        (count,) = connection.execute("SELECT count(*) FROM records WHERE space = ?", (self._space,)).fetchone()
+        self._matrix = SpaceMatrix(self._matrix.dimension)  # the old one is freed before the new one is filled
+        self._matrix = SpaceMatrix(self._matrix.dimension, capacity=count + count // 16)
+        cursor = connection.execute(_ALL, (self._space,))
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            self._matrix.put(rows)
+
+    def _follow(self, connection: sqlite3.Connection, applied: int) -> None:
+        cursor = connection.execute(_CHANGED, (applied, self._space))
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            self._matrix.drop(row[0] for row in rows if row[4] is None)
+            self._matrix.put([row for row in rows if row[4] is not None])
+
+    def nearest(self, query: Vector, k: int, where: SearchFilter) -> list[tuple[int, float]]:
+        """Search, see `SpaceMatrix.nearest`."""
+        return self._matrix.nearest(query, k, where)
+
+
+class Matrices:
+    """The matrices of the spaces that are searched, made on first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_space: OrderedDict[int, FollowingMatrix] = OrderedDict()
+
+    def of(self, space: int, dimension: int) -> FollowingMatrix:
+        """Return the matrix of a space."""
+        with self._lock:
+            matrix = self._by_space.get(space)
+            if matrix is None:
+                matrix = self._by_space[space] = FollowingMatrix(space, dimension)
+            self._by_space.move_to_end(space)
+            if len(self._by_space) > _MATRICES_MAX:
+                self._by_space.popitem(last=False)
+            return matrix
+
+    def clear(self) -> None:
+        """Free all of them."""
+        with self._lock:
+            self._by_space.clear()

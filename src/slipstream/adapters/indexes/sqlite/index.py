@@ -1,0 +1,288 @@
+"""The vector index in the store's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from slipstream.adapters.indexes.sqlite.codec import (
+    STAMP_COLUMNS,
+    Row,
+    blob_vector,
+    row_stamp,
+    select_in,
+    stamp_row,
+    vector_blobs,
+)
+from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.adapters.indexes.sqlite.following import FollowingMatrix, Matrices
+from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import (
+    Deletion,
+    KeyStamps,
+    SearchFilter,
+    Stamp,
+    Vector,
+    VectorHit,
+    VectorRecord,
+    checked_vector,
+)
+from slipstream.ports.index import IndexCapabilities
+
+_CHANGES_KEPT = 100_000
+"""A matrix that is further behind loads everything anew."""
+
+_COLUMNS = ", ".join(STAMP_COLUMNS)
+_UPSERT = f"""
+INSERT INTO records ({_COLUMNS}) SELECT {", ".join("?" * len(STAMP_COLUMNS))}
+WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE key = ? AND position > ?)
+ON CONFLICT (key, space) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in STAMP_COLUMNS[2:])}
+WHERE excluded.position >= records.position
+RETURNING id
+"""  # noqa: S608  (names of columns, no values)
+_PUT_VECTOR = """
+INSERT INTO vectors (record, vector) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
+"""
+_RESTAMP = f"""
+UPDATE records SET {", ".join(f"{name} = ?" for name in STAMP_COLUMNS[2:])}
+WHERE key = ? AND space = ? AND fingerprint = ? AND checksum = ? AND position <= ?
+RETURNING id
+"""  # noqa: S608  (names of columns, no values)
+_BURY = """
+INSERT INTO tombstones (key, position) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM records WHERE key = ?)
+ON CONFLICT (key) DO UPDATE SET position = max(position, excluded.position)
+"""
+
+
+class SqliteIndex:
+    """A `VectorIndex` over the tables `records`, `vectors` and `tombstones`. Made by `SqliteStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._matrices = Matrices()
+        self._closed = False
+
+    @property
+    def capabilities(self) -> IndexCapabilities:
+        """Everything there is to declare."""
+        return IndexCapabilities(multi_process=True, transactional=True, exact=True, durable=True)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UnavailableError(f"the index in {self._database.path} is closed; open the store anew")
+
+    # ------------------------------------------------------------------ writes
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write records in one transaction; the fence is part of the statement."""
+        self._require_open()
+        if not records:
+            return []
+        blobs = vector_blobs(records)
+        fenced: list[RecordKey] = []
+        written: list[tuple[int, memoryview]] = []
+        with self._database.writing() as connection:
+            spaces = _ensure_spaces(connection, {record.stamp.space for record in records})
+            cursor = connection.cursor()
+            for record, blob in zip(records, blobs, strict=True):
+                row = stamp_row(record.stamp, spaces[record.stamp.space])
+                accepted = cursor.execute(_UPSERT, (*row, row[0], row[2])).fetchall()
+                if accepted:
+                    written.append((accepted[0][0], blob))
+                else:
+                    fenced.append(record.stamp.key)
+            cursor.executemany(_PUT_VECTOR, written)
+            self._forget_tombstones(connection, records, fenced)
+            _note_changes(connection, (record for record, _ in written))
+        return fenced
+
+    @staticmethod
+    def _forget_tombstones(
+        connection: sqlite3.Connection, records: Sequence[VectorRecord], fenced: Sequence[RecordKey]
+    ) -> None:
+        if connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is None:
+            return
+        # A key fenced in one space may have been accepted in another; its tombstone is gone then.
+        revived = [(record.stamp.key.encode(), record.stamp.position) for record in records]
+        connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Remove keys in one transaction, in the order given."""
+        self._require_open()
+        fenced: dict[RecordKey, None] = {}
+        removed: list[int] = []
+        with self._database.writing() as connection:
+            spaces = {space: number for number, space in _spaces(connection).items()}
+            for deletion in deletions:
+                if deletion.space is None:
+                    ids, accepted = _delete_everywhere(connection, deletion)
+                else:
+                    ids, accepted = _delete_in(connection, deletion, spaces.get(deletion.space, -1))
+                removed.extend(ids)
+                if not accepted:
+                    fenced[deletion.key] = None
+            connection.executemany("DELETE FROM vectors WHERE record = ?", ((record,) for record in removed))
+            _note_changes(connection, removed)
+        return list(fenced)
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Replace stamps in one transaction; the vectors' pages are not touched."""
+        self._require_open()
+        if not stamps:
+            return
+        with self._database.writing() as connection:
+            spaces = {space: number for number, space in _spaces(connection).items()}
+            changed: list[int] = []
+            for stamp in stamps:
+                row = stamp_row(stamp, spaces.get(stamp.space, -1))
+                condition = (row[0], row[1], stamp.fingerprint, stamp.checksum, stamp.position)
+                found = connection.execute(_RESTAMP, (*row[2:], *condition)).fetchall()
+                changed.extend(record for (record,) in found)
+            _note_changes(connection, changed)
+
+    def vacuum(self, through: Position) -> int:
+        """Forget tombstones up to and including the position; returns how many."""
+        self._require_open()
+        with self._database.writing() as connection:
+            return connection.execute("DELETE FROM tombstones WHERE position <= ?", (through,)).rowcount
+
+    # ------------------------------------------------------------------ reads
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Return what is held of the keys, all of one snapshot, the records of each ordered by space."""
+        self._require_open()
+        wanted = {key.encode(): key for key in keys}
+        records: dict[str, list[Stamp]] = defaultdict(list)
+        with self._database.reading() as connection:
+            spaces = _spaces(connection)
+            query = f"SELECT {_COLUMNS} FROM records WHERE key IN ({{}})"  # noqa: S608  (names of columns)
+            for row in select_in(connection, query, wanted):
+                records[row[0]].append(row_stamp(row, spaces))
+            tombstones = dict(select_in(connection, "SELECT key, position FROM tombstones WHERE key IN ({})", wanted))
+        held: dict[RecordKey, KeyStamps] = {}
+        for text, key in wanted.items():
+            if text in records or text in tombstones:
+                ordered = sorted(records.get(text, ()), key=lambda stamp: stamp.space)
+                held[key] = KeyStamps(tuple(ordered), tombstones.get(text))
+        return held
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """Return stamps in the order of (key, space), the last key whole, all of one snapshot."""
+        self._require_open()
+        bound = "" if after is None else after.encode()
+        with self._database.reading() as connection:
+            spaces = _spaces(connection)
+            rows = _page(connection, bound, limit)
+        rows.sort(key=lambda row: (row[0], spaces[row[1]]))
+        return [row_stamp(row, spaces) for row in rows]
+
+    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
+        """Return the stored vectors as they are, damaged ones too."""
+        self._require_open()
+        wanted = {key.encode(): key for key in keys}
+        with self._database.reading() as connection:
+            number = _space_number(connection, space)
+            query = "SELECT r.key, v.vector FROM records r JOIN vectors v ON v.record = r.id WHERE r.key IN ({}) AND r.space = ?"
+            return {wanted[key]: blob_vector(blob) for key, blob in select_in(connection, query, wanted, number)}
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """Search the matrix of the space, brought up to date first."""
+        self._require_open()
+        query = _checked_query(vector, space)
+        with self._database.reading() as connection:
+            number = _space_number(connection, space)
+        if number is None or k <= 0:
+            return []
+        if self._database.in_transaction:
+            matrix = FollowingMatrix(number, space.dimension)  # what is not committed must not reach the shared one
+        else:
+            matrix = self._matrices.of(number, space.dimension)
+        with self._database.reading() as connection:
+            with matrix.lock:
+                matrix.catch_up(connection)
+                nearest = dict(matrix.nearest(query, k, where))
+            rows = list(select_in(connection, f"SELECT {_COLUMNS}, id FROM records WHERE id IN ({{}})", nearest))  # noqa: S608
+        hits = [VectorHit(row_stamp(row, {number: space}), nearest[row[-1]]) for row in rows]
+        hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
+        return hits[:k]
+
+    def close(self) -> None:
+        """Free the matrices; the file is closed by the store. Closing twice is harmless."""
+        self._closed = True
+        self._matrices.clear()
+
+
+def _spaces(connection: sqlite3.Connection) -> dict[int, Space]:
+    rows = connection.execute("SELECT id, model_id, model_version, dimension, generation FROM spaces")
+    return {number: Space(*identity) for number, *identity in rows}
+
+
+def _space_number(connection: sqlite3.Connection, space: Space) -> int | None:
+    row = connection.execute(
+        "SELECT id FROM spaces WHERE (model_id, model_version, dimension, generation) = (?, ?, ?, ?)",
+        (space.model_id, space.model_version, space.dimension, space.generation),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _ensure_spaces(connection: sqlite3.Connection, spaces: Iterable[Space]) -> dict[Space, int]:
+    known = {space: number for number, space in _spaces(connection).items()}
+    for space in sorted(space for space in spaces if space not in known):
+        cursor = connection.execute(
+            "INSERT INTO spaces (model_id, model_version, dimension, generation) VALUES (?, ?, ?, ?)",
+            (space.model_id, space.model_version, space.dimension, space.generation),
+        )
+        known[space] = int(cursor.lastrowid or 0)
+    return known
+
+
+def _delete_everywhere(connection: sqlite3.Connection, deletion: Deletion) -> tuple[list[int], bool]:
+    key = deletion.key.encode()
+    removed = connection.execute(
+        "DELETE FROM records WHERE key = ? AND position <= ? RETURNING id", (key, deletion.position)
+    ).fetchall()
+    buried = connection.execute(_BURY, (key, deletion.position, key)).rowcount
+    return [record for (record,) in removed], buried > 0
+
+
+def _delete_in(connection: sqlite3.Connection, deletion: Deletion, space: int) -> tuple[list[int], bool]:
+    key = deletion.key.encode()
+    removed = connection.execute(
+        "DELETE FROM records WHERE key = ? AND space = ? AND position <= ? RETURNING id",
+        (key, space, deletion.position),
+    ).fetchall()
+    newer = connection.execute("SELECT 1 FROM records WHERE key = ? AND space = ?", (key, space)).fetchone()
+    return [record for (record,) in removed], newer is None
+
+
+def _note_changes(connection: sqlite3.Connection, records: Iterable[int]) -> None:
+    """Append to the change sequence that matrices follow, and cut its tail now and then."""
+    connection.executemany("INSERT INTO changes (record) VALUES (?)", ((record,) for record in records))
+    oldest, newest = connection.execute(
+        "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
+    ).fetchone()
+    if newest is not None and newest - oldest > 2 * _CHANGES_KEPT:
+        connection.execute("DELETE FROM changes WHERE sequence <= ?", (newest - _CHANGES_KEPT,))
+
+
+def _page(connection: sqlite3.Connection, bound: str, limit: int) -> list[Row]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM records WHERE key > ? ORDER BY key LIMIT ?",  # noqa: S608  (names of columns)
+        (bound, limit),
+    ).fetchall()
+    if len(rows) < limit:
+        return rows
+    last = rows[-1][0]
+    whole = connection.execute(f"SELECT {_COLUMNS} FROM records WHERE key = ?", (last,))  # noqa: S608  (as above)
+    return [row for row in rows if row[0] != last] + whole.fetchall()
+
+
+def _checked_query(vector: Vector, space: Space) -> Vector:
+    try:
+        return checked_vector(vector, space.dimension)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).partition(": ")[2], field="query_vector") from error

@@ -1,0 +1,223 @@
+"""The journal in the store's file: named values, work, dead letters, messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from slipstream.adapters.indexes.sqlite.codec import Row, microseconds, moment, select_in
+from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.domain.errors import UnavailableError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.work import DeadLetter, Lane, WorkItem
+
+_WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force"
+_PUT_WORK = f"""
+INSERT INTO work ({_WORK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+    lane = min(lane, excluded.lane),
+    position = min(coalesce(position, excluded.position), coalesce(excluded.position, position)),
+    attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
+    force = max(force, excluded.force)
+"""  # noqa: S608  (names of columns, no values)
+_LETTER_COLUMNS = "id, key, error, attempts, failed_at, position, payload"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqliteJournal:
+    """A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`; shares its transactions with the index."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._closed = False
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UnavailableError(f"the journal in {self._database.path} is closed; open the store anew")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._require_open()
+        with self._database.writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        self._require_open()
+        with self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the block one atomic, durable step, the index's writes in it included."""
+        self._require_open()
+        with self._database.transaction():
+            yield
+
+    # ------------------------------------------------------------------ values and work
+
+    def get(self, name: str) -> str | None:
+        """Return a named value."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM named_values WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set(self, name: str, value: str | None) -> None:
+        """Set or remove a named value."""
+        with self._writing() as connection:
+            if value is None:
+                connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
+            else:
+                connection.execute("REPLACE INTO named_values (name, value) VALUES (?, ?)", (name, value))
+
+    def put_work(self, items: Sequence[WorkItem]) -> None:
+        """Add work items, merged with the ones that are there."""
+        rows = [
+            (
+                item.key.encode(),
+                int(item.lane),
+                item.position,
+                item.attempts,
+                None if item.due_at is None else microseconds(item.due_at),
+                item.reason,
+                item.error,
+                item.force,
+            )
+            for item in items
+        ]
+        with self._writing() as connection:
+            connection.executemany(_PUT_WORK, rows)
+
+    def remove_work(self, keys: Sequence[RecordKey]) -> None:
+        """Forget work items."""
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM work WHERE key = ?", ((key.encode(),) for key in keys))
+
+    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """Return work items by key."""
+        bound = "" if after is None else after.encode()
+        of_lane, parameters = ("", (bound, limit)) if lane is None else ("lane = ? AND", (int(lane), bound, limit))
+        query = f"SELECT {_WORK_COLUMNS} FROM work WHERE {of_lane} key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        with self._reading() as connection:
+            return [_work_item(row) for row in connection.execute(query, parameters)]
+
+    def work_count(self, lane: Lane | None = None) -> int:
+        """Count work items."""
+        condition, parameters = ("", ()) if lane is None else ("WHERE lane = ?", (int(lane),))
+        with self._reading() as connection:
+            return _count(connection, f"work {condition}", *parameters)
+
+    # ------------------------------------------------------------------ dead letters
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep letters, by id."""
+        rows = [
+            (
+                letter.id,
+                None if letter.key is None else letter.key.encode(),
+                letter.error,
+                letter.attempts,
+                microseconds(letter.failed_at),
+                letter.position,
+                letter.payload,
+            )
+            for letter in letters
+        ]
+        with self._writing() as connection:
+            connection.executemany(f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def letters(self, after: str | None, limit: int) -> Sequence[DeadLetter]:
+        """Return letters by id."""
+        query = f"SELECT {_LETTER_COLUMNS} FROM letters WHERE ? IS NULL OR id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        with self._reading() as connection:
+            return [_letter(row) for row in connection.execute(query, (after, after, limit))]
+
+    def find(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
+        """Return the letters with these ids."""
+        query = f"SELECT {_LETTER_COLUMNS} FROM letters WHERE id IN ({{}})"  # noqa: S608  (names of columns)
+        with self._reading() as connection:
+            found = [_letter(row) for row in select_in(connection, query, dict.fromkeys(ids))]
+        return sorted(found, key=lambda letter: letter.id)
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Forget letters by id."""
+        with self._writing() as connection:
+            return connection.executemany("DELETE FROM letters WHERE id = ?", ((i,) for i in ids)).rowcount
+
+    def remove_keys(self, keys: Sequence[RecordKey]) -> int:
+        """Forget the letters of these keys."""
+        with self._writing() as connection:
+            rows = ((key.encode(),) for key in keys)
+            return connection.executemany("DELETE FROM letters WHERE key = ?", rows).rowcount
+
+    def letter_count(self) -> int:
+        """Count letters."""
+        with self._reading() as connection:
+            return _count(connection, "letters")
+
+    # ------------------------------------------------------------------ messages
+
+    def append(self, topic: str, payloads: Sequence[str], due_at: datetime | None = None) -> Sequence[int]:
+        """Append messages; their ids are never given out again."""
+        due = None if due_at is None else microseconds(due_at)
+        insert = "INSERT INTO messages (topic, payload, due_at) VALUES (?, ?, ?)"
+        with self._writing() as connection:
+            return [int(connection.execute(insert, (topic, payload, due)).lastrowid or 0) for payload in payloads]
+
+    def pending(self, topic: str, after: int, limit: int, due_by: datetime) -> Sequence[tuple[int, str]]:
+        """Return due messages by id."""
+        query = """
+            SELECT id, payload FROM messages
+            WHERE topic = ? AND id > ? AND (due_at IS NULL OR due_at <= ?) ORDER BY id LIMIT ?
+        """
+        with self._reading() as connection:
+            return connection.execute(query, (topic, after, microseconds(due_by), limit)).fetchall()
+
+    def acknowledge(self, topic: str, ids: Sequence[int]) -> None:
+        """Forget messages of the topic."""
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM messages WHERE id = ? AND topic = ?", ((i, topic) for i in ids))
+
+    def depth(self, topic: str) -> int:
+        """Count messages of the topic."""
+        with self._reading() as connection:
+            return _count(connection, "messages WHERE topic = ?", topic)
+
+    def close(self) -> None:
+        """Refuse further calls; the file is closed by the store. Closing twice is harmless."""
+        self._closed = True
+
+
+def _count(connection: sqlite3.Connection, source: str, *parameters: object) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM {source}", parameters).fetchone()  # noqa: S608  (our own text)
+    return int(count)
+
+
+def _work_item(row: Row) -> WorkItem:
+    key, lane, position, attempts, due_at, reason, error, force = row
+    return WorkItem(
+        key=RecordKey.decode(key),
+        lane=Lane(lane),
+        position=position if position is None else Position(position),
+        attempts=attempts,
+        due_at=moment(due_at),
+        reason=reason,
+        error=error,
+        force=bool(force),
+    )
+
+
+def _letter(row: Row) -> DeadLetter:
+    identity, key, error, attempts, failed_at, position, payload = row
+    return DeadLetter(
+        id=identity,
+        key=None if key is None else RecordKey.decode(key),
+        error=error,
+        attempts=attempts,
+        failed_at=_EPOCH + timedelta(microseconds=failed_at),
+        position=position if position is None else Position(position),
+        payload=payload,
+    )

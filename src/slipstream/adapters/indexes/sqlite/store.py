@@ -1,0 +1,34 @@
+"""The store: one file, its index and its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.adapters.indexes.sqlite.index import SqliteIndex
+from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
+
+
+class SqliteStore:
+    """
+    Journal and vector index in one SQLite file, which is created when it is not there.
+
+    Raises `ConfigError` for a file of another program or of a newer version, `CorruptionError` for a damaged one,
+    `UnavailableError` when it can not be opened now.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
+        self._database = Database(Path(path), busy_timeout_s)
+        self.index = SqliteIndex(self._database)
+        self.journal = SqliteJournal(self._database)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    def close(self) -> None:
+        """Close index, journal and file; closing twice is harmless."""
+        self.index.close()
+        self.journal.close()
+        self._database.close()
