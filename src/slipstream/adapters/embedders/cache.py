@@ -44,11 +44,18 @@ class SqliteEmbeddingCache:
     one is marked as used then. So a read writes nothing, and the order is exact to one `put`.
     """
 
-    def __init__(self, path: Path | str, size_limit_bytes: int = 512 << 20) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        size_limit_bytes: int = 512 << 20,
+        *,
+        busy_timeout_ms: int = _BUSY_TIMEOUT_MS,
+    ) -> None:
         if size_limit_bytes < _SIZE_LIMIT_BYTES_MIN:
             raise ConfigError(f"size_limit_bytes {size_limit_bytes} is below the least, {_SIZE_LIMIT_BYTES_MIN}")
         self._path = Path(path)
         self._size_limit_bytes = size_limit_bytes
+        self._busy_timeout_ms = busy_timeout_ms
         self._lock = threading.Lock()
         self._touched: dict[str, None] = {}
         self._closed = False
@@ -145,7 +152,7 @@ class SqliteEmbeddingCache:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -154,7 +161,7 @@ class SqliteEmbeddingCache:
                 self._create(connection)
                 self._evict(connection)
             if _page_bytes(connection, "page_count") > self._size_limit_bytes:  # the limit was higher before
-                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                connection.executescript("PRAGMA incremental_vacuum")  # `execute` frees one page and stops
         except (sqlite3.DatabaseError, ConfigError):
             connection.close()
             raise
