@@ -35,14 +35,14 @@ class _SqliteSuite(VectorIndexSuite):
 
     def read_raw(self, index: VectorIndex, key: RecordKey, space: Space) -> RawRecord | None:
         identity = (key.encode(), space.model_id, space.model_version, space.dimension, space.generation)
-        query = f"SELECT r.position, r.fingerprint, (SELECT vector FROM vectors WHERE record = r.id) {_RECORD}"
+        query = f"SELECT r.position, r.fingerprint, (SELECT vector FROM vectors WHERE record = r.id) {_RECORD}"  # noqa: S608
         with closing(sqlite3.connect(self.path)) as connection:
             row = connection.execute(query, identity).fetchone()
         return None if row is None else RawRecord(row[0], row[1], np.frombuffer(row[2], "<f4"))
 
     def write_raw(self, index: VectorIndex, key: RecordKey, space: Space, vector: Vector) -> None:
         identity = (key.encode(), space.model_id, space.model_version, space.dimension, space.generation)
-        update = f"UPDATE vectors SET vector = ? WHERE record = (SELECT r.id {_RECORD})"
+        update = f"UPDATE vectors SET vector = ? WHERE record = (SELECT r.id {_RECORD})"  # noqa: S608
         with closing(sqlite3.connect(self.path)) as connection, connection:
             assert connection.execute(update, (vector.astype("<f4").tobytes(), *identity)).rowcount == 1
 

@@ -56,6 +56,9 @@ _BURY = """
 INSERT INTO tombstones (key, position) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM records WHERE key = ?)
 ON CONFLICT (key) DO UPDATE SET position = max(position, excluded.position)
 """
+_VECTORS = """
+SELECT r.key, v.vector FROM records r JOIN vectors v ON v.record = r.id WHERE r.key IN ({}) AND r.space = ?
+"""
 
 
 class SqliteIndex:
@@ -96,19 +99,9 @@ class SqliteIndex:
                 else:
                     fenced.append(record.stamp.key)
             cursor.executemany(_PUT_VECTOR, written)
-            self._forget_tombstones(connection, records, fenced)
+            _forget_tombstones(connection, records)
             _note_changes(connection, (record for record, _ in written))
         return fenced
-
-    @staticmethod
-    def _forget_tombstones(
-        connection: sqlite3.Connection, records: Sequence[VectorRecord], fenced: Sequence[RecordKey]
-    ) -> None:
-        if connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is None:
-            return
-        # A key fenced in one space may have been accepted in another; its tombstone is gone then.
-        revived = [(record.stamp.key.encode(), record.stamp.position) for record in records]
-        connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
         """Remove keys in one transaction, in the order given."""
@@ -162,7 +155,8 @@ class SqliteIndex:
             query = f"SELECT {_COLUMNS} FROM records WHERE key IN ({{}})"  # noqa: S608  (names of columns)
             for row in select_in(connection, query, wanted):
                 records[row[0]].append(row_stamp(row, spaces))
-            tombstones = dict(select_in(connection, "SELECT key, position FROM tombstones WHERE key IN ({})", wanted))
+            query = "SELECT key, position FROM tombstones WHERE key IN ({})"
+            tombstones: dict[str, Position] = dict(select_in(connection, query, wanted))
         held: dict[RecordKey, KeyStamps] = {}
         for text, key in wanted.items():
             if text in records or text in tombstones:
@@ -186,8 +180,7 @@ class SqliteIndex:
         wanted = {key.encode(): key for key in keys}
         with self._database.reading() as connection:
             number = _space_number(connection, space)
-            query = "SELECT r.key, v.vector FROM records r JOIN vectors v ON v.record = r.id WHERE r.key IN ({}) AND r.space = ?"
-            return {wanted[key]: blob_vector(blob) for key, blob in select_in(connection, query, wanted, number)}
+            return {wanted[key]: blob_vector(blob) for key, blob in select_in(connection, _VECTORS, wanted, number)}
 
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
         """Search the matrix of the space, brought up to date first."""
@@ -238,6 +231,13 @@ def _ensure_spaces(connection: sqlite3.Connection, spaces: Iterable[Space]) -> d
         )
         known[space] = int(cursor.lastrowid or 0)
     return known
+
+
+def _forget_tombstones(connection: sqlite3.Connection, records: Sequence[VectorRecord]) -> None:
+    """Remove the tombstones that accepted records stand at or above; only a record below one was fenced by it."""
+    if connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
+        revived = ((record.stamp.key.encode(), record.stamp.position) for record in records)
+        connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
 
 
 def _delete_everywhere(connection: sqlite3.Connection, deletion: Deletion) -> tuple[list[int], bool]:

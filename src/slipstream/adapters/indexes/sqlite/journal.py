@@ -24,11 +24,12 @@ ON CONFLICT (key) DO UPDATE SET
     force = max(force, excluded.force)
 """  # noqa: S608  (names of columns, no values)
 _LETTER_COLUMNS = "id, key, error, attempts, failed_at, position, payload"
+_BURY = f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of columns)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqliteJournal:
-    """A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`; shares its transactions with the index."""
+    """A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`, shares transactions with its index."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -127,7 +128,7 @@ class SqliteJournal:
             for letter in letters
         ]
         with self._writing() as connection:
-            connection.executemany(f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(_BURY, rows)
 
     def letters(self, after: str | None, limit: int) -> Sequence[DeadLetter]:
         """Return letters by id."""

@@ -121,7 +121,8 @@ class SpaceMatrix:
             (self._vectors[slots[start : start + _RESCORED_AT_ONCE]].astype(np.float64) * wide).sum(axis=1)
             for start in range(0, len(slots), _RESCORED_AT_ONCE)
         ]
-        return np.clip(np.concatenate(parts), -1.0, 1.0)
+        scores: npt.NDArray[np.float64] = np.concatenate(parts)
+        return scores.clip(-1.0, 1.0)
 
     def _chosen(self, where: SearchFilter) -> npt.NDArray[np.bool_] | None:
         """Return which rows the filter lets through; None means all."""
