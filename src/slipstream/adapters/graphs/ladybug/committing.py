@@ -8,16 +8,17 @@ leaves columns without values, which the next open finds and takes into the sche
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from slipstream.adapters.graphs.ladybug.catalog import extension_statements, load_catalog
-from slipstream.adapters.graphs.ladybug.opening import store_schema
+from slipstream.adapters.graphs.ladybug.opening import newest_schema, store_schema
 from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, append, written
-from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, changes_of
+from slipstream.adapters.graphs.ladybug.scanning import Change, ScanWindows, changes_of
 from slipstream.adapters.graphs.ladybug.snapshot import GraphShape
 from slipstream.adapters.graphs.ladybug.store import Session
 from slipstream.adapters.graphs.ladybug.writer import PlanWriter, pairs_needed, types_needed
 from slipstream.adapters.graphs.staging import EventDraft, Plan, schema_event_draft
+from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
@@ -40,9 +41,8 @@ class Commits:
         self._extend(session, plan, schema)
         if plan.is_empty:
             return
-        with self.step(session, plan.events):
+        with self._step(session, plan.events, self.shape.schema.version, changes_of(plan)):
             PlanWriter(session, self.shape).write(plan)
-        self._windows.note(changes_of(plan))
 
     def adopt(self, session: Session, found: GraphSchema) -> None:
         """Record a schema version that was found in the tables."""
@@ -61,41 +61,54 @@ class Commits:
             self._record_schema(session, schema)
 
     def _record_schema(self, session: Session, schema: GraphSchema) -> None:
-        with self.step(session, [schema_event_draft(self.shape.schema, schema)], schema_version=schema.version):
+        with self._step(session, [schema_event_draft(self.shape.schema, schema)], schema.version, ()):
             store_schema(session, schema)
         self.shape = GraphShape(schema, self.shape.catalog)
 
     @contextmanager
-    def step(
-        self, session: Session, drafts: Sequence[EventDraft], *, schema_version: int | None = None
+    def _step(
+        self, session: Session, drafts: Sequence[EventDraft], version: int, changes: Sequence[Change]
     ) -> Iterator[None]:
         """Run the block and append its events in one transaction."""
-        version = schema_version or self.shape.schema.version
         at, head = self._clock.now(), self._log.head()
         events = [
             draft.numbered(self._graph_id, Position(head + number), at, version)
             for number, draft in enumerate(drafts, start=1)
         ]
-        with self.entries(session, [event.model_dump_json() for event in events]):
+        with self.entries(session, [event.model_dump_json() for event in events], changes):
             yield
 
     @contextmanager
-    def entries(self, session: Session, bodies: Sequence[str]) -> Iterator[None]:
-        """Run the block and append log entries in one transaction; the log's head moves once it has committed."""
+    def entries(self, session: Session, bodies: Sequence[str], changes: Sequence[Change] | None) -> Iterator[None]:
+        """
+        Run the block and append log entries in one transaction; the log's head moves once it has committed.
+
+        `changes` are the keys that come and go by it, None when that is not known.
+        """
         head = self._log.head()
         numbered = [(Position(head + number), body) for number, body in enumerate(bodies, start=1)]
         self._in_doubt = True
-        with written(session):
-            yield
-            append(session, numbered)
-        self._in_doubt = False
+        try:
+            with written(session):
+                yield
+                append(session, numbered)
+        except BaseException:
+            with suppress(SlipstreamError):  # not now: then before the next commit
+                self.settle(session)
+            raise
+        if changes is None:
+            self._windows.forget()
+        else:
+            self._windows.note(changes)
         if numbered:
             self._log.advance(numbered[-1][0])
+        self._in_doubt = False
 
     def settle(self, session: Session) -> None:
         """Find out whether an interrupted commit happened, before anything builds on it."""
         if self._in_doubt:
             self._windows.forget()
+            self.shape = GraphShape(newest_schema(session), load_catalog(session))
             head = self._log.head_seen_by(session, self._log.head())
             if head > self._log.head():
                 self._log.advance(head)

@@ -30,7 +30,7 @@ def run_writing(
     catalog = commits.shape.catalog
     touched = statement.labels
     before = _internal_counts(session)
-    with commits.entries(session, [rescan_to_json(touched)]):
+    with commits.entries(session, [rescan_to_json(touched)], changes=None):
         session.run_foreign(statement.cypher, {name: as_parameter(v) for name, v in params.items()}, timeout_s)
         if _internal_counts(session) != before:
             raise InvalidInputError("would delete internal records: give every pattern a label", field="cypher")

@@ -15,7 +15,7 @@ from slipstream.adapters.graphs.ladybug.foreign import run_reading, run_writing,
 from slipstream.adapters.graphs.ladybug.opening import prepare, schema_at
 from slipstream.adapters.graphs.ladybug.outbox import OutboxLog
 from slipstream.adapters.graphs.ladybug.reader import count_by_type, read_adjacent, read_states
-from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, load_window
+from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, Window, load_window
 from slipstream.adapters.graphs.ladybug.snapshot import Committed, GraphShape, Snapshot
 from slipstream.adapters.graphs.ladybug.store import ReadOnlyViolationError, Session, Store
 from slipstream.adapters.graphs.staging import StagedTransaction
@@ -125,11 +125,11 @@ class LadybugGraph(PKG):
         if cached is not None:
             with self._store.session():  # a closed graph refuses even what is cached
                 return cached
-        self._windows.start_loading()
+        return self._windows.load(lambda: self._window_behind(start), start, limit)
+
+    def _window_behind(self, start: str) -> Window:
         with self._reading() as reading:
-            window = load_window(reading.session, reading.shape.catalog, start)
-        self._windows.install(window)
-        return window.page(start, limit), window.last
+            return load_window(reading.session, reading.shape.catalog, start)
 
     def adjacent(
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
@@ -185,7 +185,6 @@ class LadybugGraph(PKG):
             pass  # that is what the try was for: now as a write
         with self._exclusive() as session:
             run_writing(session, self._commits, statement, params, self._query_timeout_s)
-            self._windows.forget()
             return self._log.head()
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ def prepare(store: Store, clock: Clock) -> Opened:
     with store.session() as session:
         create_internal_tables(session)
         graph_id = get_meta(session, "graph_id") or _new_identity(session)
-        schema = _newest_schema(session)
+        schema = newest_schema(session)
         catalog = load_catalog(session)
         if store.was_clean:
             return Opened(graph_id, GraphShape(schema, catalog), None)
@@ -63,7 +63,8 @@ def schema_at(session: Session, version: int) -> GraphSchema | None:
     return GraphSchema() if version == 1 else None
 
 
-def _newest_schema(session: Session) -> GraphSchema:
+def newest_schema(session: Session) -> GraphSchema:
+    """Return the schema version that was recorded last."""
     version = session.run("MATCH (s:_Schema) RETURN max(s._version)")[0][0]
     return schema_at(session, version or 1) or GraphSchema()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from slipstream.adapters.graphs.ladybug.catalog import RID_COLUMN, Catalog, quoted
@@ -19,6 +19,7 @@ from slipstream.domain.entities import KeyedType
 from slipstream.domain.keys import RecordKey, RelationshipRef
 
 WINDOW_SIZE = 20_000
+_WINDOWS_MAX = 3  # a backfill, an audit and a third scan do not take each other's window away
 _RELATIONSHIPS_START = "r:"
 
 
@@ -58,50 +59,53 @@ Change = tuple[str, str | None]
 
 
 class ScanWindows:
-    """Keeps the newest window true while commits go on, also those that commit while a window is being read."""
+    """Keeps the newest windows true while commits go on, also those that commit while a window is being read."""
 
     def __init__(self) -> None:
-        self._window: Window | None = None
-        self._missed: list[Change] | None = None
+        self._windows: list[Window] = []
+        self._missed: list[Change] = []
+        self._is_loading = False
+        self._is_spoilt = False
         self._lock = threading.Lock()
+        self._one_load_at_a_time = threading.Lock()
 
     def covering(self, start: str, limit: int) -> tuple[list[KeyedType], str | None] | None:
         """Return a page and where its window ends (None: at the end of all keys); None without such a window."""
         with self._lock:
-            window = self._window
-            if window is None or not window.covers(start):
-                return None
-            return window.page(start, limit), window.last
+            window = next((window for window in self._windows if window.covers(start)), None)
+            return None if window is None else (window.page(start, limit), window.last)
 
-    def start_loading(self) -> None:
-        """Begin to remember the commits that a window read from now on may not see."""
-        with self._lock:
-            self._window = None
-            self._missed = []
-
-    def install(self, window: Window) -> None:
-        """Keep a window, unless something unknown has happened since its loading started."""
-        with self._lock:
-            if self._missed is not None:
-                for change in self._missed:
-                    _apply(window, change)
-                self._window = window
-            self._missed = None
+    def load(self, read: Callable[[], Window], start: str, limit: int) -> tuple[list[KeyedType], str | None]:
+        """Read a window, keep it together with the commits that it may not have seen, and return a page of it."""
+        with self._one_load_at_a_time:
+            with self._lock:
+                self._is_loading, self._is_spoilt = True, False
+                self._missed.clear()
+            try:
+                window = read()
+                with self._lock:
+                    if not self._is_spoilt:
+                        for change in self._missed:
+                            _apply(window, change)
+                        self._windows = [window, *self._windows][:_WINDOWS_MAX]
+                    return window.page(start, limit), window.last
+            finally:
+                self._is_loading = False
 
     def note(self, changes: Iterable[Change]) -> None:
         """Take in what a commit has created and removed."""
         with self._lock:
             for change in changes:
-                if self._missed is not None:
+                if self._is_loading:
                     self._missed.append(change)
-                if self._window is not None:
-                    _apply(self._window, change)
+                for window in self._windows:
+                    _apply(window, change)
 
     def forget(self) -> None:
         """Drop everything: a commit of unknown effect."""
         with self._lock:
-            self._window = None
-            self._missed = None
+            self._windows.clear()
+            self._is_spoilt = True
 
 
 def _apply(window: Window, change: Change) -> None:
