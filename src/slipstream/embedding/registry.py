@@ -22,7 +22,7 @@ class ModelRegistry:
     """
     Embedders by model id. The first one registered is the default unless another is named.
 
-    Safe for several threads: a lazy model is made once, and only the callers that need it wait for it.
+    Safe for several threads: a lazy model is made once, and its other callers wait for it.
     """
 
     def __init__(self) -> None:
