@@ -42,8 +42,8 @@ INSERT INTO records ({_COLUMNS}) SELECT {", ".join("?" * len(STAMP_COLUMNS))}
 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE key = ? AND position > ?)
 ON CONFLICT (key, space) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in STAMP_COLUMNS[2:])}
 WHERE excluded.position >= records.position
-RETURNING id
 """  # noqa: S608  (names of columns, no values)
+_WRITTEN = "SELECT key, space, position, id FROM records WHERE key IN ({})"
 _PUT_VECTOR = """
 INSERT INTO vectors (record, vector) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
 """
@@ -90,17 +90,19 @@ class SqliteIndex:
         written: list[tuple[int, memoryview]] = []
         with self._database.writing() as connection:
             spaces = _ensure_spaces(connection, {record.stamp.space for record in records})
-            cursor = connection.cursor()
-            for record, blob in zip(records, blobs, strict=True):
-                row = stamp_row(record.stamp, spaces[record.stamp.space])
-                accepted = cursor.execute(_UPSERT, (*row, row[0], row[2])).fetchall()
-                if accepted:
-                    written.append((accepted[0][0], blob))
-                else:
+            rows = [stamp_row(record.stamp, spaces[record.stamp.space]) for record in records]
+            connection.executemany(_UPSERT, [(*row, row[0], row[2]) for row in rows])
+            # A row at the position just written was accepted; a fenced one is newer, or there is none.
+            stored = {row[:3]: row[3] for row in select_in(connection, _WRITTEN, {row[0] for row in rows})}
+            for record, row, blob in zip(records, rows, blobs, strict=True):
+                number = stored.get(row[:3])
+                if number is None:
                     fenced.append(record.stamp.key)
-            cursor.executemany(_PUT_VECTOR, written)
-            _forget_tombstones(connection, records)
-            _note_changes(connection, (record for record, _ in written))
+                else:
+                    written.append((number, blob))
+            connection.executemany(_PUT_VECTOR, written)
+            _forget_tombstones(connection, rows)
+            _note_changes(connection, (number for number, _ in written))
         return fenced
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
@@ -233,10 +235,10 @@ def _ensure_spaces(connection: sqlite3.Connection, spaces: Iterable[Space]) -> d
     return known
 
 
-def _forget_tombstones(connection: sqlite3.Connection, records: Sequence[VectorRecord]) -> None:
+def _forget_tombstones(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Remove the tombstones that accepted records stand at or above; only a record below one was fenced by it."""
     if connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
-        revived = ((record.stamp.key.encode(), record.stamp.position) for record in records)
+        revived = ((row[0], row[2]) for row in rows)
         connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
 
 
