@@ -7,11 +7,14 @@ from itertools import islice
 
 import pytest
 
+from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.corpus.edits import Edit, EditKind, live_edits
 from slipstream.corpus.python_environment import read_environment
 from slipstream.domain.entities import Entity
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RelationshipRef
+from slipstream.ports.graph import GraphTransaction
+from slipstream.testing.clock import ManualClock
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,34 @@ def test_a_rename_changes_the_name_alone_in_the_signature() -> None:
 def test_nothing_to_edit_is_refused_at_once() -> None:
     with pytest.raises(InvalidInputError, match="entities"):
         live_edits([Entity("x", "Thing", {"name": "x"})], seed=1)
+
+
+def _write(tx: GraphTransaction, edit: Edit) -> None:
+    if edit.kind is EditKind.CREATE:
+        tx.create_entity(edit.entity.type, edit.entity.id, edit.entity.properties)
+    elif edit.kind is EditKind.DELETE:
+        tx.delete_entity(edit.entity.id)
+    elif edit.changed:
+        tx.update_entity(edit.entity.id, edit.changed)
+    if edit.relationship is not None:
+        ref = edit.relationship.ref
+        tx.relate(ref.source_id, ref.type, ref.target_id, edit.relationship.properties, replace=True)
+
+
+def test_a_graph_accepts_the_environment_and_every_edit_of_it() -> None:
+    graph = MemoryGraph(ManualClock())
+    items = list(read_environment(entities_max=1_000))
+    with graph.transaction() as tx:
+        for item in items:
+            if isinstance(item, Entity):
+                tx.create_entity(item.type, item.id, item.properties)
+            else:
+                assert (
+                    tx.relate(item.ref.source_id, item.ref.type, item.ref.target_id, item.properties) == item.ref.id
+                )
+    assert sum(graph.counts().values()) == len(items)
+    for edit in islice(live_edits([item for item in items if isinstance(item, Entity)], seed=11), 300):
+        before = graph.last_commit
+        with graph.transaction() as tx:
+            _write(tx, edit)
+        assert graph.last_commit > before or edit.kind is EditKind.DEPEND, "every edit is a change"
