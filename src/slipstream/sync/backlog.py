@@ -26,7 +26,7 @@ class Backlog:
         """The oldest position among the items that are only in the journal."""
 
     def load(self) -> None:
-        """Take items into the ledger, as many as fit. Call with an empty ledger: what is done has left the journal."""
+        """Take items into the ledger, as many as fit; call it with an empty ledger."""
         items = self._journal.work(None, self._limit)
         for item in items:
             self._mark(item)

@@ -14,11 +14,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from slipstream.domain.errors import (
+    ConfigError,
     CorruptionError,
+    InvalidInputError,
     PoisonEventError,
     PositionLostError,
     TransientError,
+    UnsupportedError,
 )
+from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
@@ -47,6 +51,13 @@ CHECKPOINT = "checkpoint"
 FULL_SCAN = "full_scan_due"
 _URGENT = (Lane.LIVE, Lane.RETRY)
 _BACKGROUND = (Lane.MIGRATION, Lane.REPAIR, Lane.BACKFILL)
+
+
+def _halts(error: Exception) -> bool:
+    """Whether no retry and no bisection can help: a person must mend a store or the configuration first."""
+    if isinstance(error, InvalidInputError):  # of one record, though it is a ConfigError
+        return False
+    return isinstance(error, CorruptionError | ConfigError | UnsupportedError)
 
 
 class SyncEngine:
@@ -83,7 +94,7 @@ class SyncEngine:
         self._writing = threading.Lock()
         self._scan: KeyScan | None = None
         self._full_scan_due = journal.get(FULL_SCAN) is not None
-        self._halted: CorruptionError | None = None
+        self._halted: Exception | None = None
         self._checkpoint = self._consumed = self._saved_checkpoint()
         self._frontier = ORIGIN
         self._saved_at = clock.monotonic()
@@ -135,6 +146,10 @@ class SyncEngine:
         """
         items = [WorkItem(key, lane, reason=reason, force=force) for key in dict.fromkeys(keys)]
         self._keep_work(items)
+
+    def replay(self, event: PKGEvent) -> None:
+        """Mark everything dirty that an event affects, now: what a dead letter of an event asks for."""
+        self.mark(self._planner.keys_of(event), reason=f"event {event.event_id} replayed")
 
     def _keep_work(self, items: Sequence[WorkItem]) -> None:
         # Never beside a write: it could remove the item of a key that is in flight right now.
@@ -311,19 +326,22 @@ class SyncEngine:
                 return False
         try:
             return self.intake()
-        except (TransientError, CorruptionError) as error:
+        except Exception as error:
+            if not _halts(error) and not isinstance(error, TransientError):
+                raise  # a defect: it ends the pipeline, loudly
             self.recover([], error)
             return False
 
     def recover(self, claims: Sequence[Claim], error: Exception) -> None:
         """Deal with a failed batch: wait out an outage, halt on corruption, bisect for the key at fault."""
-        if isinstance(error, TransientError | CorruptionError):
+        halts = _halts(error)
+        if halts or isinstance(error, TransientError):
             with self._changed:
                 self._ledger.release(claims)
-                if isinstance(error, CorruptionError):
-                    self._halted = error
-                else:
+                if isinstance(error, TransientError):
                     self._breaker.trip(error, self._clock.monotonic())
+                else:
+                    self._halted = error
                 self._changed.notify_all()
             logger.warning("sync pauses: %s: %s", type(error).__name__, error)
         elif len(claims) == 1:
@@ -424,7 +442,7 @@ class SyncEngine:
         return self._checkpoint
 
     @property
-    def halted(self) -> CorruptionError | None:
+    def halted(self) -> Exception | None:
         """Why the engine has stopped for good, if it has."""
         return self._halted
 

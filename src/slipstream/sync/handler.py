@@ -125,12 +125,7 @@ class PKGSyncHandler:
 
     def _reconcile_with_graph(self, graph: Graph, events: Sequence[PKGEvent]) -> None:
         planner = Planner(graph, self._views, fanout_live_max=1_000)
-        keys: dict[RecordKey, None] = {}
-        for event in events:
-            affected = self._views.affected(event)
-            keys.update(dict.fromkeys(affected.keys))
-            for fanout in affected.fanouts:
-                keys.update(dict.fromkeys(planner.reached_by(fanout)))
+        keys = dict.fromkeys(key for event in events for key in planner.keys_of(event))
         if keys:
             self._reconcile(graph, list(keys))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
+from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
@@ -33,6 +34,7 @@ class Maintenance:
         self._index, self._journal, self._clock = index, journal, clock
         self._restamped = int(journal.get(RESTAMPED) or 0)
         self._after: RecordKey | None = None
+        self._target: GraphSchema | None = None
         self._kept_house_at: float | None = None
 
     @property
@@ -48,11 +50,13 @@ class Maintenance:
         return False
 
     def _restamp_page(self) -> None:
-        schema = self._graph.schema()
+        # One version for the whole pass: the schema may evolve again between two pages.
+        schema = self._target or self._graph.schema()
+        self._target = schema
         page = self._index.scan(self._after, PAGE)
         if not page:
             self._journal.set(RESTAMPED, str(schema.version))
-            self._restamped, self._after = schema.version, None
+            self._restamped, self._after, self._target = schema.version, None, None
             return
         older = [stamp for stamp in page if stamp.schema_version < schema.version]
         pending = self._engine.is_pending([stamp.key for stamp in older])

@@ -91,6 +91,14 @@ class Planner:
                 WorkItem(key, Lane.BACKFILL, position, reason=f"fan-out of {fanout.entity_id}") for key in neighbours
             )
 
+    def keys_of(self, event: PKGEvent) -> list[RecordKey]:
+        """Return every key that an event affects, neighbours included."""
+        affected = self._views.affected(event)
+        keys = dict.fromkeys(affected.keys)
+        for fanout in affected.fanouts:
+            keys.update(dict.fromkeys(self.reached_by(fanout)))
+        return list(keys)
+
     def reached_by(self, fanout: Fanout) -> Iterator[RecordKey]:
         """Yield the keys that a fan-out reaches in the graph as it is now."""
         types = frozenset((fanout.relationship_type,))

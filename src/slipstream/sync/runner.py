@@ -289,9 +289,12 @@ class Sync:
     def replay(self, letters: Sequence[DeadLetter]) -> int:
         """Give dead letters another try; returns how many could be: a letter without a key has nothing to try."""
         replayed = [letter for letter in letters if letter.key is not None]
-        with self._journal.transaction():
-            self.engine.mark([letter.key for letter in replayed if letter.key], reason="dead letter replayed")
-            self._letters.remove([letter.id for letter in replayed])
+        # Marked first: dying in between replays once more, which is harmless.
+        self.engine.mark([letter.key for letter in replayed if letter.key], reason="dead letter replayed")
+        for letter in replayed:
+            if letter.payload is not None:
+                self.engine.replay(PKGEvent.parse(letter.payload))
+        self._letters.remove([letter.id for letter in replayed])
         self.engine.recount_letters()
         return len(replayed)
 

@@ -39,7 +39,8 @@ class View:
     `template` is a sandboxed Jinja template over the properties (`{{ name }}`), `id`, `type`, and the `via`
     names; None means the default text. Relationship views see `source`, `target` (mappings with `id`, `type` and
     properties), `type` and the relationship's properties. `model` overrides the router. `metadata` names
-    properties to keep with the vector for filtering. `temporal` names the property that holds the time.
+    properties to keep with the vector for filtering. `temporal` says whether time and causes are embedded with the
+    text; None: for the type `Event` only.
     """
 
     type: str
@@ -47,6 +48,7 @@ class View:
     via: Mapping[str, Via] = field(default_factory=dict)
     model: str | None = None
     metadata: tuple[str, ...] = ()
+    temporal: bool | None = None
     is_relationship: bool = False
 
 

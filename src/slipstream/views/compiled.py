@@ -1,0 +1,158 @@
+"""Views made ready: what each one reads, and how it renders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipstream.domain.entities import Entity, EntityState, Hop, Properties, RelationshipState
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.stamps import MetadataValue
+from slipstream.views.declaration import Rendering, Via, View
+from slipstream.views.templates import Template
+from slipstream.views.temporal import TEMPORAL_PROPERTIES, temporal_context
+from slipstream.views.values import as_metadata, format_value, is_text, normalised
+
+RULES_VERSION = 1
+"""Grows whenever the rules of rendering change: it is part of every fingerprint."""
+
+SOURCE_DOCUMENT = "source_document_id"
+CONFIDENCE = "extraction_confidence"
+PROVENANCE = frozenset((SOURCE_DOCUMENT, CONFIDENCE))
+_TEMPORAL = frozenset(TEMPORAL_PROPERTIES)
+_FIXED = frozenset(("id", "type"))
+_WHOLE = "properties"
+
+
+class CompiledView:
+    """One view: its template compiled, its dependencies known."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.template_version = _version(view)
+        self.is_temporal = view.type == "Event" if view.temporal is None else view.temporal
+        self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(via.hop for via in view.via.values()))
+        kind = "relationship_views" if view.is_relationship else "views"
+        field = f"{kind}.{view.type}.template"
+        self._template = None if view.template is None else Template(view.template, field=field)
+        self._kept = frozenset(view.metadata) | PROVENANCE
+        reads = self._template.reads.names if self._template is not None else frozenset()
+        self._reads_all = _WHOLE in reads
+        self._reads = reads - _FIXED - set(view.via) - ({"source", "target"} if view.is_relationship else set())
+        if view.is_relationship and self._template is None:
+            raise InvalidInputError("is required for a relationship", field=field)
+
+    def reads_any(self, changed: frozenset[str], event: PKGEvent) -> bool:
+        """Whether one of the changed properties decides the record's text, vector or stamp."""
+        if self._reads_all or not self._kept.isdisjoint(changed):
+            return True
+        if self.is_temporal and not _TEMPORAL.isdisjoint(changed):
+            return True
+        if self._template is not None:
+            return not self._reads.isdisjoint(changed)
+        old, new = event.old_data or {}, event.new_data or {}
+        return any(is_text(old.get(name)) or is_text(new.get(name)) for name in changed)
+
+    def reads_endpoint(self, end: str, changed: frozenset[str] | None) -> bool:
+        """Whether a relationship view reads one of the changed properties of its `source` or `target`."""
+        if self._template is None or end not in self._template.reads.names:
+            return False
+        attributes = self._template.reads.attributes.get(end)
+        return attributes is None or changed is None or not attributes.isdisjoint(changed)
+
+    # ------------------------------------------------------------------ rendering
+
+    def render_entity(self, state: EntityState) -> Rendering:
+        """Render an entity with its neighbours."""
+        entity = state.entity
+        if self._template is None:
+            text = default_text(entity, temporal=self.is_temporal)
+        else:
+            text = self._template.render(self._entity_context(state), about=f"{entity.type} {entity.id!r}")
+        context = temporal_context(entity.properties) if self.is_temporal else None
+        return self._rendering(text or entity.id, entity.properties, context)
+
+    def _entity_context(self, state: EntityState) -> dict[str, Any]:
+        entity = state.entity
+        context: dict[str, Any] = {**entity.properties, "id": entity.id, "type": entity.type}
+        if self._reads_all:
+            context[_WHOLE] = dict(entity.properties)
+        for name, via in self.view.via.items():
+            context[name] = [
+                _neighbour(via, neighbour.entity, neighbour.relationship.properties)
+                for neighbour in state.neighbours.get(via.hop, ())
+            ]
+        return context
+
+    def render_relationship(self, state: RelationshipState) -> Rendering:
+        """Render a relationship with both endpoints."""
+        ref, properties = state.relationship.ref, state.relationship.properties
+        context: dict[str, Any] = {
+            **properties,
+            _WHOLE: dict(properties),
+            "id": ref.id,
+            "type": ref.type,
+            "source": _endpoint(state.source),
+            "target": _endpoint(state.target),
+        }
+        text = self._template.render(context, about=f"{ref.type} {ref.id!r}") if self._template else ""
+        return self._rendering(text or ref.id, properties, None)
+
+    def _rendering(self, text: str, properties: Properties, context: Any) -> Rendering:
+        confidence = properties.get(CONFIDENCE)
+        source = properties.get(SOURCE_DOCUMENT)
+        return Rendering(
+            text=text,
+            template_version=self.template_version,
+            model=self.view.model,
+            temporal_context=context,
+            metadata=self._metadata(properties) if self.view.metadata else {},
+            source_document_id=source if isinstance(source, str) else None,
+            extraction_confidence=_confidence(confidence),
+        )
+
+    def _metadata(self, properties: Properties) -> Mapping[str, MetadataValue]:
+        return {
+            name: as_metadata(value) for name in self.view.metadata if (value := properties.get(name)) is not None
+        }
+
+
+def default_text(entity: Entity, *, temporal: bool) -> str:
+    """Return `{name}: {description}`, then the other text properties in the order of their names."""
+    properties = entity.properties
+    head = ": ".join(text for name in ("name", "description") if (text := format_value(properties.get(name))))
+    parts = [head] if head else []
+    for name in sorted(properties):
+        if name in ("name", "description") or name in PROVENANCE or (temporal and name in _TEMPORAL):
+            continue
+        value = properties[name]
+        if is_text(value) and (text := format_value(value)):
+            parts.append(f"{name}: {text}")
+    return normalised(". ".join(parts)) or entity.id
+
+
+def _neighbour(via: Via, entity: Entity, relationship: Properties) -> dict[str, Any]:
+    shown = {name: entity.properties.get(name) for name in via.properties}
+    return {**shown, "id": entity.id, "type": entity.type, "via": dict(relationship)}
+
+
+def _endpoint(entity: Entity) -> dict[str, Any]:
+    return {**entity.properties, "id": entity.id, "type": entity.type}
+
+
+def _confidence(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        return None
+    return float(value)
+
+
+def _version(view: View) -> str:
+    vias: Sequence[object] = [
+        [name, via.relationship_type, via.direction.value, list(via.properties), via.limit]
+        for name, via in sorted(view.via.items())
+    ]
+    content = json.dumps([RULES_VERSION, view.template, vias])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()

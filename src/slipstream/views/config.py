@@ -1,0 +1,81 @@
+"""Views out of a configuration file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from slipstream.domain.entities import Direction
+from slipstream.domain.errors import InvalidInputError
+from slipstream.views.declaration import Via, View
+
+_VIEW_KEYS = ("template", "model", "metadata", "temporal", "via")
+_RELATIONSHIP_KEYS = ("template", "model", "metadata")
+_VIA_KEYS = ("relationship", "direction", "properties", "limit")
+_LIMIT_MAX = 1_000
+
+
+def parse_views(views: Mapping[str, Any], relationship_views: Mapping[str, Any]) -> list[View]:
+    """
+    Return the views that the tables `[views]` and `[relationship_views]` declare.
+
+    Raises `InvalidInputError` that names the wrong field, like `views.Person.via.employer.limit`.
+    """
+    parsed = [_view(name, table, f"views.{name}", _VIEW_KEYS) for name, table in views.items()]
+    for name, table in relationship_views.items():
+        parsed.append(_view(name, table, f"relationship_views.{name}", _RELATIONSHIP_KEYS))
+    return parsed
+
+
+def _view(name: str, table: object, field: str, known: Collection[str]) -> View:
+    values = _table(table, field, known)
+    vias = _table(values.get("via", {}), f"{field}.via", None)
+    return View(
+        type=name,
+        template=_optional(values, "template", str, field),
+        via={alias: _via(via, f"{field}.via.{alias}") for alias, via in vias.items()},
+        model=_optional(values, "model", str, field),
+        metadata=_names(values.get("metadata", []), f"{field}.metadata"),
+        temporal=_optional(values, "temporal", bool, field),
+        is_relationship="via" not in known,
+    )
+
+
+def _via(table: object, field: str) -> Via:
+    values = _table(table, field, _VIA_KEYS)
+    relationship = _optional(values, "relationship", str, field)
+    if not relationship:
+        raise InvalidInputError("is required: the relationship type to look across", field=f"{field}.relationship")
+    direction = values.get("direction", "out")
+    if direction not in list(Direction):
+        raise InvalidInputError(f"is {direction!r}, not one of out, in, both", field=f"{field}.direction")
+    limit = values.get("limit", 10)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _LIMIT_MAX:
+        raise InvalidInputError(f"is {limit!r}, not a whole number in 1..{_LIMIT_MAX}", field=f"{field}.limit")
+    properties = _names(values.get("properties", ["name"]), f"{field}.properties")
+    return Via(relationship, Direction(direction), properties, limit)
+
+
+def _table(value: object, field: str, known: Collection[str] | None) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"is {type(value).__name__}, not a table", field=field)
+    for key in value:
+        if known is not None and key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+            raise InvalidInputError(f"is unknown{hint}", field=f"{field}.{key}")
+    return value
+
+
+def _optional(values: Mapping[str, Any], name: str, kind: type, field: str) -> Any:
+    value = values.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidInputError(f"is {type(value).__name__}, not {kind.__name__}", field=f"{field}.{name}")
+    return value
+
+
+def _names(value: object, field: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise InvalidInputError("is not a list of property names", field=field)
+    return tuple(value)

@@ -1,0 +1,65 @@
+"""Temporal context out of an event's properties."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from slipstream.domain.entities import Properties
+from slipstream.domain.temporal import TemporalEmbeddingContext
+
+TEMPORAL_PROPERTIES = ("timestamp", "duration", "temporal_type", "event_sequence", "causal_chain")
+_DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
+
+
+def temporal_context(properties: Properties) -> TemporalEmbeddingContext | None:
+    """
+    Return when and why something happened, None when the properties say nothing of it.
+
+    A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
+    """
+    fields: dict[str, Any] = {
+        "timestamp": _moment(properties.get("timestamp")),
+        "duration": _duration(properties.get("duration")),
+        "temporal_type": _text(properties.get("temporal_type")),
+        "event_sequence": _texts(properties.get("event_sequence")),
+        "causal_chain": _texts(properties.get("causal_chain")),
+    }
+    if not any(fields.values()):
+        return None
+    return TemporalEmbeddingContext(**fields)
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:  # the first or last day of the calendar, in a zone that leaves it
+        return None
+
+
+def _duration(value: object) -> timedelta | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return _DURATION.validate_python(value)
+    except (ValidationError, OverflowError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,) if value else ()
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

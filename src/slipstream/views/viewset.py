@@ -1,0 +1,132 @@
+"""The views of a graph: which records there are, what stands for them, and what a change dirties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from slipstream.domain.entities import Direction, EntityState, Hop, RecordState
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.views.compiled import CompiledView
+from slipstream.views.declaration import Affected, Fanout, Rendering, Via, View
+
+_REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction.BOTH: Direction.BOTH}
+_NOTHING = Affected()
+
+
+class ViewSet:
+    """
+    All views together. Pure: no I/O, and the same input always gives the same answer.
+
+    An entity type without a declared view has the default view; a relationship type without one has no records.
+    """
+
+    def __init__(self, views: Sequence[View] = ()) -> None:
+        self.views: tuple[View, ...] = tuple(views)
+        self._entities: dict[str, CompiledView] = {}
+        self._relationships: dict[str, CompiledView] = {}
+        for view in self.views:
+            compiled = self._relationships if view.is_relationship else self._entities
+            if view.type in compiled:
+                raise InvalidInputError(f"type {view.type!r} has two views", field=f"views.{view.type}")
+            compiled[view.type] = CompiledView(view)
+        self._vias: list[tuple[str, Via]] = [(view.type, via) for view in self.views for via in view.via.values()]
+
+    def view_for(self, type_name: str, *, is_relationship: bool = False) -> View | None:
+        """Return the view of a type, None for a relationship type that has none."""
+        if is_relationship:
+            compiled = self._relationships.get(type_name)
+            return compiled.view if compiled else None
+        return self._entity_view(type_name).view
+
+    def _entity_view(self, type_name: str) -> CompiledView:
+        compiled = self._entities.get(type_name)
+        if compiled is None:
+            compiled = self._entities[type_name] = CompiledView(View(type_name))
+        return compiled
+
+    def hops(self) -> Mapping[str, Sequence[Hop]]:
+        """Return which neighbours a read must bring along, by entity type."""
+        return {name: view.hops for name, view in self._entities.items() if view.hops}
+
+    def render(self, state: RecordState) -> Rendering | None:
+        """
+        Return what stands for a record, None when no view covers it.
+
+        Raises `PoisonEventError` when a template fails on it.
+        """
+        if isinstance(state, EntityState):
+            return self._entity_view(state.entity.type).render_entity(state)
+        view = self._relationships.get(state.relationship.ref.type)
+        return None if view is None else view.render_relationship(state)
+
+    # ------------------------------------------------------------------ what a change dirties
+
+    def affected(self, event: PKGEvent) -> Affected:
+        """
+        Return the keys that an event dirties, and the neighbours to look up.
+
+        Never too little; too much only where the event does not say what changed. A schema evolution dirties
+        nothing by itself: an entity that got a new property has an event of its own.
+        """
+        if event.event_type.is_entity:
+            return self._affected_by_entity(event)
+        if event.event_type.is_relationship:
+            return self._affected_by_relationship(event)
+        return _NOTHING
+
+    def _affected_by_entity(self, event: PKGEvent) -> Affected:
+        key = entity_key(event.entity_id)
+        if event.event_type is not PKGEventType.ENTITY_UPDATED:
+            # Its relationships have events of their own, so neighbours need no looking up.
+            return Affected(frozenset((key,)))
+        changed = event.changed_properties
+        if changed is None:
+            return Affected(frozenset((key,)), self._fanouts(event.entity_id, None))
+        keys: frozenset[RecordKey] = frozenset()
+        if self._entity_view(event.entity_type).reads_any(changed, event):
+            keys = frozenset((key,))
+        fanouts = self._fanouts(event.entity_id, changed)
+        return Affected(keys, fanouts) if keys or fanouts else _NOTHING
+
+    def _fanouts(self, entity_id: str, changed: frozenset[str] | None) -> tuple[Fanout, ...]:
+        if not self._vias and not self._relationships:
+            return ()
+        found: dict[tuple[str, Direction], set[str]] = {}
+        for owner, via in self._vias:
+            if changed is None or not changed.isdisjoint(via.properties):
+                found.setdefault((via.relationship_type, _REVERSED[via.direction]), set()).add(owner)
+        fanouts = [Fanout(entity_id, name, direction, frozenset(types)) for (name, direction), types in found.items()]
+        for name, view in self._relationships.items():
+            for end, direction in (("source", Direction.OUT), ("target", Direction.IN)):
+                if view.reads_endpoint(end, changed):
+                    fanouts.append(Fanout(entity_id, name, direction, relationships=True))
+        return tuple(fanouts)
+
+    def _affected_by_relationship(self, event: PKGEvent) -> Affected:
+        changed = event.changed_properties if event.event_type is PKGEventType.RELATIONSHIP_UPDATED else None
+        keys: set[RecordKey] = set()
+        view = self._relationships.get(event.entity_type)
+        if view is not None and event.key is not None and (changed is None or view.reads_any(changed, event)):
+            keys.add(event.key)
+        for owner, via in self._vias:
+            if via.relationship_type == event.entity_type:
+                keys.update(_endpoints(event, owner, via.direction))
+        return Affected(frozenset(keys)) if keys else _NOTHING
+
+    def types_reached_by(self, types: frozenset[str] | None) -> frozenset[str] | None:
+        """Return the types whose text may hold something of the given types; None stands for all."""
+        if types is None:
+            return None
+        return types | {owner for owner, _ in self._vias} | self._relationships.keys()
+
+
+def _endpoints(event: PKGEvent, owner: str, direction: Direction) -> list[RecordKey]:
+    """Return the endpoints of type `owner` that look across a relationship in this direction."""
+    ends = []
+    if direction in (Direction.OUT, Direction.BOTH) and event.source_type in (owner, None) and event.source_id:
+        ends.append(entity_key(event.source_id))
+    if direction in (Direction.IN, Direction.BOTH) and event.target_type in (owner, None) and event.target_id:
+        ends.append(entity_key(event.target_id))
+    return ends
