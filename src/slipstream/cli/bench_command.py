@@ -1,0 +1,110 @@
+"""The command `bench`: what the engine does on this machine, beside the raw parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from slipstream.cli.output import err, handled_errors, out, print_facts, print_json
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+_ROWS = (
+    # label, unit, figure, raw figure, ratio figure, decimals
+    ("freshness p50", "ms", "freshness_p50_ms", "freshness_raw_p50_ms", None, 1),
+    ("freshness p95", "ms", "freshness_p95_ms", "freshness_raw_p95_ms", "freshness_ratio_p95", 1),
+    ("freshness p99", "ms", "freshness_p99_ms", "freshness_raw_p99_ms", None, 1),
+    ("updates, MiniLM", "/s", "model_updates_per_s", "model_raw_per_s", "model_ratio", 0),
+    ("updates, static model", "/s", "static_updates_per_s", "static_raw_per_s", "static_ratio", 0),
+    ("irrelevant updates", "/s", "irrelevant_updates_per_s", None, None, 0),
+    ("verify", "entities/s", "verify_entities_per_s", None, None, 0),
+    ("import", "entities/s", "import_entities_per_s", None, None, 0),
+    ("start-up", "s", "startup_s", None, None, 2),
+    ("start-up to first search", "s", "startup_search_s", None, None, 2),
+    ("peak memory, this run", "MB", "peak_rss_mb", None, None, 0),
+    ("peak memory, one PKG", "MB", "pkg_peak_rss_mb", None, None, 0),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("bench")(bench)
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: ends within a minute.")] = False,
+    entities: Annotated[
+        int | None, typer.Option(help="Entities in the graph; every workload scales with it.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long freshness is measured.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: the engine beside the raw parts, in a temporary directory. Missed targets are shown."""
+    with handled_errors(as_json=as_json):
+        from slipstream.bench.run import run_benchmark
+        from slipstream.bench.sizes import chosen_sizes
+
+        sizes = chosen_sizes(quick=quick, entities=entities, seconds=seconds)
+        with err.status("starting", spinner="line") as status:
+            figures = run_benchmark(sizes, status.update)
+        if as_json:
+            print_json(figures)
+        else:
+            show_figures(figures)
+
+
+def show_figures(figures: Mapping[str, Any]) -> None:
+    """Print the figures of a run as tables: what was measured, beside what, and whether it is good enough."""
+    table = Table("", "value", "raw", "/ raw", "target", "met", header_style="bold")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for label, unit, figure, raw, ratio, decimals in _ROWS:
+        targets = [target for target in figures["targets"] if target["figure"] in (figure, ratio)]
+        table.add_row(
+            label,
+            _shown(figures[figure], decimals, unit),
+            _shown(figures[raw], decimals, unit) if raw else "",
+            _shown(figures[ratio], 2) if ratio else "",
+            "\n".join(_target_text(target, figure, unit) for target in targets),
+            "\n".join(_verdict(target["met"]) for target in targets),
+        )
+    out.print(table)
+    _show_stages(figures)
+    for note in figures["notes"]:
+        out.print(f"[yellow]{escape(note)}[/yellow]")
+    machine = figures["machine"]
+    size = f"{machine['cores']} cores, {machine['memory_mb']} MB, {machine['filesystem']}"
+    print_facts(
+        {
+            "machine": f"{machine['cpu']}, {size}",
+            "software": f"slipstream {machine['slipstream']}, Python {machine['python']}",
+            "sizes": ", ".join(f"{name} {value}" for name, value in figures["sizes"].items()),
+        }
+    )
+
+
+def _show_stages(figures: Mapping[str, Any]) -> None:
+    for title, stages in (
+        ("where the engine's time goes", figures["freshness_stages_ms"]),
+        ("and by hand", figures["freshness_raw_stages_ms"]),
+    ):
+        shown: Sequence[str] = [f"{name} {value:.2f}" for name, value in stages.items()]
+        out.print(f"{title}, ms on average: {', '.join(shown)}")
+
+
+def _shown(value: float | None, decimals: int, unit: str = "") -> str:
+    return "not measured" if value is None else f"{value:,.{decimals}f} {unit}".rstrip()
+
+
+def _target_text(target: Mapping[str, Any], figure: str, unit: str) -> str:
+    return f"{target['target']} {unit}" if target["figure"] == figure else f"{target['target']} times raw"
+
+
+def _verdict(met: bool | None) -> str:
+    if met is None:
+        return "[yellow]not measured[/yellow]"
+    return "[green]yes[/green]" if met else "[bold red]MISSED[/bold red]"

@@ -1,0 +1,103 @@
+"""The benchmark's sizes, input and sums."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slipstream.bench.documents import TEMPLATE, UNREAD, Edits, read_documents, write_config, write_dump
+from slipstream.bench.freshness import Freshness, _note_stages, _spread
+from slipstream.bench.machine import machine_facts, peak_rss_mb
+from slipstream.bench.sizes import FULL, QUICK, chosen_sizes
+from slipstream.bench.throughput import Throughput, _turn
+from slipstream.domain.errors import InvalidInputError
+from slipstream.service.config import load_config
+
+
+def test_sizes_scale_with_the_entities() -> None:
+    assert chosen_sizes(quick=True) == QUICK
+    assert chosen_sizes(quick=False) == FULL
+    tiny = chosen_sizes(quick=False, entities=100, seconds=0.5)
+    assert (tiny.entities, tiny.static_updates, tiny.irrelevant_updates, tiny.memory_entities) == (100, 100, 500, 100)
+    assert tiny.samples == 10
+
+
+@pytest.mark.parametrize(
+    ("entities", "seconds", "field"), [(9, None, "entities"), (100, 0.0, "seconds"), (100, float("nan"), "seconds")]
+)
+def test_sizes_that_measure_nothing_are_refused(entities: int, seconds: float | None, field: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        chosen_sizes(quick=True, entities=entities, seconds=seconds)
+    assert refused.value.field == field
+
+
+def test_documents_are_real_documented_and_closed_under_their_relationships(tmp_path: Path) -> None:
+    documents = read_documents(200)
+    assert len(documents.entities) == 200
+    assert all(entity.properties["description"] for entity in documents.entities)
+    assert all(entity.properties[UNREAD] == 0 for entity in documents.entities)
+    some = documents.first(50)
+    ids = {entity.id for entity in some.entities}
+    assert all({row.ref.source_id, row.ref.target_id} <= ids for row in some.relationships)
+    dump = tmp_path / "dump.jsonl"
+    write_dump(dump, some)
+    rows = [json.loads(line) for line in dump.read_text().splitlines()]
+    assert sum(row["type"] == "node" for row in rows) == 50
+    assert len(rows) == 50 + len(some.relationships)
+
+
+def test_the_configuration_has_a_view_a_type(tmp_path: Path) -> None:
+    documents = read_documents(100)
+    write_config(tmp_path / "pkg", documents, "minilm-l6-v2")
+    config = load_config(tmp_path / "pkg")
+    assert config.models.default == "minilm-l6-v2"
+    assert config.views == {entity.type: {"template": TEMPLATE} for entity in documents.entities}
+
+
+def test_no_two_edits_are_the_same() -> None:
+    edits = Edits()
+    entity = read_documents(10).entities[0]
+    rewordings = [edits.reword(entity)["description"] for _ in range(50)]
+    touches = [edits.touch()[UNREAD] for _ in range(50)]
+    assert len({*rewordings}) == len({*touches}) == 50
+    assert UNREAD not in TEMPLATE
+
+
+def test_samples_come_from_all_over_the_graph() -> None:
+    entities = read_documents(100).entities
+    spread = _spread(entities)
+    assert len({next(spread).id for _ in range(100)}) == 100
+    near = _spread(entities)
+    assert len({entities.index(next(near)) // 10 for _ in range(20)}) == 10
+
+
+def test_rounds_take_turns_over_distinct_entities() -> None:
+    entities = read_documents(30).entities
+    rounds = [_turn(entities, 10, number) for number in range(3)]
+    assert len({entity.id for changed in rounds for entity in changed}) == 30
+    assert len({entity.id for entity in _turn(entities, 1_000, 1)}) == 30
+
+
+def test_raw_work_is_done_twice_a_round() -> None:
+    through = Throughput(updates=100, engine_s=2.0, embed_s=2.0, index_s=0.5)
+    assert (through.engine_per_s, through.embed_per_s, through.index_per_s) == (50.0, 100.0, 400.0)
+
+
+def test_stages_add_up_to_the_whole_even_when_the_engine_is_quicker_than_the_commit_returns() -> None:
+    points = ("graph.read.before", "graph.read.after", "embed.before", "embed.after")
+    points += ("journal.commit.before", "journal.commit.after")
+    for committed in (1.5, 2.5):
+        found = Freshness()
+        _note_stages(found, 1.0, committed, 9.0, {name: 2.0 + n for n, name in enumerate(points)})
+        assert sum(samples[0] for samples in found.stages_s.values()) == pytest.approx(8.0)
+        assert all(samples[0] >= 0 for samples in found.stages_s.values())
+
+
+def test_the_machine_is_named(tmp_path: Path) -> None:
+    facts = machine_facts(tmp_path)
+    assert facts["cpu"]
+    assert facts["cores"]
+    peak = peak_rss_mb()
+    assert peak is None or peak > 10
