@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slipstream.adapters.indexes.sqlite.errors import mapped_errors
 from slipstream.adapters.indexes.sqlite.schema import check_sqlite, prepare_file
-from slipstream.domain.errors import UnavailableError
+from slipstream.domain.errors import ConfigError, UnavailableError
 
 _WAL_PAGES_MAX = 4000  # a checkpoint into the main file every 16 MB: rarely, yet soon done
 _WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024
@@ -161,7 +161,13 @@ class Database:
             raise UnavailableError(f"{self.path} is closed; open the store anew")
 
     def close(self) -> None:
-        """Close every connection; readers in use close when they are given back. Closing twice is harmless."""
+        """
+        Close every connection; readers in use close when they are given back. Closing twice is harmless.
+
+        Waits for another thread's transaction; raises `ConfigError` inside one of this thread.
+        """
+        if self.in_transaction:
+            raise ConfigError(f"{self.path}: close was called inside a transaction; leave its block first")
         with self._lock, self._readers_lock, mapped_errors(self.path):
             self._closed = True
             for connection in (*self._readers, self._writer):

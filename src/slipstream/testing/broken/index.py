@@ -1,0 +1,220 @@
+"""Indexes that are wrong on purpose, each in one way: the suite of `VectorIndex` must fail every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from slipstream.adapters.indexes.memory import MemoryIndex
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
+
+_EVERYTHING = SearchFilter()
+
+
+class ForgetsDeletes(MemoryIndex):
+    """Acknowledges deletions without making them."""
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Do nothing."""
+        del deletions
+        return []
+
+
+class IgnoresPositions(MemoryIndex):
+    """The last writer wins, however old its position is."""
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Make room for each record first."""
+        for record in records:
+            self._tombstones.pop(record.stamp.key, None)
+            self._records.get(record.stamp.key, {}).pop(record.stamp.space, None)
+        return super().upsert(records)
+
+
+class AcknowledgesBeforeWriting(MemoryIndex):
+    """Keeps a batch in a buffer until the next write comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer: list[VectorRecord] = []
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write the batch before this one."""
+        late, self._buffer = self._buffer, list(records)
+        return super().upsert(late)
+
+
+class DropsHalfABatch(MemoryIndex):
+    """Writes only the first half of a batch, and says nothing."""
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write half of it."""
+        return super().upsert(records[: (len(records) + 1) // 2])
+
+
+class WritesBeforeChecking(MemoryIndex):
+    """Checks vectors one at a time, when others of the batch are written already."""
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write one by one."""
+        write = super().upsert
+        return [key for record in records for key in write([record])]
+
+
+class ResurrectsDeleted(MemoryIndex):
+    """Forgets tombstones as soon as something is written to the key."""
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Drop the tombstones first."""
+        for record in records:
+            self._tombstones.pop(record.stamp.key, None)
+        return super().upsert(records)
+
+
+class LeavesNoTombstoneForAbsentKeys(MemoryIndex):
+    """Takes the deletion of an absent key for nothing to do."""
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Delete what is there."""
+        return super().delete([deletion for deletion in deletions if deletion.key in self._records])
+
+
+class DeletesEverySpace(MemoryIndex):
+    """Overlooks that a deletion may be meant for one space."""
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Delete everywhere."""
+        return super().delete([replace(deletion, space=None) for deletion in deletions])
+
+
+class ScansInOrderOfWriting(MemoryIndex):
+    """Returns the right records in a wrong order."""
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """Page through the dictionary."""
+        keys = list(self._records)
+        start = 0 if after is None or after not in keys else keys.index(after) + 1
+        return [stamp for key in keys[start : start + limit] for stamp in self._stamps_of(key)]
+
+
+class ScansHalfAKey(MemoryIndex):
+    """Cuts a page at the limit, in the middle of a key."""
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """Cut the page."""
+        return super().scan(after, limit)[:limit]
+
+
+class RestampsAnything(MemoryIndex):
+    """Puts a stamp on whatever vector is there."""
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Compare nothing."""
+        for stamp in stamps:
+            for space, record in self._records.get(stamp.key, {}).items():
+                self._records[stamp.key][space] = VectorRecord(stamp, record.vector)
+
+
+class SearchesWithoutFilters(MemoryIndex):
+    """Filters nothing."""
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """Drop the filter."""
+        del where
+        return super().search(space, vector, k, _EVERYTHING)
+
+
+class FiltersAfterCutting(MemoryIndex):
+    """Filters the best `k` instead of finding the best `k` that the filter lets through."""
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """Cut first."""
+        allowed = {hit.stamp.key for hit in super().search(space, vector, 10**9, where)}
+        return [hit for hit in super().search(space, vector, k, _EVERYTHING) if hit.stamp.key in allowed]
+
+
+class SearchesAFrozenSnapshot(MemoryIndex):
+    """Answers every search of a space from what the first one saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frozen: dict[Space, dict[RecordKey, dict[Space, VectorRecord]]] = {}
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """Search the copy."""
+        with self._open():
+            copy = self._frozen.setdefault(space, {key: dict(spaces) for key, spaces in self._records.items()})
+            live, self._records = self._records, copy
+            try:
+                return super().search(space, vector, k, where)
+            finally:
+                self._records = live
+
+
+class ChangesVectorsOnRead(MemoryIndex):
+    """Returns other vectors than it stores, so that no audit can find damage."""
+
+    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
+        """Return absolute values."""
+        return {key: abs(vector) for key, vector in super().vectors(keys, space).items()}
+
+
+class VacuumsTooMuch(MemoryIndex):
+    """Forgets every tombstone."""
+
+    def vacuum(self, through: Position) -> int:
+        """Ignore the position."""
+        del through
+        return super().vacuum(Position(2**62))
+
+
+class ForgetsMetadata(MemoryIndex):
+    """Loses a part of the stamps."""
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Return stamps without their metadata."""
+        return {
+            key: KeyStamps(tuple(replace(stamp, metadata={}) for stamp in held.records), held.tombstone)
+            for key, held in super().stamps(keys).items()
+        }
+
+
+class RoundsPositions(MemoryIndex):
+    """Keeps positions as single-precision floats."""
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Round."""
+        return super().upsert(
+            [
+                VectorRecord(replace(r.stamp, position=Position(r.stamp.position // 1024 * 1024)), r.vector)
+                if r.stamp.position > 2**24
+                else r
+                for r in records
+            ]
+        )
+
+
+BROKEN_INDEXES: Mapping[type[MemoryIndex], str] = {
+    ForgetsDeletes: "test_delete_leaves_a_tombstone",
+    IgnoresPositions: "test_stale_upsert_is_fenced",
+    AcknowledgesBeforeWriting: "test_upsert_stores_stamp_and_vector",
+    DropsHalfABatch: "test_big_batch_is_stored_whole",
+    WritesBeforeChecking: "test_bad_vector_is_refused_before_any_write",
+    ResurrectsDeleted: "test_late_upsert_is_fenced_by_the_tombstone",
+    LeavesNoTombstoneForAbsentKeys: "test_delete_of_absent_key_leaves_a_tombstone",
+    DeletesEverySpace: "test_delete_in_one_space_leaves_the_other_and_no_tombstone",
+    ScansInOrderOfWriting: "test_scan_pages_through_everything_in_order",
+    ScansHalfAKey: "test_scan_pages_through_everything_in_order",
+    RestampsAnything: "test_restamp_of_another_record_is_ignored",
+    SearchesWithoutFilters: "test_search_agrees_with_brute_force",
+    FiltersAfterCutting: "test_search_agrees_with_brute_force",
+    SearchesAFrozenSnapshot: "test_search_follows_every_kind_of_write",
+    ChangesVectorsOnRead: "test_vectors_are_returned_as_stored",
+    VacuumsTooMuch: "test_vacuum_forgets_tombstones_up_to_the_position_only",
+    ForgetsMetadata: "test_every_stamp_field_comes_back_exactly",
+    RoundsPositions: "test_positions_are_compared_exactly",
+}
+"""Each broken index, and the case that was written for its fault."""
