@@ -87,7 +87,12 @@ class PKGEvent(BaseModel):
     @field_validator("timestamp")
     @classmethod
     def _to_utc(cls, value: AwareDatetime) -> AwareDatetime:
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(
+                f"{value.isoformat()} can not be told in UTC: it is outside of the years 1 to 9999"
+            ) from error
 
     @model_validator(mode="after")
     def _has_endpoints(self) -> Self:
@@ -138,7 +143,7 @@ def deterministic_event_id(parts: Iterable[object]) -> str:
     """Return an id that is the same whenever the same parts are given, so that replays deduplicate."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
-        encoded = str(part).encode()
+        encoded = str(part).encode("utf-8", "surrogatepass")  # the id of a broken text, too, is needed
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     return digest.hexdigest()

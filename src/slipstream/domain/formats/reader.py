@@ -1,0 +1,200 @@
+"""Reading of JSON that nobody vouches for: bounded, exact, and every refusal names its field."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from slipstream.domain.errors import InvalidInputError
+
+TEXT_SIZE_MAX = 16 * 1024 * 1024
+"""Longest accepted text, in bytes of UTF-8."""
+DEPTH_MAX = 100
+"""Deepest accepted nesting of objects and arrays."""
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Reader:
+    """A JSON object and where it stands in the input, so that whoever reads a field need not say it again."""
+
+    __slots__ = ("data", "prefix")
+
+    def __init__(self, data: Mapping[str, Any], prefix: str = "") -> None:
+        self.data = data
+        self.prefix = prefix
+
+    def has(self, name: str) -> bool:
+        """Return whether the field is there and not null."""
+        return self.data.get(name) is not None
+
+    def refused(self, name: str, message: str) -> InvalidInputError:
+        """Return the error that refuses a field."""
+        return InvalidInputError(message, field=f"{self.prefix}{name}")
+
+    def object(self, name: str) -> Reader:
+        """Return the object in a field."""
+        value = self._required(name)
+        if not isinstance(value, dict):
+            raise self.refused(name, f"must be an object, got {shown(value)}")
+        return Reader(value, f"{self.prefix}{name}.")
+
+    def object_or_none(self, name: str) -> Reader | None:
+        """Return the object in a field, None when it is absent or null."""
+        return self.object(name) if self.has(name) else None
+
+    def text(self, name: str) -> str:
+        """Return the non-empty text in a field."""
+        value = self._required(name)
+        if not isinstance(value, str) or not value:
+            raise self.refused(name, f"must be a non-empty text, got {shown(value)}")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        """Return the non-empty text in a field, None when it is absent or null."""
+        return self.text(name) if self.has(name) else None
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return the texts in a field; none when it is absent or null."""
+        value = self.data.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.refused(name, f"must be an array of non-empty texts, got {shown(value)}")
+        return value
+
+    def identity(self, name: str) -> str:
+        """Return the id in a field, a non-empty text or an integer, as text."""
+        value = self._required(name)
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            raise self.refused(name, f"an id must be a non-empty text or an integer, got {shown(value)}")
+        return str(value)
+
+    def moment(self, name: str) -> datetime:
+        """Return the ISO 8601 time with a zone in a field, in UTC."""
+        value = self._required(name)
+        try:
+            parsed = value if isinstance(value, datetime) else datetime.fromisoformat(self.text(name).upper())
+            if parsed.utcoffset() is None:
+                raise self.refused(name, f"{value!s} has no time zone: add Z or an offset")
+            return parsed.astimezone(UTC)
+        except InvalidInputError:
+            raise
+        except (ValueError, OverflowError) as error:
+            raise self.refused(name, f"{shown(value)} is not an ISO 8601 time that can be told in UTC") from error
+
+    def milliseconds(self, name: str) -> datetime:
+        """Return the milliseconds since 1970 in a field as a time in UTC."""
+        value = self._required(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.refused(name, f"must be an integer of milliseconds, got {shown(value)}")
+        try:
+            return _EPOCH + timedelta(milliseconds=value)
+        except OverflowError as error:
+            raise self.refused(name, f"{value} milliseconds since 1970 is outside of the years 1 to 9999") from error
+
+    def _required(self, name: str) -> Any:
+        if not self.has(name):
+            raise self.refused(name, "is required")
+        return self.data[name]
+
+
+def load_json(text: str | bytes, prefix: str = "") -> Any:
+    """Return the JSON value in a text; raises `InvalidInputError` for anything that is not exact JSON."""
+
+    def refuse(message: str, cause: Exception | None = None, field: str = "event") -> NoReturn:
+        raise InvalidInputError(message, field=f"{prefix}{field}") from cause
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            refuse("is there twice in one object", field=shown_name(twice))
+        return found
+
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        refuse(f"is not UTF-8: {error}", error)
+    if len(decoded) > TEXT_SIZE_MAX or len(decoded.encode("utf-8", "surrogatepass")) > TEXT_SIZE_MAX:
+        refuse(f"is longer than {TEXT_SIZE_MAX} bytes")
+    try:
+        return checked_json(json.loads(decoded, object_pairs_hook=unique), prefix)
+    except RecursionError as error:
+        refuse(f"is nested deeper than {DEPTH_MAX} levels", error)
+    except InvalidInputError:
+        raise
+    except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
+        refuse(f"is not JSON: {error}", error)
+
+
+def checked_json(value: Any, prefix: str = "") -> Any:
+    """Return a copy in plain dicts and lists; raises `InvalidInputError` that names what JSON can not carry."""
+    return _checked(value, prefix, "", 0)
+
+
+def _checked(value: Any, prefix: str, path: str, depth: int) -> Any:
+    problem = _problem(value) if depth <= DEPTH_MAX else f"is nested deeper than {DEPTH_MAX} levels"
+    if problem is not None:
+        raise InvalidInputError(problem, field=f"{prefix}{path or 'event'}")
+    if isinstance(value, Mapping):
+        copy = {}
+        for name, item in value.items():
+            where = f"{path}.{shown_name(name)}" if path else shown_name(name)
+            if not isinstance(name, str) or _is_broken(name):
+                raise InvalidInputError("a field's name must be a text without lone surrogates", field=prefix + where)
+            copy[name] = _checked(item, prefix, where, depth + 1)
+        return copy
+    if isinstance(value, list | tuple):
+        return [_checked(item, prefix, f"{path}[{number}]", depth + 1) for number, item in enumerate(value)]
+    return value
+
+
+def _problem(value: Any) -> str | None:
+    """Return what is wrong with a value by itself."""
+    problem: str | None = None
+    match value:
+        case str():
+            problem = "contains a lone surrogate, which is no text" if _is_broken(value) else None
+        case int():  # booleans too
+            problem = None if INTEGER_MIN <= value <= INTEGER_MAX else "does not fit 64 bits: send it as text"
+        case float():
+            problem = None if math.isfinite(value) else "must be a finite number"
+        case datetime():
+            problem = "has no time zone: add Z or an offset" if value.utcoffset() is None else None
+        case None | Mapping() | list() | tuple():
+            pass
+        case _:
+            problem = f"is a {type(value).__name__}, which JSON does not have"
+    return problem
+
+
+def _is_broken(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def shown(value: object) -> str:
+    """Return a value as a short ASCII text for messages."""
+    text = ascii(value) if not isinstance(value, dict | list) else type(value).__name__
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def shown_name(name: object) -> str:
+    """Return a field's name as a short text that can be printed."""
+    return name if isinstance(name, str) and len(name) <= 80 and name.isprintable() else shown(name)
+
+
+def compound_id(fields: Reader) -> str:
+    """
+    Return the id that a business key stands for.
+
+    One field gives its value; several give their values in the order of their names, percent-encoded, joined by `:`.
+    """
+    values = [fields.identity(name) for name in sorted(fields.data)]
+    return values[0] if len(values) == 1 else ":".join(quote(value, safe=" @/.,+-_#()'") for value in values)
