@@ -137,8 +137,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         settings=options.settings or _sync_settings(config),
     )
-    if graph.changed_while_closed:
-        engine.request_full_scan()
+    if graph.changed_while_closed and (graph.counts() or engine.checkpoint):
+        engine.request_full_scan()  # not for a graph that has just been made
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
 
@@ -151,6 +151,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     queue = EventQueue(database.journal, letters, clock)
     handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
     handler.subscribe_to_pkg_events()
+    sync.on_idle = handler.deliver
     searcher = Searcher(
         graph,
         index,
@@ -209,14 +210,20 @@ def _models(config: Config, options: Options) -> tuple[ModelRegistry, ModelRoute
     registry = ModelRegistry()
     for embedder in options.embedders:
         registry.register(wrap(embedder))
-    registry.register_lazy(MINILM_SPEC.id, lambda: wrap(MiniLMEmbedder()), spec=MINILM_SPEC)
-    registry.register_lazy(WORDLLAMA_SPEC.id, lambda: wrap(WordLlamaEmbedder()), spec=WORDLLAMA_SPEC)
+    known: dict[ModelSpec, Callable[[], Embedder]] = {MINILM_SPEC: MiniLMEmbedder, WORDLLAMA_SPEC: WordLlamaEmbedder}
+    for spec, make in known.items():
+        if spec.id not in registry:  # a caller's own model of that name wins
+            registry.register_lazy(spec.id, partial(_wrapped, make, wrap), spec=spec)
     for name, server in config.models.openai.items():
         registry.register_lazy(name, partial(_openai, name, server, wrap))
     for name, local in config.models.onnx.items():
         registry.register_lazy(name, partial(_onnx, name, local, wrap))
     default = options.embedders[0].spec.id if options.embedders else config.models.default
     return registry, ModelRouter(registry, config.models.routes, default)
+
+
+def _wrapped(make: Callable[[], Embedder], wrap: Callable[[Embedder], Embedder]) -> Embedder:
+    return wrap(make())
 
 
 def _onnx(name: str, local: OnnxConfig, wrap: Callable[[Embedder], Embedder]) -> Embedder:

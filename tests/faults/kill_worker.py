@@ -66,7 +66,7 @@ def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None =
         settings=SyncSettings(batch_min=4, batch_max=BATCH_MAX, idle_wait_s=0.02),
         wrapping=wrapping,
     )
-    config = Config(index=IndexConfig(adapter=adapter))  # type: ignore[arg-type]  (a test parameter)
+    config = Config(index=IndexConfig.model_validate({"adapter": adapter}))
     return open_pkg(root, config=config, options=options)
 
 

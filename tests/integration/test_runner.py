@@ -19,7 +19,7 @@ from slipstream.testing.system import MemorySystem
 def system() -> MemorySystem:
     system = MemorySystem(settings=SyncSettings(idle_wait_s=0.02, batch_min=4, batch_max=32, backoff_base_s=0.02))
     clock = SystemClock()
-    system.clock = clock  # type: ignore[assignment]  (real threads need real time)
+    system.clock = clock
     system.graph = MemoryGraph(clock)
     system.reopen()
     return system

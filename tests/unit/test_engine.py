@@ -203,7 +203,7 @@ def test_an_outage_is_one_incident_and_costs_no_attempt(failpoint: str) -> None:
         system.graph.create_entity("Person", f"p{number}", {"name": f"n{number}"})
     for _ in range(30):
         system.engine.step()
-        system.clock.advance(0.5)
+        system.clock.sleep(0.5)
     assert system.engine.outage is not None
     assert "down for a while" in system.engine.outage
     assert system.journal.letter_count() == system.journal.work_count() == 0

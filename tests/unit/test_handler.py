@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from slipstream.views.viewset import ViewSet
 
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
 from slipstream.domain.errors import InvalidInputError, PoisonEventError, UnavailableError
@@ -19,6 +18,7 @@ from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC
 from slipstream.sync.updater import PENDING_TOPIC, IncrementalEmbeddingUpdater
 from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import View
+from slipstream.views.viewset import ViewSet
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -176,7 +176,7 @@ def test_a_failure_is_retried_with_its_true_count_and_then_buried() -> None:
     assert not handler.handle_event(_created(1, name="Ada"))
     counts = []
     while system.queue.depth(RETRIES_TOPIC):
-        system.clock.advance(60)
+        system.clock.sleep(60)
         ((_, payload),) = system.queue.pending(RETRIES_TOPIC)
         counts.append('"retry_count": 1' in payload or '"retry_count":1' in payload)
         handler.deliver()
@@ -277,7 +277,7 @@ def test_pending_events_of_a_crashed_updater_are_found_by_the_next() -> None:
 @pytest.mark.parametrize("field", ["batch_size", "batch_timeout_seconds"])
 def test_impossible_limits_are_refused_by_name(field: str) -> None:
     with pytest.raises(InvalidInputError, match=field):
-        IncrementalEmbeddingUpdater(_carried(MemorySystem()), **{field: 0})  # type: ignore[arg-type]
+        IncrementalEmbeddingUpdater(_carried(MemorySystem()), **{field: 0})
 
 
 def test_with_a_graph_the_present_state_counts_not_what_the_event_says() -> None:

@@ -44,10 +44,7 @@ def canonical_context(context: TemporalEmbeddingContext | None) -> str:
 
 
 def _digest(parts: Iterable[str]) -> str:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        # A lone surrogate is not text, but its key must still get as far as the error that says so.
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()
+    # A lone surrogate is not text, but its key must still get as far as the error that says so.
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    joined = b"".join([piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data)])
+    return hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).hexdigest()

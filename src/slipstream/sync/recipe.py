@@ -19,6 +19,7 @@ class ViewRecipe:
         self._views = views
         self._service = service
         self._hops = views.hops()
+        self._spaces: dict[tuple[str, str | None], Space] = {}
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         """Return which neighbours a read must bring along, by entity type."""
@@ -39,7 +40,7 @@ class ViewRecipe:
         return Target(
             key=key,
             entity_type=entity_type,
-            space=Space.of(self._service.spec_for(entity_type, rendering.model)),
+            space=self._space(entity_type, rendering.model),
             fingerprint=self._service.fingerprint(request, rendering.template_version),
             template_version=rendering.template_version,
             request=request,
@@ -47,6 +48,14 @@ class ViewRecipe:
             source_document_id=rendering.source_document_id,
             extraction_confidence=rendering.extraction_confidence,
         )
+
+    def _space(self, entity_type: str, model: str | None) -> Space:
+        # Routes and models are fixed for the life of a recipe; looking them up for every record would show.
+        space = self._spaces.get((entity_type, model))
+        if space is None:
+            space = Space.of(self._service.spec_for(entity_type, model))
+            self._spaces[entity_type, model] = space
+        return space
 
 
 def _identity(state: RecordState) -> tuple[str, RecordKey]:

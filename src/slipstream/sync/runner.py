@@ -67,6 +67,8 @@ class Sync:
         self._to_write: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
         self._in_pipeline = 0
         self._crash: BaseException | None = None
+        self.on_idle: Callable[[], object] | None = None
+        """Called, now and then, when there is nothing to do: the queue's topics are delivered here."""
 
     # ------------------------------------------------------------------ life
 
@@ -147,6 +149,8 @@ class Sync:
         try:
             self.engine.save_checkpoint()
             self._maintenance.keep_house()
+            if self.on_idle is not None:
+                self.on_idle()
             return self._maintenance.step()
         except TransientError as error:
             self.engine.recover([], error)

@@ -15,6 +15,7 @@ from slipstream.domain.stamps import Stamp
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.index import VectorIndex
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
@@ -49,7 +50,7 @@ class MemorySystem:
     embedders: Sequence[Embedder] = ()
     routes: dict[str, str] = field(default_factory=dict)
     cache: EmbeddingCache | None = None
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: Clock = field(default_factory=ManualClock)
     index: VectorIndex = field(default_factory=MemoryIndex)
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
@@ -120,7 +121,7 @@ class MemorySystem:
                     self.engine.save_checkpoint()
                     return
             else:
-                self.clock.advance(max(0.05, self.engine.wait_s()))
+                self.clock.sleep(max(0.05, self.engine.wait_s()))
         raise AssertionError(f"not settled after {steps_max} steps: {self.engine.pending()} {self.engine.outage}")
 
     def audit(self) -> AuditReport:

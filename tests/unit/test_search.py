@@ -1,0 +1,133 @@
+"""Search: joined with the live graph, over several models, at a stated frontier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipstream.domain.entities import Entity
+from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.search.searcher import Searcher
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.testing.system import MemorySystem
+from slipstream.views.declaration import View
+
+
+def _searcher(system: MemorySystem) -> Searcher:
+    def wait(position: Position, timeout_s: float) -> bool:
+        del timeout_s
+        return system.engine.frontier >= position
+
+    return Searcher(
+        system.graph,
+        system.index,
+        system.service,
+        system.engine.recipe,
+        specs=system.service.specs,
+        frontier=lambda: system.engine.frontier,
+        wait=wait,
+    )
+
+
+@pytest.fixture
+def system() -> MemorySystem:
+    system = MemorySystem()
+    with system.graph.transaction() as tx:
+        tx.create_entity("Person", "ada", {"name": "Ada Lovelace", "description": "wrote programs"})
+        tx.create_entity("Person", "grace", {"name": "Grace Hopper", "description": "wrote compilers"})
+        tx.create_entity("Organization", "navy", {"name": "US Navy"})
+        tx.create_entity("Concept", "war", {"name": "war"})
+        tx.relate("grace", "MEMBER_OF", "navy")
+        tx.relate("navy", "FIGHTS", "war")
+    system.settle()
+    return system
+
+
+def test_the_nearest_come_first_with_their_live_state(system: MemorySystem) -> None:
+    results = _searcher(system).search("Grace Hopper wrote compilers", k=2)
+    assert results[0].entity_id == "grace"
+    assert results[0].name == "Grace Hopper"
+    assert "compilers" in results[0].text
+    assert results[0].score >= results[1].score
+    assert results.frontier == system.graph.log.head()
+
+
+def test_a_hit_whose_entity_is_gone_is_never_returned(system: MemorySystem) -> None:
+    system.graph.delete_entity("grace")  # the engine has not run: the index still holds the vector
+    results = _searcher(system).search("Grace Hopper wrote compilers", k=1)
+    assert [hit.entity_id for hit in results] != ["grace"]
+    assert len(results) == 1
+
+
+def test_many_dead_hits_do_not_hide_the_living(system: MemorySystem) -> None:
+    with system.graph.transaction() as tx:
+        for number in range(40):
+            tx.create_entity("Person", f"clone{number}", {"name": "Grace Hopper", "description": "wrote compilers"})
+    system.settle()
+    for number in range(40):
+        system.graph.delete_entity(f"clone{number}")
+    assert _searcher(system).search("Grace Hopper wrote compilers", k=1)[0].entity_id == "grace"
+
+
+def test_filters_by_type_and_schema_version(system: MemorySystem) -> None:
+    searcher = _searcher(system)
+    assert {hit.entity_type for hit in searcher.search("anything", entity_type="Person")} == {"Person"}
+    version = system.graph.schema().version
+    assert len(searcher.search("anything", min_schema_version=version)) == 4
+    assert len(searcher.search("anything", min_schema_version=version + 1)) == 0
+
+
+def test_metadata_filters() -> None:
+    system = MemorySystem(views=[View(type="Person", template="{{ name }}", metadata=("country",))])
+    system.graph.create_entity("Person", "a", {"name": "A", "country": "uk"})
+    system.graph.create_entity("Person", "b", {"name": "B", "country": "us"})
+    system.settle()
+    assert [hit.entity_id for hit in _searcher(system).search("x", metadata={"country": "us"})] == ["b"]
+    system.graph.update_entity("b", {"country": "fr"})
+    system.settle()
+    assert system.service.stats.computed == 2 + 1  # a query; the change of metadata embedded nothing
+    assert [hit.entity_id for hit in _searcher(system).search("x", metadata={"country": "fr"})] == ["b"]
+
+
+def test_expanding_adds_neighbours_within_the_hops(system: MemorySystem) -> None:
+    searcher = _searcher(system)
+    (hit,) = searcher.search("Grace Hopper wrote compilers", k=1, expand=1)
+    assert [(n.entity_id, n.relationship_type, n.hops) for n in hit.neighbours] == [("navy", "MEMBER_OF", 1)]
+    (hit,) = searcher.search("Grace Hopper wrote compilers", k=1, expand=2)
+    assert {n.entity_id: n.hops for n in hit.neighbours} == {"navy": 1, "war": 2}
+
+
+def test_reading_ones_own_write_or_an_error(system: MemorySystem) -> None:
+    searcher = _searcher(system)
+    position = system.graph.create_entity("Person", "new", {"name": "New"})
+    with pytest.raises(UnavailableError, match="did not reach"):
+        searcher.search("New", after=position, timeout_s=0.01)
+    system.settle()
+    assert searcher.search("New", k=1, after=position)[0].entity_id == "new"
+
+
+def test_several_models_answer_together_and_are_never_mixed() -> None:
+    small, large = HashEmbedder(dimension=8, id="small"), HashEmbedder(dimension=32, id="large")
+    system = MemorySystem(embedders=[small, large], routes={"Document": "large"})
+    system.graph.create_entity("Person", "ada", {"name": "Ada Lovelace"})
+    system.graph.create_entity("Document", "notes", {"name": "Notes of Ada Lovelace"})
+    system.settle()
+    results = _searcher(system).search("Ada Lovelace")
+    assert {hit.entity_id: hit.model_id for hit in results} == {"ada": "small", "notes": "large"}
+    assert [stamp.space for stamp in system.index.scan(None, 10)] == [Space.of(small.spec), Space.of(large.spec)]
+
+
+def test_an_entity_that_can_not_be_rendered_any_more_is_still_named(system: MemorySystem) -> None:
+    system.graph.write_raw(Entity("ada", "Person", {"name": "Ada Lovelace"}))
+    assert "Ada Lovelace" in {hit.name for hit in _searcher(system).search("Ada Lovelace")}
+
+
+@pytest.mark.parametrize(
+    ("field", "arguments"), [("text", {"text": " "}), ("k", {"k": 0}), ("expand", {"expand": 9})]
+)
+def test_bad_calls_name_the_field(system: MemorySystem, field: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=field):
+        _searcher(system).search(**{"text": "x", **arguments})
