@@ -58,7 +58,11 @@ class MemoryIndex:
         """Write records, all of them checked first."""
         with self._open():
             checked = [_kept(record) for record in records]
-            return [record.stamp.key for record in checked if not self._upsert(record)]
+            accepted = [self._upsert(record) for record in checked]
+            for record, is_accepted in zip(checked, accepted, strict=True):
+                if is_accepted:  # only now: what one record revives must not let an older one of the batch in
+                    self._tombstones.pop(record.stamp.key, None)
+            return [r.stamp.key for r, is_accepted in zip(checked, accepted, strict=True) if not is_accepted]
 
     def _upsert(self, record: VectorRecord) -> bool:
         stamp = record.stamp
@@ -68,7 +72,6 @@ class MemoryIndex:
         if stamp.position < fence or (stored is not None and stamp.position < stored.stamp.position):
             return False
         self._records.setdefault(stamp.key, spaces)[stamp.space] = record
-        self._tombstones.pop(stamp.key, None)
         return True
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
