@@ -37,8 +37,13 @@ MEASURED = (
 SIZES = ("--quick", "--entities", "60", "--seconds", "1")
 
 
-def _bench(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from slipstream.cli.app import main; main()", "bench", *SIZES, *options]
+WITHOUT_STATIC_MODEL = "import sys; sys.modules['wordllama'] = None; "
+"""As if the extra were not installed."""
+
+
+def _bench(tmp_path: Path, *options: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
+    program = f"{prelude}from slipstream.cli.app import main; main()"
+    command = [sys.executable, "-c", program, "bench", *SIZES, *options]
     environment = {"TMPDIR": str(tmp_path), "PATH": "", "COLUMNS": "160", "HOME": str(tmp_path)}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
 
@@ -87,9 +92,16 @@ def test_targets_sizes_and_machine_stand_beside_the_figures(figures: dict[str, A
     ].keys()
 
 
-def test_the_table_names_every_target_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = _bench(tmp_path)
+def test_without_the_static_model_the_table_says_so_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    done = _bench(tmp_path, prelude=WITHOUT_STATIC_MODEL)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("yes") + done.stdout.count("MISSED") == 5
+    assert done.stdout.count("yes") + done.stdout.count("MISSED") == 4
+    assert "static model not measured" in done.stdout
     assert "cores" in done.stdout
     assert not list(tmp_path.glob("slipstream-bench-*"))
+
+
+def test_sizes_that_measure_nothing_are_refused(tmp_path: Path) -> None:
+    done = _bench(tmp_path, "--json", "--entities", "1")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["field"] == "entities"

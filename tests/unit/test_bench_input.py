@@ -86,8 +86,8 @@ def test_raw_work_is_done_twice_a_round() -> None:
 
 
 def test_stages_add_up_to_the_whole_even_when_the_engine_is_quicker_than_the_commit_returns() -> None:
-    points = ("graph.read.before", "graph.read.after", "embed.before", "embed.after")
-    points += ("journal.commit.before", "journal.commit.after")
+    points: tuple[str, ...] = ("graph.read.before", "graph.read.after", "embed.before", "embed.after")
+    points = (*points, "journal.commit.before", "journal.commit.after")
     for committed in (1.5, 2.5):
         found = Freshness()
         _note_stages(found, 1.0, committed, 9.0, {name: 2.0 + n for n, name in enumerate(points)})

@@ -19,14 +19,14 @@ _ROWS = (
     ("freshness p95", "ms", "freshness_p95_ms", "freshness_raw_p95_ms", "freshness_ratio_p95", 1),
     ("freshness p99", "ms", "freshness_p99_ms", "freshness_raw_p99_ms", None, 1),
     ("updates, MiniLM", "/s", "model_updates_per_s", "model_raw_per_s", "model_ratio", 0),
-    ("updates, static model", "/s", "static_updates_per_s", "static_raw_per_s", "static_ratio", 0),
+    ("updates, static", "/s", "static_updates_per_s", "static_raw_per_s", "static_ratio", 0),
     ("irrelevant updates", "/s", "irrelevant_updates_per_s", None, None, 0),
-    ("verify", "entities/s", "verify_entities_per_s", None, None, 0),
-    ("import", "entities/s", "import_entities_per_s", None, None, 0),
+    ("verify", "/s", "verify_entities_per_s", None, None, 0),
+    ("import", "/s", "import_entities_per_s", None, None, 0),
     ("start-up", "s", "startup_s", None, None, 2),
-    ("start-up to first search", "s", "startup_search_s", None, None, 2),
-    ("peak memory, this run", "MB", "peak_rss_mb", None, None, 0),
-    ("peak memory, one PKG", "MB", "pkg_peak_rss_mb", None, None, 0),
+    ("  to first search", "s", "startup_search_s", None, None, 2),
+    ("peak memory, bench", "MB", "peak_rss_mb", None, None, 0),
+    ("  of one PKG", "MB", "pkg_peak_rss_mb", None, None, 0),
 )
 
 
@@ -60,6 +60,8 @@ def bench(
 def show_figures(figures: Mapping[str, Any]) -> None:
     """Print the figures of a run as tables: what was measured, beside what, and whether it is good enough."""
     table = Table("", "value", "raw", "/ raw", "target", "met", header_style="bold")
+    for column in table.columns:
+        column.no_wrap = True  # several targets of one row stay beside their verdicts
     for column in table.columns[1:4]:
         column.justify = "right"
     for label, unit, figure, raw, ratio, decimals in _ROWS:
@@ -101,7 +103,7 @@ def _shown(value: float | None, decimals: int, unit: str = "") -> str:
 
 
 def _target_text(target: Mapping[str, Any], figure: str, unit: str) -> str:
-    return f"{target['target']} {unit}" if target["figure"] == figure else f"{target['target']} times raw"
+    return f"{target['target']} {unit}" if target["figure"] == figure else f"{target['target']} x raw"
 
 
 def _verdict(met: bool | None) -> str:
