@@ -79,14 +79,12 @@ def _position(envelope: Reader) -> int | None:
 
 
 def native_event(fields: Mapping[str, Any]) -> PKGEvent:
-    """Return the event with these fields; stricter than the model alone: no text for a number, no number for a time."""
+    """Return the event with these fields; stricter than the model: no text for a number, no number for a time."""
     reader = Reader(fields)
     confidence = fields.get("extraction_confidence")
     for name in ("schema_version", "position"):
         if isinstance(fields.get(name), bool | float | str):
             raise reader.refused(name, f"must be an integer, got {shown(fields[name])}")
-    if isinstance(fields.get("extraction_confidence"), bool | str):
-        raise reader.refused(
-            "extraction_confidence", f"must be a number, got {shown(fields['extraction_confidence'])}"
-        )
+    if isinstance(confidence, bool | str):
+        raise reader.refused("extraction_confidence", f"must be a number, got {shown(confidence)}")
     return PKGEvent.parse({**fields, "timestamp": reader.moment("timestamp")})

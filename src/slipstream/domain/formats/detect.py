@@ -37,7 +37,7 @@ def _parse(data: dict[str, Any]) -> PKGEvent | None:
         return from_cloudevent(data)
     if _NATIVE & data.keys():
         return native_event(data)
-    if isinstance(data.get("event"), dict):
+    if "event" in data:
         return from_neo4j_cdc(data)
     if _DEBEZIUM & data.keys():
         return from_debezium(data)

@@ -45,7 +45,7 @@ def from_neo4j_cdc(data: Mapping[str, Any]) -> PKGEvent:
 
 
 def _node(change: Reader, event: Reader) -> dict[str, Any]:
-    return {"entity_id": _identity(change, event), "entity_type": _label(event)}
+    return {"entity_id": _identity(change, event), "entity_type": _label(change, event)}
 
 
 def _relationship(change: Reader, event: Reader) -> dict[str, Any]:
@@ -70,12 +70,12 @@ def _identity(change: Reader, event: Reader) -> str:
     by_key = _business_key(event)
     if by_key is not None:
         return by_key
-    for state in _existing_states(event):
-        properties = state.object_or_none("properties")
+    states = event.object("state")
+    for state in (states.object_or_none("after"), states.object_or_none("before")):
+        properties = state.object_or_none("properties") if state is not None else None
         if properties is not None and properties.has("id"):
             return properties.identity("id")
-    metadata = change.object("metadata")
-    if metadata.data.get("captureMode") == "DIFF" and event.text("operation") == "u":
+    if _is_difference(change, event):
         # The unchanged id is not in the difference: the element id would name another entity than the creation did.
         raise event.refused("keys", "is empty in captureMode DIFF: add a key constraint, or capture FULL")
     return event.text("elementId")
@@ -115,21 +115,22 @@ def _maps(values: list[Any], where: str) -> Iterator[Reader]:
         yield Reader(value, f"{where}.")
 
 
-def _existing_states(event: Reader) -> Iterator[Reader]:
-    """Yield the states after and before the change, as far as there are any."""
+def _label(change: Reader, event: Reader) -> str:
+    """Return the first label after the change; of a deleted node the first one before it."""
     states = event.object("state")
-    for name in ("after", "before"):
-        state = states.object_or_none(name)
-        if state is not None:
-            yield state
+    before, after = states.object_or_none("before"), states.object_or_none("after")
+    if _is_difference(change, event):
+        removed = before.texts("labels") if before is not None else ()
+        added = after.texts("labels") if after is not None else ()
+        kept = [label for label in event.texts("labels") if label not in removed]
+        return next(iter((*kept, *added)), DEFAULT_TYPE)
+    labels = (owner.texts("labels") for owner in (after, before, event) if owner is not None)
+    return next((found[0] for found in labels if found), DEFAULT_TYPE)
 
 
-def _label(event: Reader) -> str:
-    for owner in (*_existing_states(event), event):
-        labels = owner.texts("labels")
-        if labels:
-            return labels[0]
-    return DEFAULT_TYPE
+def _is_difference(change: Reader, event: Reader) -> bool:
+    """Return whether the states hold only what changed, and not all that there is."""
+    return change.object("metadata").data.get("captureMode") == "DIFF" and event.text("operation") == "u"
 
 
 def _states(event: Reader, operation: str) -> dict[str, Any]:
