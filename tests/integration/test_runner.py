@@ -17,7 +17,9 @@ from slipstream.testing.system import MemorySystem
 
 @pytest.fixture
 def system() -> MemorySystem:
-    system = MemorySystem(settings=SyncSettings(idle_wait_s=0.02, batch_min=4, batch_max=32, backoff_base_s=0.02))
+    system = MemorySystem(
+        settings=SyncSettings(idle_wait_s=0.02, batch_min=4, batch_max=32, backoff_base_s=0.02, backoff_max_s=0.1)
+    )
     clock = SystemClock()
     system.clock = clock
     system.graph = MemoryGraph(clock)

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 _INLINE_MAX = 4
 """Largest batch that the reader processes itself when the pipeline is empty."""
 _STOP_TIMEOUT_S = 60.0
+_POLL_S = 0.5
+"""How often a waiting thread looks whether another one has died; batches themselves wake it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Sync:
         self._put(self._to_embed, _Batch(claims, prepared))
 
     def _embed(self) -> None:
-        while (batch := self._to_embed.get()) is not None:
+        while (batch := self._take(self._to_embed)) is not None:
             try:
                 results = self.engine.embed(batch.prepared)
             except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
@@ -177,7 +179,7 @@ class Sync:
         self._put(self._to_write, None)
 
     def _write(self) -> None:
-        while (batch := self._to_write.get()) is not None:
+        while (batch := self._take(self._to_write)) is not None:
             try:
                 self.engine.write(batch.claims, batch.prepared, batch.results)
             except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
@@ -194,11 +196,20 @@ class Sync:
                 self._in_pipeline -= 1
                 self.engine.changed.notify_all()
 
+    def _take(self, source: queue.Queue[_Batch | None]) -> _Batch | None:
+        """Wait for the next batch; None at the end, or when another thread has died."""
+        while self._crash is None:
+            try:
+                return source.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+        return None
+
     def _put(self, to: queue.Queue[_Batch | None], batch: _Batch | None) -> None:
         """Hand a batch on; gives up only when the thread behind the queue has died."""
         while self._crash is None:
             try:
-                to.put(batch, timeout=0.5)
+                to.put(batch, timeout=_POLL_S)
                 return
             except queue.Full:
                 continue
