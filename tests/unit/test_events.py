@@ -85,7 +85,7 @@ def test_timestamps_are_kept_in_utc() -> None:
 def test_events_can_not_be_changed() -> None:
     event = PKGEvent.parse(ENTITY)
     with pytest.raises(ValidationError, match="frozen"):
-        event.entity_id = "bob"
+        event.entity_id = "bob"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("event", [ENTITY, RELATIONSHIP, {**ENTITY, "new_data": {"a": [1, None]}, "position": 9}])

@@ -83,8 +83,9 @@ def test_wrong_envelopes_are_refused_by_name(field: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("position", 7, "data.position"), ("event_id", "x", "data.event_id"), ("schema_version", "1", "schema_version"),
-        ("schema_version", None, "schema_version"), ("extraction_confidence", 2, "extraction_confidence"),
+        ("position", 7, "data.position"), ("event_id", "x", "data.event_id"),
+        ("schema_version", "1", "schema_version"), ("schema_version", None, "schema_version"),
+        ("extraction_confidence", 2, "extraction_confidence"),
         ("colour", "red", "colour"), ("entity_type", "", "entity_type"),
     ],
 )  # fmt: skip

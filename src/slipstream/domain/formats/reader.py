@@ -196,5 +196,7 @@ def compound_id(fields: Reader) -> str:
 
     One field gives its value; several give their values in the order of their names, percent-encoded, joined by `:`.
     """
+    if not fields.data:
+        raise InvalidInputError("is empty: a key has at least one field", field=fields.prefix.rstrip("."))
     values = [fields.identity(name) for name in sorted(fields.data)]
     return values[0] if len(values) == 1 else ":".join(quote(value, safe=" @/.,+-_#()'") for value in values)
