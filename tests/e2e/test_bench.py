@@ -87,7 +87,7 @@ def test_targets_sizes_and_machine_stand_beside_the_figures(figures: dict[str, A
     }
     assert all(target["met"] in (True, False) for target in figures["targets"])
     assert figures["sizes"]["entities_found"] == 60
-    assert {"cpu", "cores", "memory_mb", "filesystem", "python", "slipstream", "packages"} <= figures[
+    assert {"cpu", "cores", "memory_mb", "filesystem", "load_before", "python", "slipstream", "packages"} <= figures[
         "machine"
     ].keys()
 

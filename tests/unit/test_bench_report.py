@@ -34,7 +34,8 @@ def test_a_figure_that_is_absent_is_not_measured() -> None:
 def _figures(**changes: Any) -> dict[str, Any]:
     names = {name for _, _, *figures, _ in _ROWS for name in figures if name}
     figures: dict[str, Any] = dict.fromkeys(names, 1.0) | changes
-    machine = {"cpu": "some cpu", "cores": 2, "memory_mb": 1, "filesystem": "ext4", "slipstream": "1", "python": "3"}
+    machine = {"cpu": "some cpu", "cores": 2, "memory_mb": 1, "filesystem": "ext4", "load_before": 0.1}
+    machine |= {"slipstream": "1", "python": "3"}
     return {
         **figures,
         "targets": targets_as_dicts(figures),

@@ -29,6 +29,14 @@ def machine_facts(directory: Path) -> Mapping[str, object]:
     }
 
 
+def load_average() -> float | None:
+    """Return how many processes wanted a core in the last minute; None where the system does not tell."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):  # not every system has it
+        return None
+
+
 def peak_rss_mb() -> float | None:
     """Return the largest resident memory that this process ever had; None where the system does not tell."""
     try:

@@ -14,7 +14,7 @@ from slipstream.adapters.embedders.wordllama import WORDLLAMA_SPEC, WordLlamaEmb
 from slipstream.bench.documents import Documents, Edits, read_documents, write_config, write_dump
 from slipstream.bench.freshness import measure_freshness
 from slipstream.bench.life import measure_import, measure_memory, measure_startup, measure_verify
-from slipstream.bench.machine import machine_facts, peak_rss_mb
+from slipstream.bench.machine import load_average, machine_facts, peak_rss_mb
 from slipstream.bench.sizes import Sizes
 from slipstream.bench.subject import Subject, create_entities, moved, opened, raw_parts
 from slipstream.bench.targets import targets_as_dicts
@@ -43,7 +43,7 @@ class _Run:
         self._notes: list[str] = []
 
     def figures(self) -> dict[str, Any]:
-        sizes = self._sizes
+        sizes, load_before = self._sizes, load_average()
         self._on_step("reading the Python environment")
         everything = read_documents(max(sizes.entities, sizes.static_updates, sizes.memory_entities))
         documents = everything.first(sizes.entities)
@@ -58,7 +58,7 @@ class _Run:
             **rounded,
             "targets": targets_as_dicts(rounded),
             "sizes": {**asdict(sizes), "entities_found": len(documents.entities)},
-            "machine": machine_facts(self._root),
+            "machine": {**machine_facts(self._root), "load_before": load_before},
             "notes": self._notes,
         }
 

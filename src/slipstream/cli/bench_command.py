@@ -83,6 +83,7 @@ def show_figures(figures: Mapping[str, Any]) -> None:
     print_facts(
         {
             "machine": f"{machine['cpu']}, {size}",
+            "load": f"{machine['load_before']} when it began (other work on this machine counts against both sides)",
             "software": f"slipstream {machine['slipstream']}, Python {machine['python']}",
             "sizes": ", ".join(f"{name} {value}" for name, value in figures["sizes"].items()),
         }
