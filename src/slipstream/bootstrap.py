@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
@@ -40,6 +41,7 @@ from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 
 DATA_FOLDER = ".slipstream"
+RECIPE = "recipe"
 
 
 T = TypeVar("T")
@@ -137,8 +139,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         settings=options.settings or _sync_settings(config),
     )
-    if graph.changed_while_closed and (graph.counts() or engine.checkpoint):
-        engine.request_full_scan()  # not for a graph that has just been made
+    _compare_with_last_time(engine, graph, database.journal, _recipe_digest(config, options, views, router))
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
 
@@ -178,6 +179,28 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             close=closing.close,
         )
     )
+
+
+def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:
+    """Return a digest of everything outside the graph that decides what the index should hold."""
+    parts = [
+        config.index.model_dump_json(),
+        config.models.fusion.model_dump_json(),
+        repr(sorted(router.routes.items())),
+        *sorted(f"{view!r}" for view in views.views),
+        *(f"{embedder.spec!r}" for embedder in options.embedders),
+    ]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _compare_with_last_time(engine: SyncEngine, graph: LadybugGraph, journal: Journal, recipe: str) -> None:
+    """Have everything compared by fingerprint when graph, index or views changed while nobody was looking."""
+    before = journal.get(RECIPE)
+    is_new = before is None and not engine.checkpoint and not graph.counts()
+    if not is_new and (graph.changed_while_closed or before != recipe):
+        engine.request_full_scan()
+    if before != recipe:
+        journal.set(RECIPE, recipe)
 
 
 def _index(config: Config, data: Path, database: SqliteStore, stack: ExitStack) -> VectorIndex:

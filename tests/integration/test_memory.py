@@ -1,0 +1,59 @@
+"""Ten thousand real entities, imported, changed and verified with the real model, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PEAK_MB_MAX = 700
+
+SCRIPT = """
+import itertools, json, resource, sys
+from pathlib import Path
+from slipstream.bootstrap import initialise, open_pkg
+from slipstream.corpus.python_environment import read_environment
+from slipstream.domain.entities import Entity
+
+root = Path(sys.argv[1])
+initialise(root)
+with open_pkg(root) as slip:
+    changed = []
+    entities = (item for item in read_environment(entities_max=10_000) if isinstance(item, Entity))
+    while batch := list(itertools.islice(entities, 1000)):
+        with slip.pkg.transaction() as tx:
+            for entity in batch:
+                # Names and signatures: enough text to tell them apart, short enough for a test.
+                short = {name: entity.properties[name] for name in ("name", "signature") if name in entity.properties}
+                tx.upsert_entity(entity.type, entity.id, short)
+        changed += [entity.id for entity in batch[::10]]
+    assert slip.sync.drain(timeout_s=250)
+    with slip.pkg.transaction() as tx:
+        for entity_id in changed:
+            tx.update_entity(entity_id, {"note": f"changed {entity_id}"})
+    assert slip.sync.drain(timeout_s=60)
+    report = slip.verify()
+    print(json.dumps({
+        "entities": report.total_entities,
+        "consistent": report.is_consistent,
+        "changed": len(changed),
+        "computed": slip.embedding.stats.computed,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_ten_thousand_real_entities_stay_under_700_mb(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=False, timeout=290
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    facts = json.loads(result.stdout)
+    assert facts["entities"] == 10_000
+    assert facts["consistent"]
+    assert facts["computed"] <= facts["entities"] + facts["changed"]
+    assert facts["peak_mb"] < PEAK_MB_MAX

@@ -1,0 +1,123 @@
+"""What changed while nobody was looking is found at the next open: graph, views, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ladybug
+import pytest
+
+import slipstream
+from slipstream.bootstrap import Options, open_pkg
+from slipstream.domain.entities import Direction
+from slipstream.domain.errors import InvalidInputError
+from slipstream.service.config import Config
+from slipstream.service.slipstream import Slipstream
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.views.declaration import Via, View
+
+
+def _open(root: Path, embedder: HashEmbedder | None = None, views: tuple[View, ...] = ()) -> Slipstream:
+    options = Options(embedders=(embedder or HashEmbedder(dimension=16),), views=views)
+    return open_pkg(root, config=Config(), options=options)
+
+
+def _people(slip: Slipstream) -> None:
+    with slip.pkg.transaction() as tx:
+        for number in range(30):
+            tx.create_entity("Person", f"p{number}", {"name": f"name {number}", "motto": f"motto {number}"})
+        tx.create_entity("Organization", "acme", {"name": "Acme"})
+        tx.relate("p0", "WORKS_AT", "acme")
+    assert slip.sync.drain(timeout_s=30)
+
+
+def test_an_unchanged_graph_is_not_scanned_again(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    with _open(tmp_path) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.status().counters.get("unchanged", 0) == 0
+
+
+def test_a_graph_changed_by_another_program_is_found_by_fingerprints(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    database = ladybug.Database(str(tmp_path / ".slipstream" / "graph.lbug"))
+    connection = ladybug.Connection(database)
+    connection.execute("MATCH (p:Person {id: 'p1'}) SET p.name = 'changed outside'")
+    connection.execute("MATCH (p:Person {id: 'p2'}) DETACH DELETE p")
+    connection.execute("CREATE (:Person {id: 'outsider', name: 'made outside'})")
+    connection.close()
+    database.close()
+    embedder = HashEmbedder(dimension=16)
+    with _open(tmp_path, embedder) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.verify().is_consistent
+        assert slip.search("made outside", k=1)[0].entity_id == "outsider"
+        # The query is the text of the new entity, and so comes out of the cache.
+        assert sorted(embedder.embedded) == ["changed outside. motto: motto 1", "made outside"]
+
+
+def test_an_edited_view_embeds_only_what_it_changes(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    embedder = HashEmbedder(dimension=16)
+    view = View(
+        "Organization",
+        "{{ name }} of {% for p in staff %}{{ p.name }}{% endfor %}",
+        {"staff": Via("WORKS_AT", Direction.IN)},
+    )
+    with _open(tmp_path, embedder, (view,)) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.verify().is_consistent
+        assert embedder.embedded == ["Acme of name 0"]
+
+
+def test_another_model_replaces_every_vector_and_none_are_mixed(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    with _open(tmp_path, HashEmbedder(dimension=32, id="other")) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.verify().is_consistent
+        assert {stamp.space.model_id for stamp in slip.store.index.scan(None, 1000)} == {"other"}
+
+
+def test_a_lost_index_is_built_anew(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    for path in (tmp_path / ".slipstream").glob("index.sqlite*"):
+        path.unlink()
+    with _open(tmp_path) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.verify().total_embeddings == 31
+
+
+def test_events_published_to_the_queue_are_handled_by_the_running_engine(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+        event = next(entry for entry in slip.pkg.log.read(slip.pkg.last_commit - 3, 1))  # type: ignore[attr-defined]
+        slip.queue.publish("pkg_mutations", event)
+        for _ in range(500):
+            if slip.queue.depth("pkg_mutations") == 0:
+                break
+            slip.sync.wait(slip.pkg.last_commit + 1, timeout_s=0.02)  # type: ignore[arg-type]
+        assert slip.queue.depth("pkg_mutations") == 0
+
+
+def test_hostile_input_is_refused_by_name_and_the_engine_goes_on(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        with pytest.raises(InvalidInputError, match="name"):
+            slip.pkg.create_entity("Person", "x", {"name": float("nan")})
+        with pytest.raises(InvalidInputError):
+            slip.pkg.create_entity("", "x", {})
+        with pytest.raises(InvalidInputError, match="cypher"):
+            slip.pkg.query("MATCH (n) DETACH DELETE n")
+        position = slip.pkg.create_entity("Person", "ok", {"name": "fine"})
+        assert slip.sync.wait(position, timeout_s=10)
+
+
+def test_a_wrong_view_is_refused_at_open(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"views\.Person\.template"):
+        slipstream.open(
+            tmp_path, config=Config.model_validate({"views": {"Person": {"template": "{% include 'x' %}"}}})
+        )
