@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from slipstream._version import __version__
-from slipstream.cli import bench_command, data_commands, engine_commands, show_commands
+from slipstream.cli import bench_command, data_commands, demo_command, engine_commands, show_commands
 from slipstream.cli.context import Context
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def root(
     context.obj = Context(directory.expanduser())
 
 
-for module in (data_commands, engine_commands, show_commands, bench_command):
+for module in (data_commands, engine_commands, show_commands, demo_command, bench_command):
     module.register(app)
 
 
