@@ -1,0 +1,181 @@
+"""The collections: one for each space, and one for the tombstones; reads and writes in portions Chroma can take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slipstream.adapters.indexes.chroma.codec import Metadata, collection_name, parse_space, space_text
+from slipstream.domain.errors import CorruptionError
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Vector
+
+PREFIX = "slipstream-"
+TOMBSTONES = "slipstream-tombstones"
+_SPACE = "slipstream_space"
+_PAGE = 5000  # fewer than the variables SQLite takes: `get` of 50,000 ids fails
+_RECORDS_HNSW = {
+    # Inner product: vectors are of unit length, so it is the cosine; Chroma's own cosine stores vectors divided by
+    # their length and gives them back multiplied, not bit by bit as they came, and every checksum would fail.
+    "space": "ip",
+    "ef_construction": 256,
+    "ef_search": 256,
+    "max_neighbors": 32,
+}
+_TOMBSTONES_HNSW = {"space": "l2", "ef_construction": 8, "ef_search": 8, "max_neighbors": 4}  # never searched
+
+
+class Collections:
+    """Access to the collections of one client. Not safe for threads: the index holds its lock around every call."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._batch = min(_PAGE, client.get_max_batch_size())
+        self._handles: dict[Space, Any] = {}
+        self._tombstones: Any = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the collections anew: a handle is bound to an id, and lost when a collection is made again."""
+        self._handles = {}
+        self._tombstones = self._client.get_or_create_collection(
+            TOMBSTONES, embedding_function=None, configuration={"hnsw": _TOMBSTONES_HNSW}
+        )
+        offset = 0
+        while page := self._client.list_collections(limit=_PAGE, offset=offset):
+            offset += len(page)
+            for collection in page:
+                if collection.name.startswith(PREFIX) and collection.name != TOMBSTONES:
+                    self._handles[_validated(collection)] = self._client.get_collection(
+                        collection.name, embedding_function=None
+                    )
+
+    @property
+    def spaces(self) -> list[Space]:
+        """The spaces that have a collection, in order."""
+        return sorted(self._handles)
+
+    def open(self, space: Space) -> Any:
+        """Return the collection of a space, made when it is not there."""
+        if space not in self._handles:
+            self._handles[space] = self._client.get_or_create_collection(
+                collection_name(space),
+                embedding_function=None,
+                configuration={"hnsw": _RECORDS_HNSW},
+                metadata={_SPACE: space_text(space)},
+            )
+        return self._handles[space]
+
+    def get(self, space: Space) -> Any | None:
+        """Return the collection of a space; None when there is none."""
+        return self._handles.get(space)
+
+    def drop_empty(self) -> None:
+        """Remove the collections that hold nothing, and with them the slots and the log that Chroma never frees."""
+        for space, handle in list(self._handles.items()):
+            if handle.count() == 0:
+                self._client.delete_collection(handle.name)
+                del self._handles[space]
+
+    # ------------------------------------------------------------------ records
+
+    def metadata(self, space: Space, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the metadata of those ids that are in the space."""
+        handle = self.get(space)
+        return {} if handle is None else _metadata(handle, ids)
+
+    def vectors(self, space: Space, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the vectors of those ids that are in the space."""
+        found: dict[str, Vector] = {}
+        handle = self.get(space)
+        for portion in () if handle is None else _portions(ids, _PAGE):
+            page = handle.get(ids=portion, include=["embeddings"])
+            found.update(zip(page["ids"], np.asarray(page["embeddings"], dtype=np.float32), strict=True))
+        return found
+
+    def ids(self, space: Space) -> Iterator[str]:
+        """Return the ids of a space, in no order."""
+        for page in _pages(self._handles[space], []):
+            yield from page["ids"]
+
+    def write(self, space: Space, records: Mapping[str, tuple[Vector, Metadata]]) -> None:
+        """Write records by id; each portion is one transaction of Chroma's log."""
+        handle = self.open(space)
+        for portion in _portions(list(records), self._batch):
+            vectors, metadata = zip(*(records[identity] for identity in portion), strict=True)
+            handle.upsert(ids=portion, embeddings=np.stack(vectors), metadatas=list(metadata))
+
+    def update(self, space: Space, metadata: Mapping[str, Metadata]) -> None:
+        """Merge metadata into records that are there."""
+        for portion in _portions(list(metadata), self._batch):
+            self._handles[space].update(ids=portion, metadatas=[metadata[identity] for identity in portion])
+
+    def remove(self, space: Space, ids: Sequence[str]) -> None:
+        """Remove records."""
+        for portion in _portions(ids, self._batch):
+            self._handles[space].delete(ids=portion)
+
+    # ------------------------------------------------------------------ tombstones
+
+    def tombstones(self, ids: Sequence[str]) -> dict[str, Position]:
+        """Return the positions of the tombstones of these ids."""
+        return {identity: Position(found["position"]) for identity, found in _metadata(self._tombstones, ids).items()}
+
+    def all_tombstones(self, through: Position | None = None) -> dict[str, Position]:
+        """Return every tombstone, or those up to and including a position."""
+        where = None if through is None else {"position": {"$lte": int(through)}}
+        found: dict[str, Position] = {}
+        for page in _pages(self._tombstones, ["metadatas"], where):
+            found.update((i, Position(m["position"])) for i, m in zip(page["ids"], page["metadatas"], strict=True))
+        return found
+
+    def bury(self, tombstones: Mapping[str, Position]) -> None:
+        """Write tombstones."""
+        for portion in _portions(list(tombstones), self._batch):
+            self._tombstones.upsert(
+                ids=portion,
+                embeddings=[[1.0]] * len(portion),  # Chroma knows no record without a vector
+                metadatas=[{"position": int(tombstones[identity])} for identity in portion],
+            )
+
+    def unbury(self, ids: Sequence[str]) -> None:
+        """Remove tombstones."""
+        for portion in _portions(ids, self._batch):
+            self._tombstones.delete(ids=portion)
+
+
+def _validated(collection: Any) -> Space:
+    text = (collection.metadata or {}).get(_SPACE)
+    if not isinstance(text, str) or collection_name(parse_space(text)) != collection.name:
+        raise CorruptionError(
+            f"collection {collection.name!r} says it holds {text!r}, which is not the space of its name; "
+            f"remove it or rename it to something without {PREFIX!r}"
+        )
+    return parse_space(text)
+
+
+def _portions(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    distinct = list(dict.fromkeys(ids))  # Chroma refuses an id that is asked for twice
+    for at in range(0, len(distinct), size):
+        yield distinct[at : at + size]
+
+
+def _pages(handle: Any, include: list[str], where: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    offset = 0
+    while True:
+        page = handle.get(where=where, include=include, limit=_PAGE, offset=offset)
+        if not page["ids"]:
+            return
+        offset += len(page["ids"])
+        yield page
+
+
+def _metadata(handle: Any, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for portion in _portions(ids, _PAGE):
+        page = handle.get(ids=portion, include=["metadatas"])
+        found.update(zip(page["ids"], page["metadatas"], strict=True))
+    return found

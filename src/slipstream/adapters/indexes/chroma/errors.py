@@ -1,0 +1,55 @@
+"""The one place where Chroma's errors become ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from slipstream.domain.errors import (
+    ConfigError,
+    CorruptionError,
+    InvalidInputError,
+    RateLimitedError,
+    SlipstreamError,
+    UnavailableError,
+)
+
+_DAMAGE = ("hnsw", "pickle", "malformed", "not a database")
+"""Words in Chroma's internal errors that mean broken files, not a bad moment."""
+_RETRY_AFTER_S = 1.0
+
+
+@contextmanager
+def mapped_errors(place: str) -> Iterator[None]:
+    """Raise our errors in place of Chroma's, naming the directory or the server."""
+    import httpx
+    from chromadb.errors import ChromaError
+
+    try:
+        yield
+    except SlipstreamError:
+        raise  # InvalidInputError is a ValueError too
+    except (ChromaError, httpx.HTTPError, OSError, sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+        raise mapped(error, place) from error
+
+
+def mapped(error: Exception, place: str) -> SlipstreamError:
+    """Return what a caller should see instead of an error of chromadb or of its HTTP client."""
+    from chromadb import errors as chroma
+
+    text = f"{place}: {type(error).__name__}: {error}"
+    if isinstance(error, chroma.NotFoundError):
+        return UnavailableError(f"{text}: a collection was removed by somebody else; try again")
+    if isinstance(error, chroma.AuthorizationError | chroma.ChromaAuthError):
+        return ConfigError(f"{text}: access is refused; check the token")
+    if isinstance(error, chroma.RateLimitError):
+        return RateLimitedError(f"{text}: too many requests", retry_after_s=_RETRY_AFTER_S)
+    if isinstance(error, chroma.InternalError) and any(word in str(error).lower() for word in _DAMAGE):
+        return CorruptionError(f"{text}: files are damaged; close and open the index anew to rebuild them")
+    if isinstance(error, chroma.ChromaError) and not isinstance(error, chroma.InternalError):
+        return InvalidInputError(f"{text}: the value can not be stored or asked for", field="record")
+    unreachable = "could not connect" in str(error).lower()  # chromadb says this in a ValueError
+    if isinstance(error, TypeError | ValueError | OverflowError) and not unreachable:
+        return InvalidInputError(f"{text}: the value can not be stored or asked for", field="record")
+    return UnavailableError(f"{text}: Chroma can not be reached or failed; look after it, then try again")

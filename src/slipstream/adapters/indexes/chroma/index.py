@@ -1,0 +1,263 @@
+"""
+The index itself: fences by reading, comparing and writing under one lock.
+
+Records and tombstones are in different collections, so no write is atomic across both. The order of writes and
+`_settle` make up for it. At every return of a successful call, no key has both a tombstone and a record. Where a kill
+or an outage cuts a call short, the next call (of this index, or of the one that opens the store after it) settles
+first, by one rule: a record older than its key's tombstone is deleted, a tombstone beside a record that is not older
+is gone. The points at which a call can be cut short:
+
+- delete, before its tombstone: nothing happened. After it: settling finishes the deletion. The tombstone stands
+  before the first record goes, so no late upsert finds neither. Where record and tombstone have equal positions the
+  record stays: the deletion was not acknowledged, and an acknowledged upsert that revived the key looks the same.
+- upsert, before its record: nothing happened. After it, with an older tombstone still there: settling removes the
+  tombstone. A record is never without its fence, and one that was accepted is never hidden by it.
+- a batch is cut between two portions: each key is in one of the states above.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from slipstream.adapters.indexes.chroma.codec import Metadata, metadata_stamp, replacing, stamp_metadata
+from slipstream.adapters.indexes.chroma.collections import Collections
+from slipstream.adapters.indexes.chroma.embedded import open_embedded
+from slipstream.adapters.indexes.chroma.errors import mapped_errors
+from slipstream.adapters.indexes.chroma.listing import Entry, Listing
+from slipstream.adapters.indexes.chroma.searching import checked_query, nearest
+from slipstream.adapters.indexes.chroma.server import open_server
+from slipstream.domain.errors import UnavailableError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import (
+    Deletion,
+    KeyStamps,
+    SearchFilter,
+    Stamp,
+    Vector,
+    VectorHit,
+    VectorRecord,
+    checked_vector,
+)
+from slipstream.ports.index import IndexCapabilities
+
+_T = TypeVar("_T")
+
+
+class ChromaIndex:
+    """A `VectorIndex` in Chroma, made by `embedded` or `server`. Safe for threads; the only writer of its store."""
+
+    def __init__(self, place: str, connect: Callable[[ExitStack], Any]) -> None:
+        self._place = place
+        self._lock = threading.RLock()
+        self._listing: Listing | None = None
+        self._settled = False
+        self._closed = False
+        with ExitStack() as stack, mapped_errors(place):
+            self._client = connect(stack)
+            self._collections = Collections(self._client)
+            self._settle()
+            self._resources = stack.pop_all()
+
+    @classmethod
+    def embedded(cls, path: Path) -> Self:
+        """Open a directory, made when it is not there; raises `UnavailableError` when it is in use."""
+        return cls(f"Chroma in {path}", lambda stack: open_embedded(path, stack))
+
+    @classmethod
+    def server(cls, host: str, port: int, *, token: str | None = None, database: str | None = None) -> Self:
+        """Connect to a server; a database that is named is made when it is not there."""
+        return cls(f"Chroma at {host}:{port}", lambda stack: open_server(host, port, token, database, stack))
+
+    @property
+    def capabilities(self) -> IndexCapabilities:
+        """Approximate search, one writer, no transaction shared with a journal."""
+        return IndexCapabilities()
+
+    @contextmanager
+    def _open(self, *, writing: bool = False) -> Iterator[Collections]:
+        """Hold the lock over a settled store; a write that fails leaves it unsettled."""
+        with self._lock:
+            if self._closed:
+                raise UnavailableError(f"the index ({self._place}) is closed; open it anew")
+            with mapped_errors(self._place):
+                try:
+                    if not self._settled:
+                        self._collections.refresh()
+                        self._settle()
+                    self._settled = not writing
+                    yield self._collections
+                    self._settled = True
+                except Exception:
+                    self._listing = None
+                    self._settled = False
+                    raise
+
+    def _settle(self) -> None:
+        """Finish what a call that was cut short has left behind (see the module's docstring)."""
+        tombstones = self._collections.all_tombstones()
+        revived: set[str] = set()
+        for space in self._collections.spaces if tombstones else ():
+            stored = self._collections.metadata(space, list(tombstones))
+            older = [identity for identity, found in stored.items() if found["position"] < tombstones[identity]]
+            self._collections.remove(space, older)
+            revived.update(stored.keys() - set(older))
+        self._collections.unbury(sorted(revived))
+        self._listing = None
+        self._settled = True
+
+    # ------------------------------------------------------------------ writes
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Write records, all of them checked first."""
+        checked = [(r.stamp, checked_vector(r.vector, r.stamp.space.dimension)) for r in records]
+        prepared = [(stamp, vector, stamp_metadata(stamp)) for stamp, vector in checked]
+        with self._open(writing=True) as collections:
+            keys = [stamp.key.encode() for stamp, _, _ in prepared]
+            tombstones = collections.tombstones(keys)
+            fenced: list[RecordKey] = []
+            revived: set[str] = set()
+            for space, batch in _by_space(prepared, lambda item: item[0].space).items():
+                stored = collections.metadata(space, [stamp.key.encode() for stamp, _, _ in batch])
+                accepted: dict[str, tuple[Vector, Metadata]] = {}
+                for stamp, vector, metadata in batch:
+                    key = stamp.key.encode()
+                    if stamp.position < max(_position(stored.get(key)), tombstones.get(key, Position(0))):
+                        fenced.append(stamp.key)
+                    else:
+                        accepted[key] = (vector, replacing(metadata, stored.get(key)))
+                if accepted:
+                    collections.write(space, accepted)
+                    revived.update(accepted.keys() & tombstones.keys())
+                    self._listed((key, space) for key in accepted)
+            collections.unbury(sorted(revived))
+            return fenced
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Remove keys, in the order given: tombstones first, then records."""
+        with self._open(writing=True) as collections:
+            keys = [deletion.key.encode() for deletion in deletions]
+            held: dict[str, dict[Space, Position]] = {key: {} for key in keys}
+            for space in collections.spaces:
+                for key, found in collections.metadata(space, keys).items():
+                    held[key][space] = Position(found["position"])
+            tombstones = collections.tombstones(keys)
+            before = dict(tombstones)
+            removed: dict[Space, list[str]] = defaultdict(list)
+            fenced: list[RecordKey] = []
+            for deletion, key in zip(deletions, keys, strict=True):
+                aimed = [space for space in held[key] if deletion.space in (None, space)]
+                gone = [space for space in aimed if held[key][space] <= deletion.position]
+                for space in gone:
+                    del held[key][space]
+                    removed[space].append(key)
+                if len(gone) < len(aimed):
+                    fenced.append(deletion.key)
+                elif deletion.space is None:
+                    tombstones[key] = max(deletion.position, tombstones.get(key, deletion.position))
+            collections.bury({key: at for key, at in tombstones.items() if before.get(key) != at})
+            for space, ids in removed.items():
+                collections.remove(space, ids)
+                self._unlisted((key, space) for key in ids)
+            return list(dict.fromkeys(fenced))
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Replace stamps where the same vector is stored at a position that is not newer."""
+        prepared = [(stamp, stamp_metadata(stamp)) for stamp in stamps]
+        with self._open(writing=True) as collections:
+            for space, batch in _by_space(prepared, lambda item: item[0].space).items():
+                stored = collections.metadata(space, [stamp.key.encode() for stamp, _ in batch])
+                changed: dict[str, Metadata] = {}
+                for stamp, metadata in batch:
+                    found = stored.get(stamp.key.encode())
+                    if found is None or found["position"] > stamp.position:
+                        continue
+                    if (found["fingerprint"], found["checksum"]) == (stamp.fingerprint, stamp.checksum):
+                        changed[stamp.key.encode()] = replacing(metadata, found)
+                collections.update(space, changed)
+
+    def vacuum(self, through: Position) -> int:
+        """Forget tombstones up to and including the position, and collections that are empty; returns how many."""
+        with self._open(writing=True) as collections:
+            gone = list(collections.all_tombstones(through))
+            collections.unbury(gone)
+            collections.drop_empty()
+            return len(gone)
+
+    def _listed(self, entries: Iterator[Entry]) -> None:
+        for entry in entries if self._listing is not None else ():
+            self._listing.add(entry)  # type: ignore[union-attr]
+
+    def _unlisted(self, entries: Iterator[Entry]) -> None:
+        for entry in entries if self._listing is not None else ():
+            self._listing.discard(entry)  # type: ignore[union-attr]
+
+    # ------------------------------------------------------------------ reads
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Return what is held of the keys, the records of each ordered by space."""
+        with self._open() as collections:
+            ids = [key.encode() for key in keys]
+            found = [(space, collections.metadata(space, ids)) for space in collections.spaces]
+            tombstones = collections.tombstones(ids)
+        held = {}
+        for key, identity in zip(keys, ids, strict=True):
+            records = tuple(metadata_stamp(identity, s, of[identity]) for s, of in found if identity in of)
+            if records or identity in tombstones:
+                held[key] = KeyStamps(records, tombstones.get(identity))
+        return held
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
+        """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
+        with self._open() as collections:
+            if after is None or self._listing is None:
+                self._listing = Listing(
+                    (key, space) for space in collections.spaces for key in collections.ids(space)
+                )
+            entries = self._listing.page(None if after is None else after.encode(), limit)
+            if not entries:
+                self._listing = None  # the scan is over
+            found = {
+                space: collections.metadata(space, [key for key, _ in batch])
+                for space, batch in _by_space(entries, lambda entry: entry[1]).items()
+            }
+        return [metadata_stamp(key, space, found[space][key]) for key, space in entries if key in found[space]]
+
+    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
+        """Return the stored vectors."""
+        with self._open() as collections:
+            found = collections.vectors(space, [key.encode() for key in keys])
+        return {RecordKey.decode(identity): vector for identity, vector in found.items()}
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        """Ask Chroma's graph of neighbours; where that gives fewer than there are, compare with every match."""
+        query = checked_query(vector, space)
+        with self._open() as collections:
+            handle = collections.get(space)
+            if handle is None or k <= 0 or where.entity_types == frozenset():
+                return []
+            return nearest(handle, space, query, k, where)
+
+    def close(self) -> None:
+        """Release client and directory; closing twice is harmless."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._resources.close()
+
+
+def _position(stored: Mapping[str, Any] | None) -> Position:
+    return Position(0 if stored is None else stored["position"])
+
+
+def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:
+    grouped: dict[Space, list[_T]] = defaultdict(list)
+    for item in items:
+        grouped[space_of(item)].append(item)
+    return grouped

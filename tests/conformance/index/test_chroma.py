@@ -1,0 +1,61 @@
+"""Chroma against the suite: embedded, embedded and opened anew before every read, and on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slipstream.adapters.indexes.chroma import ChromaIndex
+from slipstream.adapters.indexes.chroma.codec import collection_name
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.stamps import Vector
+from slipstream.ports.index import VectorIndex
+from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
+from slipstream.testing.suites.index_support import IndexHooks
+
+
+class ChromaHooks(IndexHooks):
+    """Raw hooks through Chroma's own client: an embedded directory admits no second one."""
+
+    def read_raw(self, index: VectorIndex, key: RecordKey, space: Space) -> RawRecord | None:
+        assert isinstance(index, ChromaIndex)
+        if collection_name(space) not in {collection.name for collection in index._client.list_collections()}:
+            return None
+        collection = index._client.get_collection(collection_name(space), embedding_function=None)
+        found = collection.get(ids=[key.encode()], include=["metadatas", "embeddings"])
+        if not found["ids"]:
+            return None
+        metadata = found["metadatas"][0]
+        vector = np.asarray(found["embeddings"][0], dtype=np.float32)
+        return RawRecord(metadata["position"], metadata["fingerprint"], vector)
+
+    def write_raw(self, index: VectorIndex, key: RecordKey, space: Space, vector: Vector) -> None:
+        assert isinstance(index, ChromaIndex)
+        collection = index._client.get_collection(collection_name(space), embedding_function=None)
+        collection.update(ids=[key.encode()], embeddings=[vector])
+
+
+class TestChromaEmbedded(ChromaHooks, VectorIndexSuite):
+    @pytest.fixture
+    def indexes(self, tmp_path: Path) -> Iterator[list[ChromaIndex]]:
+        indexes = [ChromaIndex.embedded(tmp_path / "chroma")]
+        yield indexes
+        for index in indexes:
+            index.close()
+
+    @pytest.fixture
+    def index(self, indexes: list[ChromaIndex]) -> VectorIndex:
+        return indexes[0]
+
+    @pytest.fixture
+    def reopen(self, indexes: list[ChromaIndex], tmp_path: Path) -> Reopen | None:
+        def open_again() -> VectorIndex:
+            indexes[-1].close()
+            indexes.append(ChromaIndex.embedded(tmp_path / "chroma"))
+            return indexes[-1]
+
+        return open_again
