@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,10 @@ def test_the_machine_is_named(tmp_path: Path) -> None:
     assert facts["cores"]
     peak = peak_rss_mb()
     assert peak is None or peak > 10
+
+
+def test_the_peak_of_a_child_is_its_own_and_not_its_parents() -> None:
+    child = "from slipstream.bench.machine import peak_rss_mb; print(peak_rss_mb() or 0)"
+    parent = f"import subprocess, sys; kept = b'x' * 300_000_000; subprocess.run([sys.executable, '-c', {child!r}])"
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=60, check=True)
+    assert float(done.stdout) < 200

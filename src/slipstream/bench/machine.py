@@ -40,6 +40,18 @@ def load_average() -> float | None:
 def peak_rss_mb() -> float | None:
     """Return the largest resident memory that this process ever had; None where the system does not tell."""
     try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    # Not `ru_maxrss`, where there is a choice: on Linux a new process inherits its parent's peak in it.
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    return _peak_by_usage_mb()
+
+
+def _peak_by_usage_mb() -> float | None:
+    try:
         import resource
     except ImportError:  # Windows
         return None
