@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipstream.domain.entities import Entity, EntityState, Hop, Properties, RelationshipState
-from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.stamps import MetadataValue
+from slipstream.views.checks import check_view
 from slipstream.views.declaration import Rendering, Via, View
+from slipstream.views.reads import NO_READS
 from slipstream.views.templates import Template
 from slipstream.views.temporal import TEMPORAL_PROPERTIES, temporal_context
 from slipstream.views.values import as_metadata, format_value, is_text, normalised
@@ -25,6 +26,7 @@ PROVENANCE = frozenset((SOURCE_DOCUMENT, CONFIDENCE))
 _TEMPORAL = frozenset(TEMPORAL_PROPERTIES)
 _FIXED = frozenset(("id", "type"))
 _WHOLE = "properties"
+_HEAD = frozenset(("name", "description"))
 
 
 class CompiledView:
@@ -32,36 +34,36 @@ class CompiledView:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        self.field = f"{'relationship_views' if view.is_relationship else 'views'}.{view.type}"
         self.template_version = _version(view)
-        self.is_temporal = view.type == "Event" if view.temporal is None else view.temporal
+        self.is_temporal = not view.is_relationship and (
+            view.type == "Event" if view.temporal is None else view.temporal
+        )
         self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(via.hop for via in view.via.values()))
-        kind = "relationship_views" if view.is_relationship else "views"
-        field = f"{kind}.{view.type}.template"
-        self._template = None if view.template is None else Template(view.template, field=field)
-        self._kept = frozenset(view.metadata) | PROVENANCE
-        reads = self._template.reads.names if self._template is not None else frozenset()
+        self._template = None if view.template is None else Template(view.template, field=f"{self.field}.template")
+        check_view(view, self.field, self._template.reads if self._template is not None else NO_READS)
+        reads = self._template.reads.names if self._template is not None else frozenset[str]()
+        given = frozenset(("source", "target")) if view.is_relationship else frozenset(view.via)
+        self._shown = reads - _FIXED - given - {_WHOLE}
         self._reads_all = _WHOLE in reads
-        self._reads = reads - _FIXED - set(view.via) - ({"source", "target"} if view.is_relationship else set())
-        if view.is_relationship and self._template is None:
-            raise InvalidInputError("is required for a relationship", field=field)
+        self._decisive = self._shown | _HEAD if self._template is None else self._shown
+        self._decisive |= PROVENANCE.union(view.metadata, _TEMPORAL if self.is_temporal else ())
 
     def reads_any(self, changed: frozenset[str], event: PKGEvent) -> bool:
         """Whether one of the changed properties decides the record's text, vector or stamp."""
-        if self._reads_all or not self._kept.isdisjoint(changed):
-            return True
-        if self.is_temporal and not _TEMPORAL.isdisjoint(changed):
+        if self._reads_all or not self._decisive.isdisjoint(changed):
             return True
         if self._template is not None:
-            return not self._reads.isdisjoint(changed)
+            return False
         old, new = event.old_data or {}, event.new_data or {}
         return any(is_text(old.get(name)) or is_text(new.get(name)) for name in changed)
 
-    def reads_endpoint(self, end: str, changed: frozenset[str] | None) -> bool:
-        """Whether a relationship view reads one of the changed properties of its `source` or `target`."""
+    def endpoint_reads(self, end: str) -> frozenset[str] | None:
+        """Return which properties of its `source` or `target` a relationship view reads; None stands for all."""
         if self._template is None or end not in self._template.reads.names:
-            return False
-        attributes = self._template.reads.attributes.get(end)
-        return attributes is None or changed is None or not attributes.isdisjoint(changed)
+            return frozenset()
+        attributes = self._template.reads.attributes[end]
+        return None if attributes is None else attributes - _FIXED
 
     # ------------------------------------------------------------------ rendering
 
@@ -71,15 +73,12 @@ class CompiledView:
         if self._template is None:
             text = default_text(entity, temporal=self.is_temporal)
         else:
-            text = self._template.render(self._entity_context(state), about=f"{entity.type} {entity.id!r}")
+            text = self._template.render(self._entity_context(state))
         context = temporal_context(entity.properties) if self.is_temporal else None
         return self._rendering(text or entity.id, entity.properties, context)
 
     def _entity_context(self, state: EntityState) -> dict[str, Any]:
-        entity = state.entity
-        context: dict[str, Any] = {**entity.properties, "id": entity.id, "type": entity.type}
-        if self._reads_all:
-            context[_WHOLE] = dict(entity.properties)
+        context = self._context(state.entity.id, state.entity.type, state.entity.properties)
         for name, via in self.view.via.items():
             context[name] = [
                 _neighbour(via, neighbour.entity, neighbour.relationship.properties)
@@ -87,18 +86,20 @@ class CompiledView:
             ]
         return context
 
+    def _context(self, identity: str, type_name: str, properties: Properties) -> dict[str, Any]:
+        # Only what the template reads: entities may be wide, and nothing else can leak into the text.
+        context: dict[str, Any] = {name: properties[name] for name in self._shown if name in properties}
+        context["id"], context["type"] = identity, type_name
+        if self._reads_all:
+            context[_WHOLE] = dict(properties)
+        return context
+
     def render_relationship(self, state: RelationshipState) -> Rendering:
         """Render a relationship with both endpoints."""
         ref, properties = state.relationship.ref, state.relationship.properties
-        context: dict[str, Any] = {
-            **properties,
-            _WHOLE: dict(properties),
-            "id": ref.id,
-            "type": ref.type,
-            "source": _endpoint(state.source),
-            "target": _endpoint(state.target),
-        }
-        text = self._template.render(context, about=f"{ref.type} {ref.id!r}") if self._template else ""
+        context = self._context(ref.id, ref.type, properties)
+        context["source"], context["target"] = _endpoint(state.source), _endpoint(state.target)
+        text = self._template.render(context) if self._template else ""
         return self._rendering(text or ref.id, properties, None)
 
     def _rendering(self, text: str, properties: Properties, context: Any) -> Rendering:
@@ -126,7 +127,7 @@ def default_text(entity: Entity, *, temporal: bool) -> str:
     head = ": ".join(text for name in ("name", "description") if (text := format_value(properties.get(name))))
     parts = [head] if head else []
     for name in sorted(properties):
-        if name in ("name", "description") or name in PROVENANCE or (temporal and name in _TEMPORAL):
+        if name in _HEAD or name in PROVENANCE or (temporal and name in _TEMPORAL):
             continue
         value = properties[name]
         if is_text(value) and (text := format_value(value)):
@@ -135,7 +136,8 @@ def default_text(entity: Entity, *, temporal: bool) -> str:
 
 
 def _neighbour(via: Via, entity: Entity, relationship: Properties) -> dict[str, Any]:
-    shown = {name: entity.properties.get(name) for name in via.properties}
+    properties = entity.properties
+    shown = {name: properties[name] for name in via.properties if name in properties}
     return {**shown, "id": entity.id, "type": entity.type, "via": dict(relationship)}
 
 

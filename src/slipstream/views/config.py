@@ -8,12 +8,12 @@ from typing import Any
 
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import InvalidInputError
+from slipstream.views.checks import check_via
 from slipstream.views.declaration import Via, View
 
 _VIEW_KEYS = ("template", "model", "metadata", "temporal", "via")
 _RELATIONSHIP_KEYS = ("template", "model", "metadata")
 _VIA_KEYS = ("relationship", "direction", "properties", "limit")
-_LIMIT_MAX = 1_000
 
 
 def parse_views(views: Mapping[str, Any], relationship_views: Mapping[str, Any]) -> list[View]:
@@ -34,7 +34,7 @@ def _view(name: str, table: object, field: str, known: Collection[str]) -> View:
     return View(
         type=name,
         template=_optional(values, "template", str, field),
-        via={alias: _via(via, f"{field}.via.{alias}") for alias, via in vias.items()},
+        via={alias: _via(alias, via, f"{field}.via.{alias}") for alias, via in vias.items()},
         model=_optional(values, "model", str, field),
         metadata=_names(values.get("metadata", []), f"{field}.metadata"),
         temporal=_optional(values, "temporal", bool, field),
@@ -42,19 +42,16 @@ def _view(name: str, table: object, field: str, known: Collection[str]) -> View:
     )
 
 
-def _via(table: object, field: str) -> Via:
+def _via(alias: str, table: object, field: str) -> Via:
     values = _table(table, field, _VIA_KEYS)
     relationship = _optional(values, "relationship", str, field)
-    if not relationship:
-        raise InvalidInputError("is required: the relationship type to look across", field=f"{field}.relationship")
     direction = values.get("direction", "out")
     if direction not in list(Direction):
         raise InvalidInputError(f"is {direction!r}, not one of out, in, both", field=f"{field}.direction")
-    limit = values.get("limit", 10)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _LIMIT_MAX:
-        raise InvalidInputError(f"is {limit!r}, not a whole number in 1..{_LIMIT_MAX}", field=f"{field}.limit")
     properties = _names(values.get("properties", ["name"]), f"{field}.properties")
-    return Via(relationship, Direction(direction), properties, limit)
+    via = Via(relationship or "", Direction(direction), properties, values.get("limit", 10))
+    check_via(alias, via, field)
+    return via
 
 
 def _table(value: object, field: str, known: Collection[str] | None) -> Mapping[str, Any]:

@@ -1,38 +1,30 @@
 """
-Sandboxed templates: a small part of Jinja, in which nothing can be called and every loop is bounded.
+Sandboxed templates: a small part of Jinja, in which nothing can be called or named and every loop is bounded.
 
 What a template depends on is read off its syntax tree, so that a change of anything else does no work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from jinja2 import ChainableUndefined, TemplateError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import nodes
+from jinja2.visitor import NodeTransformer
 
-from slipstream.domain.errors import InvalidInputError, PoisonEventError
-from slipstream.views.values import TEXT_SIZE_MAX, format_value, normalised
+from slipstream.domain.errors import InvalidInputError
+from slipstream.views.reads import reads_of
+from slipstream.views.sandbox import FILTERS, ITEMS, STEPS, STEPS_MAX, TESTS, ViewEnvironment
+from slipstream.views.values import bounded_join, normalised
 
 TEMPLATE_SIZE_MAX = 10_000
 _LOOPS_MAX = 2
-_RAW_SIZE_MAX = 8 * TEXT_SIZE_MAX
-_FILTERS = frozenset(
-    (
-        *("abs", "capitalize", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "map"),
-        *("reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "sort", "string", "title"),
-        *("trim", "truncate", "unique", "upper", "wordcount"),
-    )
-)
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
     nodes.Output,
     nodes.TemplateData,
     nodes.For,
     nodes.If,
-    nodes.Assign,
     nodes.Name,
     nodes.Const,
     nodes.List,
@@ -54,77 +46,82 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Sub,
     nodes.Neg,
 )
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    # Autoescape stays off: the text goes to a model, and an escaped one would mean something else.
-    environment = ImmutableSandboxedEnvironment(
-        undefined=ChainableUndefined,
-        finalize=format_value,
-        autoescape=False,
-        trim_blocks=True,
-        cache_size=0,
-    )
-    environment.globals.clear()  # no range, no lipsum: nothing to loop over but what is given
-    return environment
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """Which names a template reads; of `source` and `target` which attributes, None for all of them."""
-
-    names: frozenset[str]
-    attributes: Mapping[str, frozenset[str] | None]
+_TAGS = {"assign": "set", "assignblock": "set", "callblock": "call", "filterblock": "filter"}
+_ATTRIBUTE_ARGUMENT = {"join": 1, "rejectattr": 0, "selectattr": 0, "sort": 2, "unique": 1}
+"""Which positional argument of a filter names an attribute."""
 
 
 class Template:
     """One compiled template. Rendering is deterministic: it sees nothing but what it is given."""
 
-    def __init__(self, source: str, *, field: str, environment: ImmutableSandboxedEnvironment | None = None) -> None:
-        self._environment = environment or _environment()
+    def __init__(self, source: str, *, field: str) -> None:
         if len(source) > TEMPLATE_SIZE_MAX:
             raise InvalidInputError(f"is longer than {TEMPLATE_SIZE_MAX} characters", field=field)
+        environment = ViewEnvironment()
         try:
-            tree = self._environment.parse(source)
+            tree = environment.parse(source)
             _check(tree, field)
-            self.reads = _reads(tree)
-            self._template = self._environment.from_string(source)
-        except TemplateError as error:
-            raise InvalidInputError(f"is not a valid template: {error}", field=field) from error
+            self.reads = reads_of(tree)
+            compiled = environment.from_string(_Bounded().visit(tree).set_environment(environment))
+        except InvalidInputError:
+            raise
+        except Exception as error:  # the parser's, the compiler's, and Python's limits on nesting and numbers
+            line = getattr(error, "lineno", None)
+            where = f"line {line}: " if line else ""
+            raise InvalidInputError(f"is not a valid template: {where}{error}", field=field) from error
+        self._new_context, self._root = compiled.new_context, compiled.root_render_func
 
-    def render(self, context: Mapping[str, Any], *, about: str) -> str:
-        """
-        Return the text, white space collapsed and cut to the limit.
+    def render(self, context: dict[str, Any]) -> str:
+        """Return the text, white space collapsed and cut to the limit; raises whatever the template fails with."""
+        context[STEPS] = [STEPS_MAX]
+        return normalised(bounded_join(self._root(self._new_context(context, shared=True))))
 
-        Raises `PoisonEventError` naming `about` when the template fails on these values.
-        """
-        parts: list[str] = []
-        size = 0
-        try:
-            for part in self._template.generate(context):
-                parts.append(part)
-                size += len(part)
-                if size > _RAW_SIZE_MAX:  # far past what is kept: a loop over a loop of something long
-                    break
-        except Exception as error:
-            raise PoisonEventError(f"{about}: the view's template fails: {type(error).__name__}: {error}") from error
-        return normalised("".join(parts))
+
+class _Bounded(NodeTransformer):
+    """Puts every loop under the budget of steps, and `~` under the limit of `join`."""
+
+    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - the visitor's naming
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, ITEMS, [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes, lineno=node.lineno)
+        return nodes.Filter(parts, "join", [], [], None, None, lineno=node.lineno)
+
+
+# ------------------------------------------------------------------ what is allowed
 
 
 def _check(tree: nodes.Template, field: str) -> None:
     for node in tree.find_all(nodes.Node):
-        if not isinstance(node, _ALLOWED):
-            kind = type(node).__name__.lower()
-            raise InvalidInputError(
-                f"line {getattr(node, 'lineno', '?')}: {kind} is not allowed in a view; values, filters, if, for are",
-                field=field,
-            )
-        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-            raise InvalidInputError(f"filter {node.name!r} is not one of {', '.join(sorted(_FILTERS))}", field=field)
-        if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-            raise InvalidInputError(f"attribute {node.attr!r} is private", field=field)
-        if isinstance(node, nodes.For) and (node.recursive or _loop_depth(node) > _LOOPS_MAX):
-            raise InvalidInputError(f"loops are nested more than {_LOOPS_MAX} deep or recursive", field=field)
+        problem = _problem(node)
+        if problem:
+            raise InvalidInputError(f"line {getattr(node, 'lineno', '?')}: {problem}", field=field)
+
+
+def _problem(node: nodes.Node) -> str | None:
+    if not isinstance(node, _ALLOWED):
+        kind = type(node).__name__.lower()
+        return f"{_TAGS.get(kind, kind)} is not allowed in a view; values, filters, if, for are"
+    check = _CHECKS.get(type(node))
+    return None if check is None else check(node)
+
+
+def _name_problem(node: nodes.Name) -> str | None:
+    return f"the name {node.name!r} is reserved" if node.name == "self" or node.name.startswith("_") else None
+
+
+def _list_problem(node: nodes.List | nodes.Tuple) -> str | None:
+    inner = next(node.find_all((nodes.List, nodes.Tuple)), None)
+    return None if inner is None else "a list inside a list is not allowed"
+
+
+def _loop_problem(node: nodes.For) -> str | None:
+    if node.recursive or _loop_depth(node) > _LOOPS_MAX:
+        return f"loops are nested more than {_LOOPS_MAX} deep or recursive"
+    return None
 
 
 def _loop_depth(loop: nodes.For) -> int:
@@ -132,28 +129,52 @@ def _loop_depth(loop: nodes.For) -> int:
     return 1 + max((_loop_depth(node) for node in inner), default=0)
 
 
-def _reads(tree: nodes.Template) -> Reads:
-    bound = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"} | {"loop"}
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"} - bound
-    attributes: dict[str, set[str] | None] = {}
-    for name, attribute in _accesses(tree):
-        if attribute is None:
-            attributes[name] = None
-        elif (seen := attributes.setdefault(name, set())) is not None:
-            seen.add(attribute)
-    frozen = {name: None if seen is None else frozenset(seen) for name, seen in attributes.items()}
-    return Reads(frozenset(names), frozen)
+def _filter_problem(node: nodes.Filter) -> str | None:
+    """Filters that take the name of another filter, test or attribute must name a harmless one, as a constant."""
+    problem = _unknown("filter", node.name, FILTERS)
+    if problem or node.dyn_args is not None or node.dyn_kwargs is not None:
+        return problem or "arguments with * are not allowed"
+    args = [_constant(arg) for arg in node.args]
+    takes_attribute = node.name in ("selectattr", "rejectattr")
+    if node.name == "map" and args:
+        problem = _unknown("filter", args[0], FILTERS)
+    if node.name in ("select", "reject", "selectattr", "rejectattr") and len(args) > takes_attribute:
+        problem = _unknown("test", args[takes_attribute], TESTS)
+    at = _ATTRIBUTE_ARGUMENT.get(node.name, len(args))
+    attributes = [*args[at : at + 1], *(_constant(item.value) for item in node.kwargs if item.key == "attribute")]
+    problems = (_attribute_problem(node.name, attribute) for attribute in attributes)
+    return problem or next((found for found in problems if found), None)
 
 
-def _accesses(node: nodes.Node) -> Iterator[tuple[str, str | None]]:
-    """Yield (name, attribute) of every read; the attribute is None where the value is used as a whole."""
-    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
-        yield node.node.name, node.attr
-        return
-    if isinstance(node, nodes.Getitem) and isinstance(node.node, nodes.Name) and isinstance(node.arg, nodes.Const):
-        yield node.node.name, str(node.arg.value)
-        return
-    if isinstance(node, nodes.Name):
-        yield node.name, None
-    for child in node.iter_child_nodes():
-        yield from _accesses(child)
+def _constant(node: nodes.Node) -> object:
+    return node.value if isinstance(node, nodes.Const) else None
+
+
+def _attribute_problem(filter_name: str, attribute: object) -> str | None:
+    if attribute is None:
+        return f"the attribute of {filter_name!r} must be a constant"
+    parts = str(attribute).replace(",", ".").split(".")
+    return next((found for part in parts if (found := _private(part.strip()))), None)
+
+
+def _unknown(kind: str, name: object, known: frozenset[str]) -> str | None:
+    if name in known:
+        return None
+    shown = "that is not a constant" if name is None else repr(name)
+    return f"{kind} {shown} is not one of {', '.join(sorted(known))}"
+
+
+def _private(name: object) -> str | None:
+    return f"attribute {name!r} is private" if isinstance(name, str) and name.startswith("_") else None
+
+
+_CHECKS: Mapping[type[nodes.Node], Callable[[Any], str | None]] = {
+    nodes.Name: _name_problem,
+    nodes.Getattr: lambda node: _private(node.attr),
+    nodes.Getitem: lambda node: _private(_constant(node.arg)),
+    nodes.Filter: _filter_problem,
+    nodes.Test: lambda node: _unknown("test", node.name, TESTS),
+    nodes.List: _list_problem,
+    nodes.Tuple: _list_problem,
+    nodes.For: _loop_problem,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from slipstream.domain.stamps import MetadataValue
@@ -10,20 +10,53 @@ from slipstream.domain.stamps import MetadataValue
 TEXT_SIZE_MAX = 8_000
 """Longest text that stands for a record, in characters; the rest is cut off, deterministically."""
 
+WORKING_SIZE_MAX = 8 * TEXT_SIZE_MAX
+"""Longest text that a list or a map is written out to: far past what is kept."""
+
 
 def format_value(value: object) -> str:
-    """Return a property value as text."""
-    if value is None or isinstance(value, str):
-        return value or ""
+    """Return a property value as text; of a list or a map that is far too long, only the beginning."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple | Mapping):
+        return bounded_join(_pieces(value))
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {format_value(value[name])}" for name in sorted(value))
-    if isinstance(value, list | tuple):
-        return ", ".join(format_value(item) for item in value)
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _pieces(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for number, name in enumerate(sorted(value)):
+            yield f"; {name}: " if number else f"{name}: "
+            yield from _pieces(value[name])
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            if number:
+                yield ", "
+            yield from _pieces(item)
+    else:
+        yield format_value(value)
+
+
+def bounded_join(pieces: Iterator[str]) -> str:
+    """Return the pieces joined, up to the one with which they grow too long."""
+    taken: list[str] = []
+    size = 0
+    for piece in pieces:
+        taken.append(piece)
+        size += len(piece)
+        if size > WORKING_SIZE_MAX:
+            break
+    return "".join(taken)
 
 
 def is_text(value: object) -> bool:
@@ -33,7 +66,7 @@ def is_text(value: object) -> bool:
 
 def normalised(text: str) -> str:
     """Return the text with white space collapsed, cut to the limit."""
-    return " ".join(text.split())[:TEXT_SIZE_MAX]
+    return " ".join(text.split())[:TEXT_SIZE_MAX].rstrip()
 
 
 def as_metadata(value: object) -> MetadataValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from slipstream.domain.entities import Direction, EntityState, Hop, RecordState
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.views.compiled import CompiledView
@@ -29,9 +29,11 @@ class ViewSet:
         for view in self.views:
             compiled = self._relationships if view.is_relationship else self._entities
             if view.type in compiled:
-                raise InvalidInputError(f"type {view.type!r} has two views", field=f"views.{view.type}")
+                raise InvalidInputError("has two views; one type has one", field=compiled[view.type].field)
             compiled[view.type] = CompiledView(view)
+        self._defaults: dict[str, CompiledView] = {}
         self._vias: list[tuple[str, Via]] = [(view.type, via) for view in self.views for via in view.via.values()]
+        self._read_by_others = self._properties_read_by_others()
 
     def view_for(self, type_name: str, *, is_relationship: bool = False) -> View | None:
         """Return the view of a type, None for a relationship type that has none."""
@@ -41,9 +43,9 @@ class ViewSet:
         return self._entity_view(type_name).view
 
     def _entity_view(self, type_name: str) -> CompiledView:
-        compiled = self._entities.get(type_name)
+        compiled = self._entities.get(type_name) or self._defaults.get(type_name)
         if compiled is None:
-            compiled = self._entities[type_name] = CompiledView(View(type_name))
+            compiled = self._defaults[type_name] = CompiledView(View(type_name))
         return compiled
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
@@ -56,10 +58,16 @@ class ViewSet:
 
         Raises `PoisonEventError` when a template fails on it.
         """
-        if isinstance(state, EntityState):
-            return self._entity_view(state.entity.type).render_entity(state)
-        view = self._relationships.get(state.relationship.ref.type)
-        return None if view is None else view.render_relationship(state)
+        try:
+            if isinstance(state, EntityState):
+                return self._entity_view(state.entity.type).render_entity(state)
+            view = self._relationships.get(state.relationship.ref.type)
+            return None if view is None else view.render_relationship(state)
+        except Exception as error:
+            about = state.entity if isinstance(state, EntityState) else state.relationship.ref
+            raise PoisonEventError(
+                f"{about.type} {about.id!r} can not be rendered by its view: {type(error).__name__}: {error}"
+            ) from error
 
     # ------------------------------------------------------------------ what a change dirties
 
@@ -90,8 +98,20 @@ class ViewSet:
         fanouts = self._fanouts(event.entity_id, changed)
         return Affected(keys, fanouts) if keys or fanouts else _NOTHING
 
+    def _properties_read_by_others(self) -> frozenset[str] | None:
+        """Return which properties of an entity can show in other records; None stands for all of them."""
+        found = {name for _, via in self._vias for name in via.properties}
+        for view in self._relationships.values():
+            for end in ("source", "target"):
+                attributes = view.endpoint_reads(end)
+                if attributes is None:
+                    return None
+                found |= attributes
+        return frozenset(found)
+
     def _fanouts(self, entity_id: str, changed: frozenset[str] | None) -> tuple[Fanout, ...]:
-        if not self._vias and not self._relationships:
+        others = self._read_by_others
+        if changed is not None and others is not None and others.isdisjoint(changed):
             return ()
         found: dict[tuple[str, Direction], set[str]] = {}
         for owner, via in self._vias:
@@ -100,7 +120,8 @@ class ViewSet:
         fanouts = [Fanout(entity_id, name, direction, frozenset(types)) for (name, direction), types in found.items()]
         for name, view in self._relationships.items():
             for end, direction in (("source", Direction.OUT), ("target", Direction.IN)):
-                if view.reads_endpoint(end, changed):
+                attributes = view.endpoint_reads(end)
+                if attributes is None or (attributes if changed is None else not attributes.isdisjoint(changed)):
                     fanouts.append(Fanout(entity_id, name, direction, relationships=True))
         return tuple(fanouts)
 
