@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -16,13 +17,14 @@ from slipstream.domain.stamps import Vector
 from slipstream.ports.index import VectorIndex
 from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
 from slipstream.testing.suites.index_support import IndexHooks
+from tests.conformance.index.chroma_support import ReopenedIndex, make_database, running_server
 
 
 class ChromaHooks(IndexHooks):
     """Raw hooks through Chroma's own client: an embedded directory admits no second one."""
 
     def read_raw(self, index: VectorIndex, key: RecordKey, space: Space) -> RawRecord | None:
-        assert isinstance(index, ChromaIndex)
+        assert isinstance(index, ChromaIndex | ReopenedIndex)
         if collection_name(space) not in {collection.name for collection in index._client.list_collections()}:
             return None
         collection = index._client.get_collection(collection_name(space), embedding_function=None)
@@ -34,7 +36,7 @@ class ChromaHooks(IndexHooks):
         return RawRecord(metadata["position"], metadata["fingerprint"], vector)
 
     def write_raw(self, index: VectorIndex, key: RecordKey, space: Space, vector: Vector) -> None:
-        assert isinstance(index, ChromaIndex)
+        assert isinstance(index, ChromaIndex | ReopenedIndex)
         collection = index._client.get_collection(collection_name(space), embedding_function=None)
         collection.update(ids=[key.encode()], embeddings=[vector])
 
@@ -56,6 +58,52 @@ class TestChromaEmbedded(ChromaHooks, VectorIndexSuite):
         def open_again() -> VectorIndex:
             indexes[-1].close()
             indexes.append(ChromaIndex.embedded(tmp_path / "chroma"))
+            return indexes[-1]
+
+        return open_again
+
+
+class TestChromaEmbeddedReopenedAfterEveryWrite(ChromaHooks, VectorIndexSuite):
+    """Nothing may depend on what a process remembers."""
+
+    @pytest.fixture
+    def index(self, tmp_path: Path) -> Iterator[VectorIndex]:
+        index = ReopenedIndex(tmp_path / "chroma")
+        yield index
+        index.close()
+
+    @pytest.fixture
+    def reopen(self, index: VectorIndex) -> Reopen | None:
+        return lambda: index
+
+
+@pytest.fixture(scope="module")
+def chroma_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with running_server(tmp_path_factory.mktemp("chroma-server")) as port:
+        yield port
+
+
+class TestChromaServer(ChromaHooks, VectorIndexSuite):
+    """Each test in a database of its own, on one server."""
+
+    @pytest.fixture
+    def indexes(self, chroma_port: int) -> Iterator[list[ChromaIndex]]:
+        self.address, self.database = ("127.0.0.1", chroma_port), f"test-{uuid4().hex}"
+        make_database(chroma_port, self.database)
+        indexes = [ChromaIndex.server(*self.address, database=self.database)]
+        yield indexes
+        for index in indexes:
+            index.close()
+
+    @pytest.fixture
+    def index(self, indexes: list[ChromaIndex]) -> VectorIndex:
+        return indexes[0]
+
+    @pytest.fixture
+    def reopen(self, indexes: list[ChromaIndex]) -> Reopen | None:
+        def open_again() -> VectorIndex:
+            indexes[-1].close()
+            indexes.append(ChromaIndex.server(*self.address, database=self.database))
             return indexes[-1]
 
         return open_again

@@ -59,7 +59,7 @@ def parse_space(text: str) -> Space:
 
 
 def stamp_metadata(stamp: Stamp) -> Metadata:
-    """Return the metadata of a stamp, complete but for its key and space, which are the record's id and collection."""
+    """Return the metadata of a stamp, complete but for key and space: those are the id and the collection."""
     found: Metadata = {name: getattr(stamp, name) for name in _PLAIN}
     found["position"] = int(stamp.position)
     found["created_at"] = _microseconds(stamp.created_at)

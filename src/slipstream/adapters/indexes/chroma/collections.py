@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +92,9 @@ class Collections:
         """Return the vectors of those ids that are in the space."""
         found: dict[str, Vector] = {}
         handle = self.get(space)
-        for portion in () if handle is None else _portions(ids, _PAGE):
+        if handle is None:
+            return found
+        for portion in _portions(ids, _PAGE):
             page = handle.get(ids=portion, include=["embeddings"])
             found.update(zip(page["ids"], np.asarray(page["embeddings"], dtype=np.float32), strict=True))
         return found
@@ -137,7 +140,7 @@ class Collections:
         for portion in _portions(list(tombstones), self._batch):
             self._tombstones.upsert(
                 ids=portion,
-                embeddings=[[1.0]] * len(portion),  # Chroma knows no record without a vector
+                embeddings=[_place(identity) for identity in portion],
                 metadatas=[{"position": int(tombstones[identity])} for identity in portion],
             )
 
@@ -155,6 +158,11 @@ def _validated(collection: Any) -> Space:
             f"remove it or rename it to something without {PREFIX!r}"
         )
     return parse_space(text)
+
+
+def _place(identity: str) -> list[float]:
+    """Return a vector for a tombstone: Chroma wants one, and equal ones are slow to insert into its graph."""
+    return [int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=3).digest(), "big") / 2**24]
 
 
 def _portions(ids: Sequence[str], size: int) -> Iterator[list[str]]:

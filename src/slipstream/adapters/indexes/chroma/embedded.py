@@ -1,10 +1,11 @@
 """
 Opening an embedded directory: the lock, the log that is never purged, and the cure of broken segments.
 
-Chroma writes every change to its log (a table of `chroma.sqlite3`) in one durable transaction. Each thousand changes it
-rewrites the files of a vector segment in place, the pickle last, and then purges the log: killed in between, it can
-neither read the files nor replay. So the purge is switched off before the first use, and a segment whose files are
-torn is removed when the directory is opened: Chroma then builds it anew from the log.
+Chroma writes every change to its log (a table of `chroma.sqlite3`) in one durable transaction. Each thousand changes
+it rewrites the files of a vector segment in place, the pickle last, and then purges the log: killed in between, it
+can neither read the files nor replay. So the purge is switched off before the first use, and a segment whose files
+are torn is removed when the directory is opened: Chroma then builds it anew from the log. The database is touched
+here only while no client has it open: two copies of SQLite in one process can lose each other's locks.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ _LOCK = "slipstream.lock"
 _PICKLE = "index_metadata.pickle"
 _NO_PURGE = json.dumps({"automatically_purge": False, "_type": "EmbeddingsQueueConfigurationInternal"})
 _BUSY_TIMEOUT_S = 10.0
-_PAGE = 5000
 
 
 def open_embedded(path: Path, resources: ExitStack) -> Any:
@@ -38,11 +38,10 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
     """
     _lock(path, resources)
     with mapped_errors(f"Chroma in {path}"):
-        if _configured(path):
-            _remove_torn_segments(path)
-        else:
-            _connected(path).close()  # makes the tables, and nothing that a purge could take away yet
-            _keep_log(path)
+        if not (path / _DATABASE).exists():
+            _connected(path).close()  # makes the tables; nothing can be purged while there is nothing
+        _keep_log(path)
+        _remove_torn_segments(path)
         client = _connected(path)
         broken = _broken_collections(client)
         if broken:
@@ -50,8 +49,6 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
             for identity in broken:
                 _remove_segment(path, identity)
             client = _connected(path)
-            for identity in broken:
-                _require_whole(path, client, identity)
     resources.callback(client.close)
     return client
 
@@ -80,15 +77,6 @@ def _database(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path / _DATABASE, timeout=_BUSY_TIMEOUT_S)
 
 
-def _configured(path: Path) -> bool:
-    if not (path / _DATABASE).exists():
-        return False
-    with closing(_database(path)) as connection:
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'embeddings_queue_config'").fetchone()
-        row = connection.execute("SELECT config_json_str FROM embeddings_queue_config").fetchone() if known else None
-    return row is not None and json.loads(row[0]).get("automatically_purge") is False
-
-
 def _keep_log(path: Path) -> None:
     with closing(_database(path)) as connection, connection:
         connection.execute(
@@ -112,7 +100,7 @@ def _remove_torn_segments(path: Path) -> None:
     The pickle is written last, so a file that is newer than it belongs to a rewriting that did not end. Chroma
     would read such a mixture without complaint and mistake one record's vector for another's.
     """
-    kept = {directory: collection for directory, collection in _vector_segments(path)}
+    kept = dict(_vector_segments(path))
     for directory in [entry for entry in path.iterdir() if entry.is_dir() and _is_id(entry.name)]:
         if directory not in kept:
             shutil.rmtree(directory)
@@ -135,11 +123,33 @@ def _torn(directory: Path) -> bool:
 
 def _remove_segment(path: Path, collection: str) -> None:
     """Remove a collection's directory of vectors and how far it was, so that the log is replayed from its start."""
+    _require_logged(path, collection)
     for directory, owner in list(_vector_segments(path)):
         if owner == collection:
-            shutil.rmtree(directory, ignore_errors=not directory.exists())
+            if directory.exists():
+                shutil.rmtree(directory)
             with closing(_database(path)) as connection, connection:
                 connection.execute("DELETE FROM max_seq_id WHERE segment_id = ?", (directory.name,))
+
+
+def _require_logged(path: Path, collection: str) -> None:
+    """Check that the log has a vector for every record: it has not where it was purged before we kept it."""
+    with closing(_database(path)) as connection:
+        (lost,) = connection.execute(
+            """
+            SELECT count(*) FROM embeddings
+            WHERE segment_id IN (SELECT id FROM segments WHERE scope = 'METADATA' AND collection = :collection)
+            AND embedding_id NOT IN (
+                SELECT id FROM embeddings_queue WHERE topic LIKE '%/' || :collection AND vector IS NOT NULL
+            )
+            """,
+            {"collection": collection},
+        ).fetchone()
+    if lost:
+        raise CorruptionError(
+            f"{path}: the vector files of collection {collection} are damaged, and its log lacks {lost} of "
+            "its vectors (it was purged by somebody else); delete the directory and backfill from the graph"
+        )
 
 
 def _broken_collections(client: Any) -> list[str]:
@@ -153,18 +163,3 @@ def _broken_collections(client: Any) -> list[str]:
         except InternalError:
             broken.append(str(collection.id))
     return broken
-
-
-def _require_whole(path: Path, client: Any, identity: str) -> None:
-    """Check that a rebuilt collection has a vector for every record it knows."""
-    collection = client.get_collection_by_id(identity) if hasattr(client, "get_collection_by_id") else None
-    if collection is None:
-        return
-    expected, found = collection.count(), 0
-    while page := collection.get(include=["embeddings"], limit=_PAGE, offset=found)["ids"]:
-        found += len(page)
-    if found != expected:
-        raise CorruptionError(
-            f"{path}: {expected - found} of {expected} vectors of {collection.name!r} are lost and not in Chroma's log "
-            "(it was purged before Slipstream kept it); delete the directory and backfill from the graph"
-        )

@@ -39,17 +39,22 @@ def mapped(error: Exception, place: str) -> SlipstreamError:
     from chromadb import errors as chroma
 
     text = f"{place}: {type(error).__name__}: {error}"
-    if isinstance(error, chroma.NotFoundError):
-        return UnavailableError(f"{text}: a collection was removed by somebody else; try again")
-    if isinstance(error, chroma.AuthorizationError | chroma.ChromaAuthError):
-        return ConfigError(f"{text}: access is refused; check the token")
     if isinstance(error, chroma.RateLimitError):
         return RateLimitedError(f"{text}: too many requests", retry_after_s=_RETRY_AFTER_S)
+    if isinstance(error, chroma.AuthorizationError | chroma.ChromaAuthError):
+        return ConfigError(f"{text}: access is refused; check the token")
     if isinstance(error, chroma.InternalError) and any(word in str(error).lower() for word in _DAMAGE):
         return CorruptionError(f"{text}: files are damaged; close and open the index anew to rebuild them")
-    if isinstance(error, chroma.ChromaError) and not isinstance(error, chroma.InternalError):
+    if _refused(error):
         return InvalidInputError(f"{text}: the value can not be stored or asked for", field="record")
+    return UnavailableError(f"{text}: Chroma is not reached, or not as it was; look after it, then try again")
+
+
+def _refused(error: Exception) -> bool:
+    """Say whether the call itself is wrong, so that repeating it is useless."""
+    from chromadb.errors import ChromaError, InternalError, NotFoundError
+
+    if isinstance(error, ChromaError):
+        return not isinstance(error, InternalError | NotFoundError)  # not found: removed by somebody else
     unreachable = "could not connect" in str(error).lower()  # chromadb says this in a ValueError
-    if isinstance(error, TypeError | ValueError | OverflowError) and not unreachable:
-        return InvalidInputError(f"{text}: the value can not be stored or asked for", field="record")
-    return UnavailableError(f"{text}: Chroma can not be reached or failed; look after it, then try again")
+    return isinstance(error, TypeError | ValueError | OverflowError) and not unreachable

@@ -71,9 +71,22 @@ class ChromaIndex:
         return cls(f"Chroma in {path}", lambda stack: open_embedded(path, stack))
 
     @classmethod
-    def server(cls, host: str, port: int, *, token: str | None = None, database: str | None = None) -> Self:
-        """Connect to a server; a database that is named is made when it is not there."""
-        return cls(f"Chroma at {host}:{port}", lambda stack: open_server(host, port, token, database, stack))
+    def server(
+        cls,
+        host: str,
+        port: int,
+        *,
+        token: str | None = None,
+        database: str = "default_database",
+        timeout_s: float = 60.0,
+    ) -> Self:
+        """Connect to a database of a server; raises `UnavailableError` when it does not answer."""
+        return cls(
+            f"Chroma at {host}:{port}",
+            lambda stack: open_server(
+                host, port, token=token, database=database, timeout_s=timeout_s, resources=stack
+            ),
+        )
 
     @property
     def capabilities(self) -> IndexCapabilities:
@@ -191,12 +204,14 @@ class ChromaIndex:
             return len(gone)
 
     def _listed(self, entries: Iterator[Entry]) -> None:
-        for entry in entries if self._listing is not None else ():
-            self._listing.add(entry)  # type: ignore[union-attr]
+        if self._listing is not None:
+            for entry in entries:
+                self._listing.add(entry)
 
     def _unlisted(self, entries: Iterator[Entry]) -> None:
-        for entry in entries if self._listing is not None else ():
-            self._listing.discard(entry)  # type: ignore[union-attr]
+        if self._listing is not None:
+            for entry in entries:
+                self._listing.discard(entry)
 
     # ------------------------------------------------------------------ reads
 
