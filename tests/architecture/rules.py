@@ -24,7 +24,7 @@ EXTERNAL_HOMES = {
     "wordllama": ("adapters/embedders",),
     "sentence_transformers": ("adapters/embedders",),
     "httpx": ("adapters",),
-    "sqlite3": ("adapters",),
+    "sqlite3": ("adapters", "demo/tampering.py"),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testing",),

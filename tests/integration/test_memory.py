@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,9 +49,10 @@ with open_pkg(root) as slip:
 
 @pytest.mark.slow
 def test_ten_thousand_real_entities_stay_under_700_mb(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=False, timeout=290
-    )
+    # Measured as a user's process would be, not under a coverage tool that this test may run under.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=290, env=environment)
     assert result.returncode == 0, result.stderr[-2000:]
     facts = json.loads(result.stdout)
     assert facts["entities"] == 10_000

@@ -158,9 +158,8 @@ def _show_answers(answers: Sequence[Mapping[str, Any]]) -> None:
     for answer in answers:
         options = ", ".join(f"{name}={value}" for name, value in answer.items() if name in ("entity_type", "expand"))
         rows = [(hit["score"], hit["type"], hit["name"], hit["id"]) for hit in answer["hits"]]
-        print_table(
-            f"{answer['question']}{f' ({options})' if options else ''}", ["score", "type", "name", "id"], rows
-        )
+        title = f"{answer['question']} ({options})" if options else answer["question"]
+        print_table(title, ["score", "type", "name", "id"], rows)
 
 
 def _report(directory: Path, facts: Mapping[str, Any]) -> None:
@@ -176,10 +175,7 @@ def _report(directory: Path, facts: Mapping[str, Any]) -> None:
             ("commit to searchable", f"p50 {live['p50_ms']} ms, p95 {live['p95_ms']} ms, p99 {live['p99_ms']} ms"),
             ("irrelevant edits", f"{live['irrelevant']} of {live['edits']}; {live['embedded']} texts embedded"),
             ("killed with SIGKILL", f"{kill['lost']} acknowledged mutations lost, back in {kill['seconds']} s"),
-            (
-                "tampered with",
-                f"all found: {facts['tamper']['all_found']}, then {facts['tamper']['consistency']:.2%}",
-            ),
+            ("tampered with", f"all found: {tamper['all_found']}, repaired to {tamper['consistency']:.2%}"),
             ("consistency", f"{totals['consistency']:.2%} of {totals['embeddings']:,} embeddings"),
             ("peak memory", f"{totals['peak_rss_mb']} MB"),
         ],
