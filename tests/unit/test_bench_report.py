@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipstream.bench.targets import TARGETS, Target, targets_as_dicts
-from slipstream.cli.bench_command import _ROWS, show_figures
+from slipstream.cli.bench_command import _ROWS, _shown, show_figures
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,18 @@ def test_what_is_not_measured_is_said_to_be_so(capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert "not measured" in printed
     assert "it is not [installed]" in printed
+
+
+def test_the_documentation_quotes_the_recorded_runs_as_they_are() -> None:
+    root = Path(__file__).parents[2]
+    quoted = (root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    recorded = sorted((root / "bench" / "results").glob("*.json"))
+    assert recorded
+    for path in recorded:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        assert path.name in quoted
+        for _, unit, figure, raw, ratio, decimals in _ROWS:
+            assert _shown(figures[figure], decimals, unit) in quoted
+            assert raw is None or _shown(figures[raw], decimals, unit) in quoted
+            assert ratio is None or _shown(figures[ratio], 2) in quoted
+        assert quoted.count("**missed**") == sum(target["met"] is False for target in figures["targets"])
