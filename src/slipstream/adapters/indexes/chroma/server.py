@@ -20,6 +20,8 @@ def open_server(
     httpx.get(f"http://{host}:{port}/api/v2/heartbeat", headers=headers, timeout=timeout_s).raise_for_status()
     settings = Settings(anonymized_telemetry=False)
     client = chromadb.HttpClient(host, port, headers=headers, settings=settings, database=database)
-    client._server._session.timeout = httpx.Timeout(timeout_s)  # noqa: SLF001  (there is no setting for it)
+    session = client._server._session  # noqa: SLF001  (there is no setting for a limit, and `close` forgets the sockets)
+    session.timeout = httpx.Timeout(timeout_s)
+    resources.callback(session.close)
     resources.callback(client.close)
     return client
