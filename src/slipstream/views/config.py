@@ -47,7 +47,7 @@ def _via(alias: str, table: object, field: str) -> Via:
     relationship = _optional(values, "relationship", str, field)
     direction = values.get("direction", "out")
     if direction not in list(Direction):
-        raise InvalidInputError(f"is {direction!r}, not one of out, in, both", field=f"{field}.direction")
+        raise InvalidInputError(f"is {direction!r}{_hint(direction, list(Direction))}", field=f"{field}.direction")
     properties = _names(values.get("properties", ["name"]), f"{field}.properties")
     via = Via(relationship or "", Direction(direction), properties, values.get("limit", 10))
     check_via(alias, via, field)
@@ -59,10 +59,13 @@ def _table(value: object, field: str, known: Collection[str] | None) -> Mapping[
         raise InvalidInputError(f"is {type(value).__name__}, not a table", field=field)
     for key in value:
         if known is not None and key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-            raise InvalidInputError(f"is unknown{hint}", field=f"{field}.{key}")
+            raise InvalidInputError(f"is unknown{_hint(key, known)}", field=f"{field}.{key}")
     return value
+
+
+def _hint(given: object, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(str(given), known, n=1)
+    return f"; did you mean {str(close[0])!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def _optional(values: Mapping[str, Any], name: str, kind: type, field: str) -> Any:

@@ -46,7 +46,7 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Sub,
     nodes.Neg,
 )
-_TAGS = {"assign": "set", "assignblock": "set", "callblock": "call", "filterblock": "filter"}
+_TAGS = {"assign": "set", "assignblock": "set", "callblock": "call", "filterblock": "filter", "scope": "autoescape"}
 _ATTRIBUTE_ARGUMENT = {"join": 1, "rejectattr": 0, "selectattr": 0, "sort": 2, "unique": 1}
 """Which positional argument of a filter names an attribute."""
 
@@ -98,7 +98,7 @@ def _check(tree: nodes.Template, field: str) -> None:
     for node in tree.find_all(nodes.Node):
         problem = _problem(node)
         if problem:
-            raise InvalidInputError(f"line {getattr(node, 'lineno', '?')}: {problem}", field=field)
+            raise InvalidInputError(f"line {node.lineno or '?'}: {problem}", field=field)
 
 
 def _problem(node: nodes.Node) -> str | None:

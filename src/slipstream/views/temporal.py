@@ -27,7 +27,7 @@ def temporal_context(properties: Properties) -> TemporalEmbeddingContext | None:
         "event_sequence": _texts(properties.get("event_sequence")),
         "causal_chain": _texts(properties.get("causal_chain")),
     }
-    if not any(fields.values()):
+    if all(value is None or value == () for value in fields.values()):
         return None
     return TemporalEmbeddingContext(**fields)
 
@@ -62,4 +62,4 @@ def _text(value: object) -> str | None:
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    return tuple(item for item in value if isinstance(item, str) and item) if isinstance(value, list) else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from slipstream.domain.entities import Direction, EntityState, Hop, RecordState
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
@@ -31,6 +32,7 @@ class ViewSet:
             if view.type in compiled:
                 raise InvalidInputError("has two views; one type has one", field=compiled[view.type].field)
             compiled[view.type] = CompiledView(view)
+        self._hops = MappingProxyType({name: view.hops for name, view in self._entities.items() if view.hops})
         self._defaults: dict[str, CompiledView] = {}
         self._vias: list[tuple[str, Via]] = [(view.type, via) for view in self.views for via in view.via.values()]
         self._read_by_others = self._properties_read_by_others()
@@ -50,7 +52,7 @@ class ViewSet:
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         """Return which neighbours a read must bring along, by entity type."""
-        return {name: view.hops for name, view in self._entities.items() if view.hops}
+        return self._hops
 
     def render(self, state: RecordState) -> Rendering | None:
         """
