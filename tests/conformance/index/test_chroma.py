@@ -1,10 +1,9 @@
-"""Chroma against the suite: embedded, embedded and opened anew before every read, and on a real server."""
+"""Embedded Chroma against the suite: kept open, and opened anew after every write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from slipstream.domain.stamps import Vector
 from slipstream.ports.index import VectorIndex
 from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
 from slipstream.testing.suites.index_support import IndexHooks
-from tests.conformance.index.chroma_support import ReopenedIndex, make_database, running_server
+from tests.conformance.index.chroma_support import ReopenedIndex
 
 
 class ChromaHooks(IndexHooks):
@@ -75,35 +74,3 @@ class TestChromaEmbeddedReopenedAfterEveryWrite(ChromaHooks, VectorIndexSuite):
     @pytest.fixture
     def reopen(self, index: VectorIndex) -> Reopen | None:
         return lambda: index
-
-
-@pytest.fixture(scope="module")
-def chroma_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_server(tmp_path_factory.mktemp("chroma-server")) as port:
-        yield port
-
-
-class TestChromaServer(ChromaHooks, VectorIndexSuite):
-    """Each test in a database of its own, on one server."""
-
-    @pytest.fixture
-    def indexes(self, chroma_port: int) -> Iterator[list[ChromaIndex]]:
-        self.address, self.database = ("127.0.0.1", chroma_port), f"test-{uuid4().hex}"
-        make_database(chroma_port, self.database)
-        indexes = [ChromaIndex.server(*self.address, database=self.database)]
-        yield indexes
-        for index in indexes:
-            index.close()
-
-    @pytest.fixture
-    def index(self, indexes: list[ChromaIndex]) -> VectorIndex:
-        return indexes[0]
-
-    @pytest.fixture
-    def reopen(self, indexes: list[ChromaIndex]) -> Reopen | None:
-        def open_again() -> VectorIndex:
-            indexes[-1].close()
-            indexes.append(ChromaIndex.server(*self.address, database=self.database))
-            return indexes[-1]
-
-        return open_again
