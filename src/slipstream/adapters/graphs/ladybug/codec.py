@@ -74,6 +74,9 @@ def _to_column(kind: str, value: Any) -> Any:
     return encode_json(value) if kind == "map" else value
 
 
+_PLAIN = frozenset((str, int, float, bool))
+
+
 def decode_columns(row: Mapping[str, Any], kinds: PropertyTypes) -> dict[str, PropertyValue]:
     """Return the properties of a node or relationship as ladybug gives it; a set column wins over mixed values."""
     properties: dict[str, PropertyValue] = {}
@@ -84,7 +87,10 @@ def decode_columns(row: Mapping[str, Any], kinds: PropertyTypes) -> dict[str, Pr
     for name, value in row.items():
         if value is None or name == "id" or name.startswith("_"):
             continue
-        properties[name] = _decoded_map(value) if kinds.get(name) == "map" else plain(value)
+        if kinds.get(name) == "map":
+            properties[name] = _decoded_map(value)
+        else:
+            properties[name] = value if type(value) in _PLAIN else plain(value)
     return properties
 
 
