@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import Direction
-from slipstream.domain.errors import AlreadyExistsError, NotFoundError, PoisonEventError
+from slipstream.domain.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PoisonEventError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey, RelationshipRef
 from slipstream.ports.graph import GraphTransaction
 from slipstream.sync.planner import Planner
 from slipstream.testing.clock import ManualClock
 from slipstream.views.declaration import Via, View
+from slipstream.views.templates import Template
 from slipstream.views.viewset import ViewSet
 
 ENTITY_TYPES = ["A", "B", "Event"]
@@ -175,3 +176,29 @@ def test_no_changed_rendering_is_missed(
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     event(f"changed: {min(len(changed), 3)}, of {'both' if any(key.kind == 'r' for key in changed) else 'entities'}")
     assert changed <= affected, [(key, before.get(key), after.get(key)) for key in changed - affected]
+
+
+BLOCKS = [
+    "{% for p in tags %}A{% endfor %}B",
+    "{% for q in p if q %}A{% else %}B{% endfor %}",
+    "{% if q %}A{% else %}B{% endif %}",
+]
+SCOPES = st.recursive(
+    st.sampled_from(["{{ p }}", "{{ q }}", "{{ loop.index }}", "{{ name ~ tags }}", "{{ properties.q }}"]),
+    lambda inner: st.builds(
+        lambda block, one, two: block.replace("A", one).replace("B", two), st.sampled_from(BLOCKS), inner, inner
+    ),
+    max_leaves=5,
+)
+
+
+@given(source=st.lists(SCOPES, min_size=1, max_size=3).map("|".join), properties=PROPERTIES)
+def test_a_template_sees_every_name_that_it_uses(source: str, properties: dict[str, Any]) -> None:
+    try:
+        template = Template(source, field="template")
+    except InvalidInputError as error:
+        assume("nested more than" not in str(error))
+        raise
+    given_all = {**properties, "id": "i", "type": "t", "properties": properties}
+    only_read = {name: value for name, value in given_all.items() if name in template.reads.names}
+    assert template.render(only_read) == template.render(given_all)
