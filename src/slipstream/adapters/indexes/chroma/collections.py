@@ -22,9 +22,9 @@ _RECORDS_HNSW = {
     # Inner product: vectors are of unit length, so it is the cosine; Chroma's own cosine stores vectors divided by
     # their length and gives them back multiplied, not bit by bit as they came, and every checksum would fail.
     "space": "ip",
-    "ef_construction": 256,
+    "ef_construction": 200,
     "ef_search": 256,
-    "max_neighbors": 32,
+    "max_neighbors": 16,
 }
 _TOMBSTONES_HNSW = {"space": "l2", "ef_construction": 8, "ef_search": 8, "max_neighbors": 4}  # never searched
 

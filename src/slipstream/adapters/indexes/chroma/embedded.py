@@ -70,7 +70,8 @@ def _connected(path: Path) -> Any:
     import chromadb
     from chromadb.config import Settings
 
-    return chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+    # Not `Settings(…)`, which would read the environment and a `.env` file.
+    return chromadb.PersistentClient(str(path), settings=Settings.model_construct(anonymized_telemetry=False))
 
 
 def _database(path: Path) -> sqlite3.Connection:

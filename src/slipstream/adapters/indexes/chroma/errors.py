@@ -15,7 +15,7 @@ from slipstream.domain.errors import (
     UnavailableError,
 )
 
-_DAMAGE = ("hnsw", "pickle", "malformed", "not a database")
+_DAMAGE = ("hnsw", "error getting embedding", "pickle", "malformed", "not a database")
 """Words in Chroma's internal errors that mean broken files, not a bad moment."""
 _RETRY_AFTER_S = 1.0
 

@@ -18,7 +18,7 @@ def open_server(
     # Chroma's own client waits for ever, and asks the server things while it is made: so ask for a sign of life
     # first, and give the client a limit afterwards.
     httpx.get(f"http://{host}:{port}/api/v2/heartbeat", headers=headers, timeout=timeout_s).raise_for_status()
-    settings = Settings(anonymized_telemetry=False)
+    settings = Settings.model_construct(anonymized_telemetry=False)  # reads no environment
     client = chromadb.HttpClient(host, port, headers=headers, settings=settings, database=database)
     session = client._server._session  # noqa: SLF001  (there is no setting for a limit, and `close` forgets the sockets)
     session.timeout = httpx.Timeout(timeout_s)
