@@ -16,7 +16,7 @@ from slipstream.views.checks import LIMIT_MAX
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
 from slipstream.views.sandbox import FILTERS, STEPS_MAX
-from slipstream.views.templates import TEMPLATE_SIZE_MAX
+from slipstream.views.templates import DEPTH_MAX, TEMPLATE_SIZE_MAX
 from slipstream.views.temporal import TEMPORAL_PROPERTIES
 from slipstream.views.values import TEXT_SIZE_MAX, WORKING_SIZE_MAX
 from slipstream.views.viewset import ViewSet
@@ -75,7 +75,9 @@ def test_every_filter_is_listed_and_no_other() -> None:
     assert set(listed.split()) == FILTERS
 
 
-@pytest.mark.parametrize("limit", [TEMPLATE_SIZE_MAX, TEXT_SIZE_MAX, STEPS_MAX, WORKING_SIZE_MAX, LIMIT_MAX])
+@pytest.mark.parametrize(
+    "limit", [TEMPLATE_SIZE_MAX, DEPTH_MAX, TEXT_SIZE_MAX, STEPS_MAX, WORKING_SIZE_MAX, LIMIT_MAX]
+)
 def test_every_limit_is_listed(limit: int) -> None:
     assert f"{limit:,}" in section("Limits")
 

@@ -129,12 +129,14 @@ class PKGEvent(BaseModel):
         if self.old_data is None or self.new_data is None:
             return None
         old, new = self.old_data, self.new_data
-        return frozenset(name for name in old.keys() | new.keys() if _differ(old.get(name), new.get(name)))
-
-
-def _differ(old: object, new: object) -> bool:
-    # 1 == 1.0 == True and 0.0 == -0.0, also deep inside of lists and maps; as text each of them is another.
-    return old != new or (not isinstance(old, str | None) and repr(old) != repr(new))
+        # 1 == 1.0 == True and 0.0 == -0.0, also deep inside of lists and maps; as text each of them is another.
+        changed = {
+            name
+            for name, value in new.items()
+            if (before := old.get(name)) != value or (not isinstance(value, str) and repr(before) != repr(value))
+        }
+        changed.update(name for name in old.keys() - new.keys() if old[name] is not None)
+        return frozenset(changed)
 
 
 def invalid_input(error: ValidationError) -> InvalidInputError:

@@ -18,6 +18,7 @@ from slipstream.views.sandbox import FILTERS, ITEMS, STEPS, STEPS_MAX, TESTS, Vi
 from slipstream.views.values import bounded_join, normalised
 
 TEMPLATE_SIZE_MAX = 10_000
+DEPTH_MAX = 40
 _LOOPS_MAX = 2
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -95,10 +96,20 @@ class _Bounded(NodeTransformer):
 
 
 def _check(tree: nodes.Template, field: str) -> None:
+    # Before anything recurses: where Python's own limit strikes depends on who is calling.
+    if _depth(tree) > DEPTH_MAX:
+        raise InvalidInputError(f"expressions or blocks are nested more than {DEPTH_MAX} deep", field=field)
     for node in tree.find_all(nodes.Node):
         problem = _problem(node)
         if problem:
             raise InvalidInputError(f"line {node.lineno or '?'}: {problem}", field=field)
+
+
+def _depth(tree: nodes.Template) -> int:
+    depth, level = 0, list[nodes.Node]([tree])
+    while level:
+        depth, level = depth + 1, [child for node in level for child in node.iter_child_nodes()]
+    return depth
 
 
 def _problem(node: nodes.Node) -> str | None:
