@@ -157,9 +157,9 @@ def _histogram(latencies_ms: Sequence[float]) -> None:
 def _show_answers(answers: Sequence[Mapping[str, Any]]) -> None:
     for answer in answers:
         options = ", ".join(f"{name}={value}" for name, value in answer.items() if name in ("entity_type", "expand"))
-        rows = [(hit["score"], hit["type"], hit["name"], hit["id"]) for hit in answer["hits"]]
+        rows = [(hit["score"], hit["type"], hit["name"], hit["neighbours"] or "") for hit in answer["hits"]]
         title = f"{answer['question']} ({options})" if options else answer["question"]
-        print_table(title, ["score", "type", "name", "id"], rows)
+        print_table(title, ["score", "type", "name", "neighbours"], rows)
 
 
 def _report(directory: Path, facts: Mapping[str, Any]) -> None:
@@ -182,6 +182,6 @@ def _report(directory: Path, facts: Mapping[str, Any]) -> None:
     )
     verdict = "[green]everything held[/green]" if facts["held"] else "[red]something did not hold[/red]"
     out.print(f"{verdict}. The PKG is yours to try:\n")
-    out.print(f'  slipstream --dir {directory} search "read a file line by line"', markup=False)
-    out.print(f'  slipstream --dir {directory} query "MATCH (p:Package) RETURN p.name LIMIT 5"', markup=False)
-    out.print(f"  slipstream --dir {directory} verify", markup=False)
+    commands = ('search "read a file line by line"', 'query "MATCH (p:Package) RETURN p.name LIMIT 5"', "verify")
+    for command in commands:
+        out.print(f"  uv run slipstream --dir {directory} {command}", markup=False, soft_wrap=True)
