@@ -19,7 +19,11 @@ def write_for_ever(path: Path) -> None:
         tx.upsert_entity("Hub", "hub", {"start": start})
     for number in count(1):
         name = f"e{start}-{number}"
-        properties: dict[str, Any] = {"n": number, "tags": ["a"], **({f"p{start}x{number}": "new"} if number % 25 == 0 else {})}
+        properties: dict[str, Any] = {
+            "n": number,
+            "tags": ["a"],
+            **({f"p{start}x{number}": "new"} if number % 25 == 0 else {}),
+        }
         with graph.transaction() as tx:
             tx.create_entity("Person", name, properties)
             tx.relate(name, "IN", "hub", {"n": number})

@@ -19,9 +19,10 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.entities import Direction
+from slipstream.domain.entities import Direction, Entity
 from slipstream.domain.errors import SlipstreamError, UnavailableError
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
 from slipstream.embedding.registry import ModelRegistry
@@ -220,6 +221,9 @@ class Simulation:
         ids = [row.key.id for row in self.graph.scan(None, 100) if row.key.kind.value == "e"]
         relationships = [row.key.id for row in self.graph.scan(None, 100) if row.key.kind.value == "r"]
         choice = self.rng.random()
+        if ids and self.rng.random() < 0.05:
+            self._write_past_the_log(self.rng.choice(ids))
+            return
         with self.graph.transaction() as tx:
             if choice < 0.3 or len(ids) < 3:
                 name = f"n{self.rng.randrange(12)}"
@@ -235,6 +239,17 @@ class Simulation:
                 tx.relate(self.rng.choice(ids), "WORKS_AT", self.rng.choice(ids), role, replace=True)
             else:
                 tx.unrelate(self.rng.choice(relationships))
+        self._note_changes()
+
+    def _write_past_the_log(self, entity_id: str) -> None:
+        """Change an entity as arbitrary Cypher does: the log only says that something may have changed."""
+        entity = self.graph.entity(entity_id)
+        if entity is None:
+            return
+        changed = {**entity.properties, "name": self._word()}
+        self.graph.write_raw(Entity(entity.id, entity.type, changed))
+        types = self.rng.choice([None, frozenset((entity.type,))])
+        self.graph.log.append([Rescan(Position(self.graph.log.head() + 1), types)])
         self._note_changes()
 
     def _word(self) -> str:
