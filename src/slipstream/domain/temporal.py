@@ -25,4 +25,7 @@ class TemporalEmbeddingContext(BaseModel):
     @field_validator("timestamp")
     @classmethod
     def _to_utc(cls, value: datetime | None) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
+        try:
+            return None if value is None else value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("lies outside of the years 1 to 9999 in UTC") from error
