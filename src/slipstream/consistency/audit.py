@@ -11,15 +11,13 @@ from slipstream.consistency.report import AuditReport, TypeCoverage
 from slipstream.domain.entities import KeyedType, RecordState
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.domain.merge import merge_join
 from slipstream.domain.positions import ORIGIN
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import KeyStamps, Stamp
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
-
-_PAGE = 1_000
+from slipstream.ports.scans import PAGE, scan_both
 
 Progress = Callable[[int], None]
 """Told how many keys have been compared so far."""
@@ -41,7 +39,7 @@ class Auditor:
         suspects: list[RecordKey] = []
         compared = 0
         schema_version = self._graph.schema().version
-        for page in _batched(self._pairs(), _PAGE):
+        for page in _batched(scan_both(self._graph, self._index), PAGE):
             suspects.extend(self._compare(report, page, schema_version))
             compared += len(page)
             if on_progress is not None:
@@ -55,23 +53,6 @@ class Auditor:
         report = AuditReport(ORIGIN)
         self._recheck(report, keys)
         return report
-
-    def _pairs(self) -> Iterator[_Pair]:
-        return merge_join(
-            self._scan_graph(), self._scan_index(), lambda row: row.key.encode(), lambda stamp: stamp.key.encode()
-        )
-
-    def _scan_graph(self) -> Iterator[KeyedType]:
-        after: RecordKey | None = None
-        while rows := self._graph.scan(after, _PAGE):
-            yield from rows
-            after = rows[-1].key
-
-    def _scan_index(self) -> Iterator[Stamp]:
-        after: RecordKey | None = None
-        while rows := self._index.scan(after, _PAGE):
-            yield from rows
-            after = rows[-1].key
 
     def _compare(self, report: AuditReport, page: Sequence[_Pair], schema_version: int) -> list[RecordKey]:
         """Count a page and return the keys that look divergent."""
@@ -100,7 +81,7 @@ class Auditor:
     def _recheck(self, report: AuditReport, suspects: Sequence[RecordKey]) -> None:
         """Look again: what changed between the two reads of the scan is no divergence."""
         schema_version = self._graph.schema().version
-        for keys in _batched(iter(suspects), _PAGE):
+        for keys in _batched(suspects, PAGE):
             held = self._index.stamps(keys)
             snapshot = self._graph.read(keys, self._recipe.hops())
             for key in keys:

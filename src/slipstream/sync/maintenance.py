@@ -12,8 +12,8 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.log import ChangeLog
+from slipstream.ports.scans import PAGE
 from slipstream.sync.engine import SyncEngine
-from slipstream.sync.scanning import PAGE
 
 RESTAMPED = "restamped_schema_version"
 _HOUSEKEEPING_S = 30.0

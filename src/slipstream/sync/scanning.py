@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from slipstream.domain.entities import KeyedType
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.merge import merge_join
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-
-PAGE = 1_000
+from slipstream.ports.scans import scan_both
 
 
 class KeyScan:
@@ -49,29 +45,7 @@ class KeyScan:
         return page
 
     def _iterate(self) -> Iterator[RecordKey]:
-        pairs = merge_join(
-            scan_graph(self._graph),
-            scan_index(self._index),
-            lambda row: row.key.encode(),
-            lambda stamp: stamp.key.encode(),
-        )
-        for row, stamps in pairs:
+        for row, stamps in scan_both(self._graph, self._index):
             found = {stamp.entity_type for stamp in stamps} | ({row.type} if row else set())
             if self._types is None or not self._types.isdisjoint(found):
                 yield row.key if row else stamps[0].key
-
-
-def scan_graph(graph: Graph, page: int = PAGE) -> Iterator[KeyedType]:
-    """Yield every key of the graph, in key order."""
-    after: RecordKey | None = None
-    while rows := graph.scan(after, page):
-        yield from rows
-        after = rows[-1].key
-
-
-def scan_index(index: VectorIndex, page: int = PAGE) -> Iterator[Stamp]:
-    """Yield every stamp of the index, in key order."""
-    after: RecordKey | None = None
-    while rows := index.scan(after, page):
-        yield from rows
-        after = rows[-1].key

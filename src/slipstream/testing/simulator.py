@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
-from slipstream.consistency.audit import Auditor
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.entities import Direction, Entity
 from slipstream.domain.errors import SlipstreamError, UnavailableError
@@ -25,19 +23,13 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
-from slipstream.embedding.registry import ModelRegistry
-from slipstream.embedding.router import ModelRouter
-from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.ledger import Claim
-from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.reconciler import Prepared
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import Via, View
-from slipstream.views.viewset import ViewSet
-from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal
 
 _IN_FLIGHT_MAX = 3
 _STEPS_TO_SETTLE_MAX = 5_000
@@ -84,13 +76,8 @@ class Simulation:
     crashes: int = 0
     faults: int = 0
     rng: random.Random = field(init=False)
-    clock: ManualClock = field(init=False)
-    graph: MemoryGraph = field(init=False)
-    index: MemoryIndex = field(init=False)
-    journal: MemoryJournal = field(init=False)
-    embedder: HashEmbedder = field(init=False)
-    engine: SyncEngine = field(init=False)
-    maintenance: Maintenance = field(init=False)
+    clock: ManualClock = field(default_factory=ManualClock)
+    system: MemorySystem = field(init=False)
     _faulty: bool = True
     _frontier: Position = ORIGIN
     _flights: list[_Flight] = field(default_factory=list)
@@ -100,38 +87,27 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.clock = ManualClock()
-        self.graph = MemoryGraph(self.clock, virtual_time=True)
-        self.index = MemoryIndex()
-        self.journal = MemoryJournal()
-        self.embedder = HashEmbedder(dimension=16)
-        self._open()
-
-    # ------------------------------------------------------------------ the system
-
-    def _open(self) -> None:
-        registry = ModelRegistry()
-        registry.register(FaultyEmbedder(self.embedder, self._failpoint))
-        service = MultiModelEmbeddingService(registry, ModelRouter(registry))
-        graph = FaultyGraph(self.graph, self._failpoint)
-        index = FaultyIndex(self.index, self._failpoint)
-        journal = FaultyJournal(self.journal, self._failpoint)
         settings = SyncSettings(
             pending_max=self.pending_max, log_page=7, batch_min=1, batch_max=4, attempts_max=4, fanout_live_max=2
         )
-        self.engine = SyncEngine(
-            graph=graph,
-            log=self.graph.log,
-            index=index,
-            journal=journal,
-            dead_letters=self.journal,
-            views=ViewSet(VIEWS),
-            service=service,
-            clock=self.clock,
-            settings=settings,
-            rng=random.Random(self.seed),
-        )
-        self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
+        self._faulty = False
+        self.system = MemorySystem(VIEWS, settings, hook=self._failpoint, clock=self.clock)
+        self._faulty = True
+
+    # ------------------------------------------------------------------ the system
+
+    @property
+    def graph(self) -> MemoryGraph:
+        """The graph, which survives every crash."""
+        return self.system.graph
+
+    @property
+    def engine(self) -> SyncEngine:
+        """The engine of the present process."""
+        return self.system.engine
+
+    def _open(self) -> None:
+        self.system.reopen()
         self._flights = []
         self._frontier = ORIGIN  # a new process learns it anew; it may have been further before the crash
 
@@ -212,8 +188,8 @@ class Simulation:
     def _chores(self) -> None:
         if not self._flights and self.engine.is_settled():
             self.engine.save_checkpoint()
-            self.maintenance.keep_house(force=True)
-            self.maintenance.step()
+            self.system.maintenance.keep_house(force=True)
+            self.system.maintenance.step()
 
     # ------------------------------------------------------------------ mutations
 
@@ -278,8 +254,8 @@ class Simulation:
         if self.engine.checkpoint > self.graph.log.head():
             raise SimulationError("the checkpoint is ahead of the log")
         self._frontier = frontier
-        dead = {letter.key for letter in self.journal.letters(None, 10_000)}
-        held = self.index.stamps(list(self._changed_at))
+        dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
+        held = self.system.index.stamps(list(self._changed_at))
         for key, changed_at in self._changed_at.items():
             if changed_at > frontier or key in dead:
                 continue
@@ -291,7 +267,7 @@ class Simulation:
 
     def _settle(self) -> None:
         for _ in range(_STEPS_TO_SETTLE_MAX):
-            if not self._flights and self.engine.is_settled() and not self.maintenance.restamp_due:
+            if not self._flights and self.engine.is_settled() and not self.system.maintenance.restamp_due:
                 return
             self._take()
             self._advance()
@@ -303,8 +279,8 @@ class Simulation:
     def _check_convergence(self) -> AuditReport:
         if self.engine.frontier != self.graph.log.head():
             raise SimulationError(f"settled, but the frontier {self.engine.frontier} is not the head")
-        report = Auditor(self.graph, self.index, self.engine.recipe).audit()
-        dead = {letter.key for letter in self.journal.letters(None, 10_000)}
+        report = self.system.audit()
+        dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
         left = [key for key in report.divergent_keys() if key not in dead]
         if left:
             raise SimulationError(f"divergent after settling: {left} {report.divergences}")

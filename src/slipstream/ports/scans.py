@@ -1,0 +1,37 @@
+"""Whole scans over the ports, page by page, and both sides joined: how graph and index are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slipstream.domain.entities import KeyedType
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.merge import merge_join
+from slipstream.domain.stamps import Stamp
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+
+PAGE = 1_000
+
+
+def scan_graph(graph: Graph, page: int = PAGE) -> Iterator[KeyedType]:
+    """Yield every key of the graph, in key order."""
+    after: RecordKey | None = None
+    while rows := graph.scan(after, page):
+        yield from rows
+        after = rows[-1].key
+
+
+def scan_index(index: VectorIndex, page: int = PAGE) -> Iterator[Stamp]:
+    """Yield every stamp of the index, in key order."""
+    after: RecordKey | None = None
+    while rows := index.scan(after, page):
+        yield from rows
+        after = rows[-1].key
+
+
+def scan_both(graph: Graph, index: VectorIndex) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
+    """Yield every key of either side, in key order: its row in the graph, if any, and its stamps."""
+    return merge_join(
+        scan_graph(graph), scan_index(index), lambda row: row.key.encode(), lambda stamp: stamp.key.encode()
+    )
