@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -221,3 +223,32 @@ def test_a_second_process_is_told_that_the_pkg_is_open(cli: Cli) -> None:
     assert refused.returncode == 2
     assert json.loads(refused.stdout)["error"] == "UnavailableError"
     assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_ctrl_c_ends_a_live_pipe_cleanly_and_loses_nothing(cli: Cli) -> None:
+    command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "apply", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(_event(1, "entity_created", "ada", new_data={"name": "Ada"}).encode())
+        process.stdin.flush()
+        graph = cli.directory / ".slipstream" / "index.sqlite"
+        for _ in range(3000):  # until the event has reached the index: its checkpoint is written then
+            if graph.exists() and _checkpoint(graph) > 0:
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        errors = process.stderr.read().decode() if process.stderr else ""
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert cli.json("verify")["total_embeddings"] == 1
+
+
+def _checkpoint(index_file: Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{index_file}?mode=ro", uri=True)) as connection:
+        try:
+            rows = connection.execute("SELECT value FROM named_values WHERE name = 'checkpoint'").fetchall()
+        except sqlite3.OperationalError:  # the tables are not there yet
+            return 0
+    return int(rows[0][0]) if rows else 0

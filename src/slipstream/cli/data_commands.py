@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,6 +23,7 @@ from slipstream.service.importing import Importer, ImportProgress
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 NoSync = Annotated[bool, typer.Option("--no-sync", help="Only capture; the index follows at the next open.")]
 
+_CHUNK_BYTES = 1 << 16
 _PIPE_PAUSE_S = 0.02
 """A live pipe's events are committed together until it pauses for this long."""
 
@@ -115,16 +118,40 @@ def _finish(result: dict[str, object], rejected: int, errors: list[str], *, as_j
         raise typer.Exit(EXIT_DIVERGENT)
 
 
-def _source(file: str) -> IO[str]:
+@contextmanager
+def _source(file: str) -> Iterator[Iterable[str]]:
+    """Open the lines of a file, or of standard input for `-`."""
     if file == "-":
-        return sys.stdin
+        yield _standard_input()
+        return
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(Path(file).open(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise ConfigError(f"{file} can not be read: {error}") from error
+        yield stream
+
+
+def _standard_input() -> Iterable[str]:
     try:
-        return Path(file).open(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigError(f"{file} can not be read: {error}") from error
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):  # replaced by something that is no file
+        return sys.stdin
+    return _lines_of(descriptor)
 
 
-def _batches(stream: IO[str]) -> Iterator[list[str]]:
+def _lines_of(descriptor: int) -> Iterator[str]:
+    # Not through `sys.stdin`: a thread that waits in it holds its lock, and an interrupted process could not end.
+    rest = b""
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", errors="replace")
+    if rest:
+        yield rest.decode("utf-8", errors="replace")
+
+
+def _batches(stream: Iterable[str]) -> Iterator[list[str]]:
     """Yield lines together while they come quickly, and at once when the stream pauses."""
     lines: queue.Queue[str | None] = queue.Queue(maxsize=4 * BATCH)
 
