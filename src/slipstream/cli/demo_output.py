@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -109,10 +110,10 @@ def _live(result: Live) -> None:
         f"commit to searchable, the others: p50 {result.p50_ms:.0f} ms, p95 {result.p95_ms:.0f} ms, "
         f"p99 {result.p99_ms:.0f} ms"
     )
-    for low, high in itertools.pairwise((*_EDGES_MS, None)):
-        count = sum(low <= value and (high is None or value < high) for value in result.latencies_ms)
+    for low, high in itertools.pairwise((*_EDGES_MS, math.inf)):
+        count = sum(low <= value < high for value in result.latencies_ms)
         if count:
-            label = f"{low:,} ms or more" if high is None else f"{low} to {high} ms"
+            label = f"{low:,} ms or more" if high == math.inf else f"{low} to {high} ms"
             out.print(f"  {label:>14} {'█' * max(1, round(_BAR * count / len(result.latencies_ms)))} {count}")
 
 

@@ -20,10 +20,7 @@ def tamper(index_file: Path, count: int) -> Mapping[str, list[str]]:
             "SELECT id, key FROM records ORDER BY key LIMIT ?", (_WAYS * count,)
         ).fetchall()
         deleted, forged, aged, foreign, doubled, copied = (rows[way::_WAYS] for way in range(_WAYS))
-        space = connection.execute(
-            "INSERT INTO spaces (model_id, model_version, dimension, generation) "
-            "SELECT 'foreign-model', '1', dimension, 1 FROM spaces LIMIT 1"
-        ).lastrowid
+        space = _foreign_space(connection)
         for record, _ in deleted:
             connection.execute("DELETE FROM records WHERE id = ?", (record,))
             connection.execute("DELETE FROM vectors WHERE record = ?", (record,))
@@ -46,6 +43,16 @@ def tamper(index_file: Path, count: int) -> Mapping[str, list[str]]:
         "wrong_model": [key for _, key in foreign],
         "duplicate": [key for _, key in doubled],
     }
+
+
+def _foreign_space(connection: sqlite3.Connection) -> int:
+    """Return the space of a model that nobody asks for; an earlier demo may have left it."""
+    connection.execute(
+        "INSERT OR IGNORE INTO spaces (model_id, model_version, dimension, generation) "
+        "SELECT 'foreign-model', '1', dimension, 1 FROM spaces LIMIT 1"
+    )
+    (space,) = connection.execute("SELECT id FROM spaces WHERE model_id = 'foreign-model'").fetchone()
+    return int(space)
 
 
 def _copy(connection: sqlite3.Connection, record: int, key: str, space: int | None) -> None:
