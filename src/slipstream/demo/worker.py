@@ -16,7 +16,10 @@ def main() -> None:
     with open_pkg(directory) as slip:
         for edit in live_edits(entities_of(slip), seed):
             position = apply_edit(slip.pkg, edit)
-            os.write(1, f"{position}\n".encode())
+            try:
+                os.write(1, f"{position}\n".encode())
+            except BrokenPipeError:  # the parent was interrupted: it is no longer interested
+                return
 
 
 if __name__ == "__main__":
