@@ -1,10 +1,16 @@
-"""Application of corpus edits to a graph."""
+"""Corpus edits: applied to a graph, and told what they should have left in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
 from slipstream.corpus.edits import Edit, EditKind
+from slipstream.domain.entities import Entity, EntityState, Properties
+from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.positions import Position
 from slipstream.ports.pkg import PKG
+from slipstream.service.slipstream import Slipstream
 
 
 def apply_edit(pkg: PKG, edit: Edit) -> Position:
@@ -27,3 +33,46 @@ def apply_edit(pkg: PKG, edit: Edit) -> Position:
                 replace=True,
             )
     return pkg.last_commit
+
+
+def entities_of(slip: Slipstream) -> list[Entity]:
+    """Return the entities of a graph, ordered by id."""
+    entities: list[Entity] = []
+    after: RecordKey | None = None
+    while page := slip.pkg.scan(after, 1_000):
+        states = slip.pkg.read([row.key for row in page if row.key.kind is KeyKind.ENTITY], {}).states
+        entities.extend(state.entity for state in states.values() if isinstance(state, EntityState))
+        after = page[-1].key
+    return sorted(entities, key=lambda entity: entity.id)
+
+
+@dataclass(slots=True)
+class Expected:
+    """What edits should have left in the graph, of the entities and relationships that they touched."""
+
+    entities: dict[str, Properties | None] = field(default_factory=dict)
+    relationships: dict[RelationshipRef, bool] = field(default_factory=dict)
+
+    def follow(self, edits: Iterable[Edit]) -> None:
+        """Take in the next edits."""
+        for edit in edits:
+            entity = edit.entity
+            if edit.kind is EditKind.DELETE:
+                self.entities[entity.id] = None
+                gone = [ref for ref in self.relationships if entity.id in (ref.source_id, ref.target_id)]
+                self.relationships.update(dict.fromkeys(gone, False))
+            else:
+                self.entities[entity.id] = dict(entity.properties)
+            if edit.relationship is not None:
+                self.relationships[edit.relationship.ref] = True
+
+    def differing(self, pkg: PKG) -> set[RecordKey]:
+        """Return the keys whose state in the graph is another one."""
+        entities = {entity_key(entity_id): wanted for entity_id, wanted in self.entities.items()}
+        relationships = {relationship_key(ref.id): wanted for ref, wanted in self.relationships.items()}
+        states = pkg.read([*entities, *relationships], {}).states
+        found = {
+            key: dict(state.entity.properties) for key, state in states.items() if isinstance(state, EntityState)
+        }
+        differing = {key for key, wanted in entities.items() if found.get(key) != wanted}
+        return differing | {key for key, wanted in relationships.items() if (key in states) != wanted}

@@ -15,12 +15,18 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.schema import GraphSchema
 
+# The driver reuses a prepared statement by its text, and READ ONLY is checked only when one is prepared: a write that
+# was prepared as one would pass the read-only try of the next call. So that no text ever serves both:
+_AS_READ, _AS_WRITE = "/* read */ ", "/* write */ "
+
 
 def run_reading(
     session: Session, statement: Statement, params: Mapping[str, Any], timeout_s: float
 ) -> tuple[list[str], list[list[Any]]]:
     """Run a statement inside the open read-only transaction."""
-    return session.run_foreign(statement.cypher, {name: as_parameter(v) for name, v in params.items()}, timeout_s)
+    return session.run_foreign(
+        _AS_READ + statement.cypher, {name: as_parameter(v) for name, v in params.items()}, timeout_s
+    )
 
 
 def run_writing(
@@ -31,7 +37,8 @@ def run_writing(
     touched = statement.labels
     before = _internal_counts(session)
     with commits.entries(session, [rescan_to_json(touched)], changes=None):
-        session.run_foreign(statement.cypher, {name: as_parameter(v) for name, v in params.items()}, timeout_s)
+        given = {name: as_parameter(value) for name, value in params.items()}
+        session.run_foreign(_AS_WRITE + statement.cypher, given, timeout_s)
         if _internal_counts(session) != before:
             raise InvalidInputError("would delete internal records: give every pattern a label", field="cypher")
         if statement.changes_identities:
