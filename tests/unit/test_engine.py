@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
@@ -443,3 +445,14 @@ def test_tampering_is_found_by_class_and_repaired_once() -> None:
     system.engine.mark([entity_key(name) for name in ("ada", "bob", "cyd", "ghost")])
     system.settle()
     assert _texts(system) == before
+
+
+def test_a_time_that_becomes_its_own_text_is_a_change() -> None:
+    system = MemorySystem()
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    system.graph.create_entity("Person", "ada", {"name": "Ada", "seen": moment})
+    system.settle()
+    system.graph.update_entity("ada", {"seen": moment.isoformat()})
+    system.settle()
+    assert _texts(system) == 2
+    assert system.audit().is_consistent

@@ -68,7 +68,7 @@ class EventDraft:
             entity_id=self.entity_id,
             entity_type=self.entity_type,
             timestamp=at,
-            old_data=None if self.old is None else jsonable(self.old),
+            old_data=None if self.old is None or self._hides_a_change() else jsonable(self.old),
             new_data=None if self.new is None else jsonable(self.new),
             source_document_id=document if isinstance(document, str) else None,
             extraction_confidence=confidence if is_number and 0.0 <= confidence <= 1.0 else None,  # type: ignore[operator]
@@ -78,6 +78,20 @@ class EventDraft:
             source_type=source_type,
             target_id=target_id,
             target_type=target_type,
+        )
+
+    def _hides_a_change(self) -> bool:
+        """
+        Whether a time became its own ISO text, or the other way round: as JSON both look the same.
+
+        Such an event leaves the old data out, so that nobody takes it for no change at all.
+        """
+        old, new = self.old or {}, self.new or {}
+        return any(
+            type(value) is not type(new[name]) and jsonable(value) == jsonable(new[name])
+            for name, value in old.items()
+            if isinstance(value, datetime) or isinstance(new.get(name), datetime)
+            if name in new
         )
 
 
