@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,9 +12,12 @@ def _side_file(path: Path) -> Path:
 
 
 def _current(path: Path) -> dict[str, list[int]]:
-    files = (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.shadow"))
-    stats = {file.name: file.stat() for file in files if file.exists()}
-    return {name: [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
+    found: dict[str, list[int]] = {}
+    for file in (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.shadow")):
+        with suppress(FileNotFoundError):  # the log and the shadow come and go
+            stat = file.stat()
+            found[file.name] = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    return found
 
 
 def take_signature(path: Path) -> bool:

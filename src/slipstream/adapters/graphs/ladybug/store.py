@@ -139,14 +139,19 @@ class Store:
 
     def _give_back(self, session: Session, *, healthy: bool) -> None:
         with self._changed:
-            self._busy.discard(session)
-            keep = healthy and not self._closed and len(self._idle) < _IDLE_SESSIONS_MAX
-            if keep:
+            if healthy and not self._closed and len(self._idle) < _IDLE_SESSIONS_MAX:
+                self._busy.discard(session)
                 self._idle.append(session)
-            self._changed.notify_all()
-        if not keep:
+                self._changed.notify_all()
+                return
+        try:
             session.rollback()
             session.close()
+        finally:
+            # Only now: the database must not be closed, and its files signed, while a session still ends.
+            with self._changed:
+                self._busy.discard(session)
+                self._changed.notify_all()
 
 
 def _acquire(path: Path, lock: FileLock) -> None:
