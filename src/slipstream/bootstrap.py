@@ -14,6 +14,8 @@ from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
 from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.consistency.audit import AuditMemory, Auditor
+from slipstream.consistency.repair import Repairer
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import ModelSpec
@@ -30,9 +32,11 @@ from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
 from slipstream.service.slipstream import Parts, Slipstream
+from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
@@ -42,6 +46,8 @@ from slipstream.views.viewset import ViewSet
 
 DATA_FOLDER = ".slipstream"
 RECIPE = "recipe"
+_AUDIT_PATIENCE_S = 30.0
+"""How long an audit waits for the index to reach what the graph was read at."""
 
 
 T = TypeVar("T")
@@ -139,7 +145,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         settings=options.settings or _sync_settings(config),
     )
-    _compare_with_last_time(engine, graph, database.journal, _recipe_digest(config, options, views, router))
+    recipe_id = _recipe_digest(config, options, views, router)
+    _compare_with_last_time(engine, graph, database.journal, recipe_id)
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
 
@@ -153,15 +160,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
-    searcher = Searcher(
-        graph,
-        index,
-        service,
-        engine.recipe,
-        specs=lambda: _specs(service, registry, views),
-        frontier=lambda: engine.frontier,
-        wait=sync.wait,
-    )
+    searcher = _searcher(sync, graph, index, service, registry, views)
+    auditor, repairer = _consistency(sync, graph, index, database, views, service, clock, recipe_id)
     closing = stack.pop_all()
     return Slipstream(
         Parts(
@@ -175,10 +175,74 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             searcher=searcher,
             journal=journal,
             dead_letters=letters,
+            auditor=auditor,
+            audits=database.audits,
+            repairer=repairer,
             clock=clock,
             close=closing.close,
         )
     )
+
+
+def _searcher(
+    sync: Sync,
+    graph: Graph,
+    index: VectorIndex,
+    service: MultiModelEmbeddingService,
+    registry: ModelRegistry,
+    views: ViewSet,
+) -> Searcher:
+    return Searcher(
+        graph,
+        index,
+        service,
+        sync.engine.recipe,
+        specs=lambda: _specs(service, registry, views),
+        frontier=lambda: sync.engine.frontier,
+        wait=sync.wait,
+    )
+
+
+def _consistency(
+    sync: Sync,
+    graph: LadybugGraph,
+    index: VectorIndex,
+    database: SqliteStore,
+    views: ViewSet,
+    service: MultiModelEmbeddingService,
+    clock: Clock,
+    recipe_id: str,
+) -> tuple[Auditor, Repairer]:
+    engine, recipe, journal = sync.engine, sync.engine.recipe, database.journal
+    auditor = Auditor(
+        graph,
+        index,
+        recipe,
+        clock,
+        memory=AuditMemory(
+            leaves=database.audits,
+            audits=database.audits,
+            journal=journal,
+            changes=LoggedChanges(graph.log, Planner(graph, views, engine.settings.fanout_live_max)),
+            recipe_id=recipe_id,
+        ),
+        settle=lambda position: sync.reached(position, _AUDIT_PATIENCE_S),
+        frontier=lambda: engine.frontier,
+        service=service,
+    )
+    repairer = Repairer(
+        graph,
+        index,
+        recipe,
+        service,
+        auditor,
+        database.audits,
+        journal,
+        clock,
+        sync.mark,
+        lambda: sum(engine.pending().values()) if sync.running else 0,
+    )
+    return auditor, repairer
 
 
 def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:

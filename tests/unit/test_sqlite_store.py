@@ -88,8 +88,19 @@ def _open_and_scan(path: Path) -> None:
         store.close()
 
 
+@pytest.mark.parametrize("change", ["metadata = '{broken'", "key = 'ada'", "created_at = 9000000000000000000"])
+def test_what_no_reader_could_make_sense_of_is_refused_by_the_file_itself(
+    store: SqliteStore, path: Path, change: str
+) -> None:
+    store.index.upsert([make_record("ada", metadata={"a": 1})])
+    with pytest.raises(sqlite3.IntegrityError, match="not a record"):
+        raw(path, f"UPDATE records SET {change}")  # noqa: S608  (of this very test)
+    assert store.index.stamps([entity_key("ada")])
+
+
 def test_an_unreadable_stamp_is_corruption(store: SqliteStore, path: Path) -> None:
     store.index.upsert([make_record("ada", metadata={"a": 1})])
+    raw(path, "DROP TRIGGER records_update_guard")
     raw(path, "UPDATE records SET metadata = '{broken'")
     with pytest.raises(CorruptionError, match="e:ada"):
         store.index.stamps([entity_key("ada")])

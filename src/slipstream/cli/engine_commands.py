@@ -17,8 +17,8 @@ from slipstream.cli.output import (
     print_table,
     progress_bar,
 )
-from slipstream.consistency.report import CLASSES, AuditReport
-from slipstream.consistency.validator import report_as_dict
+from slipstream.consistency.classes import CLASSES
+from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.errors import ConfigError
 from slipstream.service.insights import status_as_dict
 from slipstream.service.slipstream import Slipstream

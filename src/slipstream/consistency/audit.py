@@ -1,129 +1,179 @@
-"""The audit: compare what the graph renders now with what the index holds, asking no ledger."""
+"""The auditor: compares what the graph renders now with what the index holds, in full or where digests differ."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from slipstream.consistency.report import AuditReport, TypeCoverage
-from slipstream.domain.entities import KeyedType, RecordState
-from slipstream.domain.errors import PoisonEventError
+from slipstream.consistency.comparing import Comparer, Settle, count
+from slipstream.consistency.drift import DriftCheck
+from slipstream.consistency.full import FullAudit, Progress, batched
+from slipstream.consistency.incremental import Changes, IncrementalAudit
+from slipstream.consistency.ledger import Ledger, LedgerBuilder, LedgerMark
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.domain.positions import ORIGIN
-from slipstream.domain.requests import Target
-from slipstream.domain.stamps import KeyStamps, Stamp
+from slipstream.domain.positions import Position
+from slipstream.ports.audits import AuditLog, LeafStore
+from slipstream.ports.clock import Clock
+from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
-from slipstream.ports.scans import PAGE, scan_both
+from slipstream.ports.scans import PAGE
 
-Progress = Callable[[int], None]
-"""Told how many keys have been compared so far."""
+AUDITS_MAX = 500
+"""Finished audits that are kept; older ones are forgotten."""
 
-T = TypeVar("T")
-_Pair = tuple[KeyedType | None, list[Stamp]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditMemory:
+    """What an auditor needs to audit incrementally and to leave evidence."""
+
+    leaves: LeafStore
+    audits: AuditLog
+    journal: Journal
+    changes: Changes
+    recipe_id: str
+    """Digest of views, routes and models: the digest tree of another recipe is void."""
+
+
+DEEP_ALL = 1 << 62
+"""As `deep`: embed everything anew."""
 
 
 class Auditor:
-    """Streams both sides in key order and classifies each key; memory grows with the divergences only."""
+    """
+    Audits one graph and its index. One audit at a time; safe for threads.
 
-    def __init__(self, graph: Graph, index: VectorIndex, recipe: Recipe) -> None:
-        self._graph, self._index, self._recipe = graph, index, recipe
+    Without `memory` every audit is full and none is kept; without `settle` nothing is waited for: what lags behind
+    the graph counts as divergent. `service` is needed for deep audits.
+    """
 
-    def audit(self, on_progress: Progress | None = None) -> AuditReport:
-        """Compare every key of both sides; suspects are looked at once more before they are reported."""
-        started = time.monotonic()
-        report = AuditReport(self._graph.read([], {}).position)
-        suspects: list[RecordKey] = []
-        compared = 0
-        schema_version = self._graph.schema().version
-        for page in _batched(scan_both(self._graph, self._index), PAGE):
-            suspects.extend(self._compare(report, page, schema_version))
-            compared += len(page)
-            if on_progress is not None:
-                on_progress(compared)
-        self._recheck(report, suspects)
-        report.duration_s = time.monotonic() - started
-        return report
+    def __init__(
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        recipe: Recipe,
+        clock: Clock,
+        *,
+        memory: AuditMemory | None = None,
+        settle: Settle | None = None,
+        frontier: Callable[[], Position] | None = None,
+        service: EmbeddingService | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
+        self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
+        self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
+        self._one_at_a_time = threading.Lock()
+        self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
+
+    def audit(self, on_progress: Progress | None = None, *, deep: int | None = None, page: int = PAGE) -> AuditReport:
+        """
+        Compare every key of both sides, and every stored vector with its checksum.
+
+        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
+        """
+        with self._one_at_a_time:
+            report = self._begun("full" if deep is None else "deep")
+            self._run_full(report, on_progress, deep, page)
+            return self._kept(report)
+
+    def audit_changes(self, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
+        """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
+        with self._one_at_a_time:
+            report = self._begun("incremental")
+            refused = self._run_incremental(report, on_progress)
+            if refused is not None:
+                report = self._begun("full")
+                report.notes.append(f"full, because {refused}")
+                self._run_full(report, on_progress, None, page)
+            return self._kept(report)
+
+    def audit_sample(self, size: int) -> AuditReport:
+        """Audit about `size` records of randomly chosen leaves of the digest tree, and embed them anew; not kept."""
+        heads = [] if self._ledger is None else [head for head in self._ledger.heads() if head.by_type]
+        self._rng.shuffle(heads)
+        chosen: list[RecordKey] = []
+        for head in heads:
+            if self._ledger is None or len(chosen) >= size:
+                break
+            terms = self._ledger.terms([head.after])[head.after]
+            chosen += [RecordKey.decode(key) for key in self._rng.sample(sorted(terms), min(len(terms), 32))]
+        report = self._begun("sample")
+        comparer = self._comparer(report)
+        drift = self._drift(comparer, 1.0)
+        for page in batched(chosen[:size], PAGE):
+            for compared in comparer.decide(page).decided:
+                count(report, compared)
+                if compared.kind is None and compared.target is not None and compared.stamps:
+                    ((vector, _),) = comparer.checked_vectors(compared.stamps)
+                    if vector is not None:
+                        drift.offer(compared.target, compared.stamps[0], vector)
+            drift.enter(report)
+        return self._finished(report)
 
     def audit_keys(self, keys: Sequence[RecordKey]) -> AuditReport:
-        """Compare some keys only."""
-        report = AuditReport(ORIGIN)
-        self._recheck(report, keys)
+        """Compare some keys only; not kept."""
+        report = self._begun("keys")
+        comparer = self._comparer(report)
+        for page in batched(keys, PAGE):
+            outcome = comparer.decide(page)
+            for compared in outcome.decided:
+                count(report, compared)
+                report.total_entities += compared.target is not None and compared.key.kind is KeyKind.ENTITY
+            report.unsettled += len(outcome.unsettled)
+        return self._finished(report)
+
+    # ------------------------------------------------------------------ parts
+
+    def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, page: int) -> None:
+        comparer, memory = self._comparer(report), self._memory
+        builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
+        drift = None
+        if deep is not None:
+            records = sum(self._graph.counts().values())
+            drift = self._drift(comparer, min(1.0, deep / max(1, records)))
+        FullAudit(self._graph, self._index, comparer, report, builder=builder, drift=drift).run(page, on_progress)
+        if builder is not None and memory is not None:
+            builder.finish(LedgerMark(report.position, memory.recipe_id))
+        if drift is not None:
+            report.notes.append(f"{drift.checked} records were embedded anew")
+
+    def _run_incremental(self, report: AuditReport, on_progress: Progress | None) -> str | None:
+        if self._memory is None or self._ledger is None:
+            return "this auditor keeps no digest tree"
+        audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
+        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id)
+        if refused is None:
+            audit.run(on_progress)
+        return refused
+
+    def _comparer(self, report: AuditReport) -> Comparer:
+        return Comparer(self._graph, self._index, self._recipe, report, self._settle)
+
+    def _drift(self, comparer: Comparer, share: float) -> DriftCheck:
+        if self._service is None:
+            raise ConfigError("a deep audit embeds texts anew: give the auditor an embedding service")
+        return DriftCheck(self._service, comparer, share, self._rng)
+
+    def _begun(self, kind: str) -> AuditReport:
+        report = AuditReport(self._graph.read([], {}).position, kind=kind)
+        report.started_at, report.started_s = self._clock.now(), self._clock.monotonic()
         return report
 
-    def _compare(self, report: AuditReport, page: Sequence[_Pair], schema_version: int) -> list[RecordKey]:
-        """Count a page and return the keys that look divergent."""
-        snapshot = self._graph.read([row.key for row, _ in page if row], self._recipe.hops())
-        suspects: list[RecordKey] = []
-        for row, stamps in page:
-            key = row.key if row else stamps[0].key
-            report.total_embeddings += len(stamps)
-            report.total_entities += row is not None and key.kind is KeyKind.ENTITY
-            target, failed = self._target(snapshot.states.get(key))
-            found = classify(target, stamps, schema_version)
-            if target is not None:
-                _cover(report, target, stamps, fresh=found is None)
-            if found is not None or failed:
-                suspects.append(key)
-        return suspects
+    def _finished(self, report: AuditReport) -> AuditReport:
+        report.finished_at = self._clock.now()
+        report.duration_s = self._clock.monotonic() - report.started_s
+        report.frontier = None if self._frontier is None else self._frontier()
+        return report
 
-    def _target(self, state: RecordState | None) -> tuple[Target | None, bool]:
-        if state is None:
-            return None, False
-        try:
-            return self._recipe.target(state), False
-        except PoisonEventError:
-            return None, True
-
-    def _recheck(self, report: AuditReport, suspects: Sequence[RecordKey]) -> None:
-        """Look again: what changed between the two reads of the scan is no divergence."""
-        schema_version = self._graph.schema().version
-        for keys in _batched(suspects, PAGE):
-            held = self._index.stamps(keys)
-            snapshot = self._graph.read(keys, self._recipe.hops())
-            for key in keys:
-                stamps = held.get(key, KeyStamps()).records
-                target, failed = self._target(snapshot.states.get(key))
-                if failed:
-                    report.unrenderable.append(key)
-                    continue
-                found = classify(target, stamps, schema_version)
-                if found is not None:
-                    report.divergences[found].append(key)
-                elif target is not None:
-                    report.fresh += 1
-                    report.coverage.setdefault(target.entity_type, TypeCoverage()).fresh += 1
-
-
-def classify(target: Target | None, stamps: Sequence[Stamp], schema_version: int) -> str | None:
-    """Return the divergence class of one key, None when both sides agree; the gravest one comes first."""
-    if target is None:
-        return "orphaned" if stamps else None
-    if not stamps:
-        return "missing"
-    if len(stamps) > 1:
-        return "duplicate"
-    stamp = stamps[0]
-    if stamp.space != target.space:
-        return "wrong_model"
-    if stamp.fingerprint != target.fingerprint or stamp.needs_reembedding:
-        return "stale"
-    return "outdated" if stamp.schema_version < schema_version else None
-
-
-def _cover(report: AuditReport, target: Target, stamps: Sequence[Stamp], *, fresh: bool) -> None:
-    coverage = report.coverage.setdefault(target.entity_type, TypeCoverage())
-    report.expected += 1
-    coverage.expected += 1
-    coverage.found += bool(stamps)
-    report.fresh += fresh
-    coverage.fresh += fresh
-
-
-def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while page := list(islice(iterator, size)):
-        yield page
+    def _kept(self, report: AuditReport) -> AuditReport:
+        self._finished(report)
+        if self._memory is not None:
+            report.id = self._memory.audits.keep(report.summary(), report.findings(), audits_max=AUDITS_MAX)
+        return report

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from slipstream.consistency.classes import CLASSES
+from slipstream.domain.audits import Finding
+from slipstream.domain.digests import Digest, total_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 
-CLASSES = ("missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate")
-"""Divergence classes, in the order in which they are reported."""
+REPORT_SCHEMA = "slipstream.audit/1"
+UNRENDERABLE = "unrenderable"
 
 
 @dataclass(slots=True)
@@ -18,6 +24,21 @@ class TypeCoverage:
     expected: int = 0
     found: int = 0
     fresh: int = 0
+    graph: Digest = field(default_factory=Digest)
+    """What the graph asks for."""
+    index: Digest = field(default_factory=Digest)
+    """What the index holds."""
+
+
+@dataclass(slots=True)
+class RowsRead:
+    """What an audit cost, in rows."""
+
+    graph: int = 0
+    index: int = 0
+    vectors: int = 0
+    queries: int = 0
+    """Calls to the stores."""
 
 
 @dataclass(slots=True)
@@ -25,21 +46,39 @@ class AuditReport:
     """
     Both sides compared at `position`, the graph's head when the audit began.
 
-    `divergences` maps each class to its keys. `consistency` is fresh matching vectors over expected ones, 1.0 for
-    an empty graph without vectors; records that should not be there count against it too.
+    `divergences` maps each class to its keys. A key is only reported once it still diverges after the index has
+    caught up with what the graph was read at. `unsettled` counts keys that changed every time they were looked at.
     """
 
     position: Position
+    kind: str = "full"
+    id: int | None = None
+    """Number under which the audit is kept, None when it is not."""
     frontier: Position | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     total_entities: int = 0
     total_embeddings: int = 0
-    expected: int = 0
-    fresh: int = 0
     duration_s: float = 0.0
+    started_s: float = 0.0
+    """On the monotonic clock."""
+    rows: RowsRead = field(default_factory=RowsRead)
     coverage: dict[str, TypeCoverage] = field(default_factory=dict)
     divergences: dict[str, list[RecordKey]] = field(default_factory=lambda: {name: [] for name in CLASSES})
     unrenderable: list[RecordKey] = field(default_factory=list)
     """Keys whose view fails on them: they can have no vector until view or data change."""
+    unsettled: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def expected(self) -> int:
+        """How many records the graph asks for."""
+        return sum(row.expected for row in self.coverage.values())
+
+    @property
+    def fresh(self) -> int:
+        """How many of them the index holds as they should be."""
+        return sum(row.fresh for row in self.coverage.values())
 
     @property
     def consistency(self) -> float:
@@ -53,7 +92,89 @@ class AuditReport:
         """Whether no divergence of any class was found."""
         return not self.unrenderable and not any(self.divergences.values())
 
+    @property
+    def graph_digest(self) -> Digest:
+        """The digest of everything that the graph asks for."""
+        return total_of(row.graph for row in self.coverage.values())
+
+    @property
+    def index_digest(self) -> Digest:
+        """The digest of everything that the index holds."""
+        return total_of(row.index for row in self.coverage.values())
+
+    def of_type(self, name: str) -> TypeCoverage:
+        """Return the coverage of a type, made when it is new."""
+        return self.coverage.setdefault(name, TypeCoverage())
+
+    def counts(self) -> dict[str, int]:
+        """Return how many keys each class has, unrenderable ones included."""
+        return {name: len(keys) for name, keys in self.divergences.items()} | {UNRENDERABLE: len(self.unrenderable)}
+
     def divergent_keys(self) -> list[RecordKey]:
         """Return every divergent key once."""
         keys = [key for found in self.divergences.values() for key in found] + self.unrenderable
         return list(dict.fromkeys(keys))
+
+    def findings(self) -> list[Finding]:
+        """Return every divergence with its class, to be kept."""
+        found = [Finding(name, key.encode()) for name, keys in self.divergences.items() for key in keys]
+        return found + [Finding(UNRENDERABLE, key.encode()) for key in self.unrenderable]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the report as plain data, ready for JSON, with counts instead of the divergent keys."""
+        return {
+            "schema": REPORT_SCHEMA,
+            "id": self.id,
+            "kind": self.kind,
+            "position": self.position,
+            "frontier": self.frontier,
+            "started_at": _text(self.started_at),
+            "finished_at": _text(self.finished_at),
+            "duration_s": round(self.duration_s, 4),
+            "rows_read": {
+                "graph": self.rows.graph,
+                "index": self.rows.index,
+                "vectors": self.rows.vectors,
+                "queries": self.rows.queries,
+            },
+            "consistency": self.consistency,
+            "consistent": self.is_consistent,
+            "total_entities": self.total_entities,
+            "total_embeddings": self.total_embeddings,
+            "expected_embeddings": self.expected,
+            "coverage": {name: _coverage(row) for name, row in sorted(self.coverage.items())},
+            "counts": self.counts(),
+            "unsettled": self.unsettled,
+            "graph_digest": self.graph_digest.hex,
+            "index_digest": self.index_digest.hex,
+            "notes": list(self.notes),
+        }
+
+
+def report_as_dict(report: AuditReport) -> dict[str, Any]:
+    """Return a report with all its divergent keys as plain data, ready for JSON."""
+    result = report.summary()
+    for name in CLASSES:
+        result[f"{name}_embeddings"] = [key.id for key in report.divergences[name]]
+    result[UNRENDERABLE] = [key.id for key in report.unrenderable]
+    result["divergences"] = {name: [key.encode() for key in keys] for name, keys in report.divergences.items()}
+    return result
+
+
+def divergent_keys_of(result: Mapping[str, Any]) -> dict[str, list[RecordKey]]:
+    """Return the divergent keys by class of a report that `report_as_dict` made."""
+    return {name: [RecordKey.decode(text) for text in keys] for name, keys in result["divergences"].items()}
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _coverage(row: TypeCoverage) -> dict[str, Any]:
+    return {
+        "expected": row.expected,
+        "found": row.found,
+        "fresh": row.fresh,
+        "graph_digest": row.graph.hex,
+        "index_digest": row.index.hex,
+    }

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from slipstream.consistency.audit import Auditor, Progress
-from slipstream.consistency.report import CLASSES, AuditReport
+from slipstream.consistency.audit import Auditor
+from slipstream.consistency.classes import PAST_THE_CACHE
+from slipstream.consistency.full import Progress, batched
+from slipstream.consistency.report import UNRENDERABLE, AuditReport, divergent_keys_of, report_as_dict
+from slipstream.consistency.unfencing import unfence
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
+from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
@@ -29,20 +33,41 @@ class AuditedStore(Protocol):
         """Views and models, which say what a record should be."""
         ...
 
-    def mark_dirty(self, keys: Sequence[RecordKey], reason: str) -> None:
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        ...
+
+    def mark_dirty(self, keys: Sequence[RecordKey], reason: str, *, force: bool = False) -> None:
         """Mark records to be made equal to the graph, durably."""
         ...
 
 
 class EmbeddingConsistencyValidator:
-    """Finds missing, orphaned, stale, outdated, wrong-model and duplicate vectors in the real stores."""
+    """
+    Finds missing, orphaned, stale, outdated, wrong-model, duplicate and corrupt vectors in the real stores.
 
-    def __init__(self, pkg_client: Graph, embedding_store: AuditedStore, *, recipe: Recipe | None = None) -> None:
-        self._store = embedding_store
-        chosen = recipe or embedding_store.recipe
-        if chosen is None:
-            raise ConfigError("the store knows no recipe (views and models): pass recipe= to tell what is expected")
-        self._auditor = Auditor(pkg_client, embedding_store.index, chosen)
+    With an `auditor` of a running engine the audit is exact while mutations flow, and kept; without one it is a
+    full comparison of both stores as they are.
+    """
+
+    def __init__(
+        self,
+        pkg_client: Graph,
+        embedding_store: AuditedStore,
+        *,
+        recipe: Recipe | None = None,
+        auditor: Auditor | None = None,
+    ) -> None:
+        self._store, self._graph = embedding_store, pkg_client
+        if auditor is None:
+            chosen = recipe or embedding_store.recipe
+            if chosen is None:
+                raise ConfigError(
+                    "the store knows no recipe (views and models): pass recipe= to tell what is expected"
+                )
+            auditor = Auditor(pkg_client, embedding_store.index, chosen, embedding_store.clock)
+        self._auditor = auditor
 
     def audit(self, on_progress: Progress | None = None) -> AuditReport:
         """Compare both sides and return the whole report."""
@@ -53,9 +78,9 @@ class EmbeddingConsistencyValidator:
         Compare both sides and return the report as plain data.
 
         Keys: `missing_embeddings, orphaned_embeddings, outdated_embeddings, stale_embeddings,
-        wrong_model_embeddings, duplicate_embeddings` (lists of ids), `total_entities, total_embeddings,
-        expected_embeddings, consistency, position, duration_s`, and the same divergences by record key under
-        `divergences`.
+        wrong_model_embeddings, duplicate_embeddings, corrupt_embeddings` (lists of ids), `total_entities,
+        total_embeddings, expected_embeddings, consistency, position, duration_s`, and the same divergences by
+        record key under `divergences`.
         """
         return report_as_dict(self.audit())
 
@@ -63,43 +88,18 @@ class EmbeddingConsistencyValidator:
         """
         Mark everything divergent dirty, durably, and return how many keys; the engine then repairs them.
 
-        A key that has been mended in the meantime is found equal and costs nothing but its mark.
+        A key that has been mended in the meantime is found equal and costs nothing but its mark; corrupt and
+        drifted vectors are computed anew, past the cache.
         """
         if isinstance(validation_result, AuditReport):
             found = {name: list(keys) for name, keys in validation_result.divergences.items()}
-            found["unrenderable"] = list(validation_result.unrenderable)
+            found[UNRENDERABLE] = list(validation_result.unrenderable)
         else:
-            found = {
-                name: [RecordKey.decode(text) for text in keys]
-                for name, keys in validation_result["divergences"].items()
-            }
+            found = divergent_keys_of(validation_result)
         marked = 0
         for name, keys in found.items():
-            for start in range(0, len(keys), _PAGE):
-                page = keys[start : start + _PAGE]
-                self._store.mark_dirty(page, f"repair: {name}")
+            for page in batched(keys, _PAGE):
+                unfence(self._graph, self._store.index, page)
+                self._store.mark_dirty(page, f"repair: {name}", force=name in PAST_THE_CACHE)
                 marked += len(page)
         return marked
-
-
-def report_as_dict(report: AuditReport) -> dict[str, Any]:
-    """Return a report as plain data, ready for JSON."""
-    result: dict[str, Any] = {
-        "consistency": report.consistency,
-        "consistent": report.is_consistent,
-        "total_entities": report.total_entities,
-        "total_embeddings": report.total_embeddings,
-        "expected_embeddings": report.expected,
-    }
-    for name in CLASSES:
-        result[f"{name}_embeddings"] = [key.id for key in report.divergences[name]]
-    result["unrenderable"] = [key.id for key in report.unrenderable]
-    result["divergences"] = {name: [key.encode() for key in keys] for name, keys in report.divergences.items()}
-    result["coverage"] = {
-        name: {"expected": row.expected, "found": row.found, "fresh": row.fresh}
-        for name, row in sorted(report.coverage.items())
-    }
-    result["position"] = report.position
-    result["frontier"] = report.frontier
-    result["duration_s"] = round(report.duration_s, 4)
-    return result

@@ -10,16 +10,16 @@ from pathlib import Path
 Row = tuple[int, str]
 """A record's row id and its key, encoded."""
 
-_WAYS = 6
+_WAYS = 7
 
 
 def tamper(index_file: Path, count: int) -> Mapping[str, list[str]]:
-    """Damage `count` records in each of six ways; returns the keys by the class that an audit should report."""
+    """Damage `count` records in each of seven ways; returns the keys by the class that an audit should report."""
     with closing(sqlite3.connect(index_file)) as connection, connection:
         rows: list[Row] = connection.execute(
             "SELECT id, key FROM records ORDER BY key LIMIT ?", (_WAYS * count,)
         ).fetchall()
-        deleted, forged, aged, foreign, doubled, copied = (rows[way::_WAYS] for way in range(_WAYS))
+        deleted, forged, aged, foreign, doubled, copied, zeroed = (rows[way::_WAYS] for way in range(_WAYS))
         space = _foreign_space(connection)
         for record, _ in deleted:
             connection.execute("DELETE FROM records WHERE id = ?", (record,))
@@ -32,6 +32,8 @@ def tamper(index_file: Path, count: int) -> Mapping[str, list[str]]:
             connection.execute("UPDATE records SET space = ? WHERE id = ?", (space, record))
         for record, key in doubled:
             _copy(connection, record, key, space)
+        for record, _ in zeroed:
+            connection.execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE record = ?", (record,))
         ghosts = [f"e:ghost-{number}" for number in range(len(copied))]
         for (record, _), ghost in zip(copied, ghosts, strict=True):
             _copy(connection, record, ghost, None)
@@ -42,6 +44,7 @@ def tamper(index_file: Path, count: int) -> Mapping[str, list[str]]:
         "outdated": [key for _, key in aged],
         "wrong_model": [key for _, key in foreign],
         "duplicate": [key for _, key in doubled],
+        "corrupt": [key for _, key in zeroed],
     }
 
 

@@ -29,3 +29,7 @@ class EmbeddingService(Protocol):
         fault: the caller bisects.
         """
         ...
+
+    def count_tokens(self, texts: Sequence[str], model_id: str | None = None) -> Sequence[int]:
+        """Return how many tokens each text has for a model (None: the default one)."""
+        ...

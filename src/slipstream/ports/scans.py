@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from slipstream.domain.digests import KeyRange
 from slipstream.domain.entities import KeyedType
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.merge import merge_join
@@ -30,8 +31,24 @@ def scan_index(index: VectorIndex, page: int = PAGE) -> Iterator[Stamp]:
         after = rows[-1].key
 
 
-def scan_both(graph: Graph, index: VectorIndex) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
+def scan_both(graph: Graph, index: VectorIndex, page: int = PAGE) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
     """Yield every key of either side, in key order: its row in the graph, if any, and its stamps."""
     return merge_join(
-        scan_graph(graph), scan_index(index), lambda row: row.key.encode(), lambda stamp: stamp.key.encode()
+        scan_graph(graph, page),
+        scan_index(index, page),
+        lambda row: row.key.encode(),
+        lambda stamp: stamp.key.encode(),
     )
+
+
+def scan_range(index: VectorIndex, bounds: KeyRange, page: int = PAGE) -> Iterator[Sequence[Stamp]]:
+    """Yield pages of the stamps within a range of keys, in key order."""
+    after = RecordKey.decode(bounds.after) if bounds.after else None
+    while rows := index.scan(after, page):
+        if bounds.through is not None and rows[-1].key.encode() > bounds.through:
+            inside = [stamp for stamp in rows if stamp.key.encode() <= bounds.through]
+            if inside:
+                yield inside
+            return
+        yield rows
+        after = rows[-1].key

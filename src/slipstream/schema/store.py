@@ -265,9 +265,9 @@ class SchemaVersionedEmbeddingStore:
             pages = self._keys_up_to(schema_version or 0)
         return sum(self._flag(page, reason) for page in pages)
 
-    def mark_dirty(self, keys: Sequence[RecordKey], reason: str) -> None:
-        """Ask for keys to be made equal to the graph; what is equal already costs no embedding."""
-        self._mark(keys, reason, False)
+    def mark_dirty(self, keys: Sequence[RecordKey], reason: str, *, force: bool = False) -> None:
+        """Ask for keys to be made equal to the graph; what is equal already costs no embedding, unless `force`."""
+        self._mark(keys, reason, force)
 
     def _flag(self, keys: Sequence[RecordKey], reason: str) -> int:
         held = self.index.stamps(keys)

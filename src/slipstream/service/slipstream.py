@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from slipstream.consistency.audit import Auditor
+from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
 from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.pkg import PKG
@@ -41,6 +44,9 @@ class Parts:
     searcher: Searcher
     journal: Journal
     dead_letters: DeadLetters
+    auditor: Auditor
+    audits: AuditLog
+    repairer: Repairer
     clock: Clock
     close: Callable[[], None]
 
@@ -137,19 +143,52 @@ class Slipstream:
         """Return how far the index is behind the graph."""
         return self.sync.status()
 
-    def verify(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
-        """Compare graph and index, both read anew, and return what differs."""
-        validator = EmbeddingConsistencyValidator(self.pkg, self.store)
-        report = validator.audit(on_progress)
-        report.frontier = self.sync.engine.frontier
-        return report
+    def verify(
+        self,
+        on_progress: Callable[[int], None] | None = None,
+        *,
+        incremental: bool = False,
+        deep: int | None = None,
+    ) -> AuditReport:
+        """
+        Compare graph and index, and return what differs; the report is kept (see `audits`).
+
+        A full audit reads both stores whole, vectors included. With `incremental` only what has changed since the
+        last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
+        compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
+        """
+        if incremental:
+            return self._parts.auditor.audit_changes(on_progress)
+        return self._parts.auditor.audit(on_progress, deep=deep)
+
+    @property
+    def validator(self) -> EmbeddingConsistencyValidator:
+        """The validator of this graph and its index."""
+        return EmbeddingConsistencyValidator(self.pkg, self.store, auditor=self._parts.auditor)
+
+    @property
+    def auditor(self) -> Auditor:
+        """Audits graph and index."""
+        return self._parts.auditor
+
+    @property
+    def audits(self) -> AuditLog:
+        """Finished audits with everything they found, newest first."""
+        return self._parts.audits
 
     # ------------------------------------------------------------------ repairing
 
+    @property
+    def repairer(self) -> Repairer:
+        """Repairs kept audits within a budget; also plans a repair without doing it."""
+        return self._parts.repairer
+
     def repair(self, report: AuditReport | None = None) -> int:
         """Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys."""
-        validator = EmbeddingConsistencyValidator(self.pkg, self.store)
-        return validator.repair_inconsistencies(report if report is not None else self.verify())
+        found = report if report is not None else self.verify()
+        if found.id is None:
+            return self.validator.repair_inconsistencies(found)
+        return self.repairer.repair(found.id).keys
 
     def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
         """Return the dead letters: all, or those with these ids."""

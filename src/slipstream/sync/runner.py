@@ -225,6 +225,18 @@ class Sync:
         """
         return self._wait_for(lambda: self.engine.frontier >= position, timeout_s, poll_s=1.0)
 
+    def reached(self, position: Position, timeout_s: float) -> bool:
+        """Wait as `wait` does, but tell False as well when the engine is not running and so never gets there."""
+        if self.engine.frontier >= position:
+            return True
+        if not self._threads or self.engine.halted is not None or self._crash is not None:
+            return False
+        try:
+            return self.wait(position, timeout_s)
+        except SlipstreamError as error:
+            logger.info("stopped waiting for position %s: %s", position, error)
+            return False
+
     def drain(self, timeout_s: float | None = None, on_progress: Callable[[SyncStatus], None] | None = None) -> bool:
         """
         Wait until nothing is left to do: log consumed, no key dirty, stamps at the current schema version.

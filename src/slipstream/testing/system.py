@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
-from slipstream.consistency.audit import Auditor
+from slipstream.adapters.indexes.memory_audits import MemoryAudits
+from slipstream.consistency.audit import AuditMemory, Auditor
+from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Stamp
@@ -19,9 +21,11 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.index import VectorIndex
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
@@ -54,6 +58,7 @@ class MemorySystem:
     index: VectorIndex = field(default_factory=MemoryIndex)
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    audits: MemoryAudits = field(default_factory=MemoryAudits)
     embedder: HashEmbedder = field(default_factory=lambda: HashEmbedder(dimension=16))
     registry: ModelRegistry = field(init=False)
     service: MultiModelEmbeddingService = field(init=False)
@@ -63,6 +68,8 @@ class MemorySystem:
     store: SchemaVersionedEmbeddingStore = field(init=False)
     queue: EventQueue = field(init=False)
     handler: PKGSyncHandler = field(init=False)
+    auditor: Auditor = field(init=False)
+    repairer: Repairer = field(init=False)
 
     def __post_init__(self) -> None:
         self.graph = MemoryGraph(self.clock, virtual_time=True)
@@ -102,6 +109,34 @@ class MemorySystem:
             recipe=self.engine.recipe,
             mark=self._mark,
         )
+        self.auditor = Auditor(
+            graph,
+            index,
+            self.engine.recipe,
+            self.clock,
+            memory=AuditMemory(
+                leaves=self.audits,
+                audits=self.audits,
+                journal=journal,
+                changes=LoggedChanges(self.graph.log, Planner(graph, views, self.settings.fanout_live_max)),
+                recipe_id=repr(views.views),
+            ),
+            frontier=lambda: self.engine.frontier,
+            service=self.service,
+            rng=random.Random(1),
+        )
+        self.repairer = Repairer(
+            graph,
+            index,
+            self.engine.recipe,
+            self.service,
+            self.auditor,
+            self.audits,
+            journal,
+            self.clock,
+            self.sync.mark,
+            lambda: 0,
+        )
         self.queue = EventQueue(self.journal, self.journal, self.clock)
         self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
         self.handler.subscribe_to_pkg_events()
@@ -125,8 +160,8 @@ class MemorySystem:
         raise AssertionError(f"not settled after {steps_max} steps: {self.engine.pending()} {self.engine.outage}")
 
     def audit(self) -> AuditReport:
-        """Compare graph and index."""
-        return Auditor(self.graph, self.index, self.engine.recipe).audit()
+        """Compare graph and index, with an auditor of its own that no failpoint interrupts."""
+        return Auditor(self.graph, self.index, self.engine.recipe, self.clock).audit()
 
     def stamp(self, entity_id: str) -> Stamp | None:
         """Return the stamp of an entity's only record, None when it has none."""

@@ -17,6 +17,8 @@ from slipstream.adapters.indexes.sqlite.codec import (
 )
 from slipstream.adapters.indexes.sqlite.database import Database
 from slipstream.adapters.indexes.sqlite.following import FollowingMatrix, Matrices
+from slipstream.adapters.indexes.sqlite.segments import Segments
+from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
@@ -175,6 +177,17 @@ class SqliteIndex:
             rows = _page(connection, bound, limit)
         rows.sort(key=lambda row: (row[0], spaces[row[1]]))
         return [row_stamp(row, spaces) for row in rows]
+
+    def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
+        """Return the digests of ranges of one snapshot; only what was written since the last call is read."""
+        self._require_open()
+        with self._database.reading() as connection:
+            segments = Segments(connection, _spaces(connection))
+            found = [segments.digest(bounds) for bounds in ranges]
+        if segments.has_news:
+            with self._database.writing() as connection:
+                segments.keep(connection)
+        return found
 
     def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
         """Return the stored vectors as they are, damaged ones too."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipstream.domain.errors import ConfigError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x534C4950  # "SLIP"
 _SQLITE_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
 
@@ -79,6 +79,67 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_topic ON messages (topic, id);
 """
 
+# What audits keep, and what lets the file notice writes that bypass this package: triggers are part of it.
+_SECOND = """
+CREATE TABLE leaves (
+    after TEXT PRIMARY KEY,
+    digests TEXT NOT NULL,
+    keys TEXT NOT NULL,
+    types TEXT NOT NULL,
+    terms BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audits (id INTEGER PRIMARY KEY AUTOINCREMENT, report TEXT NOT NULL) STRICT;
+CREATE TABLE findings (
+    audit INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (audit, kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE segments (
+    after TEXT PRIMARY KEY,
+    digests TEXT,
+    schema_version_min INTEGER,
+    writes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO segments (after, writes) VALUES ('', 0);
+"""
+_NEW_KEY, _OLD_KEY = "NEW.key", "OLD.key"
+_KEY_OF_VECTOR = "(SELECT key FROM records WHERE id = {}.record)"
+_NOTICED = (
+    ("records_inserted", "INSERT ON records", _NEW_KEY),
+    ("records_updated", "UPDATE ON records", _NEW_KEY),
+    ("records_renamed", "UPDATE OF key ON records", _OLD_KEY),
+    ("records_deleted", "DELETE ON records", _OLD_KEY),
+    ("vectors_inserted", "INSERT ON vectors", _KEY_OF_VECTOR.format("NEW")),
+    ("vectors_updated", "UPDATE ON vectors", _KEY_OF_VECTOR.format("NEW")),
+    ("vectors_moved", "UPDATE OF record ON vectors", _KEY_OF_VECTOR.format("OLD")),
+    ("vectors_deleted", "DELETE ON vectors", _KEY_OF_VECTOR.format("OLD")),
+)
+"""Name, event, and the key whose segment it voids."""
+_SOUND = (
+    "NEW.key GLOB '[er]:?*' AND (NEW.metadata IS NULL OR json_valid(NEW.metadata)) "
+    "AND NEW.created_at BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
+)
+_GUARDED = (
+    ("records_insert_guard", "INSERT ON records"),
+    ("records_update_guard", "UPDATE OF key, metadata, created_at ON records"),
+)
+"""What no reader could make sense of is refused, whoever writes it."""
+
+
+def _second_version() -> list[str]:
+    noticing = (
+        f"CREATE TRIGGER {name} AFTER {event} BEGIN UPDATE segments SET digests = NULL, writes = writes + 1 "  # noqa: S608
+        f"WHERE after = (SELECT max(after) FROM segments WHERE after < {key}); END"
+        for name, event, key in _NOTICED
+    )
+    guarding = (
+        f"CREATE TRIGGER {name} BEFORE {event} WHEN NOT ({_SOUND}) "
+        "BEGIN SELECT raise(ABORT, 'not a record: key, metadata or created_at can not be read'); END"
+        for name, event in _GUARDED
+    )
+    return [*_SECOND.split(";"), *noticing, *guarding]
+
 
 def check_sqlite() -> None:
     """Raise `ConfigError` when this Python's SQLite is too old."""
@@ -91,10 +152,14 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
     """Create the tables in a new file; raises `ConfigError` for a file that is not ours or of a newer version."""
     connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file at the same time
     try:
-        if _is_new(connection, path):
+        version = _version(connection, path)
+        if version < 1:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        if version < SCHEMA_VERSION:
+            for statement in _second_version():
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -103,12 +168,13 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 for a new file."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables == 0 and application in (0, _APPLICATION_ID):
-        return True
+        return 0
     if application != _APPLICATION_ID:
         raise ConfigError(f"{path} is the database of another program: choose another path")
     if version > SCHEMA_VERSION:
@@ -116,4 +182,4 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer Slipstream (store version {version}, this one reads up to "
             f"{SCHEMA_VERSION}): upgrade slipstream-pkg"
         )
-    return False
+    return int(version)

@@ -1,0 +1,121 @@
+"""The audit's memory in the store's file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from slipstream.adapters.indexes.sqlite.codec import select_in
+from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
+
+
+class SqliteAudits:
+    """
+    A `LeafStore` and `AuditLog`, made by `SqliteStore`; shares transactions with its index and journal.
+
+    A leaf is one row: its keys and types as JSON, its terms as one blob, in the order of the keys.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ------------------------------------------------------------------ leaves
+
+    def heads(self) -> Sequence[LeafHead]:
+        """Return the digests of all leaves."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT after, digests FROM leaves ORDER BY after").fetchall()
+        return [LeafHead(after, decoded_digests(text)) for after, text in rows]
+
+    def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
+        """Return whole leaves."""
+        query = "SELECT after, keys, types, terms FROM leaves WHERE after IN ({})"
+        with self._database.reading() as connection:
+            found = {row[0]: row for row in select_in(connection, query, dict.fromkeys(afters))}
+        return [_leaf(*found[after]) for after in sorted(found)]
+
+    def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
+        """Remove and add leaves in one transaction."""
+        rows = [_leaf_row(leaf) for leaf in leaves]
+        with self._database.writing() as connection:
+            connection.executemany("DELETE FROM leaves WHERE after = ?", ((after,) for after in remove))
+            connection.executemany(
+                "REPLACE INTO leaves (after, digests, keys, types, terms) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def clear_leaves(self) -> None:
+        """Forget all leaves."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM leaves")
+
+    # ------------------------------------------------------------------ evidence
+
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+        """Keep an audit in one transaction."""
+        with self._database.writing() as connection:
+            audit_id = int(connection.execute("INSERT INTO audits (report) VALUES ('{}')").lastrowid or 0)
+            text = json.dumps({**report, "id": audit_id})
+            connection.execute("UPDATE audits SET report = ? WHERE id = ?", (text, audit_id))
+            connection.executemany(
+                "INSERT OR IGNORE INTO findings (audit, kind, key) VALUES (?, ?, ?)",
+                ((audit_id, finding.kind, finding.key) for finding in findings),
+            )
+            old = "SELECT id FROM audits ORDER BY id DESC LIMIT -1 OFFSET ?"
+            connection.execute(f"DELETE FROM findings WHERE audit IN ({old})", (audits_max,))  # noqa: S608  (our text)
+            connection.execute(f"DELETE FROM audits WHERE id IN ({old})", (audits_max,))  # noqa: S608  (our text)
+        return audit_id
+
+    def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
+        """Return audits, newest first."""
+        query = "SELECT id, report FROM audits WHERE ? IS NULL OR id < ? ORDER BY id DESC LIMIT ?"
+        with self._database.reading() as connection:
+            return [
+                KeptAudit(row[0], json.loads(row[1])) for row in connection.execute(query, (before, before, limit))
+            ]
+
+    def audit(self, audit_id: int) -> KeptAudit | None:
+        """Return one audit."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT report FROM audits WHERE id = ?", (audit_id,)).fetchone()
+        return None if row is None else KeptAudit(audit_id, json.loads(row[0]))
+
+    def findings(
+        self, audit_id: int, after: Finding | None, limit: int, kind: str | None = None
+    ) -> Sequence[Finding]:
+        """Return divergent keys in order."""
+        query = """
+            SELECT kind, key FROM findings
+            WHERE audit = ? AND (kind, key) > (?, ?) AND (? IS NULL OR kind = ?) ORDER BY kind, key LIMIT ?
+        """
+        bound = after or Finding("", "")
+        with self._database.reading() as connection:
+            rows = connection.execute(query, (audit_id, bound.kind, bound.key, kind, kind, limit))
+            return [Finding(*row) for row in rows]
+
+
+def encoded_digests(by_type: Mapping[str, Digest]) -> str:
+    """Return digests by type as JSON; the sums as text, for JSON has no such integers."""
+    return json.dumps({name: [digest.records, f"{digest.total:x}"] for name, digest in by_type.items()})
+
+
+def decoded_digests(text: str) -> dict[str, Digest]:
+    """Return what `encoded_digests` wrote."""
+    return {name: Digest(count, int(total, 16)) for name, (count, total) in json.loads(text).items()}
+
+
+def _leaf_row(leaf: Leaf) -> tuple[str, str, str, str, bytes]:
+    keys = sorted(leaf.terms)
+    terms = b"".join(leaf.terms[key][1].to_bytes(TERM_SIZE_BYTES, "little") for key in keys)
+    types = json.dumps([leaf.terms[key][0] for key in keys])
+    return leaf.after, encoded_digests(leaf.head().by_type), json.dumps(keys), types, terms
+
+
+def _leaf(after: str, keys: str, types: str, terms: bytes) -> Leaf:
+    values = [
+        int.from_bytes(terms[start : start + TERM_SIZE_BYTES], "little")
+        for start in range(0, len(terms), TERM_SIZE_BYTES)
+    ]
+    return Leaf(after, dict(zip(json.loads(keys), zip(json.loads(types), values, strict=True), strict=True)))

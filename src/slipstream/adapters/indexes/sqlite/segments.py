@@ -1,0 +1,144 @@
+"""
+Range digests of the stored records, kept by ranges and computed anew where something was written.
+
+The table `segments` cuts the keys into ranges. Triggers, which live in the file and so see every writer, also one
+that bypasses this package, void the digest of the range that a write falls into and count the write; the next
+question computes it from the records and the vectors, which are checked. It is computed on a snapshot, without
+holding up any writer, and kept only if nothing was written to the range meanwhile.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
+from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
+from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digests_by_type, stamp_term
+from slipstream.domain.models import Space
+
+SEGMENT_SIZE_MAX = 256
+
+_RECORDS = f"""
+SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
+FROM records r LEFT JOIN vectors v ON v.record = r.id
+WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
+"""  # noqa: S608  (names of columns, no values)
+_KEEP = "UPDATE segments SET digests = ?, schema_version_min = ? WHERE after = ? AND writes = ?"
+_CUT = "INSERT OR IGNORE INTO segments (after, digests, schema_version_min, writes) VALUES (?, ?, ?, 0)"
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A part of a segment, and its digest if that was asked for."""
+
+    after: str
+    through: str | None
+    digest: RangeDigest | None
+
+
+@dataclass(slots=True)
+class _Segment:
+    """One row: the keys behind `after` and up to the next row's."""
+
+    after: str
+    through: str | None
+    writes: int
+    digest: RangeDigest | None
+    pieces: list[_Piece] = field(default_factory=list)
+    """What was computed of it, in key order."""
+
+    def cut(self) -> Iterator[_Piece]:
+        """Yield the pieces without gaps: what was not computed has no digest."""
+        reached: str | None = self.after
+        for piece in self.pieces:
+            if piece.after != reached and reached is not None:
+                yield _Piece(reached, piece.after, None)
+            yield piece
+            reached = piece.through
+        if reached is not None and reached != self.through:
+            yield _Piece(reached, self.through, None)
+
+
+class Segments:
+    """Answers for ranges from one snapshot; `keep` then stores what had to be computed."""
+
+    def __init__(self, snapshot: sqlite3.Connection, spaces: Mapping[int, Space]) -> None:
+        self._snapshot, self._spaces = snapshot, spaces
+        rows = snapshot.execute("SELECT after, digests, schema_version_min, writes FROM segments ORDER BY after")
+        known = rows.fetchall()
+        throughs = [*(row[0] for row in known[1:]), None]
+        self._segments = [
+            _Segment(after, through, writes, None if text is None else RangeDigest(decoded_digests(text), oldest))
+            for (after, text, oldest, writes), through in zip(known, throughs, strict=True)
+        ]
+        self._afters = [segment.after for segment in self._segments]
+
+    def digest(self, bounds: KeyRange) -> RangeDigest:
+        """Return the digest of a range; ranges must be asked for in key order."""
+        found = RangeDigest()
+        place = max(0, bisect_left(self._afters, bounds.after) - 1)
+        for segment in self._segments[place:]:
+            if bounds.through is not None and segment.after >= bounds.through:
+                break
+            if segment.through is not None and segment.through <= bounds.after:
+                continue
+            is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
+            if is_whole and segment.digest is not None:
+                found.add(segment.digest)
+            else:
+                self._compute(segment, bounds, found)
+        return found
+
+    def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
+        """Digest what lies within the bounds, in pieces of at most about 256 records, the last key whole."""
+        after = max(segment.after, bounds.after)
+        through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
+        rows: list[Row] = []
+        for row in self._snapshot.execute(_RECORDS, (after, through, through)):
+            if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
+                end: str = rows[-1][0]
+                self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
+                after, rows = end, []
+            rows.append(row)
+        self._note(segment, _Piece(after, through, self._digest_of(rows)), found)
+
+    @staticmethod
+    def _note(segment: _Segment, piece: _Piece, found: RangeDigest) -> None:
+        segment.pieces.append(piece)
+        if piece.digest is not None:
+            found.add(piece.digest)
+
+    def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
+        stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
+        vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
+        terms = [
+            (stamp.entity_type, stamp_term(stamp, damaged=damaged))
+            for stamp, damaged in zip(stamps, damaged_vectors(stamps, vectors), strict=True)
+        ]
+        return RangeDigest(digests_by_type(terms), min((stamp.schema_version for stamp in stamps), default=None))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was computed."""
+        return any(segment.pieces for segment in self._segments)
+
+    def keep(self, writer: sqlite3.Connection) -> None:
+        """Store what was computed, segment by segment, unless something was written to it since the snapshot."""
+        for segment in self._segments:
+            if not segment.pieces:
+                continue
+            first, *others = segment.cut()
+            kept = writer.execute(_KEEP, (*_columns(first.digest), segment.after, segment.writes))
+            if kept.rowcount:
+                writer.executemany(_CUT, ((piece.after, *_columns(piece.digest)) for piece in others))
+
+
+def _ends_within(through: str | None, bound: str | None) -> bool:
+    return bound is None or (through is not None and through <= bound)
+
+
+def _columns(digest: RangeDigest | None) -> tuple[str | None, int | None]:
+    return (None, None) if digest is None else (encoded_digests(digest.by_type), digest.schema_version_min)

@@ -1,0 +1,62 @@
+"""The deep check: embeds texts anew and compares the vectors. Nothing else notices a model that changed silently."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+
+from slipstream.consistency.comparing import Comparer
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.requests import Target
+from slipstream.domain.stamps import Stamp, Vector
+from slipstream.ports.embedding_service import EmbeddingService
+
+_BATCH = 64
+
+
+class DriftCheck:
+    """
+    Takes a share of the records that look right, and embeds them past the cache.
+
+    A vector has drifted when its cosine distance from the new one is past the model's tolerance.
+    """
+
+    def __init__(self, service: EmbeddingService, comparer: Comparer, share: float, rng: random.Random) -> None:
+        self._service, self._comparer = service, comparer
+        self._share, self._rng = share, rng
+        self._sampled: list[tuple[Target, Stamp, Vector]] = []
+        self._drifted: list[Stamp] = []
+        self.checked = 0
+
+    def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
+        """Take a record into the sample, or not."""
+        if self._rng.random() < self._share:
+            self._sampled.append((target, stamp, vector))
+            if len(self._sampled) >= _BATCH:
+                self._compute()
+
+    def _compute(self) -> None:
+        if not self._sampled:
+            return
+        requests = [replace(target.request, bypass_cache=True) for target, _, _ in self._sampled]
+        results = self._service.embed_batch(requests)
+        for (target, stamp, vector), result in zip(self._sampled, results, strict=True):
+            spec = self._service.spec_for(target.entity_type, target.request.model_id)
+            distance = 1.0 - float(np.dot(result.embedding.astype(np.float64), vector.astype(np.float64)))
+            if distance > spec.tolerance:
+                self._drifted.append(stamp)
+        self.checked += len(self._sampled)
+        self._sampled.clear()
+
+    def enter(self, report: AuditReport) -> None:
+        """Finish what was offered, and move drifted records of the report from fresh to divergent."""
+        self._compute()
+        drifted = {stamp.key: stamp for stamp in self._drifted}
+        self._drifted.clear()
+        for compared in self._comparer.decide(list(drifted)).decided:
+            # One that was written anew meanwhile is judged by its next audit.
+            if compared.kind is None and compared.stamps == (drifted[compared.key],):
+                report.divergences["drifted"].append(compared.key)
+                report.of_type(compared.stamps[0].entity_type).fresh -= 1

@@ -1,0 +1,146 @@
+"""The full audit: streams both stores in key order, asks no ledger and no digest, and reads every vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from slipstream.consistency.comparing import Comparer, count
+from slipstream.consistency.drift import DriftCheck
+from slipstream.consistency.ledger import LedgerBuilder
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.digests import Digest, stamp_term, target_term, unrenderable_term
+from slipstream.domain.entities import KeyedType
+from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.keys import KeyKind, RecordKey
+from slipstream.domain.requests import Target
+from slipstream.domain.stamps import Stamp, Vector
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.scans import scan_both
+
+Progress = Callable[[int], None]
+"""Told how many keys have been compared so far; may wait (to spare live traffic) or raise (to stop)."""
+
+T = TypeVar("T")
+_SUSPECTS_AT_ONCE = 500
+_Row = tuple[KeyedType | None, list[Stamp]]
+
+
+class FullAudit:
+    """One pass over both stores. Memory grows with the divergences only."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        comparer: Comparer,
+        report: AuditReport,
+        *,
+        builder: LedgerBuilder | None,
+        drift: DriftCheck | None,
+    ) -> None:
+        self._graph, self._index = graph, index
+        self._comparer, self._report = comparer, report
+        self._builder, self._drift = builder, drift
+        self._suspects: list[RecordKey] = []
+
+    def run(self, page: int, on_progress: Progress | None) -> None:
+        """Compare everything."""
+        schema_version = self._graph.schema().version
+        compared = 0
+        for rows in batched(scan_both(self._graph, self._index, page), page):
+            self._compare(rows, schema_version)
+            if len(self._suspects) >= _SUSPECTS_AT_ONCE:
+                self._decide()
+            compared += len(rows)
+            if on_progress is not None:
+                on_progress(compared)
+        self._decide()
+
+    def _compare(self, rows: Sequence[_Row], schema_version: int) -> None:
+        """Count what agrees, and keep the rest for a second look."""
+        keys = [row.key for row, _ in rows if row]
+        self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
+        _, targets = self._comparer.targets(keys)
+        stamps = [stamp for _, held in rows for stamp in held]
+        self._report.rows.index += len(stamps)
+        vectors = iter(self._comparer.checked_vectors(stamps))
+        terms: list[tuple[str, tuple[str, int]]] = []
+        for row, held in rows:
+            checked = list(islice(vectors, len(held)))
+            key = row.key if row else held[0].key
+            wanted = targets.get(key)
+            term = None
+            if wanted is not None:
+                term = _wanted_term(key, wanted)
+                terms.append((key.encode(), (_type_of(wanted), term)))
+            self._match(key, wanted, term, held, checked, schema_version)
+        if self._builder is not None:
+            self._builder.add(terms)
+
+    def _match(
+        self,
+        key: RecordKey,
+        wanted: Target | PoisonEventError | None,
+        term: int | None,
+        held: Sequence[Stamp],
+        checked: Sequence[tuple[Vector | None, bool]],
+        schema_version: int,
+    ) -> None:
+        if wanted is None and not held:
+            return  # no view covers it, and nothing is there
+        if isinstance(wanted, Target) and term is not None and len(held) == 1:
+            (stamp,), ((vector, damaged),) = held, checked
+            if stamp.schema_version >= schema_version and stamp_term(stamp, damaged=damaged) == term:
+                agree(self._report, wanted.entity_type, Digest(1, term))
+                if self._drift is not None and vector is not None:
+                    self._drift.offer(wanted, stamp, vector)
+                return
+        self._suspects.append(key)
+
+    def _decide(self) -> None:
+        outcome = self._comparer.decide(self._suspects)
+        self._suspects.clear()
+        for compared in outcome.decided:
+            count(self._report, compared)
+        self._report.unsettled += len(outcome.unsettled)
+        if self._drift is not None:
+            self._drift.enter(self._report)
+
+
+def agree(report: AuditReport, entity_type: str, digest: Digest) -> None:
+    """Enter records that are on both sides what they should be."""
+    row = report.of_type(entity_type)
+    row.expected += digest.records
+    row.found += digest.records
+    row.fresh += digest.records
+    row.graph = row.graph.plus(digest)
+    row.index = row.index.plus(digest)
+    report.total_embeddings += digest.records
+
+
+def _wanted_term(key: RecordKey, wanted: Target | PoisonEventError) -> int:
+    return target_term(wanted) if isinstance(wanted, Target) else unrenderable_term(key.encode())
+
+
+def _type_of(wanted: Target | PoisonEventError) -> str:
+    return wanted.entity_type if isinstance(wanted, Target) else ""
+
+
+def terms_of(
+    keys: Iterable[RecordKey], targets: dict[RecordKey, Target | PoisonEventError]
+) -> dict[str, tuple[str, int] | None]:
+    """Return what the ledger keeps of keys: None for those that the graph asks nothing of."""
+    return {
+        key.encode(): None if (wanted := targets.get(key)) is None else (_type_of(wanted), _wanted_term(key, wanted))
+        for key in keys
+    }
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`."""
+    iterator = iter(items)
+    while page := list(islice(iterator, size)):
+        yield page

@@ -1,0 +1,42 @@
+"""Range digests for an index that makes none: its stamps and vectors are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from slipstream.domain.digests import KeyRange, RangeDigest, digests_by_type, stamp_term
+from slipstream.domain.stamps import Stamp
+from slipstream.ports.digests import RangeDigests
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.scans import scan_range
+
+Damaged = Callable[[Sequence[Stamp]], Sequence[bool]]
+"""Tells of each stamp whether its vector is damaged."""
+
+
+class ScannedDigests:
+    """Reads everything in the ranges that it is asked for, page by page."""
+
+    def __init__(self, index: VectorIndex, damaged: Damaged) -> None:
+        self._index, self._damaged = index, damaged
+
+    def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
+        """Return the digest of each range."""
+        return [self._digest(bounds) for bounds in ranges]
+
+    def _digest(self, bounds: KeyRange) -> RangeDigest:
+        found = RangeDigest()
+        for stamps in scan_range(self._index, bounds):
+            found.add(digest_of(stamps, self._damaged(stamps)))
+        return found
+
+
+def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
+    """Return the digest of stored records."""
+    terms = [(s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)]
+    return RangeDigest(digests_by_type(terms), min((stamp.schema_version for stamp in stamps), default=None))
+
+
+def digests_of(index: VectorIndex, damaged: Damaged) -> RangeDigests:
+    """Return the index's own digests where it makes some."""
+    return index if isinstance(index, RangeDigests) else ScannedDigests(index, damaged)

@@ -1,0 +1,46 @@
+"""What an audit keeps: leaves of the digest tree, and the reports of past audits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from slipstream.domain.digests import Digest, digests_by_type
+
+Terms = dict[str, tuple[str, int]]
+"""Encoded key -> (entity or relationship type, term)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What the graph asks for in one range of keys: behind `after`, up to the next leaf's."""
+
+    after: str
+    terms: Terms = field(default_factory=dict)
+
+    def head(self) -> LeafHead:
+        """Return the leaf's digest."""
+        return LeafHead(self.after, digests_by_type(self.terms.values()))
+
+
+class LeafHead(NamedTuple):
+    """The digest of one leaf, by type."""
+
+    after: str
+    by_type: Mapping[str, Digest]
+
+
+class Finding(NamedTuple):
+    """One divergent key of a kept audit; ordered by kind, then key."""
+
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAudit:
+    """A finished audit as it is kept: `report` is plain data, without the divergent keys."""
+
+    id: int
+    report: Mapping[str, Any]

@@ -1,0 +1,162 @@
+"""
+Digests of sets of records: what lets two sides compare a million records by one number.
+
+Each record is hashed to a 128-bit term and a set is the sum of its terms modulo 2^128 (the incremental multiset hash
+AdHash of Bellare and Micciancio, 1997). The sum does not depend on order or on how the set is cut into ranges, and
+adding, changing or removing one record costs one addition. It guards against accidents, not against somebody who
+forges records on purpose; so equal digests say where not to look today, and a full audit looks there all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from slipstream.domain.models import Space
+from slipstream.domain.requests import Target
+from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
+
+TERM_SIZE_BYTES = 16
+_MODULUS = 1 << (8 * TERM_SIZE_BYTES)
+_NORM_TOLERANCE = 1e-4
+"""Adapters keep vectors at unit length within float32; this only tells damage from rounding."""
+
+
+class Digest(NamedTuple):
+    """How many records a set has, and the sum of their terms."""
+
+    records: int = 0
+    total: int = 0
+
+    def plus(self, other: Digest) -> Digest:
+        """Return the digest of both sets together."""
+        return Digest(self.records + other.records, (self.total + other.total) % _MODULUS)
+
+    @property
+    def hex(self) -> str:
+        """The digest as text: `<records>:<32 hex digits>`."""
+        return f"{self.records}:{self.total:032x}"
+
+    @classmethod
+    def of(cls, terms: Iterable[int]) -> Digest:
+        """Return the digest of records with these terms."""
+        known = list(terms)
+        return cls(len(known), sum(known) % _MODULUS)
+
+
+class KeyRange(NamedTuple):
+    """The encoded keys behind `after` and up to `through` (None: to the end)."""
+
+    after: str = ""
+    through: str | None = None
+
+
+@dataclass(slots=True)
+class RangeDigest:
+    """What one side holds of a range of keys: digests by entity or relationship type."""
+
+    by_type: dict[str, Digest] = field(default_factory=dict)
+    schema_version_min: int | None = None
+    """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
+
+    @property
+    def total(self) -> Digest:
+        """The digest of the whole range."""
+        return total_of(self.by_type.values())
+
+    def add(self, other: RangeDigest) -> None:
+        """Take in the digest of another range."""
+        for name, digest in other.by_type.items():
+            self.by_type[name] = self.by_type.get(name, Digest()).plus(digest)
+        versions = [v for v in (self.schema_version_min, other.schema_version_min) if v is not None]
+        self.schema_version_min = min(versions, default=None)
+
+
+def total_of(digests: Iterable[Digest]) -> Digest:
+    """Return the digest of all the sets together."""
+    known = list(digests)
+    return Digest(sum(d.records for d in known), sum(d.total for d in known) % _MODULUS)
+
+
+def digests_by_type(terms: Iterable[tuple[str, int]]) -> dict[str, Digest]:
+    """Return the digests of records, given as (type, term), by type."""
+    grouped: dict[str, list[int]] = {}
+    for name, term in terms:
+        grouped.setdefault(name, []).append(term)
+    return {name: Digest.of(known) for name, known in grouped.items()}
+
+
+def target_term(target: Target) -> int:
+    """Return the term of the record that a target asks for."""
+    kept = _kept(target.template_version, target.extraction_confidence, target.source_document_id, target.metadata)
+    return _term(target.key.encode(), target.entity_type, target.space, target.fingerprint, kept)
+
+
+def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
+    """Return the term of a stored record; one that is damaged, or due to be embedded anew, equals no target's."""
+    kept = _kept(
+        stamp.extraction_template_version,
+        stamp.extraction_confidence,
+        stamp.source_document_id,
+        stamp.metadata,
+    )
+    if damaged or stamp.needs_reembedding:
+        kept += "!"
+    return _term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
+
+
+def unrenderable_term(key: str) -> int:
+    """Return the term of a record that has no text: no stored record has it."""
+    return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")
+
+
+def _term(key: str, entity_type: str, space: Space, fingerprint: str, kept: str) -> int:
+    # Lengths before the parts: no two different records may write the same text.
+    text = f"{len(key)}:{key}{len(entity_type)}:{entity_type}{_space_text(space)}{fingerprint}:{kept}"
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=TERM_SIZE_BYTES).digest()
+    return int.from_bytes(digest, "little")
+
+
+@lru_cache(maxsize=256)
+def _space_text(space: Space) -> str:
+    return json.dumps([space.model_id, space.model_version, space.dimension, space.generation])
+
+
+def _kept(
+    template_version: str,
+    confidence: float | None,
+    source_document_id: str | None,
+    metadata: Mapping[str, MetadataValue],
+) -> str:
+    if confidence is None and source_document_id is None and not metadata:
+        return template_version
+    return json.dumps([template_version, confidence, source_document_id, dict(metadata)], sort_keys=True)
+
+
+def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -> list[bool]:
+    """
+    Return for each stamp whether its stored vector is not the one that was written.
+
+    Damaged is a vector that is absent, of another dimension, not finite, not of unit length, or whose checksum is
+    not the stamped one.
+    """
+    found = [
+        vector is None or vector.shape != (s.space.dimension,) for s, vector in zip(stamps, vectors, strict=True)
+    ]
+    by_dimension: dict[int, list[int]] = {}
+    for at, vector in enumerate(vectors):
+        if vector is not None and not found[at]:
+            by_dimension.setdefault(vector.shape[0], []).append(at)
+    for places in by_dimension.values():
+        block = np.stack([vector for at in places if (vector := vectors[at]) is not None])
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+        sound = np.abs(norms - 1.0) < _NORM_TOLERANCE  # NaN is not
+        for row, at in enumerate(places):
+            found[at] = not sound[row] or vector_checksum(block[row]) != stamps[at].checksum
+    return found

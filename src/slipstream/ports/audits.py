@@ -1,0 +1,56 @@
+"""The audit's durable memory: the graph's side of the digest tree, and the evidence of past audits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+
+
+@runtime_checkable
+class LeafStore(Protocol):
+    """
+    Leaves of the digest tree, keyed by `after`. Derived from the graph: losing them costs one full audit.
+
+    Every call is a durable, atomic step (or joins the journal's transaction, where the two share a store).
+    """
+
+    def heads(self) -> Sequence[LeafHead]:
+        """Return the digests of all leaves, ordered by `after`."""
+        ...
+
+    def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
+        """Return whole leaves ordered by `after`; unknown ones are left out."""
+        ...
+
+    def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
+        """Remove leaves, then add or replace others, in one step."""
+        ...
+
+    def clear_leaves(self) -> None:
+        """Forget all leaves."""
+        ...
+
+
+@runtime_checkable
+class AuditLog(Protocol):
+    """Finished audits, numbered in the order in which they were kept."""
+
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+        """Keep an audit and all its findings, forget the oldest past `audits_max`, in one step; returns its id."""
+        ...
+
+    def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
+        """Return audits, newest first, older than `before`."""
+        ...
+
+    def audit(self, audit_id: int) -> KeptAudit | None:
+        """Return one audit, None when it is not (or no longer) kept."""
+        ...
+
+    def findings(
+        self, audit_id: int, after: Finding | None, limit: int, kind: str | None = None
+    ) -> Sequence[Finding]:
+        """Return divergent keys ordered by (kind, key), behind `after`; of one kind when it is given."""
+        ...
