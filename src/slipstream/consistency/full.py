@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from slipstream.consistency.classes import Head
 from slipstream.consistency.comparing import Comparer, count
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
@@ -45,13 +46,13 @@ class FullAudit:
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
         self._suspects: list[RecordKey] = []
+        self._schema_version = graph.schema().version
 
     def run(self, page: int, on_progress: Progress | None) -> None:
         """Compare everything."""
-        schema_version = self._graph.schema().version
         compared = 0
         for rows in batched(scan_both(self._graph, self._index, page), page):
-            self._compare(rows, schema_version)
+            self._compare(rows)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
             compared += len(rows)
@@ -59,11 +60,12 @@ class FullAudit:
                 on_progress(compared)
         self._decide()
 
-    def _compare(self, rows: Sequence[_Row], schema_version: int) -> None:
+    def _compare(self, rows: Sequence[_Row]) -> None:
         """Count what agrees, and keep the rest for a second look."""
         keys = [row.key for row, _ in rows if row]
         self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
-        _, targets = self._comparer.targets(keys)
+        position, targets = self._comparer.targets(keys)
+        head = Head(position, self._graph.schema().version)  # read after the stamps of these rows
         stamps = [stamp for _, held in rows for stamp in held]
         self._report.rows.index += len(stamps)
         vectors = iter(self._comparer.checked_vectors(stamps))
@@ -76,7 +78,7 @@ class FullAudit:
             if wanted is not None:
                 term = _wanted_term(key, wanted)
                 terms.append((key.encode(), (_type_of(wanted), term)))
-            self._match(key, wanted, term, held, checked, schema_version)
+            self._match(key, wanted, term, held, checked, head)
         if self._builder is not None:
             self._builder.add(terms)
 
@@ -87,13 +89,14 @@ class FullAudit:
         term: int | None,
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
-        schema_version: int,
+        head: Head,
     ) -> None:
         if wanted is None and not held:
             return  # no view covers it, and nothing is there
         if isinstance(wanted, Target) and term is not None and len(held) == 1:
             (stamp,), ((vector, damaged),) = held, checked
-            if stamp.schema_version >= schema_version and stamp_term(stamp, damaged=damaged) == term:
+            is_current = stamp.schema_version >= self._schema_version and head.reaches(stamp)
+            if is_current and stamp_term(stamp, damaged=damaged) == term:
                 agree(self._report, wanted.entity_type, Digest(1, term))
                 if self._drift is not None and vector is not None:
                     self._drift.offer(wanted, stamp, vector)

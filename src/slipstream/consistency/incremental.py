@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from slipstream.consistency.classes import head_of
 from slipstream.consistency.comparing import Comparer, count
 from slipstream.consistency.full import Progress, agree, batched, terms_of
 from slipstream.consistency.ledger import Ledger, LedgerMark
@@ -63,7 +64,8 @@ class IncrementalAudit:
         """Descend, and compare the leaves that differ key by key."""
         schema = self._graph.schema()
         tree = DigestTree(self._ledger.heads())
-        found = descend(tree, digests_of(self._index, self._comparer.damaged), schema.version)
+        digests = digests_of(self._index, self._comparer.damaged, self._report.rows)
+        found = descend(tree, digests, schema.version, lambda: head_of(self._graph))
         self._report.rows.queries += found.queries
         counts = self._graph.counts()
         self._report.total_entities = sum(counts.get(name, 0) for name in schema.entity_types)
@@ -94,9 +96,10 @@ class IncrementalAudit:
         held: dict[str, list[int]] = {}
         for stamps in scan_range(self._index, bounds):
             self._report.rows.index += len(stamps)
+            head = head_of(self._graph)
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
-                # An older schema version is a divergence that no term shows.
-                bad = damaged or stamp.schema_version < schema_version
+                # An older schema version, or a stamp past the head, is a divergence that no term shows.
+                bad = damaged or stamp.schema_version < schema_version or not head.reaches(stamp)
                 held.setdefault(stamp.key.encode(), []).append(stamp_term(stamp, damaged=bad))
         suspects: list[RecordKey] = []
         for key in sorted(held.keys() | wanted.keys()):

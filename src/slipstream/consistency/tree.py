@@ -9,10 +9,11 @@ reconciliation, with the leaf's own keys at the bottom.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from slipstream.consistency.classes import Head
 from slipstream.domain.audits import LeafHead
 from slipstream.domain.digests import Digest, KeyRange, RangeDigest
 from slipstream.ports.digests import RangeDigests
@@ -78,11 +79,12 @@ class Descent:
     queries: int = 0
 
 
-def descend(tree: DigestTree, index: RangeDigests, schema_version: int) -> Descent:
+def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Callable[[], Head]) -> Descent:
     """
     Compare both sides level by level.
 
-    A node agrees when its digests are the same and no stamp in it is older than `schema_version`.
+    A node agrees when its digests are the same and no stamp in it is older than `schema_version` or past the head of
+    the graph, which is read after each level.
     """
     found = Descent([], [])
     root = tree.root()
@@ -90,9 +92,10 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int) -> Desce
     while level:
         digests = index.digests([tree.range_of(node) for node in level])
         found.queries += 1
+        reached = head()
         below: list[Node] = []
         for node, held in zip(level, digests, strict=True):
-            if _agrees(tree.digest_of(node), held, schema_version):
+            if _agrees(tree.digest_of(node), held, schema_version, reached):
                 found.equal.append((node, held))
             elif node.is_leaf:
                 found.differing.append(node)
@@ -102,8 +105,9 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int) -> Desce
     return found
 
 
-def _agrees(wanted: RangeDigest, held: RangeDigest, schema_version: int) -> bool:
-    if held.schema_version_min is not None and held.schema_version_min < schema_version:
+def _agrees(wanted: RangeDigest, held: RangeDigest, schema_version: int, head: Head) -> bool:
+    bounds = held.bounds
+    if bounds is not None and (bounds.schema_version_min < schema_version or not head.covers(bounds)):
         return False
     return _without_empty(wanted) == _without_empty(held)
 

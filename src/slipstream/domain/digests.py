@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
 
@@ -57,13 +58,29 @@ class KeyRange(NamedTuple):
     through: str | None = None
 
 
+class StampBounds(NamedTuple):
+    """What no term tells of stamps, because it may differ where nothing else does."""
+
+    schema_version_min: int
+    schema_version_max: int
+    position_max: Position
+
+    def plus(self, other: StampBounds) -> StampBounds:
+        """Return the bounds of both sets together."""
+        return StampBounds(
+            min(self.schema_version_min, other.schema_version_min),
+            max(self.schema_version_max, other.schema_version_max),
+            max(self.position_max, other.position_max),
+        )
+
+
 @dataclass(slots=True)
 class RangeDigest:
     """What one side holds of a range of keys: digests by entity or relationship type."""
 
     by_type: dict[str, Digest] = field(default_factory=dict)
-    schema_version_min: int | None = None
-    """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
+    bounds: StampBounds | None = None
+    """Of the stamps; None on the graph's side, and where there are none."""
 
     @property
     def total(self) -> Digest:
@@ -74,8 +91,8 @@ class RangeDigest:
         """Take in the digest of another range."""
         for name, digest in other.by_type.items():
             self.by_type[name] = self.by_type.get(name, Digest()).plus(digest)
-        versions = [v for v in (self.schema_version_min, other.schema_version_min) if v is not None]
-        self.schema_version_min = min(versions, default=None)
+        if other.bounds is not None:
+            self.bounds = other.bounds if self.bounds is None else self.bounds.plus(other.bounds)
 
 
 def total_of(digests: Iterable[Digest]) -> Digest:
@@ -109,6 +126,17 @@ def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
     if damaged or stamp.needs_reembedding:
         kept += "!"
     return _term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
+
+
+def stamps_digest(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
+    """Return the digest of stored records; `damaged` tells of each whether its vector is not the one written."""
+    if not stamps:
+        return RangeDigest()
+    versions = [stamp.schema_version for stamp in stamps]
+    return RangeDigest(
+        digests_by_type((s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)),
+        StampBounds(min(versions), max(versions), max(stamp.position for stamp in stamps)),
+    )
 
 
 def unrenderable_term(key: str) -> int:

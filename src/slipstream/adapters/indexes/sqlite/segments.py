@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
 from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
-from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digests_by_type, stamp_term
+from slipstream.domain.digests import KeyRange, RangeDigest, StampBounds, damaged_vectors, stamps_digest
 from slipstream.domain.models import Space
+from slipstream.domain.positions import Position
 
 SEGMENT_SIZE_MAX = 256
 
@@ -26,8 +27,9 @@ SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
-_KEEP = "UPDATE segments SET digests = ?, schema_version_min = ? WHERE after = ? AND writes = ?"
-_CUT = "INSERT OR IGNORE INTO segments (after, digests, schema_version_min, writes) VALUES (?, ?, ?, 0)"
+_BOUNDS = "schema_version_min, schema_version_max, position_max"
+_KEEP = f"UPDATE segments SET (digests, {_BOUNDS}) = (?, ?, ?, ?) WHERE after = ? AND writes = ?"  # noqa: S608  (as above)
+_CUT = f"INSERT OR IGNORE INTO segments (after, digests, {_BOUNDS}, writes) VALUES (?, ?, ?, ?, ?, 0)"  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -67,12 +69,12 @@ class Segments:
 
     def __init__(self, snapshot: sqlite3.Connection, spaces: Mapping[int, Space]) -> None:
         self._snapshot, self._spaces = snapshot, spaces
-        rows = snapshot.execute("SELECT after, digests, schema_version_min, writes FROM segments ORDER BY after")
+        rows = snapshot.execute(f"SELECT after, writes, digests, {_BOUNDS} FROM segments ORDER BY after")  # noqa: S608
         known = rows.fetchall()
         throughs = [*(row[0] for row in known[1:]), None]
         self._segments = [
-            _Segment(after, through, writes, None if text is None else RangeDigest(decoded_digests(text), oldest))
-            for (after, text, oldest, writes), through in zip(known, throughs, strict=True)
+            _Segment(after, through, writes, _kept_digest(text, bounds))
+            for (after, writes, text, *bounds), through in zip(known, throughs, strict=True)
         ]
         self._afters = [segment.after for segment in self._segments]
 
@@ -114,11 +116,7 @@ class Segments:
     def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
         stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
         vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
-        terms = [
-            (stamp.entity_type, stamp_term(stamp, damaged=damaged))
-            for stamp, damaged in zip(stamps, damaged_vectors(stamps, vectors), strict=True)
-        ]
-        return RangeDigest(digests_by_type(terms), min((stamp.schema_version for stamp in stamps), default=None))
+        return stamps_digest(stamps, damaged_vectors(stamps, vectors))
 
     @property
     def has_news(self) -> bool:
@@ -140,5 +138,16 @@ def _ends_within(through: str | None, bound: str | None) -> bool:
     return bound is None or (through is not None and through <= bound)
 
 
-def _columns(digest: RangeDigest | None) -> tuple[str | None, int | None]:
-    return (None, None) if digest is None else (encoded_digests(digest.by_type), digest.schema_version_min)
+def _columns(digest: RangeDigest | None) -> Row:
+    if digest is None:
+        return None, None, None, None
+    return encoded_digests(digest.by_type), *(digest.bounds or (None, None, None))
+
+
+def _kept_digest(text: str | None, bounds: Sequence[int | None]) -> RangeDigest | None:
+    if text is None:
+        return None
+    oldest, newest, position = bounds
+    if oldest is None or newest is None or position is None:
+        return RangeDigest(decoded_digests(text))
+    return RangeDigest(decoded_digests(text), StampBounds(oldest, newest, Position(position)))
