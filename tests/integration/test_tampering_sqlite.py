@@ -9,11 +9,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import MetadataValue, Vector
 from slipstream.service.config import Config
 from slipstream.testing.suites.tampering import RawStore, RefusedError, TamperingSuite
+from slipstream.testing.suites.tampering_ways import Damage
+from slipstream.testing.suites.tampering_world import data_of, found_by
 
 _COLUMNS = {
     "extraction_template_version": "template_version",
@@ -130,3 +133,72 @@ class TestSqliteTampering(TamperingSuite):
 
     def store_files(self, data: Path) -> Sequence[Path]:
         return [data / "index.sqlite"]
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            (
+                "INSERT OR REPLACE INTO records SELECT * FROM (SELECT id FROM records WHERE key = 'e:p010') "
+                "JOIN (SELECT {columns} FROM records WHERE key = 'e:p390')"
+            ),
+            "UPDATE OR REPLACE records SET id = (SELECT id FROM records WHERE key = 'e:p010') WHERE key = 'e:p390'",
+            "UPDATE OR REPLACE records SET rowid = (SELECT id FROM records WHERE key='e:p010') WHERE key = 'e:p390'",
+        ],
+        ids=["insert", "id", "rowid"],
+    )
+    def test_a_row_that_another_one_replaces_is_missed(self, directory: Path, statement: str) -> None:
+        """Its vector is another's now: SQLite tells no trigger that the row is gone."""
+        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection, connection:
+            columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(records)") if row[1] != "id")
+            connection.execute(statement.format(columns=columns))
+        self._assert_found_and_repaired(directory, Damage().of("missing", "e:p010").of("corrupt", "e:p390"))
+
+    def test_damage_behind_dropped_triggers_is_found_and_the_triggers_are_back(self, directory: Path) -> None:
+        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection, connection:
+            before = _triggers(connection)
+            for name in before:
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute("UPDATE records SET fingerprint = 'forged' WHERE key = 'e:p010'")
+            connection.execute("UPDATE records SET metadata = '[1]' WHERE key = 'e:p011'")
+            connection.execute("UPDATE records SET space = 77 WHERE key = 'e:p012'")
+            connection.execute("UPDATE records SET key = 'nobody' WHERE key = 'e:p013'")
+        damage = Damage().of("stale", "e:p010").of("missing", "e:p011", "e:p012", "e:p013")
+        self._assert_found_and_repaired(directory, damage)
+        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection:
+            assert _triggers(connection) == before
+            assert connection.execute("SELECT count(*) FROM records WHERE key = 'nobody'").fetchone() == (0,)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE spaces SET model_version = '2'",
+            "DELETE FROM spaces",
+            "INSERT OR REPLACE INTO spaces SELECT id, 'forged', model_version, dimension, generation FROM spaces",
+            "UPDATE records SET space = 77",
+            "UPDATE records SET metadata = '[1]'",
+        ],
+    )
+    def test_what_no_reader_could_make_sense_of_is_refused(self, directory: Path, statement: str) -> None:
+        database = closing(sqlite3.connect(data_of(directory) / "index.sqlite"))
+        with database as connection, connection, pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
+        self._assert_found_and_repaired(directory, Damage())
+
+    def test_a_byte_of_the_file_that_flips_on_the_disk_is_found_by_a_full_audit(self, directory: Path) -> None:
+        """No write took place, so no digest is void: what an incremental audit looks at is as it was."""
+        path = data_of(directory) / "index.sqlite"
+        with self.raw(data_of(directory)) as raw:
+            vector = raw.vector("e:p042").tobytes()
+        content = path.read_bytes()
+        assert content.count(vector) == 1
+        place = content.index(vector) + 9
+        path.write_bytes(content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :])
+        with self.open(directory) as slipstream:
+            assert slipstream.verify(incremental=True).is_consistent
+            report = slipstream.verify()
+            assert found_by(report) == {"corrupt": {"e:p042"}}
+            self._repair(slipstream, report)
+
+
+def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall())

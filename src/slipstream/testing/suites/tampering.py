@@ -127,7 +127,9 @@ class TamperingSuite(ABC):
         for path, backup in backups.items():
             _remove(path)
             _copy(backup, path)
-        damage = Damage().of("missing", *(after.keys() - before.keys())).of("orphaned", *(before.keys() - after.keys()))
+        damage = (
+            Damage().of("missing", *(after.keys() - before.keys())).of("orphaned", *(before.keys() - after.keys()))
+        )
         damage.of("stale", *(key for key in before.keys() & after.keys() if before[key] != after[key]))
         assert all(damage.found.values())
         self._assert_found_and_repaired(directory, damage)
@@ -221,7 +223,8 @@ class TamperingSuite(ABC):
     def _records(self, data: Path) -> dict[str, list[object]]:
         """Return what of each stored record depends on nothing but the graph."""
         with self.raw(data) as raw:
-            return {key: [raw.fields(key).get(name) for name in _DECIDED_BY_THE_GRAPH] for key in raw.keys()}
+            fields = {key: raw.fields(key) for key in raw.keys()}  # noqa: SIM118  (a store, no dictionary)
+        return {key: [found.get(name) for name in _DECIDED_BY_THE_GRAPH] for key, found in fields.items()}
 
 
 def _findings(slipstream: Slipstream, audit_id: int) -> list[Finding]:

@@ -164,7 +164,6 @@ WAYS: Mapping[str, Way] = {
     "no position": _edited("corrupt", "position", None),
     "no schema version": _edited("corrupt", "schema_version", None),
     "position is text": _edited("corrupt", "position", "later"),
-    "type is a number": _edited("corrupt", "entity_type", 5),
     "time is none": _edited("corrupt", "created_at", 2**62),
     "validated at no time": _edited("corrupt", "last_validated", 2**62),
 }
@@ -174,7 +173,7 @@ WAYS: Mapping[str, Way] = {
 def damage_each(raw: RawStore, groups: Sequence[Victims], refused: frozenset[str]) -> Damage:
     """Damage a group of its own in every way that the store does not refuse."""
     damage = Damage()
-    for victims, (name, way) in zip(groups, WAYS.items(), strict=False):
+    for victims, (name, way) in zip(groups[: len(WAYS)], WAYS.items(), strict=True):
         if name not in refused:
             damage.add(way(raw, victims))
     return damage

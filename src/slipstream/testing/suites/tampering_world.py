@@ -7,6 +7,7 @@ from pathlib import Path
 
 from slipstream.bootstrap import DATA_FOLDER, Options, Wrapping, open_pkg
 from slipstream.consistency.report import AuditReport
+from slipstream.domain.entities import PropertyValue
 from slipstream.domain.models import Space
 from slipstream.ports.pkg import PKG
 from slipstream.ports.scans import scan_graph
@@ -18,7 +19,8 @@ from slipstream.testing.suites.tampering_ways import Victims
 from slipstream.views.declaration import Via, View
 
 DIMENSION = 16
-PERSONS = 90
+PERSONS = 400
+"""With what they know of each other, enough for several leaves of the digest tree."""
 _ORGANISATIONS = 4
 _CITIES = ("Basel", "Bern", "Zug")
 _PATIENCE_S = 60.0
@@ -36,9 +38,7 @@ _VIEWS = (
 
 def open_world(directory: Path, config: Config, wrapping: Wrapping | None = None) -> Slipstream:
     """Open a PKG with the suite's views and model; the engine is stopped."""
-    options = Options(
-        views=_VIEWS, embedders=(HashEmbedder(dimension=DIMENSION),), wrapping=wrapping or Wrapping()
-    )
+    options = Options(views=_VIEWS, embedders=(HashEmbedder(dimension=DIMENSION),), wrapping=wrapping or Wrapping())
     directory.mkdir(parents=True, exist_ok=True)
     return open_pkg(directory, run=False, config=config, options=options)
 
@@ -54,29 +54,29 @@ def populate(pkg: PKG) -> None:
         for number in range(_ORGANISATIONS):
             tx.create_entity("Organization", f"o{number}", {"name": f"organisation {number}"})
         for number in range(PERSONS):
-            properties = {
+            properties: dict[str, PropertyValue] = {
                 "name": f"person {number}",
                 "city": _CITIES[number % len(_CITIES)],
                 "age": 20 + number,
                 "source_document_id": f"document {number}",
-                "extraction_confidence": 0.5 + number / 200,
+                "extraction_confidence": number / 1_000,
             }
-            tx.create_entity("Person", f"p{number:02}", properties)
-            tx.relate(f"p{number:02}", "WORKS_AT", f"o{number % _ORGANISATIONS}")
+            tx.create_entity("Person", f"p{number:03}", properties)
+            tx.relate(f"p{number:03}", "WORKS_AT", f"o{number % _ORGANISATIONS}")
         for number in range(0, PERSONS, 2):
-            tx.relate(f"p{number:02}", "KNOWS", f"p{number + 1:02}", {"since": 2000 + number})
+            tx.relate(f"p{number:03}", "KNOWS", f"p{number + 1:03}", {"since": 2000 + number})
 
 
 def edit(pkg: PKG) -> None:
     """Change a graph in every way: with neighbours that render what has changed, and new parallel relationships."""
     with pkg.transaction() as tx:
         tx.update_entity("o1", {"name": "renamed organisation"})
-        tx.update_entity("p10", {"name": "renamed person", "city": "Chur"})
-        tx.delete_entity("p20")
-        tx.unrelate("KNOWS:p30:p31")
+        tx.update_entity("p010", {"name": "renamed person", "city": "Chur"})
+        tx.delete_entity("p020")
+        tx.unrelate("KNOWS:p030:p031")
         tx.create_entity("Person", "new", {"name": "new person", "city": "Zug", "age": 1})
-        tx.relate("new", "KNOWS", "p40", {"since": 2026})
-        tx.relate("p50", "KNOWS", "p51", {"since": 2026}, discriminator="again")
+        tx.relate("new", "KNOWS", "p040", {"since": 2026})
+        tx.relate("p050", "KNOWS", "p051", {"since": 2026}, discriminator="again")
 
 
 def groups_of(raw: RawStore) -> list[Victims]:
