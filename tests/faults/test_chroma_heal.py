@@ -13,11 +13,11 @@ import pytest
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.chroma.codec import stamp_metadata
-from slipstream.domain.errors import CorruptionError, InvalidInputError, UnavailableError
+from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, VectorRecord
-from slipstream.testing.records import OTHER_SPACE, make_record, unit_vector
+from slipstream.testing.records import OTHER_SPACE, SPACE, make_record, unit_vector
 from slipstream.testing.suites.index_support import assert_holds, assert_search
 
 _PICKLE = "index_metadata.pickle"
@@ -65,14 +65,27 @@ def test_broken_files_are_rebuilt_from_the_log(tmp_path: Path, name: str, damage
         index.close()
 
 
-def test_vectors_that_the_log_lacks_are_reported(tmp_path: Path) -> None:
-    _filled(tmp_path)
+def test_vectors_that_the_log_lacks_are_absent_until_they_are_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = {record.stamp.key: record for record in _filled(tmp_path)}
     with closing(sqlite3.connect(tmp_path / "chroma.sqlite3")) as connection, connection:
         connection.execute("DELETE FROM embeddings_queue WHERE id BETWEEN 'e:n00900' AND 'e:n00949'")
     for segment in _segments(tmp_path):
         _cut(segment / _PICKLE)
-    with pytest.raises(CorruptionError, match="lacks 50"):
-        ChromaIndex.embedded(tmp_path)
+    index = ChromaIndex.embedded(tmp_path)
+    try:
+        assert "lacks 50" in caplog.text
+        lost = [entity_key(f"n{number:05}") for number in range(900, 950)]
+        assert set(index.stamps(list(left))) == set(left)
+        assert index.vectors(list(left), SPACE).keys() == left.keys() - set(lost)
+        hits = index.search(SPACE, unit_vector("query"), len(left), SearchFilter())
+        assert {hit.stamp.key for hit in hits} == left.keys() - set(lost)
+        index.delete([Deletion(lost[0], Position(100))])
+        index.upsert([left[key] for key in lost[1:]])
+        assert index.vectors(list(left), SPACE).keys() == left.keys() - {lost[0]}
+    finally:
+        index.close()
 
 
 def test_a_second_index_on_the_directory_is_refused(tmp_path: Path) -> None:

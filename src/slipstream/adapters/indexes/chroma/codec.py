@@ -8,12 +8,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from types import NoneType
 from typing import Any
 
-from slipstream.domain.errors import CorruptionError, InvalidInputError
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Stamp
 
 Metadata = dict[str, MetadataValue | None]
@@ -38,6 +39,38 @@ _PLAIN = (
     "reembedding_reason",
 )
 """Fields that are stored as they are; one that is None is not stored."""
+_VALUES = (str, bool, float, int)
+_TEXT, _NUMBER, _ABSENT_OR_TEXT, _ABSENT_OR_REAL = (str,), (int,), (str, NoneType), (float, int, NoneType)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "position": _NUMBER,
+    "entity_type": _TEXT,
+    "fingerprint": _TEXT,
+    "schema_version": _NUMBER,
+    "schema_hash": _TEXT,
+    "checksum": _TEXT,
+    "created_at": _NUMBER,
+    "extraction_template_version": _TEXT,
+    "extraction_confidence": _ABSENT_OR_REAL,
+    "embedding_quality_score": _ABSENT_OR_REAL,
+    "source_document_id": _ABSENT_OR_TEXT,
+    "last_validated": (int, NoneType),
+    "needs_reembedding": (bool,),
+    "reembedding_reason": _ABSENT_OR_TEXT,
+}
+"""What may stand in stored metadata: anybody with a client can write there."""
+_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 1 to 9999, in microseconds
+_RANGES = {"position": (0, _INT_MAX), "created_at": _YEARS, "last_validated": _YEARS}
+_ABSENT: Mapping[str, Any] = {
+    "position": 0,
+    "entity_type": "",
+    "fingerprint": "",
+    "schema_version": 0,
+    "schema_hash": "",
+    "created_at": 0,
+    "extraction_template_version": "",
+    "needs_reembedding": False,
+}
+"""What stands for a field that can not be read."""
 
 
 def collection_name(space: Space) -> str:
@@ -50,12 +83,13 @@ def space_text(space: Space) -> str:
     return json.dumps(astuple(space))
 
 
-def parse_space(text: str) -> Space:
-    """Return the space that `space_text` wrote; raises `CorruptionError` for anything else."""
+def parse_space(text: str) -> Space | None:
+    """Return the space that `space_text` wrote; None for anything else."""
     try:
-        return Space(*json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise CorruptionError(f"{text!r} in a collection's metadata is not a space; restore or rebuild it") from error
+        space = Space(*json.loads(text))
+    except (ValueError, TypeError):
+        return None
+    return space if space_text(space) == text else None
 
 
 def stamp_metadata(stamp: Stamp) -> Metadata:
@@ -89,31 +123,59 @@ def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
     return {**dict.fromkeys(stored or (), None), **new}
 
 
-def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any]) -> Stamp:
-    """Return the stamp of a stored record; raises `CorruptionError` when it is none."""
-    try:
-        validated = found.get("last_validated")
-        return Stamp(
-            key=RecordKey.decode(identity),
-            space=space,
-            position=Position(found["position"]),
-            entity_type=found["entity_type"],
-            fingerprint=found["fingerprint"],
-            schema_version=found["schema_version"],
-            schema_hash=found["schema_hash"],
-            checksum=found["checksum"],
-            created_at=_EPOCH + timedelta(microseconds=found["created_at"]),
-            extraction_template_version=found["extraction_template_version"],
-            extraction_confidence=found.get("extraction_confidence"),
-            embedding_quality_score=found.get("embedding_quality_score"),
-            source_document_id=found.get("source_document_id"),
-            last_validated=None if validated is None else _EPOCH + timedelta(microseconds=validated),
-            needs_reembedding=found["needs_reembedding"],
-            reembedding_reason=found.get("reembedding_reason"),
-            metadata={name[len(USER) :]: value for name, value in found.items() if name.startswith(USER)},
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CorruptionError(f"the stamp of {identity!r} can not be read ({error!r}); audit and repair") from error
+def is_key(identity: str) -> bool:
+    """Say whether an id is the key of a record; whoever wrote another one, no graph can ask for it."""
+    return identity[:2] in ("e:", "r:") and len(identity) > len("e:")
+
+
+def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None) -> Stamp:
+    """
+    Return the stamp of a stored record, whose id is a key.
+
+    Where something is not there, or is no value of its kind, the stamp has no checksum: the record counts as corrupt.
+    """
+    stored = found or {}
+    if not _is_readable(stored):
+        stored = {**_ABSENT, **{name: value for name, value in stored.items() if _fits(name, value)}, "checksum": ""}
+    validated = stored.get("last_validated")
+    return Stamp(
+        key=RecordKey.decode(identity),
+        space=space,
+        position=Position(stored["position"]),
+        entity_type=stored["entity_type"],
+        fingerprint=stored["fingerprint"],
+        schema_version=stored["schema_version"],
+        schema_hash=stored["schema_hash"],
+        checksum=stored["checksum"],
+        created_at=_EPOCH + timedelta(microseconds=stored["created_at"]),
+        extraction_template_version=stored["extraction_template_version"],
+        extraction_confidence=stored.get("extraction_confidence"),
+        embedding_quality_score=stored.get("embedding_quality_score"),
+        source_document_id=stored.get("source_document_id"),
+        last_validated=None if validated is None else _EPOCH + timedelta(microseconds=validated),
+        needs_reembedding=stored["needs_reembedding"],
+        reembedding_reason=stored.get("reembedding_reason"),
+        metadata={name[len(USER) :]: value for name, value in stored.items() if name.startswith(USER)},
+    )
+
+
+def stored_position(found: Mapping[str, Any] | None) -> Position:
+    """Return the position in stored metadata; one that can not be read is the oldest there is: it fences nothing."""
+    position = (found or {}).get("position", 0)
+    return Position(position) if _fits("position", position) else ORIGIN
+
+
+def _is_readable(stored: Mapping[str, Any]) -> bool:
+    return all(_fits(name, stored.get(name)) for name in _KINDS) and all(
+        type(value) in _VALUES for name, value in stored.items() if name.startswith(USER)
+    )
+
+
+def _fits(name: str, value: object) -> bool:
+    if type(value) not in _KINDS.get(name, _VALUES):
+        return False
+    low, high = _RANGES.get(name, (-_INT_MAX, _INT_MAX))
+    return type(value) is not int or low <= value <= high
 
 
 def _microseconds(time: datetime) -> int:

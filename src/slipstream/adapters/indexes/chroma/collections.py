@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from slipstream.adapters.indexes.chroma.codec import Metadata, collection_name, parse_space, space_text
-from slipstream.domain.errors import CorruptionError
+from slipstream.adapters.indexes.chroma.codec import (
+    Metadata,
+    collection_name,
+    is_key,
+    parse_space,
+    space_text,
+    stored_position,
+)
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Vector
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "slipstream-"
 TOMBSTONES = "slipstream-tombstones"
 _SPACE = "slipstream_space"
+_LOST = ("finding id", "getting embedding")
+"""Words in Chroma's errors when it has a record, but no vector of it."""
+_SHOWN_MAX, _STRAYS_SHOWN_MAX = 100, 20
 _PAGE = 5000  # fewer than the variables SQLite takes: `get` of 50,000 ids fails
 _RECORDS_HNSW = {
     # Inner product: vectors are of unit length, so it is the cosine; Chroma's own cosine stores vectors divided by
@@ -49,10 +61,11 @@ class Collections:
         while page := self._client.list_collections(limit=_PAGE, offset=offset):
             offset += len(page)
             for collection in page:
-                if collection.name.startswith(PREFIX) and collection.name != TOMBSTONES:
-                    self._handles[_validated(collection)] = self._client.get_collection(
-                        collection.name, embedding_function=None
-                    )
+                if not collection.name.startswith(PREFIX) or collection.name == TOMBSTONES:
+                    continue
+                space = _space_of(collection)
+                if space is not None:
+                    self._handles[space] = self._client.get_collection(collection.name, embedding_function=None)
 
     @property
     def spaces(self) -> list[Space]:
@@ -62,12 +75,16 @@ class Collections:
     def open(self, space: Space) -> Any:
         """Return the collection of a space, made when it is not there."""
         if space not in self._handles:
-            self._handles[space] = self._client.get_or_create_collection(
+            metadata = {_SPACE: space_text(space)}
+            handle = self._client.get_or_create_collection(
                 collection_name(space),
                 embedding_function=None,
                 configuration={"hnsw": _RECORDS_HNSW},
-                metadata={_SPACE: space_text(space)},
+                metadata=metadata,
             )
+            if handle.metadata != metadata:
+                handle.modify(metadata=metadata)  # somebody has taken it away
+            self._handles[space] = handle
         return self._handles[space]
 
     def get(self, space: Space) -> Any | None:
@@ -90,19 +107,19 @@ class Collections:
 
     def vectors(self, space: Space, ids: Sequence[str]) -> dict[str, Vector]:
         """Return the vectors of those ids that are in the space."""
-        found: dict[str, Vector] = {}
         handle = self.get(space)
-        if handle is None:
-            return found
-        for portion in _portions(ids, _PAGE):
-            page = handle.get(ids=portion, include=["embeddings"])
-            found.update(zip(page["ids"], np.asarray(page["embeddings"], dtype=np.float32), strict=True))
-        return found
+        return {} if handle is None else vectors_of(handle, ids)
 
-    def ids(self, space: Space) -> Iterator[str]:
-        """Return the ids of a space, in no order."""
-        for page in _pages(self._handles[space], []):
-            yield from page["ids"]
+    def keys(self, space: Space) -> list[str]:
+        """Return the keys of a space, in no order. Ids that are none are removed: no repair could ever name them."""
+        ids = [identity for page in _pages(self._handles[space], []) for identity in page["ids"]]
+        strays = [identity for identity in ids if not is_key(identity)]
+        if not strays:
+            return ids
+        shown = ", ".join(repr(identity[:_SHOWN_MAX]) for identity in strays[:_STRAYS_SHOWN_MAX])
+        logger.warning("%s: removing %d records that are not ours: %s", self._handles[space].name, len(strays), shown)
+        self.remove(space, strays)
+        return [identity for identity in ids if is_key(identity)]
 
     def write(self, space: Space, records: Mapping[str, tuple[Vector, Metadata]]) -> None:
         """Write records by id; each portion is one transaction of Chroma's log."""
@@ -125,14 +142,14 @@ class Collections:
 
     def tombstones(self, ids: Sequence[str]) -> dict[str, Position]:
         """Return the positions of the tombstones of these ids."""
-        return {identity: Position(found["position"]) for identity, found in _metadata(self._tombstones, ids).items()}
+        return {identity: stored_position(found) for identity, found in _metadata(self._tombstones, ids).items()}
 
     def all_tombstones(self, through: Position | None = None) -> dict[str, Position]:
         """Return every tombstone, or those up to and including a position."""
         where = None if through is None else {"position": {"$lte": int(through)}}
         found: dict[str, Position] = {}
         for page in _pages(self._tombstones, ["metadatas"], where):
-            found.update((i, Position(m["position"])) for i, m in zip(page["ids"], page["metadatas"], strict=True))
+            found.update((i, stored_position(m)) for i, m in zip(page["ids"], page["metadatas"], strict=True))
         return found
 
     def bury(self, tombstones: Mapping[str, Position]) -> None:
@@ -150,14 +167,37 @@ class Collections:
             self._tombstones.delete(ids=portion)
 
 
-def _validated(collection: Any) -> Space:
+def vectors_of(handle: Any, ids: Sequence[str]) -> dict[str, Vector]:
+    """Return the vectors of those ids of a collection that have one; a record can be there and its vector lost."""
+    found: dict[str, Vector] = {}
+    for portion in _portions(ids, _PAGE):
+        found.update(_portion_vectors(handle, portion))
+    return found
+
+
+def _portion_vectors(handle: Any, ids: list[str]) -> dict[str, Vector]:
+    from chromadb.errors import InternalError
+
+    try:
+        page = handle.get(ids=ids, include=["embeddings"])
+    except InternalError as error:
+        if not any(words in str(error).lower() for words in _LOST):
+            raise
+        if len(ids) == 1:
+            return {}
+        middle = len(ids) // 2  # one that is lost fails all that were asked for with it
+        return _portion_vectors(handle, ids[:middle]) | _portion_vectors(handle, ids[middle:])
+    return dict(zip(page["ids"], np.asarray(page["embeddings"], dtype=np.float32), strict=True))
+
+
+def _space_of(collection: Any) -> Space | None:
+    """Return the space of a collection; None for one that is not ours, or does not say so any more."""
     text = (collection.metadata or {}).get(_SPACE)
-    if not isinstance(text, str) or collection_name(parse_space(text)) != collection.name:
-        raise CorruptionError(
-            f"collection {collection.name!r} says it holds {text!r}, which is not the space of its name; "
-            f"remove it or rename it to something without {PREFIX!r}"
-        )
-    return parse_space(text)
+    space = parse_space(text) if isinstance(text, str) else None
+    if space is not None and collection_name(space) == collection.name:
+        return space
+    logger.warning("collection %r says it holds %r: it is left alone until it is written to", collection.name, text)
+    return None
 
 
 def _place(identity: str) -> list[float]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from typing import Any
 from uuid import UUID
 
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
-from slipstream.domain.errors import CorruptionError, UnavailableError
+from slipstream.domain.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
 
 _DATABASE = "chroma.sqlite3"
 _LOCK = "slipstream.lock"
@@ -124,7 +127,7 @@ def _torn(directory: Path) -> bool:
 
 def _remove_segment(path: Path, collection: str) -> None:
     """Remove a collection's directory of vectors and how far it was, so that the log is replayed from its start."""
-    _require_logged(path, collection)
+    _count_unlogged(path, collection)
     for directory, owner in list(_vector_segments(path)):
         if owner == collection:
             if directory.exists():
@@ -133,8 +136,8 @@ def _remove_segment(path: Path, collection: str) -> None:
                 connection.execute("DELETE FROM max_seq_id WHERE segment_id = ?", (directory.name,))
 
 
-def _require_logged(path: Path, collection: str) -> None:
-    """Check that the log has a vector for every record: it has not where it was purged before we kept it."""
+def _count_unlogged(path: Path, collection: str) -> None:
+    """Warn of records whose vectors the log lacks: it was purged before we kept it, or somebody has cut it."""
     with closing(_database(path)) as connection:
         (lost,) = connection.execute(
             """
@@ -147,9 +150,12 @@ def _require_logged(path: Path, collection: str) -> None:
             {"collection": collection},
         ).fetchone()
     if lost:
-        raise CorruptionError(
-            f"{path}: the vector files of collection {collection} are damaged, and its log lacks {lost} of "
-            "its vectors (it was purged by somebody else); delete the directory and backfill from the graph"
+        logger.warning(
+            "%s: the vector files of collection %s are damaged, and its log lacks %d of its vectors (somebody else "
+            "has purged it): audit and repair, or delete the directory to have all of it filled again",
+            path,
+            collection,
+            lost,
         )
 
 

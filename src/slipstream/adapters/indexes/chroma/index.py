@@ -24,7 +24,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from slipstream.adapters.indexes.chroma.codec import Metadata, metadata_stamp, replacing, stamp_metadata
+from slipstream.adapters.indexes.chroma.codec import (
+    Metadata,
+    metadata_stamp,
+    replacing,
+    stamp_metadata,
+    stored_position,
+)
 from slipstream.adapters.indexes.chroma.collections import Collections
 from slipstream.adapters.indexes.chroma.embedded import open_embedded
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
@@ -118,7 +124,7 @@ class ChromaIndex:
         revived: set[str] = set()
         for space in self._collections.spaces if tombstones else ():
             stored = self._collections.metadata(space, list(tombstones))
-            older = [identity for identity, found in stored.items() if found["position"] < tombstones[identity]]
+            older = [key for key, found in stored.items() if stored_position(found) < tombstones[key]]
             self._collections.remove(space, older)
             revived.update(stored.keys() - set(older))
         self._collections.unbury(sorted(revived))
@@ -141,7 +147,7 @@ class ChromaIndex:
                 accepted: dict[str, tuple[Vector, Metadata]] = {}
                 for stamp, vector, metadata in batch:
                     key = stamp.key.encode()
-                    if stamp.position < max(_position(stored.get(key)), tombstones.get(key, Position(0))):
+                    if stamp.position < max(stored_position(stored.get(key)), tombstones.get(key, Position(0))):
                         fenced.append(stamp.key)
                     else:
                         accepted[key] = (vector, replacing(metadata, stored.get(key)))
@@ -159,7 +165,7 @@ class ChromaIndex:
             held: dict[str, dict[Space, Position]] = {key: {} for key in keys}
             for space in collections.spaces:
                 for key, found in collections.metadata(space, keys).items():
-                    held[key][space] = Position(found["position"])
+                    held[key][space] = stored_position(found)
             tombstones = collections.tombstones(keys)
             before = dict(tombstones)
             removed: dict[Space, list[str]] = defaultdict(list)
@@ -189,9 +195,9 @@ class ChromaIndex:
                 changed: dict[str, Metadata] = {}
                 for stamp, metadata in batch:
                     found = stored.get(stamp.key.encode())
-                    if found is None or found["position"] > stamp.position:
+                    if found is None or stored_position(found) > stamp.position:
                         continue
-                    if (found["fingerprint"], found["checksum"]) == (stamp.fingerprint, stamp.checksum):
+                    if (found.get("fingerprint"), found.get("checksum")) == (stamp.fingerprint, stamp.checksum):
                         changed[stamp.key.encode()] = replacing(metadata, found)
                 collections.update(space, changed)
 
@@ -233,7 +239,7 @@ class ChromaIndex:
         with self._open() as collections:
             if after is None or self._listing is None:
                 self._listing = Listing(
-                    (key, space) for space in collections.spaces for key in collections.ids(space)
+                    (key, space) for space in collections.spaces for key in collections.keys(space)
                 )
             entries = self._listing.page(None if after is None else after.encode(), limit)
             if not entries:
@@ -265,10 +271,6 @@ class ChromaIndex:
             if not self._closed:
                 self._closed = True
                 self._resources.close()
-
-
-def _position(stored: Mapping[str, Any] | None) -> Position:
-    return Position(0 if stored is None else stored["position"])
 
 
 def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:
