@@ -109,7 +109,7 @@ class RawSqlite(RawStore):
         self._run("INSERT INTO tombstones (key, position) VALUES (?, ?)", key, position)
 
 
-class TestSqliteTampering(TamperingSuite):
+class SqliteHooks(TamperingSuite):
     config = Config()
     refused = frozenset(
         {
@@ -134,6 +134,8 @@ class TestSqliteTampering(TamperingSuite):
     def store_files(self, data: Path) -> Sequence[Path]:
         return [data / "index.sqlite"]
 
+
+class TestSqliteTampering(SqliteHooks):
     @pytest.mark.parametrize(
         "statement",
         [

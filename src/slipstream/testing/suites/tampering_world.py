@@ -100,9 +100,18 @@ def found_by(report: AuditReport) -> dict[str, set[str]]:
     return {kind: {key.encode() for key in keys} for kind, keys in report.divergences.items() if keys}
 
 
+def assert_found(report: AuditReport, wanted: Mapping[str, set[str]]) -> None:
+    """Check that an audit found exactly these keys, each in its class."""
+    found = {(kind, key) for kind, keys in found_by(report).items() for key in keys}
+    expected = {(kind, key) for kind, keys in wanted.items() for key in keys}
+    assert found == expected, (
+        f"{report.kind} audit: overlooked {sorted(expected - found)}, invented {sorted(found - expected)}"
+    )
+
+
 def assert_agrees(report: AuditReport) -> None:
     """Check that an audit found both sides equal, down to the digests."""
-    assert found_by(report) == {}
+    assert_found(report, {})
     assert report.is_consistent
     assert report.consistency == 1.0
     assert report.unsettled == 0
