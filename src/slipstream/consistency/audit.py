@@ -87,7 +87,7 @@ class Auditor:
         """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
         with self._one_at_a_time:
             report = self._begun("incremental")
-            refused = self._run_incremental(report, on_progress)
+            refused = self._run_incremental(report, on_progress, page)
             if refused is not None:
                 report = self._begun("full")
                 report.notes.append(f"full, because {refused}")
@@ -144,13 +144,13 @@ class Auditor:
         if drift is not None:
             report.notes.append(f"{drift.checked} records were embedded anew")
 
-    def _run_incremental(self, report: AuditReport, on_progress: Progress | None) -> str | None:
+    def _run_incremental(self, report: AuditReport, on_progress: Progress | None, page: int) -> str | None:
         if self._memory is None or self._ledger is None:
             return "this auditor keeps no digest tree"
         audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
-        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id)
+        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id, page, on_progress)
         if refused is None:
-            audit.run(on_progress)
+            audit.run(gently=page < PAGE, on_progress=on_progress)
         return refused
 
     def _comparer(self, report: AuditReport) -> Comparer:

@@ -10,7 +10,7 @@ from slipstream.consistency.comparing import Comparer, count
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.digests import Digest, stamp_term, target_term, unrenderable_term
+from slipstream.domain.digests import Digest, digests_by_type, stamp_term, target_term, unrenderable_term
 from slipstream.domain.entities import KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -68,6 +68,7 @@ class FullAudit:
         self._report.rows.index += len(stamps)
         vectors = iter(self._comparer.checked_vectors(stamps))
         terms: list[tuple[str, tuple[str, int]]] = []
+        matched: list[tuple[str, int]] = []
         for row, held in rows:
             checked = list(islice(vectors, len(held)))
             key = row.key if row else held[0].key
@@ -76,29 +77,31 @@ class FullAudit:
             if wanted is not None:
                 term = _wanted_term(key, wanted)
                 terms.append((key.encode(), (_type_of(wanted), term)))
-            self._match(key, wanted, term, held, checked, schema_version)
+            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, schema_version):
+                matched.append((wanted.entity_type, term or 0))
+            elif wanted is not None or held:  # else no view covers it, and nothing is there
+                self._suspects.append(key)
+        for name, digest in digests_by_type(matched).items():
+            agree(self._report, name, digest)
         if self._builder is not None:
             self._builder.add(terms)
 
-    def _match(
+    def _matches(
         self,
-        key: RecordKey,
-        wanted: Target | PoisonEventError | None,
+        wanted: Target,
         term: int | None,
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
         schema_version: int,
-    ) -> None:
-        if wanted is None and not held:
-            return  # no view covers it, and nothing is there
-        if isinstance(wanted, Target) and term is not None and len(held) == 1:
-            (stamp,), ((vector, damaged),) = held, checked
-            if stamp.schema_version >= schema_version and stamp_term(stamp, damaged=damaged) == term:
-                agree(self._report, wanted.entity_type, Digest(1, term))
-                if self._drift is not None and vector is not None:
-                    self._drift.offer(wanted, stamp, vector)
-                return
-        self._suspects.append(key)
+    ) -> bool:
+        if len(held) != 1:
+            return False
+        (stamp,), ((vector, damaged),) = held, checked
+        if stamp.schema_version < schema_version or stamp_term(stamp, damaged=damaged) != term:
+            return False
+        if self._drift is not None and vector is not None:
+            self._drift.offer(wanted, stamp, vector)
+        return True
 
     def _decide(self) -> None:
         outcome = self._comparer.decide(self._suspects)

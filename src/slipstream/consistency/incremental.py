@@ -19,9 +19,10 @@ from slipstream.domain.audits import Terms
 from slipstream.domain.digests import Digest, KeyRange, stamp_term
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
+from slipstream.ports.digests import RangeDigests
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.scans import PAGE, scan_range
+from slipstream.ports.scans import scan_range
 
 Changes = Callable[[Position, Position], Iterable[RecordKey] | None]
 """Keys that commits behind a position and up to another one affect; None when that can not be told any more."""
@@ -40,7 +41,7 @@ class IncrementalAudit:
         self._graph, self._index = graph, index
         self._comparer, self._report, self._ledger = comparer, report, ledger
 
-    def catch_up(self, changes: Changes, recipe: str) -> str | None:
+    def catch_up(self, changes: Changes, recipe: str, page: int, on_progress: Progress | None) -> str | None:
         """Bring the leaves up to the report's position; returns why that can not be done, None when it was."""
         mark = self._ledger.mark()
         if mark is None:
@@ -51,19 +52,24 @@ class IncrementalAudit:
         if changed is None:
             return "the log does not tell what has changed since the last audit"
         terms: dict[str, tuple[str, int] | None] = {}
-        for keys in batched(changed, PAGE):
+        for keys in batched(changed, page):
             _, targets = self._comparer.targets(keys)
             terms.update(terms_of(keys, targets))
+            if on_progress is not None:
+                on_progress(len(terms))
             if len(terms) > _CHANGES_MAX:
                 return "too much has changed since the last audit"
         self._ledger.update(terms, LedgerMark(self._report.position, recipe))
         return None
 
-    def run(self, on_progress: Progress | None) -> None:
+    def run(self, *, gently: bool, on_progress: Progress | None) -> None:
         """Descend, and compare the leaves that differ key by key."""
         schema = self._graph.schema()
         tree = DigestTree(self._ledger.heads())
-        found = descend(tree, digests_of(self._index, self._comparer.damaged), schema.version)
+        digests = digests_of(self._index, self._comparer.damaged)
+        if gently and isinstance(self._index, RangeDigests):
+            self._warm_up(tree, digests, on_progress)
+        found = descend(tree, digests, schema.version)
         self._report.rows.queries += found.queries
         counts = self._graph.counts()
         self._report.total_entities = sum(counts.get(name, 0) for name in schema.entity_types)
@@ -76,6 +82,16 @@ class IncrementalAudit:
             compared += self._compare(tree, nodes, schema.version)
             if on_progress is not None:
                 on_progress(compared)
+
+    def _warm_up(self, tree: DigestTree, digests: RangeDigests, on_progress: Progress | None) -> None:
+        """Have an index that keeps its digests compute the void ones a few at a time, not all at once."""
+        done = 0
+        for first in range(0, len(tree.heads), _LEAVES_AT_ONCE):
+            node = Node(first, min(first + _LEAVES_AT_ONCE, len(tree.heads)))
+            digests.digests([tree.range_of(node)])
+            done += tree.digest_of(node).total.records
+            if on_progress is not None:
+                on_progress(done)
 
     def _compare(self, tree: DigestTree, nodes: Sequence[Node], schema_version: int) -> int:
         leaves = self._ledger.terms([tree.range_of(node).after for node in nodes])
