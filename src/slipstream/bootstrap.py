@@ -16,6 +16,7 @@ from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.domain.models import ModelSpec
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
@@ -26,6 +27,7 @@ from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.ports.telemetry import NO_TRACER, Exposition, Tracer
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
@@ -33,6 +35,7 @@ from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.metrics import metrics_of
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
@@ -71,6 +74,8 @@ class Options:
     settings: SyncSettings | None = None
     clock: Clock = field(default_factory=SystemClock)
     wrapping: Wrapping = field(default_factory=Wrapping)
+    tracer: Tracer = NO_TRACER
+    """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""
 
 
 def initialise(directory: Path) -> bool:
@@ -123,9 +128,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     raw_index = _index(config, data, database, stack)
     registry, router = _models(config, options)
     stack.callback(registry.close)
-    service = MultiModelEmbeddingService(
-        registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
-    )
+    fusion = FusionWeights(**config.models.fusion.model_dump())
+    service = MultiModelEmbeddingService(registry, router, _cache(config, data, stack), fusion, options.tracer)
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
     index, journal, letters = wrapping.index(raw_index), wrapping.journal(database.journal), database.journal
     engine = SyncEngine(
@@ -138,6 +142,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         service=service,
         clock=clock,
         settings=options.settings or _sync_settings(config),
+        tracer=options.tracer,
     )
     _compare_with_last_time(engine, graph, database.journal, _recipe_digest(config, options, views, router))
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
@@ -161,6 +166,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         specs=lambda: _specs(service, registry, views),
         frontier=lambda: engine.frontier,
         wait=sync.wait,
+        tracer=options.tracer,
     )
     closing = stack.pop_all()
     return Slipstream(
@@ -179,6 +185,15 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             close=closing.close,
         )
     )
+
+
+def prometheus_page(
+    slipstream: Slipstream, consistency: Callable[[], ConsistencyMetrics] = lambda: NOT_VERIFIED
+) -> Exposition:
+    """Return the page of metrics of an open PKG; raises `ConfigError` when the extra `metrics` is not installed."""
+    from slipstream.adapters.telemetry.prometheus import PrometheusExposition
+
+    return PrometheusExposition(lambda: metrics_of(slipstream.sync, consistency()))
 
 
 def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:
