@@ -64,7 +64,7 @@ class MetricsSnapshot:
     queue_depth: Mapping[str, int]
     """Dirty keys in memory, by lane."""
     events: Mapping[tuple[str, str], int]
-    """Log entries by operation and outcome: `marked`, `irrelevant` or `dead_lettered`."""
+    """Log entries by operation and outcome: `accepted`, `irrelevant` or `dead_lettered`."""
     fenced: int
     embeddings: Mapping[str, int]
     """Records by `computed`, `cached` and `unchanged`."""

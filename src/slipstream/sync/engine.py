@@ -335,6 +335,13 @@ class SyncEngine:
             self.process(claims[:middle])
             self.process(claims[middle:])
 
+    def note_idle(self) -> None:
+        """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
+        with self._changed:
+            if self._breaker.failures:
+                self._breaker.close()
+                self._changed.notify_all()
+
     def _fail(self, claim: Claim, error: Exception) -> None:
         attempts = claim.attempts + 1
         final = isinstance(error, PoisonEventError) or attempts >= self.settings.attempts_max

@@ -66,12 +66,12 @@ class Planner:
         for entry in entries:
             if isinstance(entry, Rescan):
                 plan.rescan = entry
-                plan.note("rescan", "marked")
+                plan.note("rescan", "accepted")
                 break
             plan.through = position_of(entry)
             if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
                 plan.schema_evolved = True
-                plan.note(entry.event_type, "marked")
+                plan.note(entry.event_type, "accepted")
             else:
                 self._plan_or_poison(plan, entry)
         if plan.rescan is not None:
@@ -88,7 +88,7 @@ class Planner:
             plan.poisoned.append((event, error))
             plan.note(event.event_type, "dead_lettered")
         else:
-            plan.note(event.event_type, "marked" if len(plan.marks) > marked else "irrelevant")
+            plan.note(event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
 
     def _plan_event(self, plan: Plan, event: PKGEvent) -> None:
         affected = self._views.affected(event)

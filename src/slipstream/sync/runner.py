@@ -158,7 +158,9 @@ class Sync:
             self._maintenance.keep_house()
             if self.on_idle is not None:
                 self.on_idle()
-            return self._maintenance.step()
+            worked = self._maintenance.step()
+            self.engine.note_idle()
+            return worked
         except TransientError as error:
             self.engine.recover([], error)
             return False

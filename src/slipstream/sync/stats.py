@@ -56,8 +56,9 @@ class SyncStats:
 
     def note_events(self, outcomes: Mapping[tuple[str, str], int]) -> None:
         """Count events that were read from the log."""
-        self.outcomes.update(outcomes)
-        self.counters["events"] += sum(outcomes.values())
+        for outcome, count in outcomes.items():
+            self.outcomes[outcome] += count
+            self.counters["events"] += count
 
     def note_retry(self, error: Exception) -> None:
         """Count a failed attempt that will be made again."""

@@ -65,7 +65,7 @@ METRICS = (
     MetricSpec(
         "slipstream_events_total",
         "counter",
-        "Events read from the graph's log, by operation and outcome (marked, irrelevant, dead_lettered).",
+        "Events read from the graph's log, by operation and outcome (accepted, irrelevant, dead_lettered).",
         lambda s: {(op, outcome): count for (op, outcome), count in s.events.items()},
         ("op", "outcome"),
     ),
