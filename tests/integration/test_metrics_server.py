@@ -244,6 +244,12 @@ def test_a_token_counts_on_the_loopback_interface_too(slip: Slipstream) -> None:
         assert _get(server, "/metrics")[0] == HTTPStatus.UNAUTHORIZED
 
 
+@pytest.mark.parametrize("weak", ["", " ", "guessable"])
+def test_a_token_that_is_none_is_refused(slip: Slipstream, weak: str) -> None:
+    with pytest.raises(ConfigError, match="the token must be at least 16"):
+        serve_metrics(slip, "0.0.0.0", 0, token=weak)  # noqa: S104
+
+
 def test_tokens_are_read_from_files_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")

@@ -43,9 +43,13 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the token file {path} can not be read ({error}): put one line of text into it") from error
+    return _checked(token, f"the token in {path}")
+
+
+def _checked(token: str, what: str) -> str:
     if len(token) < TOKEN_CHARACTERS_MIN or not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigError(
-            f"the token in {path} must be at least {TOKEN_CHARACTERS_MIN} printable ASCII characters without spaces: "
+            f"{what} must be at least {TOKEN_CHARACTERS_MIN} printable ASCII characters without spaces: "
             "make one with `openssl rand -hex 32`"
         )
     return token
@@ -86,6 +90,8 @@ class MetricsServer:
     def __init__(
         self, pages: dict[str, Callable[[], Answer]], host: str = "127.0.0.1", port: int = 0, token: str | None = None
     ) -> None:
+        if token is not None:
+            _checked(token, "the token")  # an empty one would let everybody in
         family, address = _resolved(host, port)
         if token is None and not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
             raise ConfigError(
