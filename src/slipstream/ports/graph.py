@@ -23,6 +23,8 @@ class GraphCapabilities:
     """Another process may write at the same time."""
     durable: bool = True
     """Commits survive a kill."""
+    system: str = "other"
+    """The store's name in telemetry, as OpenTelemetry spells it (`db.system.name`)."""
 
 
 @runtime_checkable

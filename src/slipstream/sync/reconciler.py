@@ -21,6 +21,7 @@ from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.telemetry import NO_SPAN, Span
 
 _NOTHING = KeyStamps()
 
@@ -37,6 +38,8 @@ class Prepared:
     restamps: list[Stamp] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     unchanged: int = 0
+    span: Span = NO_SPAN
+    """Of the stage that prepared it: the later stages' spans hang under it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Sync:
         """Whether the threads are up."""
         return bool(self._threads)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the engine can not go on: it has halted or died. None for an outage, which it waits out."""
+        return self.engine.halted or self._crash
+
     def start(self) -> None:
         """Start the pipeline; starting twice is harmless."""
         if self._threads:
@@ -153,7 +158,9 @@ class Sync:
             self._maintenance.keep_house()
             if self.on_idle is not None:
                 self.on_idle()
-            return self._maintenance.step()
+            worked = self._maintenance.step()
+            self.engine.note_idle()
+            return worked
         except TransientError as error:
             self.engine.recover([], error)
             return False

@@ -20,6 +20,7 @@ from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
@@ -56,6 +57,7 @@ class MemorySystem:
     cache: EmbeddingCache | None = None
     clock: Clock = field(default_factory=ManualClock)
     index: VectorIndex = field(default_factory=MemoryIndex)
+    tracer: Tracer = NO_TRACER
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     audits: MemoryAudits = field(default_factory=MemoryAudits)
@@ -83,7 +85,9 @@ class MemorySystem:
         self.registry = ModelRegistry()
         for embedder in self.embedders or (self.embedder,):
             self.registry.register(FaultyEmbedder(embedder, self._failpoint))
-        self.service = MultiModelEmbeddingService(self.registry, ModelRouter(self.registry, self.routes), self.cache)
+        self.service = MultiModelEmbeddingService(
+            self.registry, ModelRouter(self.registry, self.routes), self.cache, tracer=self.tracer
+        )
         graph, index = FaultyGraph(self.graph, self._failpoint), FaultyIndex(self.index, self._failpoint)
         journal, views = FaultyJournal(self.journal, self._failpoint), ViewSet(self.views)
         self.engine = SyncEngine(
@@ -97,6 +101,7 @@ class MemorySystem:
             clock=self.clock,
             settings=self.settings,
             rng=random.Random(1),
+            tracer=self.tracer,
         )
         self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
         self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, self.journal, self.clock)

@@ -112,7 +112,7 @@ class MemoryGraph(PKG):
     @property
     def capabilities(self) -> GraphCapabilities:
         """Neither Cypher nor durability."""
-        return GraphCapabilities(durable=False)
+        return GraphCapabilities(durable=False, system="memory")
 
     @property
     def log(self) -> MemoryLog:

@@ -83,7 +83,7 @@ class LadybugGraph(PKG):
     @property
     def capabilities(self) -> GraphCapabilities:
         """Cypher; one process; durable."""
-        return GraphCapabilities(cypher=True)
+        return GraphCapabilities(cypher=True, system="ladybug")
 
     @property
     def log(self) -> OutboxLog:

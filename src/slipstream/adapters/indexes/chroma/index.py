@@ -91,7 +91,7 @@ class ChromaIndex:
     @property
     def capabilities(self) -> IndexCapabilities:
         """Approximate search, one writer, no transaction shared with a journal."""
-        return IndexCapabilities()
+        return IndexCapabilities(system="chroma")
 
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[Collections]:
