@@ -10,20 +10,26 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from slipstream.adapters.alerts.log import LogSink
+from slipstream.adapters.alerts.webhook import WebhookSink
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
 from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.repair import Repairer
+from slipstream.consistency.scrubber import Scrubber, ScrubSettings
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.domain.models import ModelSpec
+from slipstream.domain.work import Lane
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.embedding.temporal import FusionWeights
+from slipstream.ports.alerts import AlertSink
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
@@ -34,6 +40,8 @@ from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
 from slipstream.service.slipstream import Parts, Slipstream
+from slipstream.service.watch import Watch
+from slipstream.sync.activity import LiveActivity
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
@@ -119,7 +127,7 @@ def open_pkg(
     with ExitStack() as stack:
         slipstream = _compose(chosen, data, options or Options(), stack)
     if run:
-        slipstream.sync.start()
+        slipstream.start()
     return slipstream
 
 
@@ -167,6 +175,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
     auditor, repairer = _consistency(sync, graph, index, database, views, service, clock, recipe_id)
+    watch, scrubber = _watch(config, sync, auditor, repairer, database, clock)
     closing = stack.pop_all()
     return Slipstream(
         Parts(
@@ -183,6 +192,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             auditor=auditor,
             audits=database.audits,
             repairer=repairer,
+            scrubber=scrubber,
+            watch=watch,
             clock=clock,
             close=closing.close,
         )
@@ -250,6 +261,31 @@ def _consistency(
         lambda: sum(engine.pending().values()) if sync.running else 0,
     )
     return auditor, repairer
+
+
+def _watch(
+    config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, database: SqliteStore, clock: Clock
+) -> tuple[Watch, Scrubber]:
+    engine, journal = sync.engine, database.journal
+    alerts = Alerts(journal, clock, config.alerts.thresholds(), _sinks(config))
+    scrubber = Scrubber(
+        auditor,
+        repairer,
+        database.audits,
+        journal,
+        clock,
+        ScrubSettings(**config.scrub.model_dump()),
+        is_busy=LiveActivity(engine, clock),
+        repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
+    )
+    return Watch(sync.status, database.audits, repairer, scrubber, alerts, clock), scrubber
+
+
+def _sinks(config: Config) -> dict[str, AlertSink]:
+    sinks: dict[str, AlertSink] = {"log": LogSink()}
+    if config.alerts.webhook is not None:
+        sinks["webhook"] = WebhookSink(config.alerts.webhook, token_file=config.alerts.webhook_token_file)
+    return sinks
 
 
 def prometheus_page(

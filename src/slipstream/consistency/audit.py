@@ -150,7 +150,7 @@ class Auditor:
         audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
         refused = audit.catch_up(self._memory.changes, self._memory.recipe_id, page, on_progress)
         if refused is None:
-            audit.run(gently=page < PAGE, on_progress=on_progress)
+            audit.run(page, on_progress)
         return refused
 
     def _comparer(self, report: AuditReport) -> Comparer:

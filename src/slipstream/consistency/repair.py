@@ -65,11 +65,11 @@ class RepairPlan:
 
 @dataclass(slots=True)
 class RepairResult:
-    """What a repair did. `remaining` is the audit of exactly the keys that it touched."""
+    """What a repair did."""
 
     audit_id: int
     marked: dict[str, int] = field(default_factory=dict)
-    remaining: AuditReport | None = None
+    """Keys by divergence class."""
 
     @property
     def keys(self) -> int:
@@ -271,8 +271,7 @@ class Repairer:
 
     # ------------------------------------------------------------------ after
 
-    def verify(self, result: RepairResult) -> RepairResult:
-        """Audit exactly what was repaired; call it once the engine has caught up."""
+    def verify(self, result: RepairResult) -> AuditReport:
+        """Audit exactly what was found before; call it once the engine has caught up."""
         keys = [RecordKey.decode(f.key) for page in self._pages(_Progress(result.audit_id, KINDS)) for f in page]
-        result.remaining = self._auditor.audit_keys(list(dict.fromkeys(keys)))
-        return result
+        return self._auditor.audit_keys(list(dict.fromkeys(keys)))

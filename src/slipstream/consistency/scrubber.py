@@ -2,7 +2,7 @@
 The scrubber: audits in the background by a schedule, repairs what it may, and raises alerts.
 
 Incremental audits run often, a full one, which asks no digest, runs on its own slower schedule, and a small sample
-is embedded anew now and then. All of it keeps to a budget of keys a second and stands back while live changes wait.
+is embedded anew now and then. All of it keeps to a share of one core and stands back while live changes wait.
 When it ran last is kept in the journal, so a restart neither forgets an overdue audit nor begins all of them at once.
 """
 
@@ -28,11 +28,11 @@ from slipstream.ports.journal import Journal
 logger = logging.getLogger(__name__)
 
 SCRUB = "scrub"
-_PAGE = 64
-"""Small: a live change never waits for more than this many keys to be compared."""
+_PAGE = 16
+"""Small: what computes holds Python's lock, and a live change never waits for more than so many keys."""
 _SLICE_S = 0.1
-_STAND_BACK_MAX_S = 0.25
-"""How long one page waits for live changes at most: a scrub gets done under any traffic."""
+_IDLE_CORE_SHARE = 0.5
+"""What a pass may take while nothing changes."""
 _VERIFY_PATIENCE_S = 120.0
 
 FULL, INCREMENTAL, SAMPLE = "full", "incremental", "sample"
@@ -48,7 +48,8 @@ class ScrubSettings:
     full_every_s: float = 24 * 3600.0
     sample_every_s: float = 6 * 3600.0
     sample_size: int = 200
-    keys_per_s: float = 2_000.0
+    core_share: float = 0.02
+    """How much of one core a pass may take while changes flow, in 0..1: it rests accordingly after every few keys."""
     repair: tuple[str, ...] = tuple(name for name in CLASSES if name != "drifted")
     """Drift is not repaired by itself: where a model has changed silently, it would mix old and new vectors."""
 
@@ -56,8 +57,8 @@ class ScrubSettings:
         for name in ("incremental_every_s", "full_every_s", "sample_every_s"):
             if not getattr(self, name) >= 0:
                 raise InvalidInputError("must not be negative", field=f"scrub.{name}")
-        if not self.keys_per_s > 0:
-            raise InvalidInputError("must be greater than 0", field="scrub.keys_per_s")
+        if not 0 < self.core_share <= 1:
+            raise InvalidInputError("must be greater than 0 and at most 1", field="scrub.core_share")
         if self.sample_size < 1:
             raise InvalidInputError("must be at least 1", field="scrub.sample_size")
         unknown = set(self.repair) - set(KINDS)
@@ -110,13 +111,13 @@ class Scrubber:
         *,
         is_busy: Callable[[], bool],
         repairs_waiting: Callable[[], int],
-        on_tick: Callable[[], object],
     ) -> None:
         self._auditor, self._repairer, self._audits = auditor, repairer, audits
         self._journal, self._clock, self.settings = journal, clock, settings
-        self._is_busy, self._repairs_waiting, self._on_tick = is_busy, repairs_waiting, on_tick
+        self._is_busy, self._repairs_waiting = is_busy, repairs_waiting
         self._opened_at = clock.now()
         self._stopping = threading.Event()
+        self._interrupted = threading.Event()
         self._thread: threading.Thread | None = None
         self.running: str | None = None
         """The kind of pass that is under way."""
@@ -143,15 +144,17 @@ class Scrubber:
         state.paused = paused
         self._journal.set(SCRUB, state.dump())
 
-    def overdue_s(self) -> float | None:
-        """Return by how much the most overdue pass is late, 0 when none is, None when no pass is scheduled."""
-        late = [-wait_s for _, wait_s in self._waits_s(self.state)]
-        return max(0.0, *late) if late else None
+    def age_s(self) -> float | None:
+        """Return how long ago the last full pass ended (or this process began); None when none is scheduled."""
+        if not self.settings.enabled or not self.settings.full_every_s:
+            return None
+        ended_at = self.state.ended_at.get(FULL, self._opened_at)
+        return max(0.0, (self._clock.now() - ended_at).total_seconds())
 
     def due(self) -> str | None:
         """Return the kind of pass that is due, the weightiest first; None when none is or the scrubber is paused."""
         state = self.state
-        if state.paused:
+        if state.paused or not self.settings.enabled:
             return None
         return next((kind for kind, wait_s in self._waits_s(state) if wait_s <= 0), None)
 
@@ -190,6 +193,7 @@ class Scrubber:
     def run(self, kind: str) -> AuditReport:
         """Do one pass now, within the budget; raises `ScrubInterruptedError` when the scrubber is stopped."""
         self.running = kind
+        self._interrupted.clear()
         try:
             pace = self._pace()
             if kind == FULL:
@@ -226,40 +230,52 @@ class Scrubber:
         while self._repairs_waiting() and waited_s < _VERIFY_PATIENCE_S:
             self._rest(_SLICE_S)
             waited_s += _SLICE_S
-        remaining = self._repairer.verify(result).remaining
-        if remaining is not None and not remaining.is_consistent:
+        remaining = self._repairer.verify(result)
+        if not remaining.is_consistent:
             logger.error("after the repair of audit %s still divergent: %s", report.id, remaining.counts())
             report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
 
     def _pace(self) -> Callable[[int], None]:
-        began, done = self._clock.monotonic(), 0
+        began = self._clock.monotonic()
 
         def pace(compared: int) -> None:
-            nonlocal began, done
-            wait_s = (compared - done) / self.settings.keys_per_s - (self._clock.monotonic() - began)
-            self._rest(max(0.0, wait_s))
-            stood_back_s = 0.0
-            while self._is_busy() and stood_back_s < _STAND_BACK_MAX_S:
-                self._rest(_SLICE_S / 10)
-                stood_back_s += _SLICE_S / 10
-            began, done = self._clock.monotonic(), compared
+            del compared
+            nonlocal began
+            share = self.settings.core_share
+            if not self._is_busy():
+                share = max(share, _IDLE_CORE_SHARE)
+            worked_s = self._clock.monotonic() - began
+            self._rest(worked_s * (1 / share - 1))
+            began = self._clock.monotonic()
 
         return pace
 
     def _rest(self, seconds: float) -> None:
-        while seconds > 0 and not self._stopping.is_set():
+        while seconds > 0 and not self._is_ending:
             self._clock.sleep(min(seconds, _SLICE_S))
             seconds -= _SLICE_S
-        if self._stopping.is_set():
+        if self._is_ending:
             raise ScrubInterruptedError
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._stopping.is_set() or self._interrupted.is_set()
+
+    def interrupt(self) -> None:
+        """Give the pass that is under way up, if one is; it stays due."""
+        self._interrupted.set()
 
     # ------------------------------------------------------------------ the thread
 
-    def start(self) -> None:
-        """Run by the schedule on a thread of its own; starting twice is harmless."""
-        if self._thread is None and self.settings.enabled:
+    def start(self, on_tick: Callable[[], object]) -> None:
+        """
+        Run by the schedule on a thread of its own; starting twice is harmless.
+
+        `on_tick` is called between passes, about once a second.
+        """
+        if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self._loop, name="slipstream-scrub", daemon=True)
+            self._thread = threading.Thread(target=self._loop, args=(on_tick,), name="slipstream-scrub", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -269,12 +285,12 @@ class Scrubber:
             self._thread.join()
             self._thread = None
 
-    def _loop(self) -> None:
+    def _loop(self, on_tick: Callable[[], object]) -> None:
         failures = 0
         while not self._stopping.wait(min(60.0, 1.0 * 2**failures)):
             try:
                 self.step()
-                self._on_tick()
+                on_tick()
                 failures = 0
             except ScrubInterruptedError:
                 return

@@ -10,6 +10,7 @@ from typing import Self
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
@@ -23,6 +24,7 @@ from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
 from slipstream.service.importing import IMPORT_PREFIX, Importer
+from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
@@ -47,6 +49,8 @@ class Parts:
     auditor: Auditor
     audits: AuditLog
     repairer: Repairer
+    scrubber: Scrubber
+    watch: Watch
     clock: Clock
     close: Callable[[], None]
 
@@ -183,6 +187,16 @@ class Slipstream:
         """Repairs kept audits within a budget; also plans a repair without doing it."""
         return self._parts.repairer
 
+    @property
+    def scrubber(self) -> Scrubber:
+        """Audits by a schedule in the background."""
+        return self._parts.scrubber
+
+    @property
+    def watch(self) -> Watch:
+        """Alerts, and what metrics say of consistency."""
+        return self._parts.watch
+
     def repair(self, report: AuditReport | None = None) -> int:
         """Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys."""
         found = report if report is not None else self.verify()
@@ -224,11 +238,17 @@ class Slipstream:
 
     # ------------------------------------------------------------------ life
 
+    def start(self) -> None:
+        """Start the engine, the scheduled audits and the alerts; starting twice is harmless."""
+        self.sync.start()
+        self.scrubber.start(self.watch.tick)
+
     def close(self) -> None:
         """Stop the engine and release everything; what is pending is found at the next open. Idempotent."""
         if not self._closed:
             self._closed = True
             try:
+                self.scrubber.stop()
                 self.sync.stop()
             finally:
                 self._parts.close()

@@ -18,7 +18,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import URGENT, DeadLetter, Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint"
 FULL_SCAN = "full_scan_due"
-_URGENT = (Lane.LIVE, Lane.RETRY)
 _BACKGROUND = (Lane.MIGRATION, Lane.REPAIR, Lane.BACKFILL)
 
 
@@ -221,7 +220,7 @@ class SyncEngine:
             if self._halted is not None or self._breaker.wait_s(now) > 0:
                 return []
             limit = 1 if self._breaker.failures else self._sizer.live
-            claims = self._ledger.take(limit, now, _URGENT)
+            claims = self._ledger.take(limit, now, URGENT)
             return claims or self._ledger.take(min(limit, self._sizer.background), now, _BACKGROUND)
 
     def prepare(self, claims: Sequence[Claim]) -> Prepared:

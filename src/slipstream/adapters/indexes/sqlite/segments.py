@@ -10,7 +10,7 @@ holding up any writer, and kept only if nothing was written to the range meanwhi
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_left
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,12 +20,18 @@ from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, di
 from slipstream.domain.models import Space
 
 SEGMENT_SIZE_MAX = 256
+_ROWS_BETWEEN_YIELDS = 32
 
 _RECORDS = f"""
 SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
+_SEGMENTS = """
+SELECT after, digests, schema_version_min, writes FROM segments
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
+"""
+_NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = "UPDATE segments SET digests = ?, schema_version_min = ? WHERE after = ? AND writes = ?"
 _CUT = "INSERT OR IGNORE INTO segments (after, digests, schema_version_min, writes) VALUES (?, ?, ?, 0)"
 
@@ -67,24 +73,13 @@ class Segments:
 
     def __init__(self, snapshot: sqlite3.Connection, spaces: Mapping[int, Space]) -> None:
         self._snapshot, self._spaces = snapshot, spaces
-        rows = snapshot.execute("SELECT after, digests, schema_version_min, writes FROM segments ORDER BY after")
-        known = rows.fetchall()
-        throughs = [*(row[0] for row in known[1:]), None]
-        self._segments = [
-            _Segment(after, through, writes, None if text is None else RangeDigest(decoded_digests(text), oldest))
-            for (after, text, oldest, writes), through in zip(known, throughs, strict=True)
-        ]
-        self._afters = [segment.after for segment in self._segments]
+        self._computed: dict[str, _Segment] = {}
 
     def digest(self, bounds: KeyRange) -> RangeDigest:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
-        place = max(0, bisect_left(self._afters, bounds.after) - 1)
-        for segment in self._segments[place:]:
-            if bounds.through is not None and segment.after >= bounds.through:
-                break
-            if segment.through is not None and segment.through <= bounds.after:
-                continue
+        for loaded in self._overlapping(bounds):
+            segment = self._computed.get(loaded.after, loaded)
             is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
             if is_whole and segment.digest is not None:
                 found.add(segment.digest)
@@ -92,8 +87,21 @@ class Segments:
                 self._compute(segment, bounds, found)
         return found
 
+    def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
+        rows = self._snapshot.execute(_SEGMENTS, (bounds.after, bounds.through, bounds.through)).fetchall()
+        ends = [row[0] for row in rows[1:]]
+        if bounds.through is None:
+            ends.append(None)
+        else:
+            ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
+        return [
+            _Segment(after, through, writes, None if text is None else RangeDigest(decoded_digests(text), oldest))
+            for (after, text, oldest, writes), through in zip(rows, ends, strict=True)
+        ]
+
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
         """Digest what lies within the bounds, in pieces of at most about 256 records, the last key whole."""
+        self._computed[segment.after] = segment
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
@@ -103,6 +111,8 @@ class Segments:
                 self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
                 after, rows = end, []
             rows.append(row)
+            if not len(rows) % _ROWS_BETWEEN_YIELDS:
+                time.sleep(0)  # lets a thread go on that waits for Python's lock: a live change, say
         self._note(segment, _Piece(after, through, self._digest_of(rows)), found)
 
     @staticmethod
@@ -123,13 +133,11 @@ class Segments:
     @property
     def has_news(self) -> bool:
         """Whether something was computed."""
-        return any(segment.pieces for segment in self._segments)
+        return bool(self._computed)
 
     def keep(self, writer: sqlite3.Connection) -> None:
         """Store what was computed, segment by segment, unless something was written to it since the snapshot."""
-        for segment in self._segments:
-            if not segment.pieces:
-                continue
+        for segment in self._computed.values():
             first, *others = segment.cut()
             kept = writer.execute(_KEEP, (*_columns(first.digest), segment.after, segment.writes))
             if kept.rowcount:
