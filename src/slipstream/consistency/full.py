@@ -14,6 +14,7 @@ from slipstream.domain.digests import Digest, digests_by_type, stamp_term, targe
 from slipstream.domain.entities import KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
+from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.graph import Graph
@@ -63,7 +64,7 @@ class FullAudit:
         """Count what agrees, and keep the rest for a second look."""
         keys = [row.key for row, _ in rows if row]
         self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
-        _, targets = self._comparer.targets(keys)
+        head, targets = self._comparer.targets(keys)  # the stamps were read before
         stamps = [stamp for _, held in rows for stamp in held]
         self._report.rows.index += len(stamps)
         vectors = iter(self._comparer.checked_vectors(stamps))
@@ -77,7 +78,7 @@ class FullAudit:
             if wanted is not None:
                 term = _wanted_term(key, wanted)
                 terms.append((key.encode(), (_type_of(wanted), term)))
-            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, schema_version):
+            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, schema_version, head):
                 matched.append((wanted.entity_type, term or 0))
             elif wanted is not None or held:  # else no view covers it, and nothing is there
                 self._suspects.append(key)
@@ -93,11 +94,14 @@ class FullAudit:
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
         schema_version: int,
+        head: Position,
     ) -> bool:
         if len(held) != 1:
             return False
         (stamp,), ((vector, damaged),) = held, checked
-        if stamp.schema_version < schema_version or stamp_term(stamp, damaged=damaged) != term:
+        if stamp.schema_version < schema_version or stamp.position > head:
+            return False
+        if stamp_term(stamp, damaged=damaged) != term:
             return False
         if self._drift is not None and vector is not None:
             self._drift.offer(wanted, stamp, vector)

@@ -69,7 +69,7 @@ class IncrementalAudit:
         digests = digests_of(self._index, self._comparer.damaged)
         if page < PAGE and isinstance(self._index, RangeDigests):
             self._warm_up(tree, digests, on_progress)
-        found = descend(tree, digests, schema.version)
+        found = descend(tree, digests, schema.version, self._comparer.head)
         self._report.rows.queries += found.queries
         counts = self._graph.counts()
         self._report.total_entities = sum(counts.get(name, 0) for name in schema.entity_types)
@@ -97,9 +97,10 @@ class IncrementalAudit:
         held: dict[str, list[int]] = {}
         for stamps in scan_range(self._index, bounds, page):
             self._report.rows.index += len(stamps)
+            head = self._comparer.head()
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
-                # An older schema version is a divergence that no term shows.
-                bad = damaged or stamp.schema_version < schema_version
+                # Schema version and position are divergences that no term shows.
+                bad = damaged or stamp.schema_version < schema_version or stamp.position > head
                 held.setdefault(stamp.key.encode(), []).append(stamp_term(stamp, damaged=bad))
             if on_progress is not None:
                 on_progress(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from slipstream.domain.digests import KeyRange, RangeDigest, digests_by_type, stamp_term
+from slipstream.domain.digests import KeyRange, RangeDigest, digest_of
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.digests import RangeDigests
 from slipstream.ports.index import VectorIndex
@@ -29,12 +29,6 @@ class ScannedDigests:
         for stamps in scan_range(self._index, bounds):
             found.add(digest_of(stamps, self._damaged(stamps)))
         return found
-
-
-def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
-    """Return the digest of stored records."""
-    terms = [(s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)]
-    return RangeDigest(digests_by_type(terms), min((stamp.schema_version for stamp in stamps), default=None))
 
 
 def digests_of(index: VectorIndex, damaged: Damaged) -> RangeDigests:

@@ -9,12 +9,13 @@ reconciliation, with the leaf's own keys at the bottom.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from slipstream.domain.audits import LeafHead
 from slipstream.domain.digests import Digest, KeyRange, RangeDigest
+from slipstream.domain.positions import Position
 from slipstream.ports.digests import RangeDigests
 
 FAN_OUT = 16
@@ -78,11 +79,12 @@ class Descent:
     queries: int = 0
 
 
-def descend(tree: DigestTree, index: RangeDigests, schema_version: int) -> Descent:
+def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Callable[[], Position]) -> Descent:
     """
     Compare both sides level by level.
 
-    A node agrees when its digests are the same and no stamp in it is older than `schema_version`.
+    A node agrees when its digests are the same, no stamp in it is older than `schema_version`, and none is newer
+    than the graph's `head` is afterwards.
     """
     found = Descent([], [])
     root = tree.root()
@@ -90,9 +92,10 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int) -> Desce
     while level:
         digests = index.digests([tree.range_of(node) for node in level])
         found.queries += 1
+        newest = head()
         below: list[Node] = []
         for node, held in zip(level, digests, strict=True):
-            if _agrees(tree.digest_of(node), held, schema_version):
+            if held.position_max <= newest and _agrees(tree.digest_of(node), held, schema_version):
                 found.equal.append((node, held))
             elif node.is_leaf:
                 found.differing.append(node)

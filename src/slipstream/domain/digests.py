@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from slipstream.domain.models import Space
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
 
@@ -64,6 +65,8 @@ class RangeDigest:
     by_type: dict[str, Digest] = field(default_factory=dict)
     schema_version_min: int | None = None
     """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
+    position_max: Position = ORIGIN
+    """The newest position among the stamps."""
 
     @property
     def total(self) -> Digest:
@@ -76,6 +79,7 @@ class RangeDigest:
             self.by_type[name] = self.by_type.get(name, Digest()).plus(digest)
         versions = [v for v in (self.schema_version_min, other.schema_version_min) if v is not None]
         self.schema_version_min = min(versions, default=None)
+        self.position_max = max(self.position_max, other.position_max)
 
 
 def total_of(digests: Iterable[Digest]) -> Digest:
@@ -137,6 +141,16 @@ def _kept(
     if confidence is None and source_document_id is None and not metadata:
         return template_version
     return json.dumps([template_version, confidence, source_document_id, dict(metadata)], sort_keys=True)
+
+
+def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
+    """Return the digest of stored records."""
+    terms = [(s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)]
+    return RangeDigest(
+        digests_by_type(terms),
+        min((stamp.schema_version for stamp in stamps), default=None),
+        max((stamp.position for stamp in stamps), default=ORIGIN),
+    )
 
 
 def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -> list[bool]:

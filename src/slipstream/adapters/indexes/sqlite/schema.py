@@ -99,6 +99,7 @@ CREATE TABLE segments (
     after TEXT PRIMARY KEY,
     digests TEXT,
     schema_version_min INTEGER,
+    position_max INTEGER,
     writes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO segments (after, writes) VALUES ('', 0);

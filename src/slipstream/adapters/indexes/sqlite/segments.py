@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
 from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
-from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digests_by_type, stamp_term
+from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
 from slipstream.domain.models import Space
+from slipstream.domain.positions import ORIGIN, Position
 
 SEGMENT_SIZE_MAX = 256
 _ROWS_BETWEEN_YIELDS = 32
@@ -28,12 +29,16 @@ FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
 _SEGMENTS = """
-SELECT after, digests, schema_version_min, writes FROM segments
+SELECT after, writes, digests, schema_version_min, position_max FROM segments
 WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
 """
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
-_KEEP = "UPDATE segments SET digests = ?, schema_version_min = ? WHERE after = ? AND writes = ?"
-_CUT = "INSERT OR IGNORE INTO segments (after, digests, schema_version_min, writes) VALUES (?, ?, ?, 0)"
+_KEEP = """
+UPDATE segments SET digests = ?, schema_version_min = ?, position_max = ? WHERE after = ? AND writes = ?
+"""
+_CUT = """
+INSERT OR IGNORE INTO segments (after, digests, schema_version_min, position_max, writes) VALUES (?, ?, ?, ?, 0)
+"""
 
 
 @dataclass(slots=True)
@@ -95,8 +100,8 @@ class Segments:
         else:
             ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
         return [
-            _Segment(after, through, writes, None if text is None else RangeDigest(decoded_digests(text), oldest))
-            for (after, text, oldest, writes), through in zip(rows, ends, strict=True)
+            _Segment(after, through, writes, _digest(*columns))
+            for (after, writes, *columns), through in zip(rows, ends, strict=True)
         ]
 
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
@@ -124,11 +129,7 @@ class Segments:
     def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
         stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
         vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
-        terms = [
-            (stamp.entity_type, stamp_term(stamp, damaged=damaged))
-            for stamp, damaged in zip(stamps, damaged_vectors(stamps, vectors), strict=True)
-        ]
-        return RangeDigest(digests_by_type(terms), min((stamp.schema_version for stamp in stamps), default=None))
+        return digest_of(stamps, damaged_vectors(stamps, vectors))
 
     @property
     def has_news(self) -> bool:
@@ -148,5 +149,13 @@ def _ends_within(through: str | None, bound: str | None) -> bool:
     return bound is None or (through is not None and through <= bound)
 
 
-def _columns(digest: RangeDigest | None) -> tuple[str | None, int | None]:
-    return (None, None) if digest is None else (encoded_digests(digest.by_type), digest.schema_version_min)
+def _columns(digest: RangeDigest | None) -> tuple[str | None, int | None, int | None]:
+    if digest is None:
+        return None, None, None
+    return encoded_digests(digest.by_type), digest.schema_version_min, digest.position_max
+
+
+def _digest(text: str | None, schema_version_min: int | None, position_max: int | None) -> RangeDigest | None:
+    if text is None:
+        return None
+    return RangeDigest(decoded_digests(text), schema_version_min, Position(position_max or ORIGIN))
