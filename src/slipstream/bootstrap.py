@@ -18,6 +18,7 @@ from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.audit import AuditMemory, Auditor
+from slipstream.consistency.ledger import LEDGER
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.scrubber import Scrubber, ScrubSettings
 from slipstream.domain.errors import InvalidInputError
@@ -30,6 +31,7 @@ from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.embedding.temporal import FusionWeights
 from slipstream.ports.alerts import AlertSink
+from slipstream.ports.audits import AuditStore
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
@@ -75,6 +77,7 @@ class Wrapping:
     graph: Callable[[Graph], Graph] = _same
     index: Callable[[VectorIndex], VectorIndex] = _same
     journal: Callable[[Journal], Journal] = _same
+    audits: Callable[[AuditStore], AuditStore] = _same
     embedder: Callable[[Embedder], Embedder] = _same
 
 
@@ -174,8 +177,9 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
-    auditor, repairer = _consistency(sync, graph, index, database, views, service, clock, recipe_id)
-    watch, scrubber = _watch(config, sync, auditor, repairer, database, clock)
+    audits = wrapping.audits(database.audits)
+    auditor, repairer = _consistency(sync, graph, index, audits, journal, views, service, clock, recipe_id)
+    watch, scrubber = _watch(config, sync, auditor, repairer, audits, journal, clock)
     closing = stack.pop_all()
     return Slipstream(
         Parts(
@@ -190,7 +194,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             journal=journal,
             dead_letters=letters,
             auditor=auditor,
-            audits=database.audits,
+            audits=audits,
             repairer=repairer,
             scrubber=scrubber,
             watch=watch,
@@ -225,21 +229,22 @@ def _consistency(
     sync: Sync,
     graph: LadybugGraph,
     index: VectorIndex,
-    database: SqliteStore,
+    audits: AuditStore,
+    journal: Journal,
     views: ViewSet,
     service: MultiModelEmbeddingService,
     clock: Clock,
     recipe_id: str,
 ) -> tuple[Auditor, Repairer]:
-    engine, recipe, journal = sync.engine, sync.engine.recipe, database.journal
+    engine, recipe = sync.engine, sync.engine.recipe
     auditor = Auditor(
         graph,
         index,
         recipe,
         clock,
         memory=AuditMemory(
-            leaves=database.audits,
-            audits=database.audits,
+            leaves=audits,
+            audits=audits,
             journal=journal,
             changes=LoggedChanges(graph.log, Planner(graph, views, engine.settings.fanout_live_max)),
             recipe_id=recipe_id,
@@ -254,7 +259,7 @@ def _consistency(
         recipe,
         service,
         auditor,
-        database.audits,
+        audits,
         journal,
         clock,
         sync.mark,
@@ -264,21 +269,27 @@ def _consistency(
 
 
 def _watch(
-    config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, database: SqliteStore, clock: Clock
+    config: Config,
+    sync: Sync,
+    auditor: Auditor,
+    repairer: Repairer,
+    audits: AuditStore,
+    journal: Journal,
+    clock: Clock,
 ) -> tuple[Watch, Scrubber]:
-    engine, journal = sync.engine, database.journal
+    engine = sync.engine
     alerts = Alerts(journal, clock, config.alerts.thresholds(), _sinks(config))
     scrubber = Scrubber(
         auditor,
         repairer,
-        database.audits,
+        audits,
         journal,
         clock,
         ScrubSettings(**config.scrub.model_dump()),
         is_busy=LiveActivity(engine, clock),
         repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
     )
-    return Watch(sync.status, database.audits, repairer, scrubber, alerts, clock), scrubber
+    return Watch(sync.status, audits, repairer, scrubber, alerts, clock), scrubber
 
 
 def _sinks(config: Config) -> dict[str, AlertSink]:
@@ -315,6 +326,7 @@ def _compare_with_last_time(engine: SyncEngine, graph: LadybugGraph, journal: Jo
     is_new = before is None and not engine.checkpoint and not graph.counts()
     if not is_new and (graph.changed_while_closed or before != recipe):
         engine.request_full_scan()
+        journal.set(LEDGER, None)  # the log does not tell what has changed: the next audit reads everything
     if before != recipe:
         journal.set(RECIPE, recipe)
 

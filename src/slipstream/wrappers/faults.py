@@ -12,6 +12,12 @@ failure there; one that kills the process simulates a crash there. Survived faul
     checkpoint.before/after            the checkpoint about to be saved, or saved in an open transaction
     import.before/after                a batch of an import committed, its progress about to be saved, or saved
     journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
+    leaves.put.before/after            a part of an audit's digest tree about to be stored, or stored
+    leaves.clear.before/after          the old digest tree about to be forgotten, or forgotten
+    audit_ledger.before/after          the digest tree about to be declared valid (or void), or declared
+    audit.keep.before/after            an audit about to be kept, or kept without anybody knowing its number
+    repair.before/after                a page of a repair marked, its progress about to be saved, or saved
+    scrub.before/after                 the schedule about to note a pass, or noted
 """
 
 from __future__ import annotations
@@ -20,12 +26,14 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import ModelSpec, Space
@@ -33,6 +41,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
 from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.audits import AuditStore
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import Graph, GraphCapabilities
 from slipstream.ports.index import IndexCapabilities, VectorIndex
@@ -208,6 +217,54 @@ class FaultyJournal:
     def close(self) -> None:
         """Close the journal below."""
         self._inner.close()
+
+
+class FaultyAudits:
+    """An `AuditStore` with failpoints around every write."""
+
+    def __init__(self, inner: AuditStore, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    def heads(self) -> Sequence[LeafHead]:
+        """As of the store below."""
+        return self._inner.heads()
+
+    def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
+        """As of the store below."""
+        return self._inner.leaves(afters)
+
+    def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
+        """Store through `leaves.put.before` and `.after`."""
+        self._hook("leaves.put.before")
+        self._inner.put_leaves(leaves, remove=remove)
+        self._hook("leaves.put.after")
+
+    def clear_leaves(self) -> None:
+        """Forget through `leaves.clear.before` and `.after`."""
+        self._hook("leaves.clear.before")
+        self._inner.clear_leaves()
+        self._hook("leaves.clear.after")
+
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+        """Keep through `audit.keep.before` and `.after`."""
+        self._hook("audit.keep.before")
+        number = self._inner.keep(report, findings, audits_max=audits_max)
+        self._hook("audit.keep.after")
+        return number
+
+    def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
+        """As of the log below."""
+        return self._inner.audits(before, limit)
+
+    def audit(self, audit_id: int) -> KeptAudit | None:
+        """As of the log below."""
+        return self._inner.audit(audit_id)
+
+    def findings(
+        self, audit_id: int, after: Finding | None, limit: int, kind: str | None = None
+    ) -> Sequence[Finding]:
+        """As of the log below."""
+        return self._inner.findings(audit_id, after, limit, kind)
 
 
 class FaultyEmbedder:
