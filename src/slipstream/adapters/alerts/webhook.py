@@ -6,7 +6,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -66,25 +67,21 @@ class WebhookSink:
     def _post(self, body: bytes, headers: Mapping[str, str]) -> int:
         make = http.client.HTTPSConnection if self._scheme == "https" else http.client.HTTPConnection
         connection = make(self._host, self._port, timeout=self._timeout_s)
+        is_over = threading.Event()
         try:
             connection.connect()
-            # A socket's timeout is per read: a server that sends a byte now and then would hold the caller for ever.
-            watchdog = threading.Timer(self._timeout_s, _cut, [connection.sock])
-            watchdog.daemon = True
-            watchdog.start()
-            try:
+            with _deadline(connection.sock, self._timeout_s, is_over):
                 connection.request("POST", self._target, body, dict(headers))
                 with connection.getresponse() as response:
-                    return response.status
-            finally:
-                watchdog.cancel()
-        except TimeoutError as error:
-            raise UnavailableError(f"{self._where} did not answer within {self._timeout_s:g} s") from error
+                    status = response.status
+            if is_over.is_set():  # what came before the cut may be half an answer
+                raise TimeoutError
+            return status
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, TimeoutError) or is_over.is_set():
+                raise UnavailableError(f"{self._where} did not answer within {self._timeout_s:g} s") from error
             reason = getattr(error, "strerror", None) or type(error).__name__
-            raise UnavailableError(
-                f"{self._where} can not be reached or broke off ({reason}); it has {self._timeout_s:g} s to answer"
-            ) from error
+            raise UnavailableError(f"{self._where} can not be reached or broke off: {reason}") from error
         finally:
             connection.close()
 
@@ -102,11 +99,26 @@ class WebhookSink:
         return f"the webhook at {self._scheme}://{host}{f':{self._port}' if self._port else ''}"
 
 
-def _cut(connected: socket.socket) -> None:
+@contextmanager
+def _deadline(connected: socket.socket, timeout_s: float, is_over: threading.Event) -> Iterator[None]:
+    """
+    Cut the connection when the block takes longer.
+
+    A socket's own timeout is for each read: a server that sends a byte now and then would hold the caller for ever.
+    """
+
+    def cut() -> None:
+        is_over.set()
+        with suppress(OSError):  # it may end by itself in this very moment
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # below TLS, whose own shutdown would wait
+
+    watchdog = threading.Timer(timeout_s, cut)
+    watchdog.daemon = True
+    watchdog.start()
     try:
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # below TLS, whose own shutdown would wait
-    except OSError:
-        return  # it ended by itself in this very moment
+        yield
+    finally:
+        watchdog.cancel()
 
 
 def _parts(url: str) -> tuple[str, str, int | None, str]:
