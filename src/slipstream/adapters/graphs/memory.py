@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from slipstream.adapters.graphs.memory_states import MemorySyncStates
 from slipstream.adapters.graphs.order import adjacency_order, parsed_ref
 from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
 from slipstream.domain.entities import (
@@ -106,6 +107,7 @@ class MemoryGraph(PKG):
         self._schemas = {1: GraphSchema()}
         self._event_ids: set[str] = set()
         self._lock = threading.RLock()
+        self._sync_states = MemorySyncStates(self._written_alone, self._entities)
         self._writing = False
         self._closed = False
 
@@ -118,6 +120,11 @@ class MemoryGraph(PKG):
     def log(self) -> MemoryLog:
         """The change log."""
         return self._log
+
+    @property
+    def sync_states(self) -> MemorySyncStates:
+        """The sync view."""
+        return self._sync_states
 
     @property
     def last_commit(self) -> Position:
@@ -242,6 +249,13 @@ class MemoryGraph(PKG):
         return event_id in self._event_ids
 
     # -- inside --
+
+    @contextmanager
+    def _written_alone(self) -> Iterator[None]:
+        with self._opened():
+            if self._writing:
+                raise ConfigError("a transaction is open in this thread already: they do not nest")
+            yield
 
     @contextmanager
     def _opened(self) -> Iterator[None]:
