@@ -25,20 +25,24 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.journal import Journal
+from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.sync_states import SyncStates
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, OnnxConfig, OpenAIConfig, load_config
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.sync.engine import SyncEngine
+from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.writeback import Notes, WriteBack, withdraw
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
+from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 
 DATA_FOLDER = ".slipstream"
 RECIPE = "recipe"
@@ -59,6 +63,7 @@ class Wrapping:
     index: Callable[[VectorIndex], VectorIndex] = _same
     journal: Callable[[Journal], Journal] = _same
     embedder: Callable[[Embedder], Embedder] = _same
+    sync_states: Callable[[SyncStates], SyncStates] = _same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,9 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
     )
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
-    index, journal, letters = wrapping.index(raw_index), wrapping.journal(database.journal), database.journal
+    notes = Notes(clock)
+    index, journal = NotingIndex(wrapping.index(raw_index), notes.add), wrapping.journal(database.journal)
+    journal, letters = NotingJournal(journal, notes.add), NotingLetters(database.journal, notes.add)
     engine = SyncEngine(
         graph=wrapping.graph(graph),
         log=graph.log,
@@ -141,7 +148,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     )
     _compare_with_last_time(engine, graph, database.journal, _recipe_digest(config, options, views, router))
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
-    sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
+    write_back = _write_back(config, options, graph, engine, notes, (index, journal, letters))
+    sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
     def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
         sync.mark(keys, reason=reason, force=force)
@@ -177,8 +185,31 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             dead_letters=letters,
             clock=clock,
             close=closing.close,
+            write_back=write_back,
         )
     )
+
+
+def _write_back(
+    config: Config,
+    options: Options,
+    graph: LadybugGraph,
+    engine: SyncEngine,
+    notes: Notes,
+    stores: tuple[VectorIndex, Journal, DeadLetters],
+) -> WriteBack | None:
+    """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
+    index, journal, letters = stores
+    if not config.graph.sync_states:
+        if graph.sync_states.is_ours:
+            withdraw(graph.sync_states, journal)
+        return None
+    reader = EntitySyncReader(graph, index, letters, engine.recipe, engine.is_pending)
+    states = options.wrapping.sync_states(graph.sync_states)
+    write_back = WriteBack(states, reader, graph, journal, options.clock, notes)
+    if graph.changed_while_closed:
+        write_back.request_catch_up()
+    return write_back
 
 
 def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:

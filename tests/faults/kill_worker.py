@@ -20,7 +20,14 @@ from slipstream.service.importing import Importer
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal, kill_at
+from slipstream.wrappers.faults import (
+    FaultyEmbedder,
+    FaultyGraph,
+    FaultyIndex,
+    FaultyJournal,
+    FaultySyncStates,
+    kill_at,
+)
 
 BATCH_MAX = 16
 ENTITIES = 60
@@ -60,6 +67,7 @@ def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None =
             index=lambda index: FaultyIndex(index, hook),
             journal=lambda journal: FaultyJournal(journal, hook),
             embedder=lambda embedder: FaultyEmbedder(embedder, hook),
+            sync_states=lambda states: FaultySyncStates(states, hook),
         )
     options = Options(
         embedders=(LoggingEmbedder(root / "embedded.log"),),

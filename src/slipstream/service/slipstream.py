@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Self
 
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
+from slipstream.domain.errors import ConfigError, TransientError
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
@@ -16,6 +18,7 @@ from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.pkg import PKG
+from slipstream.ports.sync_states import SyncState
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
@@ -24,7 +27,13 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
+from slipstream.sync.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
+
+logger = logging.getLogger(__name__)
+
+_LAST_ROWS_S = 1.0
+"""How long closing may take to complete the sync view; the next open does the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,7 @@ class Parts:
     dead_letters: DeadLetters
     clock: Clock
     close: Callable[[], None]
+    write_back: WriteBack | None = None
 
 
 class Slipstream:
@@ -139,10 +149,22 @@ class Slipstream:
 
     def verify(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
         """Compare graph and index, both read anew, and return what differs."""
+        began_at = self.clock.now()
         validator = EmbeddingConsistencyValidator(self.pkg, self.store)
         report = validator.audit(on_progress)
         report.frontier = self.sync.engine.frontier
+        if self._parts.write_back is not None:
+            try:
+                self._parts.write_back.verified(began_at, report.divergent_keys())
+            except (TransientError, ConfigError) as error:  # the report stands all the same
+                logger.warning("the audit is done, but the sync view can not show it now: %s", error)
         return report
+
+    def sync_state(self, entity_id: str) -> SyncState | None:
+        """Return how an entity stands in the index right now; None when there is no such entity."""
+        if self._parts.write_back is None:
+            raise ConfigError("there is no sync view: set [graph] sync_states = true")
+        return self._parts.write_back.state_of(entity_id)
 
     # ------------------------------------------------------------------ repairing
 
@@ -191,6 +213,8 @@ class Slipstream:
             self._closed = True
             try:
                 self.sync.stop()
+                if self._parts.write_back is not None:
+                    self._parts.write_back.leave(_LAST_ROWS_S)
             finally:
                 self._parts.close()
 

@@ -95,7 +95,13 @@ class SyncStatesSuite(ABC):
 
     def test_many_rows_at_once_and_hostile_ids(self, graph: ViewedGraph) -> None:
         states = graph.sync_states
-        ids = [f"p{number:03}" for number in range(300)] + ["' OR 1=1", "`x`", "ü\u2028\U0001f600", "K:a:b", "x" * 1024]
+        ids = [f"p{number:03}" for number in range(300)] + [
+            "' OR 1=1",
+            "`x`",
+            "ü\u2028\U0001f600",
+            "K:a:b",
+            "x" * 1024,
+        ]
         states.put(fresh(entity_id, number) for number, entity_id in enumerate(ids))
         assert {row.position for row in states.read(ids).values()} == set(range(len(ids)))
         assert states.counts() == {EntitySync.FRESH: len(ids)}

@@ -1,8 +1,8 @@
 """
 The sync view as a node table of the same database: readable by anyone's Cypher, written by nobody but the engine.
 
-Rows are replaced by delete and create, not by SET: for every column that is set in scattered rows the database keeps a
-copy of 2,048 values in memory, until its next checkpoint, and would so fill its buffer pool.
+Rows are replaced by delete and create, not by SET: for every column that is set in scattered rows the database keeps
+a copy of 2,048 values in memory, until its next checkpoint, and would so fill its buffer pool.
 """
 
 from __future__ import annotations
