@@ -25,7 +25,7 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.journal import DeadLetters, Journal, MessageStore
 from slipstream.ports.sync_states import SyncStates
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
@@ -117,7 +117,19 @@ def open_pkg(
     return slipstream
 
 
-def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """Graph, index and journal, opened and wrapped; what is written to the latter two is noted."""
+
+    graph: LadybugGraph
+    index: VectorIndex
+    journal: Journal
+    letters: DeadLetters
+    messages: MessageStore
+    notes: Notes
+
+
+def _open_stores(config: Config, data: Path, options: Options, stack: ExitStack) -> _Stores:
     clock, wrapping = options.clock, options.wrapping
     graph = LadybugGraph(
         data / "graph.lbug", clock=clock, buffer_pool_size_bytes=config.graph.buffer_pool_mb * 1024 * 1024
@@ -125,16 +137,27 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     stack.callback(graph.close)
     database = SqliteStore(data / "index.sqlite")
     stack.callback(database.close)
-    raw_index = _index(config, data, database, stack)
+    notes = Notes(clock)
+    return _Stores(
+        graph,
+        NotingIndex(wrapping.index(_index(config, data, database, stack)), notes.add),
+        NotingJournal(wrapping.journal(database.journal), notes.add),
+        NotingLetters(database.journal, notes.add),
+        database.journal,
+        notes,
+    )
+
+
+def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
+    clock, wrapping = options.clock, options.wrapping
+    stores = _open_stores(config, data, options, stack)
+    graph, index, journal, letters = stores.graph, stores.index, stores.journal, stores.letters
     registry, router = _models(config, options)
     stack.callback(registry.close)
     service = MultiModelEmbeddingService(
         registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
     )
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
-    notes = Notes(clock)
-    index, journal = NotingIndex(wrapping.index(raw_index), notes.add), wrapping.journal(database.journal)
-    journal, letters = NotingJournal(journal, notes.add), NotingLetters(database.journal, notes.add)
     engine = SyncEngine(
         graph=wrapping.graph(graph),
         log=graph.log,
@@ -146,9 +169,9 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         settings=options.settings or _sync_settings(config),
     )
-    _compare_with_last_time(engine, graph, database.journal, _recipe_digest(config, options, views, router))
+    _compare_with_last_time(engine, graph, journal, _recipe_digest(config, options, views, router))
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
-    write_back = _write_back(config, options, graph, engine, notes, (index, journal, letters))
+    write_back = _write_back(config, options, stores, engine)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
     def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
@@ -157,7 +180,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     store = SchemaVersionedEmbeddingStore(
         index, registry, journal, clock, schema=graph.schema, recipe=engine.recipe, mark=mark
     )
-    queue = EventQueue(database.journal, letters, clock)
+    queue = EventQueue(stores.messages, letters, clock)
     handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
@@ -190,23 +213,16 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     )
 
 
-def _write_back(
-    config: Config,
-    options: Options,
-    graph: LadybugGraph,
-    engine: SyncEngine,
-    notes: Notes,
-    stores: tuple[VectorIndex, Journal, DeadLetters],
-) -> WriteBack | None:
+def _write_back(config: Config, options: Options, stores: _Stores, engine: SyncEngine) -> WriteBack | None:
     """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
-    index, journal, letters = stores
+    graph, journal = stores.graph, stores.journal
     if not config.graph.sync_states:
         if graph.sync_states.is_ours:
             withdraw(graph.sync_states, journal)
         return None
-    reader = EntitySyncReader(graph, index, letters, engine.recipe, engine.is_pending)
+    reader = EntitySyncReader(graph, stores.index, stores.letters, engine.recipe, engine.is_pending)
     states = options.wrapping.sync_states(graph.sync_states)
-    write_back = WriteBack(states, reader, graph, journal, options.clock, notes)
+    write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)
     if graph.changed_while_closed:
         write_back.request_catch_up()
     return write_back

@@ -14,7 +14,7 @@ failure there; one that kills the process simulates a crash there. Survived faul
     journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
     states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
     states.remove.before/after, states.prune.before/after
-    write_back.before/after            the word that the sync view is complete about to be given or taken back, or given
+    write_back.before/after            the word that the sync view is complete, about to be given or taken back, or so
 """
 
 from __future__ import annotations

@@ -38,4 +38,4 @@ def test_the_reference_has_no_failures() -> None:
 
 @pytest.mark.parametrize("broken", BROKEN_SYNC_VIEWS, ids=lambda broken: broken.__name__)
 def test_a_broken_view_fails(broken: type[MemoryGraph]) -> None:
-    assert REASONS[broken] in failures_of(MemoryViewSuite(), broken)  # type: ignore[call-arg]
+    assert REASONS[broken] in failures_of(MemoryViewSuite(), broken)
