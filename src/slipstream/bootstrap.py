@@ -220,6 +220,7 @@ def _write_back(config: Config, options: Options, stores: _Stores, engine: SyncE
         if graph.sync_states.is_ours:
             withdraw(graph.sync_states, journal)
         return None
+    graph.sync_states.check_name()
     reader = EntitySyncReader(graph, stores.index, stores.letters, engine.recipe, engine.is_pending)
     states = options.wrapping.sync_states(graph.sync_states)
     write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)

@@ -107,6 +107,23 @@ def work(slipstream: Slipstream, hook: Callable[[str], None], seed: int, commits
         os.write(1, f"ack {slipstream.pkg.last_commit}\n".encode())
 
 
+def work_on_view(slipstream: Slipstream) -> None:
+    """Give the write-back new rows, then changed ones, and rows to remove."""
+    people = [f"p{number}" for number in range(ENTITIES * 3)]
+    with slipstream.pkg.transaction() as tx:
+        for name in people:
+            tx.upsert_entity("Person", name, {"name": f"first of {name}"})
+    slipstream.sync.drain(timeout_s=30)
+    slipstream.sync.write_back(timeout_s=30)
+    with slipstream.pkg.transaction() as tx:
+        for name in people[::2]:
+            tx.delete_entity(name)
+        for name in people[1::2]:
+            tx.upsert_entity("Person", name, {"name": f"second of {name}"})
+    slipstream.sync.drain(timeout_s=30)
+    slipstream.sync.write_back(timeout_s=30)
+
+
 def write_dump(path: Path, entities: int) -> None:
     """Write a small dump with as many relationships as entities."""
     rows = [
@@ -134,6 +151,8 @@ def main() -> None:
     if failpoint.startswith("import."):
         importer = Importer(slipstream.pkg, slipstream.journal, slipstream.dead_letters, slipstream.clock)
         importer.run(root / "dump.jsonl", batch=20)
+    elif failpoint.startswith(("states.", "write_back.")):
+        work_on_view(slipstream)
     else:
         work(slipstream, hook, int(seed), commits=10_000 if failpoint == "signal" else 300)
     slipstream.sync.drain(timeout_s=30)

@@ -26,7 +26,7 @@ class EntitySync(StrEnum):
     DIVERGENT = "divergent"
     """The index does not hold what the graph asks for, and no work is under way: an audit or a repair is due."""
     UNCOVERED = "uncovered"
-    """No view covers it: it has no vector, and needs none."""
+    """Its recipe leaves it out, so it needs no vector and has none. (Views cover every entity; a recipe need not.)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ _QUIET_S = 0.2
 """How long nothing must have been noted: rows wait while changes come one after the other."""
 _PATIENCE_S = 2.0
 """How long a note waits for that quiet at most."""
+_BUSY_PAUSE_S = 0.25
+"""How far apart pages are while it is not quiet, so that hardly any change meets one."""
 _PAUSE_S = 2.0
 """How long to leave a graph or index alone that was not to be reached."""
 
@@ -80,10 +82,13 @@ class Notes:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def are_ripe(self) -> bool:
-        """Whether it has been quiet for a while, or the oldest note has waited long enough."""
-        now = self._clock.monotonic()
-        return now - self._last_at >= _QUIET_S or now - self._first_at >= _PATIENCE_S
+    def are_quiet(self, now: float) -> bool:
+        """Whether nothing has been noted for a while."""
+        return now - self._last_at >= _QUIET_S
+
+    def are_old(self, now: float) -> bool:
+        """Whether the oldest note has waited long enough."""
+        return now - self._first_at >= _PATIENCE_S
 
 
 class WriteBack:
@@ -109,7 +114,7 @@ class WriteBack:
         self._after: RecordKey | None = None
         self._is_scanned = False
         self._hurry = False
-        self._paused_until = 0.0
+        self._paused_until = self._stepped_at = 0.0
         # Taken out of the journal at once, before anything can make it a lie.
         self._catch_up_due = journal.get(WRITE_BACK) != COMPLETE
         if not self._catch_up_due:
@@ -153,7 +158,7 @@ class WriteBack:
     def step(self) -> bool:
         """Write one page, when it is time; False when there was nothing to do or the store was not to be reached."""
         now = self._clock.monotonic()
-        if now < self._paused_until or not self.is_due or not (self._hurry or self._notes.are_ripe()):
+        if now < self._paused_until or not self.is_due or not (self._hurry or self._is_time(now)):
             return False
         if not self._turn.acquire(blocking=False):
             return False
@@ -165,8 +170,14 @@ class WriteBack:
             return False
         finally:
             self._turn.release()
+        self._stepped_at = self._clock.monotonic()
         self._hurry = self._hurry and self.is_due
         return True
+
+    def _is_time(self, now: float) -> bool:
+        if self._notes.are_quiet(now):
+            return True
+        return self._notes.are_old(now) and now - self._stepped_at >= _BUSY_PAUSE_S
 
     def _step(self) -> None:
         if self._notes.overflowed:

@@ -69,7 +69,7 @@ class LadybugSyncStates:
 
     def put(self, states: Iterable[SyncState]) -> None:
         """Add or replace rows by entity id."""
-        self._check_ours()
+        self.check_name()
         latest = {state.entity_id: state for state in states}
         for part in _parts(list(latest.values()), _ROWS_PER_COMMIT):
             with self._writer() as session, written(session):
@@ -80,14 +80,14 @@ class LadybugSyncStates:
 
     def remove(self, entity_ids: Iterable[str]) -> None:
         """Forget the rows of these entities."""
-        self._check_ours()
+        self.check_name()
         for part in _parts(list(dict.fromkeys(entity_ids)), _ROWS_PER_COMMIT):
             with self._writer() as session, written(session):
                 _delete(session, part)
 
     def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
         """Set `last_verified` of fresh rows but those of `except_ids`."""
-        self._check_ours()
+        self.check_name()
         moment, excluded = as_parameter(at), frozenset(except_ids)
         older = "(s.last_verified IS NULL OR s.last_verified < $at)"
         with self._store.reading() as session:
@@ -109,7 +109,7 @@ class LadybugSyncStates:
 
     def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
         """Return the rows of these entities by id."""
-        self._check_ours()
+        self.check_name()
         if not entity_ids:
             return {}
         statement = f"UNWIND $ids AS i MATCH (s:{SYNC_VIEW} {{entity_id: i}}) RETURN {_SHOWN}"
@@ -119,7 +119,7 @@ class LadybugSyncStates:
 
     def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
         """Return the first rows in a state, ordered by entity id."""
-        self._check_ours()
+        self.check_name()
         statement = (
             f"MATCH (s:{SYNC_VIEW}) WHERE s.state = $state RETURN {_SHOWN} ORDER BY s.entity_id LIMIT {max(limit, 0)}"
         )
@@ -128,14 +128,14 @@ class LadybugSyncStates:
 
     def counts(self) -> Mapping[EntitySync, int]:
         """Return how many rows there are in each state."""
-        self._check_ours()
+        self.check_name()
         with self._store.reading() as session:
             rows = session.run(f"MATCH (s:{SYNC_VIEW}) RETURN s.state, count(*)")
         return {EntitySync(row[0]): row[1] for row in rows}
 
     def prune(self, limit: int) -> int:
         """Forget up to `limit` rows whose entity the graph does not hold."""
-        self._check_ours()
+        self.check_name()
         unregistered = "NOT EXISTS { MATCH (e:_Registry {_key: s.entity_id}) }"
         statement = f"MATCH (s:{SYNC_VIEW}) WHERE {unregistered} RETURN s.entity_id LIMIT {max(limit, 0)}"
         with self._store.reading() as session:
@@ -146,7 +146,8 @@ class LadybugSyncStates:
                 _delete(session, sorted(set(part) - {row[0] for row in back}))
         return len(gone)
 
-    def _check_ours(self) -> None:
+    def check_name(self) -> None:
+        """Raise `ConfigError` when a type of the user's has the name of the view."""
         if not self.is_ours:
             raise ConfigError(
                 f"the graph has a type of its own named {SYNC_VIEW}: set [graph] sync_states = false, or rename it"
