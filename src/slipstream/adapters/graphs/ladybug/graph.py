@@ -20,6 +20,7 @@ from slipstream.adapters.graphs.ladybug.snapshot import Committed, GraphShape, S
 from slipstream.adapters.graphs.ladybug.store import ReadOnlyViolationError, Session, Store
 from slipstream.adapters.graphs.ladybug.sync_states import LadybugSyncStates
 from slipstream.adapters.graphs.staging import StagedTransaction
+from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -180,6 +181,13 @@ class LadybugGraph(PKG):
                 self._commits.commit(session, staged.finish())
             finally:
                 staged.abandon()
+
+    def advance(self, position: Position) -> Position:
+        """Make the log's head at least `position`, durably, with a rescan there."""
+        checked_advance(position)
+        with self._exclusive() as session:
+            self._commits.advance(session, position)
+            return self._log.head()
 
     def execute(self, cypher: str, **params: Any) -> Position:
         """Run arbitrary Cypher, writes included, and return the position of its commit."""
