@@ -36,7 +36,8 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.journal import Journal
+from slipstream.ports.journal import DeadLetters, Journal, MessageStore
+from slipstream.ports.sync_states import SyncStates
 from slipstream.ports.telemetry import NO_TRACER, Exposition, Tracer
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
@@ -46,6 +47,7 @@ from slipstream.service.watch import Watch
 from slipstream.sync.activity import LiveActivity
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
+from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.metrics import metrics_of
@@ -53,9 +55,11 @@ from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.writeback import Notes, WriteBack, withdraw
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
+from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 
 DATA_FOLDER = ".slipstream"
 RECIPE = "recipe"
@@ -79,6 +83,7 @@ class Wrapping:
     journal: Callable[[Journal], Journal] = _same
     audits: Callable[[AuditStore], AuditStore] = _same
     embedder: Callable[[Embedder], Embedder] = _same
+    sync_states: Callable[[SyncStates], SyncStates] = _same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,22 @@ def open_pkg(
     return slipstream
 
 
-def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """Graph, index and journal, opened and wrapped; what is written to the latter two is noted."""
+
+    graph: LadybugGraph
+    index: VectorIndex
+    journal: Journal
+    letters: DeadLetters
+    messages: MessageStore
+    audits: AuditStore
+    notes: Notes
+    plain_index: VectorIndex
+    """The index below the notes, with whatever else it can do: audits only read."""
+
+
+def _open_stores(config: Config, data: Path, options: Options, stack: ExitStack) -> _Stores:
     clock, wrapping = options.clock, options.wrapping
     graph = LadybugGraph(
         data / "graph.lbug", clock=clock, buffer_pool_size_bytes=config.graph.buffer_pool_mb * 1024 * 1024
@@ -142,13 +162,28 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     stack.callback(graph.close)
     database = SqliteStore(data / "index.sqlite")
     stack.callback(database.close)
-    raw_index = _index(config, data, database, stack)
+    notes, index = Notes(clock), wrapping.index(_index(config, data, database, stack))
+    return _Stores(
+        graph,
+        NotingIndex(index, notes.add),
+        NotingJournal(wrapping.journal(database.journal), notes.add),
+        NotingLetters(database.journal, notes.add),
+        database.journal,
+        wrapping.audits(database.audits),
+        notes,
+        index,
+    )
+
+
+def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
+    clock, wrapping = options.clock, options.wrapping
+    stores = _open_stores(config, data, options, stack)
+    graph, index, journal, letters = stores.graph, stores.index, stores.journal, stores.letters
     registry, router = _models(config, options)
     stack.callback(registry.close)
     fusion = FusionWeights(**config.models.fusion.model_dump())
     service = MultiModelEmbeddingService(registry, router, _cache(config, data, stack), fusion, options.tracer)
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
-    index, journal, letters = wrapping.index(raw_index), wrapping.journal(database.journal), database.journal
     engine = SyncEngine(
         graph=wrapping.graph(graph),
         log=graph.log,
@@ -162,9 +197,10 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         tracer=options.tracer,
     )
     recipe_id = _recipe_digest(config, options, views, router)
-    _compare_with_last_time(engine, graph, database.journal, recipe_id)
+    _compare_with_last_time(engine, graph, journal, recipe_id)
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
-    sync = Sync(engine, maintenance, graph.log, journal, letters, clock)
+    write_back = _write_back(config, options, stores, engine)
+    sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
     def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
         sync.mark(keys, reason=reason, force=force)
@@ -172,14 +208,13 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     store = SchemaVersionedEmbeddingStore(
         index, registry, journal, clock, schema=graph.schema, recipe=engine.recipe, mark=mark
     )
-    queue = EventQueue(database.journal, letters, clock)
+    queue = EventQueue(stores.messages, letters, clock)
     handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
-    audits = wrapping.audits(database.audits)
-    auditor, repairer = _consistency(sync, graph, index, audits, journal, views, service, clock, recipe_id)
-    watch, scrubber = _watch(config, sync, auditor, repairer, audits, journal, clock)
+    auditor, repairer = _consistency(sync, stores, views, service, clock, recipe_id)
+    watch, scrubber = _watch(config, sync, auditor, repairer, stores, clock)
     closing = stack.pop_all()
     return Slipstream(
         Parts(
@@ -194,12 +229,13 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             journal=journal,
             dead_letters=letters,
             auditor=auditor,
-            audits=audits,
+            audits=stores.audits,
             repairer=repairer,
             scrubber=scrubber,
             watch=watch,
             clock=clock,
             close=closing.close,
+            write_back=write_back,
         )
     )
 
@@ -227,19 +263,17 @@ def _searcher(
 
 def _consistency(
     sync: Sync,
-    graph: LadybugGraph,
-    index: VectorIndex,
-    audits: AuditStore,
-    journal: Journal,
+    stores: _Stores,
     views: ViewSet,
     service: MultiModelEmbeddingService,
     clock: Clock,
     recipe_id: str,
 ) -> tuple[Auditor, Repairer]:
     engine, recipe = sync.engine, sync.engine.recipe
+    graph, audits, journal = stores.graph, stores.audits, stores.journal
     auditor = Auditor(
         graph,
-        index,
+        stores.plain_index,
         recipe,
         clock,
         memory=AuditMemory(
@@ -255,7 +289,7 @@ def _consistency(
     )
     repairer = Repairer(
         graph,
-        index,
+        stores.index,
         recipe,
         service,
         auditor,
@@ -269,15 +303,9 @@ def _consistency(
 
 
 def _watch(
-    config: Config,
-    sync: Sync,
-    auditor: Auditor,
-    repairer: Repairer,
-    audits: AuditStore,
-    journal: Journal,
-    clock: Clock,
+    config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, stores: _Stores, clock: Clock
 ) -> tuple[Watch, Scrubber]:
-    engine = sync.engine
+    engine, audits, journal = sync.engine, stores.audits, stores.journal
     alerts = Alerts(journal, clock, config.alerts.thresholds(), _sinks(config))
     scrubber = Scrubber(
         auditor,
@@ -306,6 +334,22 @@ def prometheus_page(
     from slipstream.adapters.telemetry.prometheus import PrometheusExposition
 
     return PrometheusExposition(lambda: metrics_of(slipstream.sync, consistency()))
+
+
+def _write_back(config: Config, options: Options, stores: _Stores, engine: SyncEngine) -> WriteBack | None:
+    """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
+    graph, journal = stores.graph, stores.journal
+    if not config.graph.sync_states:
+        if graph.sync_states.is_ours:
+            withdraw(graph.sync_states, journal)
+        return None
+    graph.sync_states.check_name()
+    reader = EntitySyncReader(graph, stores.index, stores.letters, engine.recipe, engine.is_pending)
+    states = options.wrapping.sync_states(graph.sync_states)
+    write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)
+    if graph.changed_while_closed:
+        write_back.request_catch_up()
+    return write_back
 
 
 def _recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:

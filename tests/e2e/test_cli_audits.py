@@ -121,6 +121,18 @@ def test_findings_are_kept_and_paged(cli: Cli) -> None:
     assert "not kept" in cli.json("audits", "show", "4711", code=2)["message"]
 
 
+def test_the_report_is_written_as_json_and_as_a_page(cli: Cli, tmp_path: Path) -> None:
+    cli.run("verify")
+    tamper(cli, DELETED)
+    cli.run("verify", "--report", str(tmp_path / "evidence"), code=1)
+    report = json.loads((tmp_path / "evidence.json").read_text())
+    assert found(report) == {"missing": ["e:p05", "e:p06"]}
+    page = (tmp_path / "evidence.html").read_text()
+    assert "<svg" in page
+    assert "e:p05" in page
+    assert cli.json("verify", "--report", "/nowhere/at/all", code=2)["error"] == "ConfigError"
+
+
 def test_the_schedule_is_paused_and_resumed(cli: Cli) -> None:
     cli.run("scrub", "pause")
     assert cli.json("scrub", "status")["paused"] is True

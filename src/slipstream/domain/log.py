@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
 from slipstream.domain.events import PKGEvent
@@ -19,6 +20,8 @@ class Rescan:
 
     position: Position
     types: frozenset[str] | None = None
+    committed_at: datetime | None = field(default=None, compare=False)
+    """When it was committed, where the log knows: it tells two histories apart that share a position."""
 
 
 LogEntry: TypeAlias = "PKGEvent | Rescan"

@@ -156,6 +156,16 @@ class WritableGraph(Graph, Protocol):
         """The position of the newest commit of this process (the head at open, before the first)."""
         ...
 
+    def advance(self, position: Position) -> Position:
+        """
+        Make the log's head at least `position`, durably, and return the head.
+
+        For a graph that is older than its index (restored from a backup): what is committed next must be newer
+        than all that was. Appends one `Rescan` of everything at `position`, behind a gap in the numbers; does
+        nothing, and appends nothing, when the head is there already. Raises `InvalidInputError` past 62 bits.
+        """
+        ...
+
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:
         """Run a read-only Cypher query; raises `InvalidInputError` (field `cypher`) when it would write."""
         ...

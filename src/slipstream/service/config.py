@@ -19,6 +19,7 @@ TEMPLATE = """\
 
 [graph]
 adapter = "ladybug"          # embedded Cypher graph, in .slipstream/graph.lbug
+sync_states = true           # keep a node table SyncState beside the graph: how each entity stands in the index
 
 [index]
 adapter = "sqlite"           # "sqlite" (exact, journal and index in one file) or "chroma" (embedded)
@@ -73,6 +74,8 @@ class GraphConfig(_Section):
     """`[graph]`."""
 
     adapter: Literal["ladybug"] = "ladybug"
+    sync_states: bool = True
+    """Write back how each entity stands in the index, to be queried with Cypher; off, the view is emptied."""
     buffer_pool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +13,7 @@ from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
+from slipstream.domain.errors import ConfigError, TransientError
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
@@ -20,6 +22,7 @@ from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.pkg import PKG
+from slipstream.ports.sync_states import SyncState
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
@@ -29,7 +32,13 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
+from slipstream.sync.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
+
+logger = logging.getLogger(__name__)
+
+_LAST_ROWS_S = 1.0
+"""How long closing may take to complete the sync view; the next open does the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Parts:
     watch: Watch
     clock: Clock
     close: Callable[[], None]
+    write_back: WriteBack | None = None
 
 
 class Slipstream:
@@ -161,9 +171,17 @@ class Slipstream:
         last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
         compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
         """
+        began_at = self.clock.now()
         if incremental:
-            return self._parts.auditor.audit_changes(on_progress)
-        return self._parts.auditor.audit(on_progress, deep=deep)
+            report = self._parts.auditor.audit_changes(on_progress)
+        else:
+            report = self._parts.auditor.audit(on_progress, deep=deep)
+        if self._parts.write_back is not None:
+            try:
+                self._parts.write_back.verified(began_at, report.divergent_keys())
+            except (TransientError, ConfigError) as error:  # the report stands all the same
+                logger.warning("the audit is done, but the sync view can not show it now: %s", error)
+        return report
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:
@@ -179,6 +197,12 @@ class Slipstream:
     def audits(self) -> AuditLog:
         """Finished audits with everything they found, newest first."""
         return self._parts.audits
+
+    def sync_state(self, entity_id: str) -> SyncState | None:
+        """Return how an entity stands in the index right now; None when there is no such entity."""
+        if self._parts.write_back is None:
+            raise ConfigError("there is no sync view: set [graph] sync_states = true")
+        return self._parts.write_back.state_of(entity_id)
 
     # ------------------------------------------------------------------ repairing
 
@@ -250,6 +274,8 @@ class Slipstream:
             try:
                 self.scrubber.stop()
                 self.sync.stop()
+                if self._parts.write_back is not None:
+                    self._parts.write_back.leave(_LAST_ROWS_S)
             finally:
                 self._parts.close()
 

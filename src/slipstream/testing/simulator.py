@@ -19,10 +19,11 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.entities import Direction, Entity
 from slipstream.domain.errors import SlipstreamError, UnavailableError
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
+from slipstream.ports.sync_states import EntitySync
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.ledger import Claim
 from slipstream.sync.reconciler import Prepared
@@ -147,12 +148,12 @@ class Simulation:
         try:
             action()
         except SimulatedCrash:
+            self.crashes += 1
             self._reopen()
         except (UnavailableError, ValueError):
             self.actions.append("chore failed")
 
     def _reopen(self) -> None:
-        self.crashes += 1
         while True:
             try:
                 self._open()
@@ -190,6 +191,18 @@ class Simulation:
             self.engine.save_checkpoint()
             self.system.maintenance.keep_house(force=True)
             self.system.maintenance.step()
+            self.system.write_back.hurry()
+            self.system.write_back.step()
+            if self.rng.random() < 0.1:
+                self._restart()
+
+    def _restart(self) -> None:
+        """Close and open again, without a crash."""
+        self.actions.append("restart")
+        try:
+            self.system.write_back.leave(1.0)
+        finally:
+            self._reopen()
 
     # ------------------------------------------------------------------ mutations
 
@@ -284,4 +297,20 @@ class Simulation:
         left = [key for key in report.divergent_keys() if key not in dead]
         if left:
             raise SimulationError(f"divergent after settling: {left} {report.divergences}")
+        self._check_sync_view()
         return report
+
+    def _check_sync_view(self) -> None:
+        """Every entity has its row, no other has one, and the rows say what index and letters say."""
+        self.system.write_back.finish()
+        ids = [row.key.id for row in self.graph.scan(None, 10_000) if row.key.kind is KeyKind.ENTITY]
+        rows = self.graph.sync_states.read(ids)
+        if set(rows) != set(ids) or sum(self.graph.sync_states.counts().values()) != len(ids):
+            raise SimulationError(f"the sync view has {sorted(rows)}, the graph {sorted(ids)}")
+        dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
+        for entity_id, row in rows.items():
+            stamp = self.system.stamp(entity_id)
+            at = None if stamp is None else (stamp.position, stamp.created_at, stamp.schema_version)
+            wanted = EntitySync.DEAD_LETTER if entity_key(entity_id) in dead else EntitySync.FRESH
+            if (row.position, row.embedded_at, row.schema_version) != (at or (None,) * 3) or row.state is not wanted:
+                raise SimulationError(f"the sync view says {row}, the index {stamp}")

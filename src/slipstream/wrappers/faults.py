@@ -18,6 +18,9 @@ failure there; one that kills the process simulates a crash there. Survived faul
     audit.keep.before/after            an audit about to be kept, or kept without anybody knowing its number
     repair.before/after                a page of a repair marked, its progress about to be saved, or saved
     scrub.before/after                 the schedule about to note a pass, or noted
+    states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
+    states.remove.before/after, states.prune.before/after
+    write_back.before/after            the word that the sync view is complete, about to be given or taken back, or so
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -46,6 +50,7 @@ from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import Graph, GraphCapabilities
 from slipstream.ports.index import IndexCapabilities, VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.ports.sync_states import EntitySync, SyncState, SyncStates
 
 FailpointHook = Callable[[str], None]
 
@@ -265,6 +270,58 @@ class FaultyAudits:
     ) -> Sequence[Finding]:
         """As of the log below."""
         return self._inner.findings(audit_id, after, limit, kind)
+
+
+class FaultySyncStates:
+    """`SyncStates` with failpoints around every write."""
+
+    def __init__(self, inner: SyncStates, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    def put(self, states: Iterable[SyncState]) -> None:
+        """Write in two halves, with failpoints before, between and after; nothing at all passes none."""
+        rows = list(states)
+        if not rows:
+            return
+        half = (len(rows) + 1) // 2
+        self._hook("states.put.before")
+        self._inner.put(rows[:half])
+        self._hook("states.put.middle")
+        self._inner.put(rows[half:])
+        self._hook("states.put.after")
+
+    def remove(self, entity_ids: Iterable[str]) -> None:
+        """Remove through `states.remove.before` and `.after`; nothing at all passes none."""
+        ids = list(entity_ids)
+        if not ids:
+            return
+        self._hook("states.remove.before")
+        self._inner.remove(ids)
+        self._hook("states.remove.after")
+
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+        """Mark through `states.mark_verified.before`."""
+        self._hook("states.mark_verified.before")
+        return self._inner.mark_verified(at, except_ids)
+
+    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
+        """As of the view below."""
+        return self._inner.read(entity_ids)
+
+    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
+        """As of the view below."""
+        return self._inner.find(state, limit)
+
+    def counts(self) -> Mapping[EntitySync, int]:
+        """As of the view below."""
+        return self._inner.counts()
+
+    def prune(self, limit: int) -> int:
+        """Prune through `states.prune.before` and `.after`."""
+        self._hook("states.prune.before")
+        pruned = self._inner.prune(limit)
+        self._hook("states.prune.after")
+        return pruned
 
 
 class FaultyEmbedder:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from slipstream.adapters.graphs.ladybug.catalog import extension_statements, load_catalog
+from slipstream.adapters.graphs.ladybug.codec import rescan_to_json
 from slipstream.adapters.graphs.ladybug.opening import newest_schema, store_schema
 from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, append, written
 from slipstream.adapters.graphs.ladybug.scanning import Change, ScanWindows, changes_of
@@ -87,6 +88,25 @@ class Commits:
         """
         head = self._log.head()
         numbered = [(Position(head + number), body) for number, body in enumerate(bodies, start=1)]
+        with self._numbered(session, numbered, changes):
+            yield
+
+    def rescan(self, types: frozenset[str] | None) -> str:
+        """Return the body of an entry that says: look again at everything of these types."""
+        return rescan_to_json(types, self._clock.now())
+
+    def advance(self, session: Session, position: Position) -> None:
+        """Move the log's head to `position`, with a rescan of everything there; nothing when it is that far."""
+        if position <= self._log.head():
+            return
+        with self._numbered(session, [(position, self.rescan(None))], changes=None):
+            self._log.write_jump(session, position)
+        self._log.reload(session)
+
+    @contextmanager
+    def _numbered(
+        self, session: Session, numbered: Sequence[tuple[Position, str]], changes: Sequence[Change] | None
+    ) -> Iterator[None]:
         self._in_doubt = True
         try:
             with written(session):
@@ -109,7 +129,5 @@ class Commits:
         if self._in_doubt:
             self._windows.forget()
             self.shape = GraphShape(newest_schema(session), load_catalog(session))
-            head = self._log.head_seen_by(session, self._log.head())
-            if head > self._log.head():
-                self._log.advance(head)
+            self._log.reload(session)
             self._in_doubt = False

@@ -18,7 +18,9 @@ from slipstream.adapters.graphs.ladybug.reader import count_by_type, read_adjace
 from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, Window, load_window
 from slipstream.adapters.graphs.ladybug.snapshot import Committed, GraphShape, Snapshot
 from slipstream.adapters.graphs.ladybug.store import ReadOnlyViolationError, Session, Store
+from slipstream.adapters.graphs.ladybug.sync_states import LadybugSyncStates
 from slipstream.adapters.graphs.staging import StagedTransaction
+from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -72,6 +74,7 @@ class LadybugGraph(PKG):
         try:
             opened = prepare(self._store, clock)
             self._log = OutboxLog(self._store, self._exclusive)
+            self._sync_states = LadybugSyncStates(self._store, self._exclusive, is_ours=opened.has_sync_view)
             self._commits = Commits(opened.graph_id, opened.shape, self._log, self._windows, clock)
             if opened.found is not None:
                 with self._exclusive() as session:
@@ -89,6 +92,11 @@ class LadybugGraph(PKG):
     def log(self) -> OutboxLog:
         """The change log."""
         return self._log
+
+    @property
+    def sync_states(self) -> LadybugSyncStates:
+        """The sync view: a node table `SyncState`, for reading with Cypher."""
+        return self._sync_states
 
     @property
     def last_commit(self) -> Position:
@@ -158,7 +166,7 @@ class LadybugGraph(PKG):
         statement = self._guarded(cypher)
         with self._reading() as reading:
             columns, rows = run_reading(reading.session, statement, params, self._query_timeout_s)
-            return shown_rows(columns, rows, reading.shape.schema)
+            return shown_rows(columns, rows, reading.shape.schema, hides_sync_view=not statement.names_sync_view)
 
     # -- writing --
 
@@ -174,6 +182,13 @@ class LadybugGraph(PKG):
             finally:
                 staged.abandon()
 
+    def advance(self, position: Position) -> Position:
+        """Make the log's head at least `position`, durably, with a rescan there."""
+        checked_advance(position)
+        with self._exclusive() as session:
+            self._commits.advance(session, position)
+            return self._log.head()
+
     def execute(self, cypher: str, **params: Any) -> Position:
         """Run arbitrary Cypher, writes included, and return the position of its commit."""
         statement = self._guarded(cypher)
@@ -184,7 +199,8 @@ class LadybugGraph(PKG):
         except ReadOnlyViolationError:
             pass  # that is what the try was for: now as a write
         with self._exclusive() as session:
-            run_writing(session, self._commits, statement, params, self._query_timeout_s)
+            has_view = self._sync_states.is_ours
+            run_writing(session, self._commits, statement, params, self._query_timeout_s, has_sync_view=has_view)
             return self._log.head()
 
     def close(self) -> None:
