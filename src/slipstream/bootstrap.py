@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
@@ -20,8 +21,9 @@ from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.ledger import LEDGER
 from slipstream.consistency.repair import Repairer
+from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber, ScrubSettings
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import ConfigError, InvalidInputError, TransientError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.domain.models import ModelSpec
@@ -60,6 +62,8 @@ from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
+
+logger = logging.getLogger(__name__)
 
 DATA_FOLDER = ".slipstream"
 RECIPE = "recipe"
@@ -213,7 +217,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
-    auditor, repairer = _consistency(sync, stores, views, service, clock, recipe_id)
+    auditor, repairer = _consistency(sync, stores, views, service, clock, recipe_id, write_back)
     watch, scrubber = _watch(config, sync, auditor, repairer, stores, clock)
     closing = stack.pop_all()
     return Slipstream(
@@ -268,6 +272,7 @@ def _consistency(
     service: MultiModelEmbeddingService,
     clock: Clock,
     recipe_id: str,
+    write_back: WriteBack | None,
 ) -> tuple[Auditor, Repairer]:
     engine, recipe = sync.engine, sync.engine.recipe
     graph, audits, journal = stores.graph, stores.audits, stores.journal
@@ -286,6 +291,7 @@ def _consistency(
         settle=lambda position: sync.reached(position, _AUDIT_PATIENCE_S),
         frontier=lambda: engine.frontier,
         service=service,
+        on_kept=None if write_back is None else partial(_show_audit, write_back),
     )
     repairer = Repairer(
         graph,
@@ -300,6 +306,14 @@ def _consistency(
         lambda: sum(engine.pending().values()) if sync.running else 0,
     )
     return auditor, repairer
+
+
+def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
+    if report.started_at is not None:
+        try:
+            write_back.verified(report.started_at, report.divergent_keys())
+        except (TransientError, ConfigError) as error:  # the report stands all the same
+            logger.warning("the audit is done, but the sync view can not show it now: %s", error)
 
 
 def _watch(

@@ -308,7 +308,8 @@ def test_an_audit_vouches_for_what_it_compared_and_declares_the_rest() -> None:
     at = system.clock.now()
     report = system.audit()
     system.write_back.verified(at, report.divergent_keys())
-    assert _row(system, "p001").state is EntitySync.DIVERGENT
+    assert _row(system, "p001").state is EntitySync.DIVERGENT  # at once
+    system.write_back.finish()
     assert _row(system, "p001").last_verified != at
     assert _row(system, "p000").last_verified == at
     system.write_back.request_catch_up()
@@ -330,6 +331,7 @@ def test_an_audit_clears_what_an_earlier_one_declared() -> None:
     assert _row(system, "p001").state is EntitySync.DIVERGENT
     at = system.clock.now() + timedelta(hours=1)
     system.write_back.verified(at, [])
+    system.write_back.finish()
     assert {row.state for row in system.graph.sync_states.read(["p000", "p001"]).values()} == {EntitySync.FRESH}
     assert _row(system, "p001").last_verified == at
 

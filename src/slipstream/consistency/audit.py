@@ -65,10 +65,12 @@ class Auditor:
         frontier: Callable[[], Position] | None = None,
         service: EmbeddingService | None = None,
         rng: random.Random | None = None,
+        on_kept: Callable[[AuditReport], None] | None = None,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
+        self._on_kept = on_kept
         self._one_at_a_time = threading.Lock()
         self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
 
@@ -176,4 +178,6 @@ class Auditor:
         self._finished(report)
         if self._memory is not None:
             report.id = self._memory.audits.keep(report.summary(), report.findings(), audits_max=AUDITS_MAX)
+        if self._on_kept is not None:
+            self._on_kept(report)
         return report

@@ -67,10 +67,11 @@ class SyncStates(Protocol):
         """Forget the rows of these entities; absent ones are no error."""
         ...
 
-    def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
         """
         Set `last_verified` of fresh rows but those of `except_ids`; returns how many rows moved.
 
+        At most `limit` of them, whichever; fewer than that moved when none is left.
         A row that was verified later than `at` keeps its time, so that calls may come in any order.
         """
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,7 +12,7 @@ from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
-from slipstream.domain.errors import ConfigError, TransientError
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
@@ -34,8 +33,6 @@ from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
 from slipstream.sync.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
-
-logger = logging.getLogger(__name__)
 
 _LAST_ROWS_S = 1.0
 """How long closing may take to complete the sync view; the next open does the rest."""
@@ -171,17 +168,9 @@ class Slipstream:
         last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
         compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
         """
-        began_at = self.clock.now()
         if incremental:
-            report = self._parts.auditor.audit_changes(on_progress)
-        else:
-            report = self._parts.auditor.audit(on_progress, deep=deep)
-        if self._parts.write_back is not None:
-            try:
-                self._parts.write_back.verified(began_at, report.divergent_keys())
-            except (TransientError, ConfigError) as error:  # the report stands all the same
-                logger.warning("the audit is done, but the sync view can not show it now: %s", error)
-        return report
+            return self._parts.auditor.audit_changes(on_progress)
+        return self._parts.auditor.audit(on_progress, deep=deep)
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:

@@ -36,6 +36,7 @@ NOTES_MAX = 20_000
 _PAGE = 64
 _CATCH_UP_PAGE = 128
 _PRUNED_PER_STEP = 128
+_VERIFIED_PAGE = 500
 _QUIET_S = 0.2
 """How long nothing must have been noted: rows wait while changes come one after the other."""
 _PATIENCE_S = 2.0
@@ -113,6 +114,7 @@ class WriteBack:
         self._turn = threading.Lock()
         self._after: RecordKey | None = None
         self._is_scanned = False
+        self._verified: tuple[datetime, frozenset[str]] | None = None
         self._hurry = False
         self._paused_until = self._stepped_at = 0.0
         # Taken out of the journal at once, before anything can make it a lie.
@@ -149,7 +151,7 @@ class WriteBack:
     @property
     def is_due(self) -> bool:
         """Whether some rows may not be what they should be."""
-        return self._catch_up_due or self._notes.overflowed or len(self._notes) > 0
+        return self._catch_up_due or self._notes.overflowed or len(self._notes) > 0 or self._verified is not None
 
     def hurry(self) -> None:
         """Do not wait for a quiet moment: somebody waits for the view."""
@@ -185,7 +187,10 @@ class WriteBack:
             self.request_catch_up()
         keys = self._notes.take(_PAGE)
         if not keys:
-            self._catch_up()
+            if self._catch_up_due:
+                self._catch_up()
+            else:
+                self._mark_verified()
             return
         try:
             self._bring(keys)
@@ -194,8 +199,6 @@ class WriteBack:
             raise
 
     def _catch_up(self) -> None:
-        if not self._catch_up_due:
-            return
         if self._is_scanned:
             self._catch_up_due = self._states.prune(_PRUNED_PER_STEP) > 0
             return
@@ -219,7 +222,11 @@ class WriteBack:
     # ------------------------------------------------------------------ audits, and asking
 
     def verified(self, at: datetime, divergent: Collection[RecordKey]) -> None:
-        """Take in what an audit that began at `at` has found: these keys are divergent, all others are not."""
+        """
+        Take in what an audit that began at `at` has found: these keys are divergent, all others are not.
+
+        Divergent rows are shown at once; the time at which all others were verified follows page by page.
+        """
         found = [key for key in divergent if key.kind is KeyKind.ENTITY]
         with self._turn:
             self._declare(found)
@@ -228,7 +235,13 @@ class WriteBack:
             for first in range(0, len(cleared), _CATCH_UP_PAGE):
                 keys = [entity_key(entity_id) for entity_id in cleared[first : first + _CATCH_UP_PAGE]]
                 self._states.put(self._reader.read(keys).values())
-            self._states.mark_verified(at, {key.id for key in found})
+            self._verified = (at, frozenset(key.id for key in found))
+
+    def _mark_verified(self) -> None:
+        if self._verified is not None:
+            at, divergent = self._verified
+            if self._states.mark_verified(at, divergent, _VERIFIED_PAGE) < _VERIFIED_PAGE:
+                self._verified = None
 
     def _declare(self, divergent: Sequence[RecordKey]) -> None:
         for first in range(0, len(divergent), _CATCH_UP_PAGE):

@@ -299,10 +299,10 @@ class FaultySyncStates:
         self._inner.remove(ids)
         self._hook("states.remove.after")
 
-    def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
         """Mark through `states.mark_verified.before`."""
         self._hook("states.mark_verified.before")
-        return self._inner.mark_verified(at, except_ids)
+        return self._inner.mark_verified(at, except_ids, limit)
 
     def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
         """As of the view below."""

@@ -33,7 +33,7 @@ class MemorySyncStates:
             for entity_id in entity_ids:
                 self._rows.pop(entity_id, None)
 
-    def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
         """Set `last_verified` of fresh rows but those of `except_ids`."""
         excluded = frozenset(except_ids)
         with self._guard():
@@ -43,7 +43,7 @@ class MemorySyncStates:
                 if row.state is EntitySync.FRESH
                 and row.entity_id not in excluded
                 and (row.last_verified is None or row.last_verified < at)
-            ]
+            ][:limit]
             self._rows.update({row.entity_id: row for row in due})
         return len(due)
 

@@ -55,9 +55,9 @@ class VerifiesEverything(_BrokenViewGraph):
 
     def _broken(self) -> MemorySyncStates:
         class Credulous(MemorySyncStates):
-            def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+            def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
                 del except_ids
-                return super().mark_verified(at)
+                return super().mark_verified(at, (), limit)
 
         return Credulous(self._written_alone, self._entities)
 

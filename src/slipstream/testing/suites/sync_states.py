@@ -141,6 +141,14 @@ class SyncStatesSuite(ABC):
         assert states.mark_verified(half, ["c"]) == 0
         assert states.mark_verified(later) == 3
 
+    def test_rows_are_verified_a_few_at_a_time(self, graph: ViewedGraph) -> None:
+        states = graph.sync_states
+        states.put(fresh(name) for name in "abcde")
+        later = NOON + timedelta(hours=1)
+        assert [states.mark_verified(later, ["c"], 2) for _ in range(3)] == [2, 2, 0]
+        found = states.read(list("abcde"))
+        assert [found[name].last_verified for name in "abcde"] == [later, later, NOON, later, later]
+
     def test_rows_of_absent_entities_are_pruned(self, graph: ViewedGraph) -> None:
         states = graph.sync_states
         create(graph, "a", "b")

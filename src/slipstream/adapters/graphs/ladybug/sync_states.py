@@ -85,18 +85,19 @@ class LadybugSyncStates:
             with self._writer() as session, written(session):
                 _delete(session, part)
 
-    def mark_verified(self, at: datetime, except_ids: Collection[str] = ()) -> int:
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
         """Set `last_verified` of fresh rows but those of `except_ids`."""
         self.check_name()
         moment, excluded = as_parameter(at), frozenset(except_ids)
         older = "(s.last_verified IS NULL OR s.last_verified < $at)"
+        page = "" if limit is None else f" LIMIT {limit + len(excluded)}"
         with self._store.reading() as session:
             rows = session.run(
-                f"MATCH (s:{SYNC_VIEW}) WHERE s.state = $fresh AND {older} RETURN s.entity_id",
+                f"MATCH (s:{SYNC_VIEW}) WHERE s.state = $fresh AND {older} RETURN s.entity_id{page}",
                 fresh=EntitySync.FRESH.value,
                 at=moment,
             )
-        due = [row[0] for row in rows if row[0] not in excluded]
+        due = [row[0] for row in rows if row[0] not in excluded][:limit]
         # Asked again for each row: it may have changed since. Neighbours in the table, so SET is cheap here.
         statement = (
             f"UNWIND $ids AS i MATCH (s:{SYNC_VIEW} {{entity_id: i}}) WHERE s.state = $fresh AND {older} "
