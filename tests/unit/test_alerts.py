@@ -281,6 +281,24 @@ def test_the_backlog_is_bounded_and_keeps_how_things_stand(place: Place, caplog:
     assert place.inbox.turns[-1] == ("dead_letters", "resolved")
 
 
+def test_an_event_that_is_dropped_while_it_is_delivered_takes_no_other_one_along(place: Place) -> None:
+    heard: list[AlertEvent] = []
+    made: list[AlertEvent] = []
+
+    class Busy:
+        def notify(self, event: AlertEvent) -> None:
+            heard.append(event)
+            if len(heard) == 1:  # so much happens during the first call that the limit drops its event
+                for number in range(2 * BACKLOG_MAX):
+                    place.clock.advance(0.001)
+                    made.extend(alerts.evaluate(BAD_LETTERS if number % 2 else GOOD))
+
+    alerts = Alerts(place.journal, place.clock, place.thresholds, {"busy": Busy()})
+    alerts.evaluate(BAD_LETTERS)
+    assert heard[1:] == made[-BACKLOG_MAX:]
+    assert alerts.undelivered() == {"busy": 0}
+
+
 def test_a_sink_that_is_no_longer_configured_is_forgotten(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place.look(place.start(gone=Inbox(failure=UnavailableError("down"))), BAD_LETTERS)
     alerts = place.start()
