@@ -217,7 +217,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
-    auditor, repairer = _consistency(sync, stores, views, service, clock, recipe_id, write_back)
+    auditor, repairer = _consistency(sync, stores, views, service, options, recipe_id, write_back)
     watch, scrubber = _watch(config, sync, auditor, repairer, stores, clock)
     closing = stack.pop_all()
     return Slipstream(
@@ -270,12 +270,12 @@ def _consistency(
     stores: _Stores,
     views: ViewSet,
     service: MultiModelEmbeddingService,
-    clock: Clock,
+    options: Options,
     recipe_id: str,
     write_back: WriteBack | None,
 ) -> tuple[Auditor, Repairer]:
     engine, recipe = sync.engine, sync.engine.recipe
-    graph, audits, journal = stores.graph, stores.audits, stores.journal
+    graph, audits, journal, clock = stores.graph, stores.audits, stores.journal, options.clock
     auditor = Auditor(
         graph,
         stores.plain_index,
@@ -292,6 +292,7 @@ def _consistency(
         frontier=lambda: engine.frontier,
         service=service,
         on_kept=None if write_back is None else partial(_show_audit, write_back),
+        tracer=options.tracer,
     )
     repairer = Repairer(
         graph,
@@ -302,8 +303,9 @@ def _consistency(
         audits,
         journal,
         clock,
-        sync.mark,
-        lambda: sum(engine.pending().values()) if sync.running else 0,
+        mark=sync.mark,
+        waiting=lambda: sum(engine.pending().values()) if sync.running else 0,
+        tracer=options.tracer,
     )
     return auditor, repairer
 
@@ -320,7 +322,8 @@ def _watch(
     config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, stores: _Stores, clock: Clock
 ) -> tuple[Watch, Scrubber]:
     engine, audits, journal = sync.engine, stores.audits, stores.journal
-    alerts = Alerts(journal, clock, config.alerts.thresholds(), _sinks(config))
+    thresholds = config.alerts.thresholds()
+    alerts = Alerts(journal, clock, thresholds, _sinks(config))
     scrubber = Scrubber(
         auditor,
         repairer,
@@ -331,7 +334,7 @@ def _watch(
         is_busy=LiveActivity(engine, clock),
         repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
     )
-    return Watch(sync.status, audits, repairer, scrubber, alerts, clock), scrubber
+    return Watch(sync.status, audits, repairer, scrubber, alerts, thresholds), scrubber
 
 
 def _sinks(config: Config) -> dict[str, AlertSink]:

@@ -133,6 +133,15 @@ def test_the_report_is_written_as_json_and_as_a_page(cli: Cli, tmp_path: Path) -
     assert cli.json("verify", "--report", "/nowhere/at/all", code=2)["error"] == "ConfigError"
 
 
+def test_status_tells_by_its_exit_code_what_is_past_its_limit(cli: Cli) -> None:
+    cli.run("verify")
+    cli.run("status", "--check")
+    tamper(cli, DELETED)
+    cli.run("verify", code=1)
+    cli.run("status")
+    cli.run("status", "--check", code=1)
+
+
 def test_the_schedule_is_paused_and_resumed(cli: Cli) -> None:
     cli.run("scrub", "pause")
     assert cli.json("scrub", "status")["paused"] is True

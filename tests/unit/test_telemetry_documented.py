@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from slipstream.adapters.telemetry.prometheus import METRICS, MetricSpec
+from slipstream.consistency import audit, repair
 from slipstream.http.server import (
     CONNECTIONS_MAX,
     METRICS_PORT,
@@ -136,7 +137,16 @@ def test_the_page_lists_exactly_the_metrics() -> None:
 
 def test_the_page_lists_exactly_the_spans() -> None:
     listed = re.findall(r"^\| `(slipstream\.\w+|embeddings \{model\})` \|", PAGE, re.MULTILINE)
-    assert listed == [spans.INTAKE, spans.PREPARE, spans.EMBED, "embeddings {model}", spans.WRITE, SEARCH]
+    assert listed == [
+        spans.INTAKE,
+        spans.PREPARE,
+        spans.EMBED,
+        "embeddings {model}",
+        spans.WRITE,
+        SEARCH,
+        audit.SPAN,
+        repair.SPAN,
+    ]
 
 
 def test_the_limits_on_the_page_are_the_real_ones() -> None:

@@ -35,7 +35,7 @@ Sync = Annotated[bool, typer.Option("--sync/--no-sync", help="First let the inde
 
 _SHOWN_MAX = 20
 _HISTORY_MAX = 200
-DEEP_SAMPLE = 1_000
+_PAGING = "slipstream audits show {id} --class {name} --after {name}/{after}"
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def verify(
             report = _audit(slipstream, incremental=incremental, deep=sample, shown=not as_json)
             history = [kept.report for kept in reversed(slipstream.audits.audits(None, _HISTORY_MAX))]
         if report_file is not None:
-            for path in write_evidence(report_file, report_as_dict(report), history):
+            for path in write_evidence(report_file, report_as_dict(report), history, paging=_PAGING):
                 err.print(f"written: {path}", markup=False, highlight=False)
         _show_report(report, as_json=as_json)
         if not report.is_consistent:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
     EXIT_DIVERGENT,
     EXIT_ERROR,
+    err,
     handled_errors,
     out,
     print_facts,
@@ -34,22 +36,37 @@ def register(app: typer.Typer) -> None:
     app.add_typer(letters, name="dead-letters")
 
 
-def status(context: typer.Context, as_json: Json = False) -> None:
+def status(
+    context: typer.Context,
+    as_json: Json = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 when an alert threshold is breached, as it stands now.")
+    ] = False,
+) -> None:
     """Show how far the index is behind the graph."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with settings.opened(run=False) as slipstream:
             facts = status_as_dict(slipstream)
-        if as_json:
-            print_json(facts)
-            return
-        print_facts({name: value for name, value in facts.items() if not isinstance(value, dict)})
-        for title in ("entities_by_type", "embeddings_by_type", "embeddings_by_model"):
-            counts = facts[title]
-            if isinstance(counts, dict) and counts:
-                print_table(
-                    title.replace("_", " "), ["type" if "type" in title else "model", "count"], list(counts.items())
-                )
+            breached = [reading for reading in slipstream.watch.readings() if reading.is_breached]
+        _show_status(facts, as_json=as_json)
+        if check and breached:
+            for reading in breached:
+                err.print(f"{reading.rule}: {reading.message}", markup=False, highlight=False)
+            raise typer.Exit(EXIT_DIVERGENT)
+
+
+def _show_status(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    print_facts({name: value for name, value in facts.items() if not isinstance(value, dict)})
+    for title in ("entities_by_type", "embeddings_by_type", "embeddings_by_model"):
+        counts = facts[title]
+        if counts:
+            print_table(
+                title.replace("_", " "), ["type" if "type" in title else "model", "count"], list(counts.items())
+            )
 
 
 def list_letters(context: typer.Context, as_json: Json = False) -> None:

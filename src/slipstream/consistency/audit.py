@@ -24,6 +24,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.scans import PAGE
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 AUDITS_MAX = 500
 """Finished audits that are kept; older ones are forgotten."""
@@ -41,6 +42,7 @@ class AuditMemory:
     """Digest of views, routes and models: the digest tree of another recipe is void."""
 
 
+SPAN = "slipstream.audit"
 DEEP_ALL = 1 << 62
 """As `deep`: embed everything anew."""
 
@@ -66,11 +68,12 @@ class Auditor:
         service: EmbeddingService | None = None,
         rng: random.Random | None = None,
         on_kept: Callable[[AuditReport], None] | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
-        self._on_kept = on_kept
+        self._on_kept, self._tracer = on_kept, tracer
         self._one_at_a_time = threading.Lock()
         self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
 
@@ -80,14 +83,14 @@ class Auditor:
 
         With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
         """
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("full" if deep is None else "deep")
             self._run_full(report, on_progress, deep, page)
             return self._kept(report)
 
     def audit_changes(self, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
         """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("incremental")
             refused = self._run_incremental(report, on_progress, page)
             if refused is not None:

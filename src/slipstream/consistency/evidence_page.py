@@ -21,9 +21,9 @@ _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
-        "full": "every key of both sides",
-        "deep": "every key of both sides, and the stored vectors themselves",
-        "incremental": "the keys that changed since the audit before",
+        "full": "every key of both sides, and every stored vector with its checksum",
+        "deep": "as a full audit, and texts embedded anew to be compared with their vectors",
+        "incremental": "digests of both sides, and key by key what differs or has changed since the audit before",
         "keys": "some chosen keys",
     }
 )
@@ -31,11 +31,11 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "missing": "in the graph, without a vector",
         "orphaned": "a vector, but nothing in the graph that calls for it",
-        "stale": "the vector is of an older text or recipe",
+        "stale": "the vector, or what is kept beside it, is of an older text or recipe",
         "outdated": "the stamp is of an older schema version",
         "wrong_model": "embedded with another model than the view asks for",
         "duplicate": "more than one vector for one key",
-        "corrupt": "the stored vector is damaged",
+        "corrupt": "the stored vector is damaged or gone, or its stamp is from no point of the graph's history",
         "drifted": "the stored vector is not what the model gives for the text",
         "unrenderable": "the view fails on it: there can be no vector until view or data change",
     }

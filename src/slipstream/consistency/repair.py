@@ -29,8 +29,10 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 REPAIR = "repair"
+SPAN = "slipstream.repair"
 KINDS = (*CLASSES, UNRENDERABLE)
 _PAGE = 500
 _PROBE_TEXTS = 32
@@ -123,12 +125,14 @@ class Repairer:
         audits: AuditLog,
         journal: Journal,
         clock: Clock,
+        *,
         mark: Mark,
         waiting: Callable[[], int],
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._recipe, self._service = graph, index, recipe, service
         self._auditor, self._audits, self._journal, self._clock = auditor, audits, journal, clock
-        self._mark, self._waiting = mark, waiting
+        self._mark, self._waiting, self._tracer = mark, waiting, tracer
         self.repaired: Counter[str] = Counter()
         """Keys marked since this process started, by class."""
 
@@ -209,7 +213,8 @@ class Repairer:
         total = self._total(progress)
         for page in self._pages(progress):
             started = self._clock.monotonic()
-            self._mark_page(page)
+            with self._tracer.span(SPAN, {"db.operation.name": "repair", "db.operation.batch.size": len(page)}):
+                self._mark_page(page)
             progress = replace(progress, after=page[-1], marked=progress.marked + len(page))
             # Marked first: dying in between marks the page once more, which is harmless.
             self._journal.set(REPAIR, progress.dump())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from slipstream.consistency.alerts import RULES, Alerts, Measurements
+from slipstream.consistency.alert_rules import RULES, AlertThresholds, Measurements, Reading, judge
+from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.scrubber import Scrubber
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.ports.audits import AuditLog
-from slipstream.ports.clock import Clock
 from slipstream.sync.status import SyncStatus
 
 
@@ -24,10 +24,10 @@ class Watch:
         repairer: Repairer,
         scrubber: Scrubber,
         alerts: Alerts,
-        clock: Clock,
+        thresholds: AlertThresholds,
     ) -> None:
         self._status, self._audits, self._repairer, self._scrubber = status, audits, repairer, scrubber
-        self.alerts, self._clock = alerts, clock
+        self.alerts, self._thresholds = alerts, thresholds
 
     def measurements(self) -> Measurements:
         """Return what alerts are decided by."""
@@ -41,6 +41,10 @@ class Watch:
             halted=status.halted,
             outage=status.outage,
         )
+
+    def readings(self) -> Sequence[Reading]:
+        """Hold what is measured now against the thresholds, without a memory: for an exit code."""
+        return judge(self.measurements(), self._thresholds)
 
     def tick(self) -> None:
         """Decide which alerts fire and resolve, and tell the sinks."""

@@ -164,8 +164,8 @@ class MemorySystem:
             self.audits,
             journal,
             self.clock,
-            self.sync.mark,
-            lambda: 0,
+            mark=self.sync.mark,
+            waiting=lambda: 0,
         )
 
     def _mark(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:
