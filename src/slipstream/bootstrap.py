@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
@@ -38,6 +39,7 @@ from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.timeline import heal_timeline
 from slipstream.sync.writeback import Notes, WriteBack, withdraw
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
@@ -157,6 +159,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     service = MultiModelEmbeddingService(
         registry, router, _cache(config, data, stack), FusionWeights(**config.models.fusion.model_dump())
     )
+    heal_timeline(graph, graph.log, index, journal, mark=uuid4().hex)
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
     engine = SyncEngine(
         graph=wrapping.graph(graph),
