@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from slipstream.adapters.alerts.log import LogSink
 from slipstream.adapters.alerts.webhook import WebhookSink
@@ -57,6 +58,7 @@ from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.timeline import heal_timeline
 from slipstream.sync.writeback import Notes, WriteBack, withdraw
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import View
@@ -187,6 +189,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     stack.callback(registry.close)
     fusion = FusionWeights(**config.models.fusion.model_dump())
     service = MultiModelEmbeddingService(registry, router, _cache(config, data, stack), fusion, options.tracer)
+    heal_timeline(graph, graph.log, index, journal, mark=uuid4().hex)
     views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
     engine = SyncEngine(
         graph=wrapping.graph(graph),

@@ -15,7 +15,8 @@ import pytest
 from slipstream.domain.keys import KeyKind
 from slipstream.service.importing import Importer
 from slipstream.service.slipstream import Slipstream
-from tests.faults.kill_worker import BATCH_MAX, open_for_test, write_dump
+from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
+from tests.faults.restoring import copy_graph, restore_graph
 
 FAILPOINTS = (
     "graph.commit.after",
@@ -116,6 +117,38 @@ def test_killed_while_the_sync_view_is_written(tmp_path: Path, failpoint: str, c
     with open_for_test(tmp_path, "sqlite") as slipstream:  # closed cleanly: nothing is left to look at
         assert slipstream.sync.drain(timeout_s=30)
         _prove_view(slipstream)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "count"),
+    [
+        ("write_back.before", 1),
+        ("index.vacuum.before", 1),
+        ("index.vacuum.after", 1),
+        ("timeline.before", 1),
+        ("timeline.before", 2),
+        ("timeline.after", 2),
+        ("index.upsert.middle", 1),
+    ],
+)
+def test_killed_while_a_restored_graph_is_healed(tmp_path: Path, failpoint: str, count: int) -> None:
+    root, backup = tmp_path / "pkg", tmp_path / "backup"
+    root.mkdir()
+    with open_for_test(root, "sqlite") as slipstream:
+        work(slipstream, lambda _: None, seed=1, commits=60)
+        slipstream.sync.drain(timeout_s=30)
+        alive = slipstream.pkg.counts()
+    copy_graph(root, backup)
+    with open_for_test(root, "sqlite") as slipstream:
+        work(slipstream, lambda _: None, seed=2, commits=60)
+        slipstream.sync.drain(timeout_s=30)
+        newest = slipstream.pkg.last_commit
+    restore_graph(backup, root)
+    _killed(root, "sqlite", failpoint, count, seed=3)
+    _prove_whole(root, "sqlite", newest)
+    if failpoint != "index.upsert.middle":  # killed before it could commit anything
+        with open_for_test(root, "sqlite") as slipstream:
+            assert slipstream.pkg.counts() == alive
 
 
 @pytest.mark.parametrize("count", [1, 4])

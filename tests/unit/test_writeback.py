@@ -16,8 +16,9 @@ from slipstream.ports.recipe import Recipe
 from slipstream.ports.sync_states import EntitySync, SyncState
 from slipstream.sync import writeback
 from slipstream.sync.entity_sync import EntitySyncReader
+from slipstream.sync.names import WRITE_BACK
 from slipstream.sync.settings import SyncSettings
-from slipstream.sync.writeback import COMPLETE, WRITE_BACK, Notes, withdraw
+from slipstream.sync.writeback import COMPLETE, Notes, withdraw
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.testing.system import MemorySystem

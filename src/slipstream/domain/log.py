@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from slipstream.domain.events import PKGEvent
@@ -20,8 +19,6 @@ class Rescan:
 
     position: Position
     types: frozenset[str] | None = None
-    committed_at: datetime | None = field(default=None, compare=False)
-    """When it was committed, where the log knows: it tells two histories apart that share a position."""
 
 
 LogEntry: TypeAlias = "PKGEvent | Rescan"

@@ -166,6 +166,15 @@ class WritableGraph(Graph, Protocol):
         """
         ...
 
+    @property
+    def timeline(self) -> str | None:
+        """The mark that `mark_timeline` left last, None before the first. A restored backup brings its own back."""
+        ...
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark in the graph, durably. It is no change of the graph: nothing is logged."""
+        ...
+
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:
         """Run a read-only Cypher query; raises `InvalidInputError` (field `cypher`) when it would write."""
         ...

@@ -29,6 +29,7 @@ from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.sync.backlog import Backlog
 from slipstream.sync.failures import CircuitBreaker, backoff_s, event_letters, halts
 from slipstream.sync.ledger import Claim, DirtyLedger, Settled
+from slipstream.sync.names import CHECKPOINT, FULL_SCAN
 from slipstream.sync.planner import Plan, Planner
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.reconciler import Prepared, Reconciler
@@ -41,8 +42,6 @@ from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint"
-FULL_SCAN = "full_scan_due"
 _BACKGROUND = (Lane.MIGRATION, Lane.REPAIR, Lane.BACKFILL)
 
 
@@ -99,8 +98,8 @@ class SyncEngine:
         head = self._log.head()
         if self._checkpoint > head:
             raise CorruptionError(
-                f"the journal has consumed the log up to {self._checkpoint}, but the graph ends at {head}: the graph "
-                "is older than its index (restored from a backup?). Remove the index directory to build it anew"
+                f"the journal has consumed the log up to {self._checkpoint}, but the graph ends at {head}: it was "
+                "restored from a backup, and `heal_timeline` must be called before an engine is made"
             )
         try:
             self._log.read(self._checkpoint, 1)

@@ -25,10 +25,10 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.journal import Journal
 from slipstream.ports.sync_states import EntitySync, SyncState, SyncStates
 from slipstream.sync.entity_sync import EntitySyncReader
+from slipstream.sync.names import WRITE_BACK
 
 logger = logging.getLogger(__name__)
 
-WRITE_BACK = "write_back"
 COMPLETE = "complete"
 
 NOTES_MAX = 20_000

@@ -72,14 +72,18 @@ class Simulation:
     steps: int = 300
     fault_rate: float = 0.02
     crash_rate: float = 0.004
+    restore_rate: float = 0.3
+    """How often a copy of the graph is brought back, once there is one."""
     pending_max: int = 30
     actions: list[str] = field(default_factory=list)
     crashes: int = 0
     faults: int = 0
+    restores: int = 0
     rng: random.Random = field(init=False)
     clock: ManualClock = field(default_factory=ManualClock)
     system: MemorySystem = field(init=False)
     _faulty: bool = True
+    _backup: MemoryGraph | None = None
     _frontier: Position = ORIGIN
     _flights: list[_Flight] = field(default_factory=list)
     _wanted: dict[RecordKey, str] = field(default_factory=dict)
@@ -143,6 +147,7 @@ class Simulation:
 
     def _step(self) -> None:
         actions = [self._mutate, self._take, self._advance, self._advance, self._advance, self._tick, self._chores]
+        actions += [self._restore] if self._backup is not None else []
         action = self.rng.choice(actions)
         self.actions.append(action.__name__)
         try:
@@ -195,6 +200,22 @@ class Simulation:
             self.system.write_back.step()
             if self.rng.random() < 0.1:
                 self._restart()
+            elif self.rng.random() < 0.2:
+                self._backup = self.graph.copy()
+
+    def _restore(self) -> None:
+        """Bring an older state of the graph back, perhaps gone on with by somebody else, beside its newer index."""
+        backup, self._backup = self._backup, None
+        if backup is None or self.rng.random() >= self.restore_rate:
+            return
+        self.actions.append("restore")
+        self.restores += 1
+        self.clock.advance(1.0)
+        self.system.graph = backup
+        for number in range(self.rng.choice([0, 0, 3, 60])):
+            backup.upsert_entity("Person", f"n{self.rng.randrange(12)}", {"name": self._word(), "bio": f"{number}"})
+        self._reopen()
+        self._note_changes()
 
     def _restart(self) -> None:
         """Close and open again, without a crash."""

@@ -33,6 +33,7 @@ from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.timeline import heal_timeline
 from slipstream.sync.writeback import Notes, WriteBack
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
@@ -78,6 +79,7 @@ class MemorySystem:
     service: MultiModelEmbeddingService = field(init=False)
     engine: SyncEngine = field(init=False)
     maintenance: Maintenance = field(init=False)
+    opened: int = 0
     write_back: WriteBack = field(init=False)
     sync: Sync = field(init=False)
     store: SchemaVersionedEmbeddingStore = field(init=False)
@@ -106,6 +108,8 @@ class MemorySystem:
         index = NotingIndex(FaultyIndex(self.index, self._failpoint), notes.add)
         journal = NotingJournal(FaultyJournal(self.journal, self._failpoint), notes.add)
         letters = NotingLetters(self.journal, notes.add)
+        self.opened += 1
+        heal_timeline(self.graph, self.graph.log, index, journal, mark=f"mark {self.opened}")
         self.engine = SyncEngine(
             graph=graph,
             log=self.graph.log,

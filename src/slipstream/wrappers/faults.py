@@ -8,7 +8,7 @@ failure there; one that kills the process simulates a crash there. Survived faul
     graph.commit.after                 a mutation that nobody was told of
     embed.before/after                 an outage; vectors computed but not written
     index.upsert.before/middle/after   nothing, half of a batch, or all of it written, without acknowledgement
-    index.delete.before/after, index.restamp.before/after, index.stamps.before
+    index.delete.before/after, index.restamp.before/after, index.vacuum.before/after, index.stamps.before
     checkpoint.before/after            the checkpoint about to be saved, or saved in an open transaction
     import.before/after                a batch of an import committed, its progress about to be saved, or saved
     journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
@@ -20,6 +20,7 @@ failure there; one that kills the process simulates a crash there. Survived faul
     scrub.before/after                 the schedule about to note a pass, or noted
     states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
     states.remove.before/after, states.prune.before/after
+    timeline.before/after              the graph's mark about to be changed in the journal, or changed
     write_back.before/after            the word that the sync view is complete, about to be given or taken back, or so
 """
 
@@ -170,8 +171,11 @@ class FaultyIndex:
         return self._inner.search(space, vector, k, where)
 
     def vacuum(self, through: Position) -> int:
-        """As of the index below."""
-        return self._inner.vacuum(through)
+        """Vacuum through `index.vacuum.before` and `.after`."""
+        self._hook("index.vacuum.before")
+        forgotten = self._inner.vacuum(through)
+        self._hook("index.vacuum.after")
+        return forgotten
 
     def close(self) -> None:
         """Close the index below."""

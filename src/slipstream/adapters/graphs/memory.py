@@ -120,6 +120,7 @@ class MemoryGraph(PKG):
         self._incident: dict[str, dict[RelationshipRef, None]] = {}
         self._schemas = {1: GraphSchema()}
         self._event_ids: set[str] = set()
+        self._timeline: str | None = None
         self._lock = threading.RLock()
         self._sync_states = MemorySyncStates(self._written_alone, self._entities)
         self._writing = False
@@ -229,8 +230,19 @@ class MemoryGraph(PKG):
         with self._written_alone():
             checked_advance(position)
             if position > self._log.head():
-                self._log.append([Rescan(position, None, self._clock.now())], jump=True)
+                self._log.append([Rescan(position)], jump=True)
             return self._log.head()
+
+    @property
+    def timeline(self) -> str | None:
+        """The mark that was left last."""
+        with self._opened():
+            return self._timeline
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark."""
+        with self._written_alone():
+            self._timeline = mark
 
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - the port's signature
         """Raise `UnsupportedError`: there is no Cypher here."""
@@ -250,6 +262,7 @@ class MemoryGraph(PKG):
             graph._incident.update({end: dict(refs) for end, refs in self._incident.items()})
             graph._schemas.update(self._schemas)
             graph._event_ids.update(self._event_ids)
+            graph._timeline = self._timeline
             graph._sync_states.put(self._sync_states.read(list(self._entities)).values())
         return graph
 

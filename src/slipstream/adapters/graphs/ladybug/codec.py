@@ -11,8 +11,6 @@ from typing import Any
 from slipstream.adapters.graphs.evolution import kind_of
 from slipstream.adapters.graphs.values import decode_json, encode_json
 from slipstream.domain.entities import Properties, PropertyValue
-from slipstream.domain.log import Rescan
-from slipstream.domain.positions import Position
 from slipstream.domain.schema import PropertyTypes
 
 PHYSICAL: Mapping[str, str] = {
@@ -137,17 +135,9 @@ def as_parameter(value: Any) -> Any:
     return value
 
 
-def rescan_to_json(types: frozenset[str] | None, at: datetime) -> str:
+def rescan_to_json(types: frozenset[str] | None) -> str:
     """Return the outbox text of a rescan."""
-    return json.dumps({"rescan": None if types is None else sorted(types), "at": at.isoformat()})
-
-
-def rescan_from_json(position: Position, text: str) -> Rescan:
-    """Return the rescan of an outbox text; those of earlier versions have no time."""
-    data = json.loads(text)
-    types, at = data["rescan"], data.get("at")
-    committed_at = None if at is None else datetime.fromisoformat(at)
-    return Rescan(position, None if types is None else frozenset(types), committed_at)
+    return json.dumps({"rescan": None if types is None else sorted(types)})
 
 
 RESCAN_PREFIX = '{"rescan":'

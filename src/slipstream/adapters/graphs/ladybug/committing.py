@@ -91,15 +91,11 @@ class Commits:
         with self._numbered(session, numbered, changes):
             yield
 
-    def rescan(self, types: frozenset[str] | None) -> str:
-        """Return the body of an entry that says: look again at everything of these types."""
-        return rescan_to_json(types, self._clock.now())
-
     def advance(self, session: Session, position: Position) -> None:
         """Move the log's head to `position`, with a rescan of everything there; nothing when it is that far."""
         if position <= self._log.head():
             return
-        with self._numbered(session, [(position, self.rescan(None))], changes=None):
+        with self._numbered(session, [(position, rescan_to_json(None))], changes=None):
             self._log.write_jump(session, position)
         self._log.reload(session)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipstream.adapters.graphs.ladybug.catalog import INTERNAL_TABLES, RID_COLUMN
-from slipstream.adapters.graphs.ladybug.codec import as_parameter, decode_columns, plain
+from slipstream.adapters.graphs.ladybug.codec import as_parameter, decode_columns, plain, rescan_to_json
 from slipstream.adapters.graphs.ladybug.committing import Commits
 from slipstream.adapters.graphs.ladybug.cypher import Statement
 from slipstream.adapters.graphs.ladybug.recovery import assign_relationship_ids, reconcile_registry
@@ -51,7 +51,7 @@ def run_writing(
     watches_view = has_sync_view and touched is None
     before = _internal_counts(session)
     view_before = digest(session, contents=statement.sets_properties) if watches_view else None
-    with commits.entries(session, [commits.rescan(touched)], changes=None):
+    with commits.entries(session, [rescan_to_json(touched)], changes=None):
         given = {name: as_parameter(value) for name, value in params.items()}
         session.run_foreign(_AS_WRITE + statement.cypher, given, timeout_s)
         if _internal_counts(session) != before:

@@ -13,7 +13,7 @@ from slipstream.adapters.graphs.ladybug.committing import Commits
 from slipstream.adapters.graphs.ladybug.cypher import Statement, guarded
 from slipstream.adapters.graphs.ladybug.foreign import run_reading, run_writing, shown_rows
 from slipstream.adapters.graphs.ladybug.opening import prepare, schema_at
-from slipstream.adapters.graphs.ladybug.outbox import OutboxLog
+from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, get_meta, set_meta, written
 from slipstream.adapters.graphs.ladybug.reader import count_by_type, read_adjacent, read_states
 from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, Window, load_window
 from slipstream.adapters.graphs.ladybug.snapshot import Committed, GraphShape, Snapshot
@@ -188,6 +188,17 @@ class LadybugGraph(PKG):
         with self._exclusive() as session:
             self._commits.advance(session, position)
             return self._log.head()
+
+    @property
+    def timeline(self) -> str | None:
+        """The mark that was left last."""
+        with self._store.session() as session:
+            return get_meta(session, "timeline")
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark, durably."""
+        with self._exclusive() as session, written(session):
+            set_meta(session, "timeline", mark)
 
     def execute(self, cypher: str, **params: Any) -> Position:
         """Run arbitrary Cypher, writes included, and return the position of its commit."""

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from slipstream.adapters.graphs.ladybug.codec import RESCAN_PREFIX, rescan_from_json
+from slipstream.adapters.graphs.ladybug.codec import RESCAN_PREFIX
 from slipstream.adapters.graphs.ladybug.store import Row, Session, Store
 from slipstream.domain.errors import CorruptionError, PositionLostError
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.log import LogEntry
+from slipstream.domain.log import LogEntry, Rescan
 from slipstream.domain.positions import Position
 
 Run = tuple[int, int]
@@ -189,7 +189,8 @@ def _rows(session: Session, first: int, last: int, *, body: bool) -> list[Row]:
 def _entry(position: Position, body: str) -> LogEntry:
     if not body.startswith(RESCAN_PREFIX):
         return PKGEvent.parse(body)
-    return rescan_from_json(position, body)
+    types = json.loads(body)["rescan"]
+    return Rescan(position, None if types is None else frozenset(types))
 
 
 def get_meta(session: Session, name: str) -> str | None:

@@ -108,13 +108,27 @@ class LogTests(Graphs):
         create(graph, "d")
         assert [position_of(entry) for entry in graph.log.read(Position(10**9 + 5), 9)] == [10**9 + 9, 10**9 + 10]
 
+    def test_a_mark_is_kept_and_is_no_change(self, graph: LoggedGraph) -> None:
+        create(graph, "a")
+        before = (entries(graph), graph.counts(), graph.schema())
+        assert graph.timeline is None
+        graph.mark_timeline("first")
+        graph.mark_timeline("second")
+        graph = self.reopened(graph)
+        assert graph.timeline == "second"
+        assert not getattr(graph, "changed_while_closed", False)
+        assert before == (entries(graph), graph.counts(), graph.schema())
+
     def test_advancing_waits_its_turn(self, graph: LoggedGraph) -> None:
         with graph.transaction() as tx:
             tx.create_entity("Person", "a")
             raises(ConfigError, graph.advance, Position(50))
+            raises(ConfigError, graph.mark_timeline, "mark")
         graph.advance(Position(50))
         graph.close()
         raises(UnavailableError, graph.advance, Position(60))
+        raises(UnavailableError, graph.mark_timeline, "mark")
+        raises(UnavailableError, lambda: graph.timeline)
 
     def test_waiting_ends_at_the_commit(self, graph: LoggedGraph) -> None:
         create(graph, "a")
