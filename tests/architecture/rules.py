@@ -138,7 +138,7 @@ def unsafe_formats(source: Source) -> Findings:
 
 def environment_reads(source: Source) -> Findings:
     """Only the composition root may read the environment; an embedder may set what its vendor reads."""
-    if source.is_in("bootstrap.py"):
+    if source.is_in("bootstrap"):
         return
     for node in ast.walk(source.tree):
         is_access = isinstance(node, ast.Attribute) and ast.unparse(node) in ENVIRONMENT
