@@ -7,6 +7,7 @@ leaves columns without values, which the next open finds and takes into the sche
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -19,10 +20,16 @@ from slipstream.adapters.graphs.ladybug.snapshot import GraphShape
 from slipstream.adapters.graphs.ladybug.store import Session
 from slipstream.adapters.graphs.ladybug.writer import PlanWriter, pairs_needed, types_needed
 from slipstream.adapters.graphs.staging import EventDraft, Plan, schema_event_draft
+from slipstream.domain.entities import Entity, Relationship
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+VALUES_SET_MAX = 1_000
+"""Values set between two checkpoints: at most about 32 MB of copies, and a checkpoint takes 5 to 100 ms."""
 
 
 class Commits:
@@ -35,6 +42,7 @@ class Commits:
         self._windows = windows
         self._clock = clock
         self._in_doubt = False
+        self._values_set = 0
 
     def commit(self, session: Session, plan: Plan) -> None:
         """Commit a plan: afterwards it is durable, visible and in the log; or nothing of its data is."""
@@ -44,6 +52,25 @@ class Commits:
             return
         with self._step(session, plan.events, self.shape.schema.version, changes_of(plan)):
             PlanWriter(session, self.shape).write(plan)
+        self.relieve(session, _values_set(plan))
+
+    def relieve(self, session: Session, values_set: int) -> None:
+        """
+        Checkpoint when many values have been set since the last time.
+
+        For each one the database keeps a copy of the 2,048 values around it (16 to 32 KB) in its buffer pool until
+        a checkpoint. Its own come by the size of its log, which is far too late: scattered updates of single
+        entities fill the pool first, and then no commit succeeds any more.
+        """
+        self._values_set += values_set
+        if self._values_set < VALUES_SET_MAX:
+            return
+        try:
+            session.run("CHECKPOINT")
+        except SlipstreamError as error:  # what was committed is safe: the next commit tries again
+            logger.warning("the graph could not be checkpointed now: %s", error)
+        else:
+            self._values_set = 0
 
     def adopt(self, session: Session, found: GraphSchema) -> None:
         """Record a schema version that was found in the tables."""
@@ -127,3 +154,12 @@ class Commits:
             self.shape = GraphShape(newest_schema(session), load_catalog(session))
             self._log.reload(session)
             self._in_doubt = False
+
+
+def _values_set(plan: Plan) -> int:
+    """Return how many values a plan sets in rows that are there already, with the column of mixed values."""
+    pairs: list[tuple[Entity | Relationship | None, Entity | Relationship | None]] = [
+        *((change.before, change.after) for change in plan.entities),
+        *((change.before, change.after) for change in plan.relationships),
+    ]
+    return sum(1 + len(old.properties.keys() | new.properties.keys()) for old, new in pairs if old and new)

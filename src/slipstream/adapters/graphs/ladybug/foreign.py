@@ -19,6 +19,9 @@ from slipstream.ports.sync_states import SYNC_VIEW
 
 # The driver reuses a prepared statement by its text, and READ ONLY is checked only when one is prepared: a write that
 # was prepared as one would pass the read-only try of the next call. So that no text ever serves both:
+_VALUES_SET_UNSEEN = 50
+"""What arbitrary Cypher is taken to have set: nobody counts it."""
+
 _AS_READ, _AS_WRITE = "/* read */ ", "/* write */ "
 
 
@@ -61,6 +64,7 @@ def run_writing(
         if statement.changes_identities:
             reconcile_registry(session, [n for n in catalog.nodes if touched is None or n in touched], strict=True)
             assign_relationship_ids(session, [n for n in catalog.relationships if touched is None or n in touched])
+    commits.relieve(session, _VALUES_SET_UNSEEN)
 
 
 def _internal_counts(session: Session) -> list[int]:
