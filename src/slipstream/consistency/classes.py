@@ -30,13 +30,17 @@ def classify(
     """
     if target is None or not stamps:
         return "orphaned" if stamps else "missing" if target else None
+    # Corruption before surplus: to mend it, a vector has to be computed past fingerprint and cache.
+    if any(
+        stamp.space == target.space and (bad or stamp.position > head)
+        for stamp, bad in zip(stamps, damaged, strict=True)
+    ):
+        return "corrupt"
     if len(stamps) > 1:
         return "duplicate"
     stamp = stamps[0]
     if stamp.space != target.space:
         return "wrong_model"
-    if damaged[0] or stamp.position > head:
-        return "corrupt"
     if _is_stale(target, stamp):
         return "stale"
     return "outdated" if stamp.schema_version < schema_version else None

@@ -41,6 +41,7 @@ from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 from slipstream.wrappers.faults import (
     FailpointHook,
+    FaultyAudits,
     FaultyEmbedder,
     FaultyGraph,
     FaultyIndex,
@@ -143,14 +144,15 @@ class MemorySystem:
         self.handler.subscribe_to_pkg_events()
 
     def _reopen_audits(self, graph: Graph, index: VectorIndex, journal: Journal, views: ViewSet) -> None:
+        audits = FaultyAudits(self.audits, self._failpoint)
         self.auditor = Auditor(
             graph,
             FaultyIndex(self.index, self._failpoint),
             self.engine.recipe,
             self.clock,
             memory=AuditMemory(
-                leaves=self.audits,
-                audits=self.audits,
+                leaves=audits,
+                audits=audits,
                 journal=journal,
                 changes=LoggedChanges(self.graph.log, Planner(graph, views, self.settings.fanout_live_max)),
                 recipe_id=repr(views.views),
@@ -165,7 +167,7 @@ class MemorySystem:
             self.engine.recipe,
             self.service,
             self.auditor,
-            self.audits,
+            audits,
             journal,
             self.clock,
             mark=self.sync.mark,
