@@ -8,13 +8,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from slipstream.domain.errors import CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Stamp
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 Metadata = dict[str, MetadataValue | None]
 """What goes to Chroma; a None deletes the name."""
@@ -89,31 +92,58 @@ def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
     return {**dict.fromkeys(stored or (), None), **new}
 
 
-def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any]) -> Stamp:
-    """Return the stamp of a stored record; raises `CorruptionError` when it is none."""
+def metadata_stamp(identity: str, space: Space, stored: Mapping[str, Any] | None) -> Stamp:
+    """
+    Return the stamp of a stored record; what is not there, or can not be, reads as nothing.
+
+    So a record that somebody else wrote or damaged is one that an audit finds, and a repair replaces, like any
+    other; it has no fingerprint that a text could have, and no checksum that a vector could have.
+    """
+    found = stored or {}
+    return Stamp(
+        key=RecordKey.decode(identity),
+        space=space,
+        position=stored_position(found),
+        entity_type=_as(str, found, "entity_type", ""),
+        fingerprint=_as(str, found, "fingerprint", ""),
+        schema_version=_as(int, found, "schema_version", 0),
+        schema_hash=_as(str, found, "schema_hash", ""),
+        checksum=_as(str, found, "checksum", ""),
+        created_at=_moment(found, "created_at") or _EPOCH,
+        extraction_template_version=_as(str, found, "extraction_template_version", ""),
+        extraction_confidence=_as(float, found, "extraction_confidence", None),
+        embedding_quality_score=_as(float, found, "embedding_quality_score", None),
+        source_document_id=_as(str, found, "source_document_id", None),
+        last_validated=_moment(found, "last_validated"),
+        needs_reembedding=_as(bool, found, "needs_reembedding", False),
+        reembedding_reason=_as(str, found, "reembedding_reason", None),
+        metadata={name[len(USER) :]: value for name, value in found.items() if name.startswith(USER)},
+    )
+
+
+def stored_position(stored: Mapping[str, Any] | None) -> Position:
+    """Return the position of a stored record, the first one where it has none."""
+    return Position(_as(int, stored or {}, "position", 0))
+
+
+def is_ours(identity: str) -> bool:
+    """Whether an id is the text of a key."""
+    return identity.startswith(("e:", "r:")) and len(identity) > 2
+
+
+def _as(kind: type[T], found: Mapping[str, Any], name: str, otherwise: D) -> T | D:
+    value = found.get(name)
+    if kind is float and type(value) is int:
+        value = float(value)
+    return value if type(value) is kind else otherwise
+
+
+def _moment(found: Mapping[str, Any], name: str) -> datetime | None:
+    value = found.get(name)
     try:
-        validated = found.get("last_validated")
-        return Stamp(
-            key=RecordKey.decode(identity),
-            space=space,
-            position=Position(found["position"]),
-            entity_type=found["entity_type"],
-            fingerprint=found["fingerprint"],
-            schema_version=found["schema_version"],
-            schema_hash=found["schema_hash"],
-            checksum=found["checksum"],
-            created_at=_EPOCH + timedelta(microseconds=found["created_at"]),
-            extraction_template_version=found["extraction_template_version"],
-            extraction_confidence=found.get("extraction_confidence"),
-            embedding_quality_score=found.get("embedding_quality_score"),
-            source_document_id=found.get("source_document_id"),
-            last_validated=None if validated is None else _EPOCH + timedelta(microseconds=validated),
-            needs_reembedding=found["needs_reembedding"],
-            reembedding_reason=found.get("reembedding_reason"),
-            metadata={name[len(USER) :]: value for name, value in found.items() if name.startswith(USER)},
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CorruptionError(f"the stamp of {identity!r} can not be read ({error!r}); audit and repair") from error
+        return None if type(value) is not int else _EPOCH + value * _MICROSECOND
+    except OverflowError:  # no time that there could have been
+        return None
 
 
 def _microseconds(time: datetime) -> int:

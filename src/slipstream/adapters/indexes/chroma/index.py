@@ -17,6 +17,7 @@ is gone. The points at which a call can be cut short:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from slipstream.adapters.indexes.chroma.codec import Metadata, metadata_stamp, replacing, stamp_metadata
+from slipstream.adapters.indexes.chroma.codec import (
+    Metadata,
+    is_ours,
+    metadata_stamp,
+    replacing,
+    stamp_metadata,
+    stored_position,
+)
 from slipstream.adapters.indexes.chroma.collections import Collections
 from slipstream.adapters.indexes.chroma.embedded import open_embedded
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
@@ -46,6 +54,8 @@ from slipstream.domain.stamps import (
     checked_vector,
 )
 from slipstream.ports.index import IndexCapabilities
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -118,7 +128,7 @@ class ChromaIndex:
         revived: set[str] = set()
         for space in self._collections.spaces if tombstones else ():
             stored = self._collections.metadata(space, list(tombstones))
-            older = [identity for identity, found in stored.items() if found["position"] < tombstones[identity]]
+            older = [identity for identity, found in stored.items() if stored_position(found) < tombstones[identity]]
             self._collections.remove(space, older)
             revived.update(stored.keys() - set(older))
         self._collections.unbury(sorted(revived))
@@ -141,7 +151,7 @@ class ChromaIndex:
                 accepted: dict[str, tuple[Vector, Metadata]] = {}
                 for stamp, vector, metadata in batch:
                     key = stamp.key.encode()
-                    if stamp.position < max(_position(stored.get(key)), tombstones.get(key, Position(0))):
+                    if stamp.position < max(stored_position(stored.get(key)), tombstones.get(key, Position(0))):
                         fenced.append(stamp.key)
                     else:
                         accepted[key] = (vector, replacing(metadata, stored.get(key)))
@@ -159,7 +169,7 @@ class ChromaIndex:
             held: dict[str, dict[Space, Position]] = {key: {} for key in keys}
             for space in collections.spaces:
                 for key, found in collections.metadata(space, keys).items():
-                    held[key][space] = Position(found["position"])
+                    held[key][space] = stored_position(found)
             tombstones = collections.tombstones(keys)
             before = dict(tombstones)
             removed: dict[Space, list[str]] = defaultdict(list)
@@ -189,9 +199,9 @@ class ChromaIndex:
                 changed: dict[str, Metadata] = {}
                 for stamp, metadata in batch:
                     found = stored.get(stamp.key.encode())
-                    if found is None or found["position"] > stamp.position:
+                    if found is None or stored_position(found) > stamp.position:
                         continue
-                    if (found["fingerprint"], found["checksum"]) == (stamp.fingerprint, stamp.checksum):
+                    if (found.get("fingerprint"), found.get("checksum")) == (stamp.fingerprint, stamp.checksum):
                         changed[stamp.key.encode()] = replacing(metadata, found)
                 collections.update(space, changed)
 
@@ -232,8 +242,9 @@ class ChromaIndex:
         """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
         with self._open() as collections:
             if after is None or self._listing is None:
+                collections.refresh()  # a collection that somebody else has made is part of what there is
                 self._listing = Listing(
-                    (key, space) for space in collections.spaces for key in collections.ids(space)
+                    (key, space) for space in collections.spaces for key in self._known(collections, space)
                 )
             entries = self._listing.page(None if after is None else after.encode(), limit)
             if not entries:
@@ -243,6 +254,15 @@ class ChromaIndex:
                 for space, batch in _by_space(entries, lambda entry: entry[1]).items()
             }
         return [metadata_stamp(key, space, found[space][key]) for key, space in entries if key in found[space]]
+
+    def _known(self, collections: Collections, space: Space) -> list[str]:
+        """List a space; what no key names is somebody else's, in a collection of ours, and goes."""
+        ids = list(collections.ids(space))
+        foreign = [identity for identity in ids if not is_ours(identity)]
+        if foreign:
+            logger.warning("%s: removing %d foreign records, %r first", self._place, len(foreign), foreign[0])
+            collections.remove(space, foreign)
+        return [identity for identity in ids if is_ours(identity)]
 
     def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
         """Return the stored vectors."""
@@ -265,10 +285,6 @@ class ChromaIndex:
             if not self._closed:
                 self._closed = True
                 self._resources.close()
-
-
-def _position(stored: Mapping[str, Any] | None) -> Position:
-    return Position(0 if stored is None else stored["position"])
 
 
 def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:

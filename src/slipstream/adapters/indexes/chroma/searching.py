@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from slipstream.adapters.indexes.chroma.codec import metadata_stamp, where_clause
+from slipstream.adapters.indexes.chroma.codec import is_ours, metadata_stamp, where_clause
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import SearchFilter, Vector, VectorHit, checked_vector
@@ -33,7 +33,11 @@ def nearest(handle: Any, space: Space, query: Vector, k: int, where: SearchFilte
     rows = list(zip(found["ids"][0], found["metadatas"][0], found["distances"][0], strict=True))
     if len(rows) < min(k, stored) and len(rows) < _count(handle, clause, min(k, stored)):
         rows = _every(handle, query, clause)  # a narrow filter, or deleted slots, can cut the graph of neighbours
-    hits = [VectorHit(metadata_stamp(i, space, metadata), _score(distance)) for i, metadata, distance in rows]
+    hits = [
+        VectorHit(metadata_stamp(identity, space, metadata), _score(distance))
+        for identity, metadata, distance in rows
+        if is_ours(identity)  # a foreign record is found, and removed, by the next scan
+    ]
     hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
     return hits[:k]
 

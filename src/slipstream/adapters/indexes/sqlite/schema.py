@@ -118,12 +118,13 @@ _NOTICED = (
 )
 """Name, event, and the key whose segment it voids."""
 _SOUND = (
-    "NEW.key GLOB '[er]:?*' AND (NEW.metadata IS NULL OR json_valid(NEW.metadata)) "
+    "NEW.key GLOB '[er]:?*' AND EXISTS (SELECT 1 FROM spaces WHERE id = NEW.space) "
+    "AND (NEW.metadata IS NULL OR json_valid(NEW.metadata)) "
     "AND NEW.created_at BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
 )
 _GUARDED = (
     ("records_insert_guard", "INSERT ON records"),
-    ("records_update_guard", "UPDATE OF key, metadata, created_at ON records"),
+    ("records_update_guard", "UPDATE OF key, space, metadata, created_at ON records"),
 )
 """What no reader could make sense of is refused, whoever writes it."""
 
@@ -136,7 +137,7 @@ def _second_version() -> list[str]:
     )
     guarding = (
         f"CREATE TRIGGER {name} BEFORE {event} WHEN NOT ({_SOUND}) "
-        "BEGIN SELECT raise(ABORT, 'not a record: key, metadata or created_at can not be read'); END"
+        "BEGIN SELECT raise(ABORT, 'not a record: key, space, metadata or created_at can not be read'); END"
         for name, event in _GUARDED
     )
     return [*_SECOND.split(";"), *noticing, *guarding]
