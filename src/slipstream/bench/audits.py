@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,14 @@ _TIMEOUT_S = 3 * 3_600.0
 _ROUNDS = 3
 
 
-def measure_audits(sizes: Sequence[int], seconds: float) -> dict[str, Any]:
+def measure_audits(sizes: Sequence[int], seconds: float, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Measure every size in a process of its own; `seconds` is how long each phase of live changes lasts."""
     found = []
     load_before = load_average()
     with tempfile.TemporaryDirectory(prefix="slipstream-bench-") as folder:
         root = Path(folder)
         for entities in sizes:
+            on_step(f"{entities:,} entities")
             arguments = [str(root / str(entities)), str(entities), str(seconds)]
             done = subprocess.run(  # noqa: S603  (this very module)
                 [sys.executable, "-m", "slipstream.bench.audits", *arguments],

@@ -17,7 +17,7 @@ from slipstream.adapters.graphs.ladybug.opening import newest_schema, store_sche
 from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, append, written
 from slipstream.adapters.graphs.ladybug.scanning import Change, ScanWindows, changes_of
 from slipstream.adapters.graphs.ladybug.snapshot import GraphShape
-from slipstream.adapters.graphs.ladybug.store import Session
+from slipstream.adapters.graphs.ladybug.store import Session, Store
 from slipstream.adapters.graphs.ladybug.writer import PlanWriter, pairs_needed, types_needed
 from slipstream.adapters.graphs.staging import EventDraft, Plan, schema_event_draft
 from slipstream.domain.entities import Entity, Relationship
@@ -30,13 +30,18 @@ logger = logging.getLogger(__name__)
 
 VALUES_SET_MAX = 1_000
 """Values set between two checkpoints: at most about 32 MB of copies, and a checkpoint takes 5 to 100 ms."""
+LOG_SIZE_MAX_BYTES = 16 * 1024 * 1024
+"""Log written between two checkpoints: what the next open would have to replay."""
 
 
 class Commits:
     """The one place that moves the graph forward. Used under the write lock only, but for `shape`."""
 
-    def __init__(self, graph_id: str, shape: GraphShape, log: OutboxLog, windows: ScanWindows, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, graph_id: str, shape: GraphShape, log: OutboxLog, windows: ScanWindows, clock: Clock
+    ) -> None:
         self.shape = shape
+        self._store = store
         self._graph_id = graph_id
         self._log = log
         self._windows = windows
@@ -56,21 +61,20 @@ class Commits:
 
     def relieve(self, session: Session, values_set: int) -> None:
         """
-        Checkpoint when many values have been set since the last time.
+        Checkpoint when many values have been set, or much has been written, since the last time.
 
         For each one the database keeps a copy of the 2,048 values around it (16 to 32 KB) in its buffer pool until
         a checkpoint. Its own come by the size of its log, which is far too late: scattered updates of single
         entities fill the pool first, and then no commit succeeds any more.
         """
         self._values_set += values_set
-        if self._values_set < VALUES_SET_MAX:
+        if self._values_set < VALUES_SET_MAX and self._store.log_size_bytes < LOG_SIZE_MAX_BYTES:
             return
         try:
-            session.run("CHECKPOINT")
+            if self._store.checkpoint(session):  # else the next commit tries again
+                self._values_set = 0
         except SlipstreamError as error:  # what was committed is safe: the next commit tries again
             logger.warning("the graph could not be checkpointed now: %s", error)
-        else:
-            self._values_set = 0
 
     def adopt(self, session: Session, found: GraphSchema) -> None:
         """Record a schema version that was found in the tables."""

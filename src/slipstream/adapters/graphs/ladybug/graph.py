@@ -75,7 +75,7 @@ class LadybugGraph(PKG):
             opened = prepare(self._store, clock)
             self._log = OutboxLog(self._store, self._exclusive)
             self._sync_states = LadybugSyncStates(self._store, self._exclusive, is_ours=opened.has_sync_view)
-            self._commits = Commits(opened.graph_id, opened.shape, self._log, self._windows, clock)
+            self._commits = Commits(self._store, opened.graph_id, opened.shape, self._log, self._windows, clock)
             if opened.found is not None:
                 with self._exclusive() as session:
                     self._commits.adopt(session, opened.found)
@@ -238,6 +238,7 @@ class LadybugGraph(PKG):
                 with self._store.session() as session:
                     self._commits.settle(session)
                     yield session
+                    self._commits.relieve(session, 0)
             finally:
                 self._writing_thread = None
 
