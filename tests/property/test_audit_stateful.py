@@ -186,7 +186,10 @@ class AuditMachine(RuleBasedStateMachine):
                 found[key] = "orphaned"
             elif not held:
                 found[key] = "missing"
-            elif any(r.stamp.space == target.space and (not _is_sound(r) or r.stamp.position > head) for r in held):
+            elif any(
+                r.stamp.space == target.space and (not _is_sound(r) or _is_ahead(r.stamp, version, head))
+                for r in held
+            ):
                 found[key] = "corrupt"
             elif len(held) > 1:
                 found[key] = "duplicate"
@@ -197,6 +200,10 @@ class AuditMachine(RuleBasedStateMachine):
             elif held[0].stamp.schema_version < version:
                 found[key] = "outdated"
         return found
+
+
+def _is_ahead(stamp: Stamp, version: int, head: Position) -> bool:
+    return stamp.position > head or stamp.schema_version > version
 
 
 def _is_sound(record: VectorRecord) -> bool:
@@ -270,6 +277,10 @@ def _age(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord)
     _put(index, key, replace(record.stamp, schema_version=0), record.vector)
 
 
+def _invent(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    _put(index, key, replace(record.stamp, schema_version=10_000), record.vector)
+
+
 _WAYS = {
     "delete": _delete,
     "orphan": _orphan,
@@ -283,6 +294,7 @@ _WAYS = {
     "double": _double,
     "move": _move,
     "age": _age,
+    "invent": _invent,
 }
 
 TestAudits = AuditMachine.TestCase

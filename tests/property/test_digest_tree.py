@@ -15,7 +15,9 @@ from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segments
+from slipstream.consistency.classes import Head
 from slipstream.consistency.ledger import LEAF_SIZE, Ledger, LedgerBuilder, LedgerMark
+from slipstream.consistency.report import RowsRead
 from slipstream.consistency.scanned import ScannedDigests
 from slipstream.consistency.tree import DigestTree, descend
 from slipstream.domain.digests import (
@@ -80,7 +82,7 @@ def built(records: Mapping[str, tuple[str, int]]) -> tuple[Ledger, MemoryAudits]
 def differing_keys(ledger: Ledger, held: Held) -> set[str]:
     tree = DigestTree(ledger.heads())
     found: set[str] = set()
-    for node in descend(tree, held, 1, lambda: Position(1)).differing:
+    for node in descend(tree, held, 1, lambda: Head(Position(1), 1)).differing:
         bounds = tree.range_of(node)
         wanted, there = ledger.terms([bounds.after])[bounds.after], held.within(bounds)
         found |= {key for key in wanted.keys() | there.keys() if wanted.get(key) != there.get(key)}
@@ -246,7 +248,7 @@ def assert_same(store: SqliteStore, ranges: Sequence[KeyRange]) -> None:
         held = store.index.vectors([stamp.key for stamp in stamps], SPACE)
         return damaged_vectors(stamps, [held.get(stamp.key) for stamp in stamps])
 
-    assert list(store.index.digests(ranges)) == list(ScannedDigests(store.index, damaged).digests(ranges))
+    assert list(store.index.digests(ranges)) == list(ScannedDigests(store.index, damaged, RowsRead()).digests(ranges))
 
 
 def test_a_write_between_the_look_and_the_keeping_is_not_lost(tmp_path: Path) -> None:

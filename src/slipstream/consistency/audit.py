@@ -18,6 +18,7 @@ from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.positions import Position
 from slipstream.ports.audits import AuditLog, LeafStore
 from slipstream.ports.clock import Clock
+from slipstream.ports.digests import RangeDigests
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
@@ -76,6 +77,11 @@ class Auditor:
         self._on_kept, self._tracer = on_kept, tracer
         self._one_at_a_time = threading.Lock()
         self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
+
+    @property
+    def has_digests(self) -> bool:
+        """Whether the index digests its own records, so that an unchanged one is not read."""
+        return isinstance(self._index, RangeDigests)
 
     def audit(self, on_progress: Progress | None = None, *, deep: int | None = None, page: int = PAGE) -> AuditReport:
         """

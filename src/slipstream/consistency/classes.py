@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from slipstream.domain.digests import RangeDigest
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
+from slipstream.ports.graph import Graph
 
 CLASSES = ("missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt", "drifted")
 """Divergence classes, in the order in which they are reported."""
@@ -15,24 +18,43 @@ PAST_THE_CACHE = frozenset({"corrupt", "drifted"})
 """Classes whose vectors are not to be trusted: they are computed anew, whatever fingerprint or cache say."""
 
 
+class Head(NamedTuple):
+    """How far the graph is. One that is read after a stamp bounds it: no commit caused what is past it."""
+
+    position: Position
+    schema_version: int
+
+    def reaches(self, stamp: Stamp) -> bool:
+        """Whether the graph has come to what a stamp says it was made from."""
+        return stamp.position <= self.position and stamp.schema_version <= self.schema_version
+
+    def covers(self, digest: RangeDigest) -> bool:
+        """Whether it has come to every stamp of a range."""
+        return digest.position_max <= self.position and digest.schema_version_max <= self.schema_version
+
+
+def head_of(graph: Graph) -> Head:
+    """Return how far a graph is now."""
+    return Head(graph.read([], {}).position, graph.schema().version)
+
+
 def classify(
     target: Target | None,
     stamps: Sequence[Stamp],
     damaged: Sequence[bool],
-    schema_version: int,
-    head: Position,
+    head: Head,
 ) -> str | None:
     """
     Return the divergence class of one key, None when both sides agree; the gravest one comes first.
 
-    `damaged` tells of each stamp whether its vector is not the one that was written. A stamp from behind `head`,
-    which the graph had not reached when it was read after the stamp, is damaged too: no commit can have caused it.
+    `damaged` tells of each stamp whether its vector is not the one that was written. A stamp past `head`, which
+    was read after it, is damaged too: no commit can have caused it.
     """
     if target is None or not stamps:
         return "orphaned" if stamps else "missing" if target else None
     # Corruption before surplus: to mend it, a vector has to be computed past fingerprint and cache.
     if any(
-        stamp.space == target.space and (bad or stamp.position > head)
+        stamp.space == target.space and (bad or not head.reaches(stamp))
         for stamp, bad in zip(stamps, damaged, strict=True)
     ):
         return "corrupt"
@@ -43,7 +65,7 @@ def classify(
         return "wrong_model"
     if _is_stale(target, stamp):
         return "stale"
-    return "outdated" if stamp.schema_version < schema_version else None
+    return "outdated" if stamp.schema_version < head.schema_version else None
 
 
 def _is_stale(target: Target, stamp: Stamp) -> bool:

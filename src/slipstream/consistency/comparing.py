@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from slipstream.consistency.classes import classify
+from slipstream.consistency.classes import Head, classify, head_of
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.digests import Digest, damaged_vectors, stamp_term, target_term
 from slipstream.domain.entities import RecordState
@@ -93,9 +93,9 @@ class Comparer:
         except PoisonEventError as error:
             return error
 
-    def head(self) -> Position:
-        """Return the graph's newest position now: no stamp that was read before can be past it."""
-        return self._graph.read([], {}).position
+    def head(self) -> Head:
+        """Return how far the graph is now: no stamp that was read before can be past it."""
+        return head_of(self._graph)
 
     def damaged(self, stamps: Sequence[Stamp]) -> list[bool]:
         """Return for each stamp whether its stored vector is damaged or gone."""
@@ -148,15 +148,15 @@ class Comparer:
         damaged = dict(zip(((s.key, s.space) for s in every), self.damaged(every), strict=True))
         # A stamp that was written between the two reads has a vector of its own: read again, do not judge.
         after = self._index.stamps(keys)
-        schema_version, head = self._graph.schema().version, self.head()
+        head = self.head()
         for key in keys:
             known = held.get(key, _NOTHING)
             flags = tuple(damaged[key, stamp.space] for stamp in known.records)
-            compared = compare(key, targets.get(key), known.records, flags, schema_version, head)
+            compared = compare(key, targets.get(key), known.records, flags, head)
             newest = max([*(s.position for s in known.records), known.tombstone or Position(0)], default=0)
             is_steady = after.get(key, _NOTHING).records == known.records
             # What is newer than the graph itself is no later commit, but damage.
-            yield compared, is_steady and not position < newest <= head
+            yield compared, is_steady and not position < newest <= head.position
 
     def _wait_for(self, position: Position) -> None:
         if self._settle is not None and not self._settle(position):
@@ -169,13 +169,12 @@ def compare(
     wanted: Target | PoisonEventError | None,
     stamps: Sequence[Stamp],
     damaged: Sequence[bool],
-    schema_version: int,
-    head: Position,
+    head: Head,
 ) -> Compared:
     """Compare one key."""
     if isinstance(wanted, PoisonEventError):
         return Compared(key, None, tuple(stamps), tuple(damaged), unrenderable=True)
-    kind = classify(wanted, stamps, damaged, schema_version, head)
+    kind = classify(wanted, stamps, damaged, head)
     return Compared(key, wanted, tuple(stamps), tuple(damaged), kind)
 
 

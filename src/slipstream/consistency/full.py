@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from slipstream.consistency.classes import Head
 from slipstream.consistency.comparing import Comparer, count
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
@@ -14,7 +15,6 @@ from slipstream.domain.digests import Digest, digests_by_type, stamp_term, targe
 from slipstream.domain.entities import KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.graph import Graph
@@ -64,7 +64,8 @@ class FullAudit:
         """Count what agrees, and keep the rest for a second look."""
         keys = [row.key for row, _ in rows if row]
         self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
-        head, targets = self._comparer.targets(keys)  # the stamps were read before
+        position, targets = self._comparer.targets(keys)
+        head = Head(position, self._graph.schema().version)  # the stamps were read before
         stamps = [stamp for _, held in rows for stamp in held]
         self._report.rows.index += len(stamps)
         vectors = iter(self._comparer.checked_vectors(stamps))
@@ -94,12 +95,12 @@ class FullAudit:
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
         schema_version: int,
-        head: Position,
+        head: Head,
     ) -> bool:
         if len(held) != 1:
             return False
         (stamp,), ((vector, damaged),) = held, checked
-        if stamp.schema_version < schema_version or stamp.position > head:
+        if stamp.schema_version < schema_version or not head.reaches(stamp):
             return False
         if stamp_term(stamp, damaged=damaged) != term:
             return False

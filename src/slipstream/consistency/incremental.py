@@ -66,7 +66,7 @@ class IncrementalAudit:
         """Descend, and compare the leaves that differ key by key."""
         schema = self._graph.schema()
         tree = DigestTree(self._ledger.heads())
-        digests = digests_of(self._index, self._comparer.damaged)
+        digests = digests_of(self._index, self._comparer.damaged, self._report.rows)
         if page < PAGE and isinstance(self._index, RangeDigests):
             self._warm_up(tree, digests, on_progress)
         found = descend(tree, digests, schema.version, self._comparer.head)
@@ -100,7 +100,7 @@ class IncrementalAudit:
             head = self._comparer.head()
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
                 # Schema version and position are divergences that no term shows.
-                bad = damaged or stamp.schema_version < schema_version or stamp.position > head
+                bad = damaged or stamp.schema_version < schema_version or not head.reaches(stamp)
                 held.setdefault(stamp.key.encode(), []).append(stamp_term(stamp, damaged=bad))
             if on_progress is not None:
                 on_progress(0)

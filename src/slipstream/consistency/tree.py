@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from slipstream.consistency.classes import Head
 from slipstream.domain.audits import LeafHead
 from slipstream.domain.digests import Digest, KeyRange, RangeDigest
-from slipstream.domain.positions import Position
 from slipstream.ports.digests import RangeDigests
 
 FAN_OUT = 16
@@ -79,12 +79,12 @@ class Descent:
     queries: int = 0
 
 
-def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Callable[[], Position]) -> Descent:
+def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Callable[[], Head]) -> Descent:
     """
     Compare both sides level by level.
 
-    A node agrees when its digests are the same, no stamp in it is older than `schema_version`, and none is newer
-    than the graph's `head` is afterwards.
+    A node agrees when its digests are the same, no stamp in it is older than `schema_version`, and none is past
+    the graph's `head` afterwards.
     """
     found = Descent([], [])
     root = tree.root()
@@ -95,7 +95,7 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
         newest = head()
         below: list[Node] = []
         for node, held in zip(level, digests, strict=True):
-            if held.position_max <= newest and _agrees(tree.digest_of(node), held, schema_version):
+            if newest.covers(held) and _agrees(tree.digest_of(node), held, schema_version):
                 found.equal.append((node, held))
             elif node.is_leaf:
                 found.differing.append(node)

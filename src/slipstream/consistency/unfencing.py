@@ -1,9 +1,10 @@
-"""Positions that the graph never had: they would fence off every repair, so they go first."""
+"""Stamps of what the graph never had: a position past its head would fence off every repair, so they go first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slipstream.consistency.classes import head_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
@@ -14,18 +15,18 @@ _EVER = Position(2**62)
 
 
 def unfence(graph: Graph, index: VectorIndex, keys: Sequence[RecordKey]) -> int:
-    """Remove what is held of the keys at positions past the graph's head; returns how many records."""
+    """Remove what is held of the keys past the graph's head; returns how many records."""
     held = index.stamps(keys)
-    head = graph.read([], {}).position  # read last: nothing that was committed can be past it
+    head = head_of(graph)  # read last: nothing that was committed can be past it
     future = [
         Deletion(key, stamp.position, stamp.space)
         for key, known in held.items()
         for stamp in known.records
-        if stamp.position > head
+        if not head.reaches(stamp)
     ]
     if future:
         index.delete(future)
-    if any(known.tombstone is not None and known.tombstone > head for known in held.values()):
+    if any(known.tombstone is not None and known.tombstone > head.position for known in held.values()):
         # The older ones go too: they only guard against writes that were under way when they were made.
         index.vacuum(_EVER)
     return len(future)

@@ -65,6 +65,8 @@ class RangeDigest:
     by_type: dict[str, Digest] = field(default_factory=dict)
     schema_version_min: int | None = None
     """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
+    schema_version_max: int = 0
+    """The newest one."""
     position_max: Position = ORIGIN
     """The newest position among the stamps."""
 
@@ -79,6 +81,7 @@ class RangeDigest:
             self.by_type[name] = self.by_type.get(name, Digest()).plus(digest)
         versions = [v for v in (self.schema_version_min, other.schema_version_min) if v is not None]
         self.schema_version_min = min(versions, default=None)
+        self.schema_version_max = max(self.schema_version_max, other.schema_version_max)
         self.position_max = max(self.position_max, other.position_max)
 
 
@@ -149,6 +152,7 @@ def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
     return RangeDigest(
         digests_by_type(terms),
         min((stamp.schema_version for stamp in stamps), default=None),
+        max((stamp.schema_version for stamp in stamps), default=0),
         max((stamp.position for stamp in stamps), default=ORIGIN),
     )
 

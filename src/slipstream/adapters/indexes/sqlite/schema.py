@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
 from slipstream.domain.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x534C4950  # "SLIP"
@@ -95,52 +98,97 @@ CREATE TABLE findings (
     key TEXT NOT NULL,
     PRIMARY KEY (audit, kind, key)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE segments (
+"""
+_SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
     digests TEXT,
     schema_version_min INTEGER,
+    schema_version_max INTEGER,
     position_max INTEGER,
     writes INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-INSERT INTO segments (after, writes) VALUES ('', 0);
-"""
+) STRICT, WITHOUT ROWID"""
 _NEW_KEY, _OLD_KEY = "NEW.key", "OLD.key"
 _KEY_OF_VECTOR = "(SELECT key FROM records WHERE id = {}.record)"
+_KEY_OF_ID = "(SELECT key FROM records WHERE id = NEW.id)"
 _NOTICED = (
-    ("records_inserted", "INSERT ON records", _NEW_KEY),
-    ("records_updated", "UPDATE ON records", _NEW_KEY),
-    ("records_renamed", "UPDATE OF key ON records", _OLD_KEY),
-    ("records_deleted", "DELETE ON records", _OLD_KEY),
-    ("vectors_inserted", "INSERT ON vectors", _KEY_OF_VECTOR.format("NEW")),
-    ("vectors_updated", "UPDATE ON vectors", _KEY_OF_VECTOR.format("NEW")),
-    ("vectors_moved", "UPDATE OF record ON vectors", _KEY_OF_VECTOR.format("OLD")),
-    ("vectors_deleted", "DELETE ON vectors", _KEY_OF_VECTOR.format("OLD")),
+    ("records_inserted", "AFTER INSERT ON records", _NEW_KEY),
+    ("records_updated", "AFTER UPDATE ON records", _NEW_KEY),
+    ("records_renamed", "AFTER UPDATE OF key ON records", _OLD_KEY),
+    ("records_deleted", "AFTER DELETE ON records", _OLD_KEY),
+    # OR REPLACE removes the row that has the id already, and tells no delete trigger of it.
+    ("records_replaced", "BEFORE INSERT ON records", _KEY_OF_ID),
+    ("records_moved", "BEFORE UPDATE ON records WHEN NEW.id <> OLD.id", _KEY_OF_ID),
+    ("vectors_inserted", "AFTER INSERT ON vectors", _KEY_OF_VECTOR.format("NEW")),
+    ("vectors_updated", "AFTER UPDATE ON vectors", _KEY_OF_VECTOR.format("NEW")),
+    ("vectors_moved", "AFTER UPDATE ON vectors WHEN NEW.record <> OLD.record", _KEY_OF_VECTOR.format("OLD")),
+    ("vectors_deleted", "AFTER DELETE ON vectors", _KEY_OF_VECTOR.format("OLD")),
 )
 """Name, event, and the key whose segment it voids."""
-_SOUND = (
-    "NEW.key GLOB '[er]:?*' AND EXISTS (SELECT 1 FROM spaces WHERE id = NEW.space) "
-    "AND (NEW.metadata IS NULL OR json_valid(NEW.metadata)) "
-    "AND NEW.created_at BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
-)
+_YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
+_SOUND = """
+{row}key GLOB '[er]:?*'
+AND {row}space IN (SELECT id FROM spaces)
+AND CASE
+    WHEN {row}metadata IS NULL THEN 1
+    WHEN json_valid({row}metadata) THEN json_type({row}metadata) = 'object'
+    ELSE 0
+END
+AND {row}created_at {years}
+AND ({row}last_validated IS NULL OR {row}last_validated {years})
+"""
+"""Whether a row of `records` can be read: what it says may be wrong, but it says something."""
+_NEW_SOUND, _SOUND_ROW = _SOUND.format(row="NEW.", years=_YEARS), _SOUND.format(row="", years=_YEARS)
+_NOT_A_RECORD = "not a record: key, space, metadata or a time can not be read"
 _GUARDED = (
-    ("records_insert_guard", "INSERT ON records"),
-    ("records_update_guard", "UPDATE OF key, space, metadata, created_at ON records"),
+    ("records_insert_guard", "INSERT ON records", f"NOT ({_NEW_SOUND})", _NOT_A_RECORD),
+    (
+        "records_update_guard",
+        "UPDATE OF key, space, metadata, created_at, last_validated ON records",
+        f"NOT ({_NEW_SOUND})",
+        _NOT_A_RECORD,
+    ),
+    ("spaces_insert_guard", "INSERT ON spaces", "NEW.id IN (SELECT id FROM spaces)", "a space never changes"),
+    ("spaces_update_guard", "UPDATE ON spaces", "1", "a space never changes"),
+    ("spaces_delete_guard", "DELETE ON spaces", "OLD.id IN (SELECT space FROM records)", "the space holds records"),
 )
-"""What no reader could make sense of is refused, whoever writes it."""
+"""Name, event, condition and words: what no reader could make sense of is refused, whoever writes it."""
 
 
-def _second_version() -> list[str]:
-    noticing = (
-        f"CREATE TRIGGER {name} AFTER {event} BEGIN UPDATE segments SET digests = NULL, writes = writes + 1 "  # noqa: S608
+def _noticing() -> dict[str, str]:
+    """Return the statements that make the file notice every write, by what they make."""
+    triggers = {
+        name: f"CREATE TRIGGER {name} {event} BEGIN UPDATE segments SET digests = NULL, writes = writes + 1 "  # noqa: S608
         f"WHERE after = (SELECT max(after) FROM segments WHERE after < {key}); END"
         for name, event, key in _NOTICED
-    )
-    guarding = (
-        f"CREATE TRIGGER {name} BEFORE {event} WHEN NOT ({_SOUND}) "
-        "BEGIN SELECT raise(ABORT, 'not a record: key, space, metadata or created_at can not be read'); END"
-        for name, event in _GUARDED
-    )
-    return [*_SECOND.split(";"), *noticing, *guarding]
+    }
+    guards = {
+        name: f"CREATE TRIGGER {name} BEFORE {event} WHEN {condition} BEGIN SELECT raise(ABORT, '{words}'); END"
+        for name, event, condition, words in _GUARDED
+    }
+    return {"segments": _SEGMENTS} | triggers | guards
+
+
+def _notice(connection: sqlite3.Connection, path: Path) -> None:
+    """
+    Make sure that the file notices every write; what was not noticed is digested, and checked, anew.
+
+    A tool that copies tables without their triggers, or somebody who drops them, must not blind the audit.
+    """
+    wanted = _noticing()
+    names = ", ".join(f"'{name}'" for name in wanted)
+    found = connection.execute(f"SELECT type, name, sql FROM sqlite_schema WHERE name IN ({names})").fetchall()  # noqa: S608
+    if {name: sql for _, name, sql in found} == wanted:
+        return
+    for kind, name, _ in sorted(found, reverse=True):  # triggers before the table that they write to
+        connection.execute(f"DROP {kind} {name}")
+    unsound = f"SELECT id FROM records WHERE NOT ({_SOUND_ROW})"  # noqa: S608
+    connection.execute(f"DELETE FROM vectors WHERE record IN ({unsound})")  # noqa: S608
+    removed = connection.execute(f"DELETE FROM records WHERE id IN ({unsound})").rowcount  # noqa: S608
+    if removed:
+        logger.warning("%s: removed %d rows that no reader could make sense of", path, removed)
+    for statement in wanted.values():
+        connection.execute(statement)
+    connection.execute("INSERT INTO segments (after, writes) VALUES ('', 0)")
 
 
 def check_sqlite() -> None:
@@ -160,9 +208,10 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         if version < SCHEMA_VERSION:
-            for statement in _second_version():
+            for statement in _SECOND.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        _notice(connection, path)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -29,15 +29,17 @@ FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
 _SEGMENTS = """
-SELECT after, writes, digests, schema_version_min, position_max FROM segments
+SELECT after, writes, digests, schema_version_min, schema_version_max, position_max FROM segments
 WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
 """
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = """
-UPDATE segments SET digests = ?, schema_version_min = ?, position_max = ? WHERE after = ? AND writes = ?
+UPDATE segments SET digests = ?, schema_version_min = ?, schema_version_max = ?, position_max = ?
+WHERE after = ? AND writes = ?
 """
 _CUT = """
-INSERT OR IGNORE INTO segments (after, digests, schema_version_min, position_max, writes) VALUES (?, ?, ?, ?, 0)
+INSERT OR IGNORE INTO segments (after, digests, schema_version_min, schema_version_max, position_max, writes)
+VALUES (?, ?, ?, ?, ?, 0)
 """
 
 
@@ -149,13 +151,14 @@ def _ends_within(through: str | None, bound: str | None) -> bool:
     return bound is None or (through is not None and through <= bound)
 
 
-def _columns(digest: RangeDigest | None) -> tuple[str | None, int | None, int | None]:
+def _columns(digest: RangeDigest | None) -> Row:
     if digest is None:
-        return None, None, None
-    return encoded_digests(digest.by_type), digest.schema_version_min, digest.position_max
+        return None, None, None, None
+    bounds = (digest.schema_version_min, digest.schema_version_max, digest.position_max)
+    return encoded_digests(digest.by_type), *bounds
 
 
-def _digest(text: str | None, schema_version_min: int | None, position_max: int | None) -> RangeDigest | None:
+def _digest(text: str | None, oldest: int | None, newest: int | None, position: int | None) -> RangeDigest | None:
     if text is None:
         return None
-    return RangeDigest(decoded_digests(text), schema_version_min, Position(position_max or ORIGIN))
+    return RangeDigest(decoded_digests(text), oldest, newest or 0, Position(position or ORIGIN))
