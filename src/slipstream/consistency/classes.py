@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from slipstream.domain.digests import RangeDigest
+from slipstream.domain.digests import RangeDigest, stamp_term, target_term
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
@@ -70,12 +70,4 @@ def classify(
 
 def _is_stale(target: Target, stamp: Stamp) -> bool:
     """Whether the vector, or what is kept beside it for filters and provenance, is not what the graph says now."""
-    return (
-        stamp.fingerprint != target.fingerprint
-        or stamp.needs_reembedding
-        or stamp.entity_type != target.entity_type
-        or stamp.extraction_template_version != target.template_version
-        or stamp.extraction_confidence != target.extraction_confidence
-        or stamp.source_document_id != target.source_document_id
-        or dict(stamp.metadata) != dict(target.metadata)
-    )
+    return stamp_term(stamp) != target_term(target)

@@ -143,7 +143,13 @@ def _kept(
 ) -> str:
     if confidence is None and source_document_id is None and not metadata:
         return template_version
-    return json.dumps([template_version, confidence, source_document_id, dict(metadata)], sort_keys=True)
+    kept = {name: _canonical(value) for name, value in metadata.items()}
+    return json.dumps([template_version, _canonical(confidence), source_document_id, kept], sort_keys=True)
+
+
+def _canonical(value: MetadataValue | None) -> MetadataValue | None:
+    """Return one form for equal values, as filters compare them: 1 is 1.0, but True is neither."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:

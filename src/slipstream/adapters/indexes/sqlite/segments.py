@@ -124,6 +124,8 @@ class Segments:
 
     @staticmethod
     def _note(segment: _Segment, piece: _Piece, found: RangeDigest) -> None:
+        if piece.through is not None and piece.through <= piece.after:
+            return  # an empty range: a cut at its end would say that nothing follows
         segment.pieces.append(piece)
         if piece.digest is not None:
             found.add(piece.digest)
@@ -143,7 +145,9 @@ class Segments:
         for segment in self._computed.values():
             first, *others = segment.cut()
             kept = writer.execute(_KEEP, (*_columns(first.digest), segment.after, segment.writes))
-            if kept.rowcount:
+            if kept.rowcount and others:
+                # A cut counts as a write: pieces that others computed of the whole must not be kept any more.
+                writer.execute("UPDATE segments SET writes = writes + 1 WHERE after = ?", (segment.after,))
                 writer.executemany(_CUT, ((piece.after, *_columns(piece.digest)) for piece in others))
 
 
