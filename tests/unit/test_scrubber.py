@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -187,6 +189,33 @@ def test_a_stopped_scrubber_gives_its_pass_up() -> None:
     with pytest.raises(ScrubInterruptedError):
         scrubber.run(FULL)
     assert scrubber.state.ended_at == {}
+
+
+def test_an_interrupted_pass_is_begun_anew_by_the_thread() -> None:
+    system = make_system(100)
+    system.clock.sleep(10_000)
+    scrubber = make_scrubber(system)
+    scrubber._opened_at -= timedelta(days=1)
+    reached, done = threading.Event(), threading.Event()
+    interruptions = 0
+
+    def interrupt_once(name: str) -> None:
+        nonlocal interruptions
+        if name == "graph.read.before" and not interruptions:
+            interruptions += 1
+            scrubber.interrupt()
+            reached.set()
+
+    def tick() -> None:
+        if "full" in scrubber.state.ended_at:
+            done.set()
+
+    system.hook = interrupt_once
+    scrubber.start(tick)
+    assert reached.wait(30)
+    assert done.wait(30)
+    scrubber.stop()
+    assert scrubber.error is None
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ class Scrubber:
                 on_tick()
                 failures = 0
             except ScrubInterruptedError:
-                return
+                continue  # somebody else's audit goes first, or the end has come
             except SlipstreamError as error:
                 failures = min(failures + 1, 6)
                 logger.warning("scrubbing failed and is tried again: %s: %s", type(error).__name__, error)

@@ -168,6 +168,7 @@ class Slipstream:
         last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
         compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
         """
+        self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
         if incremental:
             return self._parts.auditor.audit_changes(on_progress)
         return self._parts.auditor.audit(on_progress, deep=deep)
