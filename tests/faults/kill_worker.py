@@ -20,7 +20,14 @@ from slipstream.service.importing import Importer
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal, kill_at
+from slipstream.wrappers.faults import (
+    FaultyEmbedder,
+    FaultyGraph,
+    FaultyIndex,
+    FaultyJournal,
+    FaultySyncStates,
+    kill_at,
+)
 
 BATCH_MAX = 16
 ENTITIES = 60
@@ -60,6 +67,7 @@ def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None =
             index=lambda index: FaultyIndex(index, hook),
             journal=lambda journal: FaultyJournal(journal, hook),
             embedder=lambda embedder: FaultyEmbedder(embedder, hook),
+            sync_states=lambda states: FaultySyncStates(states, hook),
         )
     options = Options(
         embedders=(LoggingEmbedder(root / "embedded.log"),),
@@ -99,6 +107,23 @@ def work(slipstream: Slipstream, hook: Callable[[str], None], seed: int, commits
         os.write(1, f"ack {slipstream.pkg.last_commit}\n".encode())
 
 
+def work_on_view(slipstream: Slipstream) -> None:
+    """Give the write-back new rows, then changed ones, and rows to remove."""
+    people = [f"p{number}" for number in range(ENTITIES * 3)]
+    with slipstream.pkg.transaction() as tx:
+        for name in people:
+            tx.upsert_entity("Person", name, {"name": f"first of {name}"})
+    slipstream.sync.drain(timeout_s=30)
+    slipstream.sync.write_back(timeout_s=30)
+    with slipstream.pkg.transaction() as tx:
+        for name in people[::2]:
+            tx.delete_entity(name)
+        for name in people[1::2]:
+            tx.upsert_entity("Person", name, {"name": f"second of {name}"})
+    slipstream.sync.drain(timeout_s=30)
+    slipstream.sync.write_back(timeout_s=30)
+
+
 def write_dump(path: Path, entities: int) -> None:
     """Write a small dump with as many relationships as entities."""
     rows = [
@@ -126,6 +151,8 @@ def main() -> None:
     if failpoint.startswith("import."):
         importer = Importer(slipstream.pkg, slipstream.journal, slipstream.dead_letters, slipstream.clock)
         importer.run(root / "dump.jsonl", batch=20)
+    elif failpoint.startswith(("states.", "write_back.")):
+        work_on_view(slipstream)
     else:
         work(slipstream, hook, int(seed), commits=10_000 if failpoint == "signal" else 300)
     slipstream.sync.drain(timeout_s=30)

@@ -217,3 +217,60 @@ def properties(graph: LadybugGraph, entity_id: str) -> Any:
     found = graph.read([entity_key(entity_id)], {}).states[entity_key(entity_id)]
     assert isinstance(found, EntityState)
     return found.entity.properties
+
+
+def test_readers_beside_checkpoints_never_find_the_file_damaged(tmp_path: Path) -> None:
+    """The database itself lets them, now and then: readers have to pause."""
+    graph = LadybugGraph(tmp_path / "graph.lbug", clock=ManualClock())
+    with graph.transaction() as transaction:
+        for number in range(2_000):
+            transaction.create_entity("Person", f"p{number}", {"name": "x" * 50})
+    ending, failures = threading.Event(), list[Exception]()
+
+    def read() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
+            try:
+                graph.read([entity_key(f"p{(number * 37 + at) % 2_000}") for at in range(16)], {})
+            except Exception as error:  # noqa: BLE001  (told below)
+                failures.append(error)
+                return
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    made = 0
+    for number in range(150):
+        graph.update_entity(f"p{number}", {"name": str(number)})
+        with graph._exclusive() as session:
+            made += graph._store.checkpoint(session)
+    ending.set()
+    for thread in threads:
+        thread.join()
+    graph.close()
+    assert failures == []
+    assert made > 100
+
+
+def test_a_long_read_puts_a_checkpoint_off_and_no_more(tmp_path: Path) -> None:
+    graph = LadybugGraph(tmp_path / "graph.lbug", clock=ManualClock())
+    graph.create_entity("Person", "ada", {"name": "Ada"})
+    entered, leaving = threading.Event(), threading.Event()
+
+    def read_long() -> None:
+        with graph._store.reading():
+            entered.set()
+            leaving.wait(30)
+
+    thread = threading.Thread(target=read_long)
+    thread.start()
+    entered.wait(30)
+    with graph._exclusive() as session:
+        assert graph._store.checkpoint(session) is False
+        graph.read([entity_key("ada")], {})  # nobody is kept out for it
+    leaving.set()
+    thread.join()
+    with graph._exclusive() as session:
+        assert graph._store.checkpoint(session) is True
+    graph.close()

@@ -29,9 +29,25 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(tmp_path: Path) 
     assert len(acknowledged) >= KILLS
 
 
-def commits_until_killed(path: Path, acknowledgements: int) -> dict[str, int]:
+@pytest.mark.slow
+def test_nothing_is_lost_amid_checkpoints(tmp_path: Path) -> None:
+    chance = random.Random(20261124)
+    for _ in range(KILLS):
+        acknowledged = commits_until_killed(tmp_path / "graph", chance.randint(1, 200), "updates")
+        graph = LadybugGraph(tmp_path / "graph", clock=ManualClock(), buffer_pool_size_bytes=64 << 20)
+        events = [entry for entry in graph.log.read(ORIGIN, 100_000) if isinstance(entry, PKGEvent)]
+        assert [event.position for event in events] == list(range(1, graph.last_commit + 1))
+        assert max(acknowledged.values()) <= graph.last_commit
+        newest = {entity_key(event.entity_id): event.new_data for event in events if event.entity_type == "Person"}
+        states = graph.read(list(newest), {}).states
+        found = {key: state.entity.properties for key, state in states.items() if isinstance(state, EntityState)}
+        assert found == newest
+        graph.close()
+
+
+def commits_until_killed(path: Path, acknowledgements: int, *mode: str) -> dict[str, int]:
     """Run a writer, kill it right after so many acknowledgements, and return what it has acknowledged in all."""
-    command = [sys.executable, "-m", "tests.faults.graph_writer", str(path)]
+    command = [sys.executable, "-m", "tests.faults.graph_writer", str(path), *mode]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         lines = [writer.stdout.readline() for _ in range(acknowledgements)]

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.domain.keys import KeyKind
 from slipstream.service.importing import Importer
-from tests.faults.kill_worker import BATCH_MAX, open_for_test, write_dump
+from slipstream.service.slipstream import Slipstream
+from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
+from tests.faults.restoring import copy_graph, restore_graph
 
 FAILPOINTS = (
     "graph.commit.after",
@@ -59,6 +62,21 @@ def _prove_whole(root: Path, adapter: str, acknowledged: int) -> None:
         assert slipstream.pkg.log.head() >= acknowledged  # type: ignore[attr-defined]
         assert slipstream.status().dead_letters == 0
         assert report.fresh == report.expected == report.total_embeddings
+        _prove_view(slipstream)
+
+
+def _prove_view(slipstream: Slipstream) -> None:
+    """Every entity has its row, no other has one, each says what the index holds; and all of it is no change."""
+    head = slipstream.pkg.last_commit
+    assert slipstream.sync.write_back(timeout_s=60)
+    rows = slipstream.pkg.query(
+        "MATCH (s:SyncState) RETURN s.entity_id AS id, s.state AS state, s.position AS position, s.embedded_at AS at"
+    )
+    stamps = [stamp for stamp in slipstream.store.index.scan(None, 100_000) if stamp.key.kind is KeyKind.ENTITY]
+    wanted = {stamp.entity_id: ("fresh", stamp.position, stamp.created_at) for stamp in stamps}
+    assert {row["id"]: (row["state"], row["position"], row["at"]) for row in rows} == wanted
+    assert slipstream.pkg.last_commit == head
+    assert slipstream.sync.engine.is_settled()
 
 
 def _work_done_twice(root: Path) -> int:
@@ -78,6 +96,59 @@ def test_killed_at_a_failpoint_nothing_is_lost_or_left_over(
     acknowledged = _killed(tmp_path, adapter, failpoint, count, seed=count)
     _prove_whole(tmp_path, adapter, acknowledged)
     assert _work_done_twice(tmp_path) <= BATCH_MAX
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "count"),
+    [
+        ("states.put.before", 1),
+        ("states.put.middle", 2),
+        ("states.put.after", 4),
+        ("states.remove.before", 1),
+        ("states.remove.after", 1),
+        ("states.prune.before", 1),
+        ("write_back.before", 1),
+        ("write_back.after", 1),
+    ],
+)
+def test_killed_while_the_sync_view_is_written(tmp_path: Path, failpoint: str, count: int) -> None:
+    acknowledged = _killed(tmp_path, "sqlite", failpoint, count, seed=1)
+    _prove_whole(tmp_path, "sqlite", acknowledged)
+    with open_for_test(tmp_path, "sqlite") as slipstream:  # closed cleanly: nothing is left to look at
+        assert slipstream.sync.drain(timeout_s=30)
+        _prove_view(slipstream)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "count"),
+    [
+        ("write_back.before", 1),
+        ("index.vacuum.before", 1),
+        ("index.vacuum.after", 1),
+        ("timeline.before", 1),
+        ("timeline.before", 2),
+        ("timeline.after", 2),
+        ("index.upsert.middle", 1),
+    ],
+)
+def test_killed_while_a_restored_graph_is_healed(tmp_path: Path, failpoint: str, count: int) -> None:
+    root, backup = tmp_path / "pkg", tmp_path / "backup"
+    root.mkdir()
+    with open_for_test(root, "sqlite") as slipstream:
+        work(slipstream, lambda _: None, seed=1, commits=60)
+        slipstream.sync.drain(timeout_s=30)
+        alive = slipstream.pkg.counts()
+    copy_graph(root, backup)
+    with open_for_test(root, "sqlite") as slipstream:
+        work(slipstream, lambda _: None, seed=2, commits=60)
+        slipstream.sync.drain(timeout_s=30)
+        newest = slipstream.pkg.last_commit
+    restore_graph(backup, root)
+    _killed(root, "sqlite", failpoint, count, seed=3)
+    _prove_whole(root, "sqlite", newest)
+    if failpoint != "index.upsert.middle":  # killed before it could commit anything
+        with open_for_test(root, "sqlite") as slipstream:
+            assert slipstream.pkg.counts() == alive
 
 
 @pytest.mark.parametrize("count", [1, 4])

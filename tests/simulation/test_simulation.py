@@ -20,6 +20,11 @@ def test_a_storm_of_faults_converges_too(seed: int) -> None:
     assert simulation.faults > 0
 
 
+@pytest.mark.parametrize("seed", range(2000, 2030))
+def test_a_graph_that_is_restored_again_and_again_converges_too(seed: int) -> None:
+    Simulation(seed, steps=400, restore_rate=0.9).run()
+
+
 def test_the_same_seed_runs_the_same_way() -> None:
     first, second = Simulation(7), Simulation(7)
     first.run()
@@ -33,3 +38,4 @@ def test_the_simulation_does_crash_and_fail() -> None:
         run.run()
     assert sum(run.crashes for run in runs) > 5
     assert sum(run.faults for run in runs) > 50
+    assert sum(run.restores for run in runs) > 2

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,15 +40,25 @@ def load_average() -> float | None:
 
 def peak_rss_mb() -> float | None:
     """Return the largest resident memory that this process ever had; None where the system does not tell."""
+    # Not `ru_maxrss`, where there is a choice: on Linux a new process inherits its parent's peak in it.
+    peak = memory_mb(peak=True)
+    return _peak_by_usage_mb() if peak is None else peak
+
+
+def memory_mb(*, peak: bool = False) -> float | None:
+    """Return the resident memory of this process, now or at its peak; None where the system does not tell."""
+    name = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         lines = []
-    # Not `ru_maxrss`, where there is a choice: on Linux a new process inherits its parent's peak in it.
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return round(int(line.split()[1]) / 1024, 1)
-    return _peak_by_usage_mb()
+    return next((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith(name)), None)
+
+
+def reset_peak_rss() -> None:
+    """Let the peak start anew from what is resident now; does nothing where the system can not."""
+    with suppress(OSError):  # no Linux, or not allowed
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def _peak_by_usage_mb() -> float | None:

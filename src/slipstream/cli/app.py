@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from slipstream._version import __version__
-from slipstream.cli import bench_command, data_commands, demo_command, engine_commands, show_commands
+from slipstream.cli import (
+    audit_commands,
+    bench_command,
+    data_commands,
+    demo_command,
+    engine_commands,
+    run_command,
+    show_commands,
+)
 from slipstream.cli.context import Context
 
 app = typer.Typer(
@@ -44,7 +52,16 @@ def root(
     context.obj = Context(directory.expanduser())
 
 
-for module in (data_commands, engine_commands, show_commands, demo_command, bench_command):
+_GROUPS = (
+    data_commands,
+    engine_commands,
+    audit_commands,
+    run_command,
+    show_commands,
+    demo_command,
+    bench_command,
+)
+for module in _GROUPS:
     module.register(app)
 
 

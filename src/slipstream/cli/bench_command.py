@@ -1,4 +1,4 @@
-"""The command `bench`: what the engine does on this machine, beside the raw parts."""
+"""The commands `bench` and `bench-audits`: what engine and audits do on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from slipstream.cli.output import err, handled_errors, out, print_facts, print_json
+from slipstream.cli.output import err, handled_errors, out, print_facts, print_json, print_table
+from slipstream.domain.errors import InvalidInputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -31,8 +32,9 @@ _ROWS = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the commands to the application."""
     app.command("bench")(bench)
+    app.command("bench-audits")(bench_audits)
 
 
 def bench(
@@ -55,6 +57,65 @@ def bench(
             print_json(figures)
         else:
             show_figures(figures)
+
+
+def bench_audits(
+    entities: Annotated[
+        list[int] | None, typer.Option(help="Entities in the graph; may be given several times.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long each phase of live changes lasts; 0 leaves them out.")
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Measure audits: full and incremental at several sizes, and beside 100 live changes a second."""
+    with handled_errors(as_json=as_json):
+        from slipstream.bench.audits import measure_audits
+
+        sizes = entities or [10_000, 100_000]
+        if min(sizes) < 10:
+            raise InvalidInputError("must be at least 10, or there is nothing to measure", field="entities")
+        if not 0 <= seconds <= 3_600:
+            raise InvalidInputError("must be at least 0 and at most 3600", field="seconds")
+        with err.status("starting", spinner="line") as status:
+            figures = measure_audits(sizes, seconds, status.update)
+        if as_json:
+            print_json(figures)
+        else:
+            _show_audits(figures)
+
+
+_AUDITS = ("full", "incremental_first", "incremental_unchanged", "incremental_after_changes")
+
+
+def _show_audits(figures: Mapping[str, Any]) -> None:
+    rows = [
+        (
+            f"{found['entities']:,}",
+            name.replace("_", " "),
+            f"{found[name]['seconds']:.3f}",
+            _shown(found[name]["memory_above_mb"], 0),
+            f"{found[name]['rows_graph']:,}",
+            f"{found[name]['rows_index']:,}",
+            found[name]["queries"],
+        )
+        for found in figures["audits"]
+        for name in _AUDITS
+    ]
+    columns = ["entities", "audit", "seconds", "memory above, MB", "rows of the graph", "of the index", "queries"]
+    print_table("audits", columns, rows)
+    beside = [
+        (f"{found['entities']:,}", name, values["plain"], values["full"], values["incremental"])
+        for found in figures["audits"]
+        if "beside_changes" in found
+        for name, values in (
+            ("p50, ms", found["beside_changes"]["freshness_p50_ms"]),
+            ("p95, ms", found["beside_changes"]["freshness_p95_ms"]),
+        )
+    ]
+    if beside:
+        columns = ["entities", "freshness", "no audit", "beside full audits", "beside incremental ones"]
+        print_table("at 100 changes a second", columns, beside)
 
 
 def show_figures(figures: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ import typer
 from slipstream.bootstrap import initialise
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, out, print_json, progress_bar
+from slipstream.cli.serving import Metrics, TokenFile, serving
 from slipstream.domain.errors import ConfigError
 from slipstream.service.applying import BATCH, Applier, ApplyReport
 from slipstream.service.importing import Importer, ImportProgress
@@ -81,11 +82,17 @@ def apply(
     file: Annotated[str, typer.Argument(help="Change events as JSON lines; - reads standard input, live.")],
     no_sync: NoSync = False,
     as_json: Json = False,
+    metrics: Metrics = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Apply change events (native, CloudEvents, Neo4j CDC, Debezium); each exactly as often as its id is new."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
-        with _source(file) as stream, settings.opened(run=not no_sync) as slipstream:
+        with (
+            _source(file) as stream,
+            settings.opened(run=not no_sync) as slipstream,
+            serving(slipstream, metrics, token_file),
+        ):
             applier = Applier(slipstream.pkg, slipstream.dead_letters, slipstream.clock)
             with progress_bar("applying", "events", shown=not as_json) as update:
 

@@ -18,12 +18,14 @@ from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.positions import Position
 from slipstream.ports.audits import AuditLog, LeafStore
 from slipstream.ports.clock import Clock
+from slipstream.ports.digests import RangeDigests
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.scans import PAGE
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 AUDITS_MAX = 500
 """Finished audits that are kept; older ones are forgotten."""
@@ -41,6 +43,7 @@ class AuditMemory:
     """Digest of views, routes and models: the digest tree of another recipe is void."""
 
 
+SPAN = "slipstream.audit"
 DEEP_ALL = 1 << 62
 """As `deep`: embed everything anew."""
 
@@ -65,12 +68,20 @@ class Auditor:
         frontier: Callable[[], Position] | None = None,
         service: EmbeddingService | None = None,
         rng: random.Random | None = None,
+        on_kept: Callable[[AuditReport], None] | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
+        self._on_kept, self._tracer = on_kept, tracer
         self._one_at_a_time = threading.Lock()
         self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
+
+    @property
+    def has_digests(self) -> bool:
+        """Whether the index digests its own records, so that an unchanged one is not read."""
+        return isinstance(self._index, RangeDigests)
 
     def audit(self, on_progress: Progress | None = None, *, deep: int | None = None, page: int = PAGE) -> AuditReport:
         """
@@ -78,16 +89,16 @@ class Auditor:
 
         With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
         """
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("full" if deep is None else "deep")
             self._run_full(report, on_progress, deep, page)
             return self._kept(report)
 
     def audit_changes(self, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
         """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("incremental")
-            refused = self._run_incremental(report, on_progress)
+            refused = self._run_incremental(report, on_progress, page)
             if refused is not None:
                 report = self._begun("full")
                 report.notes.append(f"full, because {refused}")
@@ -144,13 +155,13 @@ class Auditor:
         if drift is not None:
             report.notes.append(f"{drift.checked} records were embedded anew")
 
-    def _run_incremental(self, report: AuditReport, on_progress: Progress | None) -> str | None:
+    def _run_incremental(self, report: AuditReport, on_progress: Progress | None, page: int) -> str | None:
         if self._memory is None or self._ledger is None:
             return "this auditor keeps no digest tree"
         audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
-        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id)
+        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id, page, on_progress)
         if refused is None:
-            audit.run(on_progress)
+            audit.run(page, on_progress)
         return refused
 
     def _comparer(self, report: AuditReport) -> Comparer:
@@ -176,4 +187,6 @@ class Auditor:
         self._finished(report)
         if self._memory is not None:
             report.id = self._memory.audits.keep(report.summary(), report.findings(), audits_max=AUDITS_MAX)
+        if self._on_kept is not None:
+            self._on_kept(report)
         return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from slipstream.domain.digests import StampBounds
+from slipstream.domain.digests import RangeDigest, stamp_term, target_term
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
@@ -28,9 +28,9 @@ class Head(NamedTuple):
         """Whether the graph has come to what a stamp says it was made from."""
         return stamp.position <= self.position and stamp.schema_version <= self.schema_version
 
-    def covers(self, bounds: StampBounds) -> bool:
-        """Whether it reaches every stamp within the bounds."""
-        return bounds.position_max <= self.position and bounds.schema_version_max <= self.schema_version
+    def covers(self, digest: RangeDigest) -> bool:
+        """Whether it has come to every stamp of a range."""
+        return digest.position_max <= self.position and digest.schema_version_max <= self.schema_version
 
 
 def head_of(graph: Graph) -> Head:
@@ -38,22 +38,31 @@ def head_of(graph: Graph) -> Head:
     return Head(graph.read([], {}).position, graph.schema().version)
 
 
-def classify(target: Target | None, stamps: Sequence[Stamp], damaged: Sequence[bool], head: Head) -> str | None:
+def classify(
+    target: Target | None,
+    stamps: Sequence[Stamp],
+    damaged: Sequence[bool],
+    head: Head,
+) -> str | None:
     """
     Return the divergence class of one key, None when both sides agree; the gravest one comes first.
 
-    `damaged` tells of each stamp whether its vector is not the one that was written. A stamp past `head`, which was
-    read after it, is damaged too.
+    `damaged` tells of each stamp whether its vector is not the one that was written. A stamp past `head`, which
+    was read after it, is damaged too: no commit can have caused it.
     """
     if target is None or not stamps:
         return "orphaned" if stamps else "missing" if target else None
+    # Corruption before surplus: to mend it, a vector has to be computed past fingerprint and cache.
+    if any(
+        stamp.space == target.space and (bad or not head.reaches(stamp))
+        for stamp, bad in zip(stamps, damaged, strict=True)
+    ):
+        return "corrupt"
     if len(stamps) > 1:
         return "duplicate"
     stamp = stamps[0]
     if stamp.space != target.space:
         return "wrong_model"
-    if damaged[0] or not head.reaches(stamp):
-        return "corrupt"
     if _is_stale(target, stamp):
         return "stale"
     return "outdated" if stamp.schema_version < head.schema_version else None
@@ -61,12 +70,4 @@ def classify(target: Target | None, stamps: Sequence[Stamp], damaged: Sequence[b
 
 def _is_stale(target: Target, stamp: Stamp) -> bool:
     """Whether the vector, or what is kept beside it for filters and provenance, is not what the graph says now."""
-    return (
-        stamp.fingerprint != target.fingerprint
-        or stamp.needs_reembedding
-        or stamp.entity_type != target.entity_type
-        or stamp.extraction_template_version != target.template_version
-        or stamp.extraction_confidence != target.extraction_confidence
-        or stamp.source_document_id != target.source_document_id
-        or dict(stamp.metadata) != dict(target.metadata)
-    )
+    return stamp_term(stamp) != target_term(target)

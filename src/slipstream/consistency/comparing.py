@@ -93,6 +93,10 @@ class Comparer:
         except PoisonEventError as error:
             return error
 
+    def head(self) -> Head:
+        """Return how far the graph is now: no stamp that was read before can be past it."""
+        return head_of(self._graph)
+
     def damaged(self, stamps: Sequence[Stamp]) -> list[bool]:
         """Return for each stamp whether its stored vector is damaged or gone."""
         return damaged_vectors(stamps, self._vectors(stamps))
@@ -144,7 +148,7 @@ class Comparer:
         damaged = dict(zip(((s.key, s.space) for s in every), self.damaged(every), strict=True))
         # A stamp that was written between the two reads has a vector of its own: read again, do not judge.
         after = self._index.stamps(keys)
-        head = head_of(self._graph)
+        head = self.head()
         for key in keys:
             known = held.get(key, _NOTHING)
             flags = tuple(damaged[key, stamp.space] for stamp in known.records)
@@ -189,7 +193,8 @@ def count(report: AuditReport, compared: Compared) -> None:
         row.graph = row.graph.plus(Digest(1, target_term(compared.target)))
     for stamp, damaged in zip(compared.stamps, compared.damaged, strict=True):
         row = report.of_type(stamp.entity_type)
-        row.index = row.index.plus(Digest(1, stamp_term(stamp, damaged=damaged)))
+        is_bad = damaged or compared.kind == "corrupt"  # also by its position
+        row.index = row.index.plus(Digest(1, stamp_term(stamp, damaged=is_bad)))
 
 
 def _asks(target: Target | None) -> object:

@@ -11,7 +11,7 @@ from slipstream.consistency.comparing import Comparer, count
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.digests import Digest, stamp_term, target_term, unrenderable_term
+from slipstream.domain.digests import Digest, digests_by_type, stamp_term, target_term, unrenderable_term
 from slipstream.domain.entities import KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -46,13 +46,13 @@ class FullAudit:
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
         self._suspects: list[RecordKey] = []
-        self._schema_version = graph.schema().version
 
     def run(self, page: int, on_progress: Progress | None) -> None:
         """Compare everything."""
+        schema_version = self._graph.schema().version
         compared = 0
         for rows in batched(scan_both(self._graph, self._index, page), page):
-            self._compare(rows)
+            self._compare(rows, schema_version)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
             compared += len(rows)
@@ -60,16 +60,17 @@ class FullAudit:
                 on_progress(compared)
         self._decide()
 
-    def _compare(self, rows: Sequence[_Row]) -> None:
+    def _compare(self, rows: Sequence[_Row], schema_version: int) -> None:
         """Count what agrees, and keep the rest for a second look."""
         keys = [row.key for row, _ in rows if row]
         self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
         position, targets = self._comparer.targets(keys)
-        head = Head(position, self._graph.schema().version)  # read after the stamps of these rows
+        head = Head(position, self._graph.schema().version)  # the stamps were read before
         stamps = [stamp for _, held in rows for stamp in held]
         self._report.rows.index += len(stamps)
         vectors = iter(self._comparer.checked_vectors(stamps))
         terms: list[tuple[str, tuple[str, int]]] = []
+        matched: list[tuple[str, int]] = []
         for row, held in rows:
             checked = list(islice(vectors, len(held)))
             key = row.key if row else held[0].key
@@ -78,30 +79,34 @@ class FullAudit:
             if wanted is not None:
                 term = _wanted_term(key, wanted)
                 terms.append((key.encode(), (_type_of(wanted), term)))
-            self._match(key, wanted, term, held, checked, head)
+            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, schema_version, head):
+                matched.append((wanted.entity_type, term or 0))
+            elif wanted is not None or held:  # else no view covers it, and nothing is there
+                self._suspects.append(key)
+        for name, digest in digests_by_type(matched).items():
+            agree(self._report, name, digest)
         if self._builder is not None:
             self._builder.add(terms)
 
-    def _match(
+    def _matches(
         self,
-        key: RecordKey,
-        wanted: Target | PoisonEventError | None,
+        wanted: Target,
         term: int | None,
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
+        schema_version: int,
         head: Head,
-    ) -> None:
-        if wanted is None and not held:
-            return  # no view covers it, and nothing is there
-        if isinstance(wanted, Target) and term is not None and len(held) == 1:
-            (stamp,), ((vector, damaged),) = held, checked
-            is_current = stamp.schema_version >= self._schema_version and head.reaches(stamp)
-            if is_current and stamp_term(stamp, damaged=damaged) == term:
-                agree(self._report, wanted.entity_type, Digest(1, term))
-                if self._drift is not None and vector is not None:
-                    self._drift.offer(wanted, stamp, vector)
-                return
-        self._suspects.append(key)
+    ) -> bool:
+        if len(held) != 1:
+            return False
+        (stamp,), ((vector, damaged),) = held, checked
+        if stamp.schema_version < schema_version or not head.reaches(stamp):
+            return False
+        if stamp_term(stamp, damaged=damaged) != term:
+            return False
+        if self._drift is not None and vector is not None:
+            self._drift.offer(wanted, stamp, vector)
+        return True
 
     def _decide(self) -> None:
         outcome = self._comparer.decide(self._suspects)

@@ -39,9 +39,9 @@ class Ledger:
         self._leaves, self._journal = leaves, journal
 
     def mark(self) -> LedgerMark | None:
-        """Return how far the leaves are, None when they are void."""
+        """Return how far the leaves are, None when they are void or lost."""
         text = self._journal.get(LEDGER)
-        if text is None:
+        if text is None or not self._leaves.heads():
             return None
         found = json.loads(text)
         return LedgerMark(Position(found["position"]), found["recipe"])

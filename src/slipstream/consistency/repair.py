@@ -29,8 +29,10 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 REPAIR = "repair"
+SPAN = "slipstream.repair"
 KINDS = (*CLASSES, UNRENDERABLE)
 _PAGE = 500
 _PROBE_TEXTS = 32
@@ -65,11 +67,11 @@ class RepairPlan:
 
 @dataclass(slots=True)
 class RepairResult:
-    """What a repair did. `remaining` is the audit of exactly the keys that it touched."""
+    """What a repair did."""
 
     audit_id: int
     marked: dict[str, int] = field(default_factory=dict)
-    remaining: AuditReport | None = None
+    """Keys by divergence class."""
 
     @property
     def keys(self) -> int:
@@ -123,12 +125,14 @@ class Repairer:
         audits: AuditLog,
         journal: Journal,
         clock: Clock,
+        *,
         mark: Mark,
         waiting: Callable[[], int],
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._recipe, self._service = graph, index, recipe, service
         self._auditor, self._audits, self._journal, self._clock = auditor, audits, journal, clock
-        self._mark, self._waiting = mark, waiting
+        self._mark, self._waiting, self._tracer = mark, waiting, tracer
         self.repaired: Counter[str] = Counter()
         """Keys marked since this process started, by class."""
 
@@ -209,7 +213,8 @@ class Repairer:
         total = self._total(progress)
         for page in self._pages(progress):
             started = self._clock.monotonic()
-            self._mark_page(page)
+            with self._tracer.span(SPAN, {"db.operation.name": "repair", "db.operation.batch.size": len(page)}):
+                self._mark_page(page)
             progress = replace(progress, after=page[-1], marked=progress.marked + len(page))
             # Marked first: dying in between marks the page once more, which is harmless.
             self._journal.set(REPAIR, progress.dump())
@@ -271,8 +276,7 @@ class Repairer:
 
     # ------------------------------------------------------------------ after
 
-    def verify(self, result: RepairResult) -> RepairResult:
-        """Audit exactly what was repaired; call it once the engine has caught up."""
+    def verify(self, result: RepairResult) -> AuditReport:
+        """Audit exactly what was found before; call it once the engine has caught up."""
         keys = [RecordKey.decode(f.key) for page in self._pages(_Progress(result.audit_id, KINDS)) for f in page]
-        result.remaining = self._auditor.audit_keys(list(dict.fromkeys(keys)))
-        return result
+        return self._auditor.audit_keys(list(dict.fromkeys(keys)))

@@ -10,6 +10,7 @@ from typing import Any
 from slipstream.consistency.classes import CLASSES
 from slipstream.domain.audits import Finding
 from slipstream.domain.digests import Digest, total_of
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 
@@ -69,6 +70,13 @@ class AuditReport:
     """Keys whose view fails on them: they can have no vector until view or data change."""
     unsettled: int = 0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def kept_id(self) -> int:
+        """The number under which the audit is kept; raises `ConfigError` when it is not."""
+        if self.id is None:
+            raise ConfigError(f"this {self.kind} audit was not kept: only full and incremental audits of a PKG are")
+        return self.id
 
     @property
     def expected(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from slipstream.consistency.report import RowsRead
-from slipstream.domain.digests import KeyRange, RangeDigest, stamps_digest
+from slipstream.domain.digests import KeyRange, RangeDigest, digest_of
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.digests import RangeDigests
 from slipstream.ports.index import VectorIndex
@@ -29,7 +29,7 @@ class ScannedDigests:
         found = RangeDigest()
         for stamps in scan_range(self._index, bounds):
             self._rows.index += len(stamps)
-            found.add(stamps_digest(stamps, self._damaged(stamps)))
+            found.add(digest_of(stamps, self._damaged(stamps)))
         return found
 
 

@@ -83,8 +83,8 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
     """
     Compare both sides level by level.
 
-    A node agrees when its digests are the same and no stamp in it is older than `schema_version` or past the head of
-    the graph, which is read after each level.
+    A node agrees when its digests are the same, no stamp in it is older than `schema_version`, and none is past
+    the graph's `head` afterwards.
     """
     found = Descent([], [])
     root = tree.root()
@@ -92,10 +92,10 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
     while level:
         digests = index.digests([tree.range_of(node) for node in level])
         found.queries += 1
-        reached = head()
+        newest = head()
         below: list[Node] = []
         for node, held in zip(level, digests, strict=True):
-            if _agrees(tree.digest_of(node), held, schema_version, reached):
+            if newest.covers(held) and _agrees(tree.digest_of(node), held, schema_version):
                 found.equal.append((node, held))
             elif node.is_leaf:
                 found.differing.append(node)
@@ -105,9 +105,8 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
     return found
 
 
-def _agrees(wanted: RangeDigest, held: RangeDigest, schema_version: int, head: Head) -> bool:
-    bounds = held.bounds
-    if bounds is not None and (bounds.schema_version_min < schema_version or not head.covers(bounds)):
+def _agrees(wanted: RangeDigest, held: RangeDigest, schema_version: int) -> bool:
+    if held.schema_version_min is not None and held.schema_version_min < schema_version:
         return False
     return _without_empty(wanted) == _without_empty(held)
 

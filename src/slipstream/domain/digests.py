@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
 
@@ -58,29 +58,17 @@ class KeyRange(NamedTuple):
     through: str | None = None
 
 
-class StampBounds(NamedTuple):
-    """What no term tells of stamps, because it may differ where nothing else does."""
-
-    schema_version_min: int
-    schema_version_max: int
-    position_max: Position
-
-    def plus(self, other: StampBounds) -> StampBounds:
-        """Return the bounds of both sets together."""
-        return StampBounds(
-            min(self.schema_version_min, other.schema_version_min),
-            max(self.schema_version_max, other.schema_version_max),
-            max(self.position_max, other.position_max),
-        )
-
-
 @dataclass(slots=True)
 class RangeDigest:
     """What one side holds of a range of keys: digests by entity or relationship type."""
 
     by_type: dict[str, Digest] = field(default_factory=dict)
-    bounds: StampBounds | None = None
-    """Of the stamps; None on the graph's side, and where there are none."""
+    schema_version_min: int | None = None
+    """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
+    schema_version_max: int = 0
+    """The newest one."""
+    position_max: Position = ORIGIN
+    """The newest position among the stamps."""
 
     @property
     def total(self) -> Digest:
@@ -91,8 +79,10 @@ class RangeDigest:
         """Take in the digest of another range."""
         for name, digest in other.by_type.items():
             self.by_type[name] = self.by_type.get(name, Digest()).plus(digest)
-        if other.bounds is not None:
-            self.bounds = other.bounds if self.bounds is None else self.bounds.plus(other.bounds)
+        versions = [v for v in (self.schema_version_min, other.schema_version_min) if v is not None]
+        self.schema_version_min = min(versions, default=None)
+        self.schema_version_max = max(self.schema_version_max, other.schema_version_max)
+        self.position_max = max(self.position_max, other.position_max)
 
 
 def total_of(digests: Iterable[Digest]) -> Digest:
@@ -128,17 +118,6 @@ def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
     return _term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
 
 
-def stamps_digest(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
-    """Return the digest of stored records; `damaged` tells of each whether its vector is not the one written."""
-    if not stamps:
-        return RangeDigest()
-    versions = [stamp.schema_version for stamp in stamps]
-    return RangeDigest(
-        digests_by_type((s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)),
-        StampBounds(min(versions), max(versions), max(stamp.position for stamp in stamps)),
-    )
-
-
 def unrenderable_term(key: str) -> int:
     """Return the term of a record that has no text: no stored record has it."""
     return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")
@@ -164,7 +143,24 @@ def _kept(
 ) -> str:
     if confidence is None and source_document_id is None and not metadata:
         return template_version
-    return json.dumps([template_version, confidence, source_document_id, dict(metadata)], sort_keys=True)
+    kept = {name: _canonical(value) for name, value in metadata.items()}
+    return json.dumps([template_version, _canonical(confidence), source_document_id, kept], sort_keys=True)
+
+
+def _canonical(value: MetadataValue | None) -> MetadataValue | None:
+    """Return one form for equal values, as filters compare them: 1 is 1.0, but True is neither."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
+    """Return the digest of stored records."""
+    terms = [(s.entity_type, stamp_term(s, damaged=bad)) for s, bad in zip(stamps, damaged, strict=True)]
+    return RangeDigest(
+        digests_by_type(terms),
+        min((stamp.schema_version for stamp in stamps), default=None),
+        max((stamp.schema_version for stamp in stamps), default=0),
+        max((stamp.position for stamp in stamps), default=ORIGIN),
+    )
 
 
 def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -> list[bool]:

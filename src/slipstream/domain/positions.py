@@ -14,3 +14,6 @@ Position = NewType("Position", int)
 
 ORIGIN = Position(0)
 """Before the first mutation."""
+
+POSITION_MAX = Position(2**62 - 1)
+"""The greatest one there can be."""

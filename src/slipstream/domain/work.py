@@ -20,6 +20,10 @@ class Lane(IntEnum):
     BACKFILL = 4
 
 
+URGENT = (Lane.LIVE, Lane.RETRY)
+"""What somebody waits for: everything else stands back behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """

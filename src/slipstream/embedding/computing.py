@@ -15,6 +15,7 @@ from slipstream.embedding.fingerprint import cache_key
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.stats import StatsCounter
 from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.telemetry import NO_TRACER, AttributeValue, Tracer
 
 _UNIT_TOLERANCE = 1e-6
 _SPECIAL_TOKENS_MAX = 8
@@ -32,8 +33,11 @@ class Computed:
 class TextComputer:
     """Embeds distinct texts: looks into the cache, calls the model once for the rest, checks what it returns."""
 
-    def __init__(self, registry: ModelRegistry, cache: EmbeddingCache | None, stats: StatsCounter) -> None:
+    def __init__(
+        self, registry: ModelRegistry, cache: EmbeddingCache | None, stats: StatsCounter, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._registry = registry
+        self._tracer = tracer
         self._cache = cache
         self._stats = stats
 
@@ -43,17 +47,24 @@ class TextComputer:
 
         Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector.
         """
-        cache = self._cache if self._registry.spec(model_id).cacheable else None
-        found = {} if cache is None else self._cached(cache, model_id, [t for t, anew in wanted.items() if not anew])
+        spec = self._registry.spec(model_id)
+        cache = self._cache if spec.cacheable else None
+        found = {} if cache is None else self._cached(cache, spec, [t for t, anew in wanted.items() if not anew])
         missing = [text for text in wanted if text not in found]
         if not missing:
             return found
-        embedder = self._registry.get(model_id)
-        rows = checked_rows(embedder.embed(missing), missing, embedder.spec)
+        attributes: dict[str, AttributeValue] = {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.request.model": model_id,
+            "gen_ai.embeddings.dimension.count": spec.dimension,
+            "slipstream.batch.texts": len(missing),
+        }
+        with self._tracer.span(f"embeddings {model_id}", attributes):
+            rows = checked_rows(self._registry.get(model_id).embed(missing), missing, spec)
         self._stats.add(computed=len(missing), calls=1)
         fresh = dict(zip(missing, rows, strict=True))
         if cache is not None:
-            cache.put({cache_key(embedder.spec, text): row for text, row in fresh.items()})
+            cache.put({cache_key(spec, text): row for text, row in fresh.items()})
         return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
 
     def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
@@ -66,8 +77,7 @@ class TextComputer:
         counts = dict(zip(long, self._registry.get(model_id).count_tokens(long), strict=True)) if long else {}
         return [min(1.0, spec.tokens_max / max(counts.get(text, 1), 1)) for text in texts]
 
-    def _cached(self, cache: EmbeddingCache, model_id: str, texts: Sequence[str]) -> dict[str, Computed]:
-        spec = self._registry.spec(model_id)
+    def _cached(self, cache: EmbeddingCache, spec: ModelSpec, texts: Sequence[str]) -> dict[str, Computed]:
         keys = {text: cache_key(spec, text) for text in texts}
         held = cache.get(list(keys.values()))
         found = {

@@ -17,6 +17,7 @@ from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.stats import EmbeddingStats, StatsCounter
 from slipstream.embedding.temporal import FusionWeights, WeightedText, applies, fuse, parts_of
 from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 
 class MultiModelEmbeddingService:
@@ -34,13 +35,14 @@ class MultiModelEmbeddingService:
         router: ModelRouter | None = None,
         cache: EmbeddingCache | None = None,
         fusion: FusionWeights | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._registry = registry
         self._router = router or ModelRouter(registry)
         self._fusion = fusion or FusionWeights()
         self._cache = cache
         self._stats = StatsCounter()
-        self._computer = TextComputer(registry, cache, self._stats)
+        self._computer = TextComputer(registry, cache, self._stats, tracer)
 
     @property
     def stats(self) -> EmbeddingStats:

@@ -54,3 +54,8 @@ class AuditLog(Protocol):
     ) -> Sequence[Finding]:
         """Return divergent keys ordered by (kind, key), behind `after`; of one kind when it is given."""
         ...
+
+
+@runtime_checkable
+class AuditStore(LeafStore, AuditLog, Protocol):
+    """Both in one store."""

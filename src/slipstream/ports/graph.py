@@ -23,6 +23,8 @@ class GraphCapabilities:
     """Another process may write at the same time."""
     durable: bool = True
     """Commits survive a kill."""
+    system: str = "other"
+    """The store's name in telemetry, as OpenTelemetry spells it (`db.system.name`)."""
 
 
 @runtime_checkable
@@ -152,6 +154,25 @@ class WritableGraph(Graph, Protocol):
     @property
     def last_commit(self) -> Position:
         """The position of the newest commit of this process (the head at open, before the first)."""
+        ...
+
+    def advance(self, position: Position) -> Position:
+        """
+        Make the log's head at least `position`, durably, and return the head.
+
+        For a graph that is older than its index (restored from a backup): what is committed next must be newer
+        than all that was. Appends one `Rescan` of everything at `position`, behind a gap in the numbers; does
+        nothing, and appends nothing, when the head is there already. Raises `InvalidInputError` past 62 bits.
+        """
+        ...
+
+    @property
+    def timeline(self) -> str | None:
+        """The mark that `mark_timeline` left last, None before the first. A restored backup brings its own back."""
+        ...
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark in the graph, durably. It is no change of the graph: nothing is logged."""
         ...
 
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:

@@ -32,6 +32,8 @@ class IndexCapabilities:
     """Search is exact, not approximate."""
     durable: bool = True
     """Acknowledged writes survive a kill."""
+    system: str = "other"
+    """The store's name in telemetry, as OpenTelemetry spells it (`db.system.name`)."""
 
 
 @runtime_checkable

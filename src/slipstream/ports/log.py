@@ -14,7 +14,8 @@ class ChangeLog(Protocol):
     """
     A durable, ordered log of commits. An entry is visible if and only if its mutation is committed.
 
-    Positions grow in commit order: once an entry is visible, no smaller position can appear any more.
+    Positions grow in commit order: once an entry is visible, no smaller position can appear any more. They are
+    not always dense (`WritableGraph.advance` leaves a gap): any position may be read, waited or trimmed from.
     """
 
     def head(self) -> Position:

@@ -15,6 +15,7 @@ from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, Vector
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 K_MAX = 1_000
 HOPS_MAX = 3
@@ -22,6 +23,8 @@ _NEIGHBOURS_MAX = 100
 _RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009)."""
 _ROUNDS_MAX = 4
+SEARCH = "slipstream.search"
+"""The name of a search's span; the query itself is never in it."""
 
 Wait = Callable[[Position, float], bool]
 
@@ -94,9 +97,11 @@ class Searcher:
         specs: Callable[[], Sequence[ModelSpec]],
         frontier: Callable[[], Position],
         wait: Wait,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._service, self._recipe = graph, index, service, recipe
         self._specs, self._frontier, self._wait = specs, frontier, wait
+        self._tracer, self._system = tracer, index.capabilities.system
 
     def search(
         self,
@@ -118,21 +123,27 @@ class Searcher:
         from the graph is never returned, however far the index lags.
         """
         _check(text, k, expand)
-        if after is not None and not self._wait(after, timeout_s):
-            raise UnavailableError(
-                f"the index did not reach position {after} within {timeout_s:g} s (it is at {self._frontier()}); "
-                "raise timeout_s, or look at `slipstream status` for an outage"
-            )
-        frontier = self._frontier()
         where = SearchFilter(
             entity_types=None if entity_type is None else frozenset((entity_type,)),
             schema_version_min=min_schema_version,
             metadata=metadata or {},
         )
-        hits = self._live_hits(text, k, where)
-        if expand:
-            hits = [_with_neighbours(hit, self._neighbours(hit.entity_id, expand)) for hit in hits]
+        with self._tracer.span(SEARCH, {"db.system.name": self._system, "db.operation.name": "search"}) as span:
+            if after is not None:
+                self._wait_for(after, timeout_s)
+            frontier = self._frontier()
+            hits = self._live_hits(text, k, where)
+            if expand:
+                hits = [_with_neighbours(hit, self._neighbours(hit.entity_id, expand)) for hit in hits]
+            span.set("db.response.returned_rows", len(hits))
         return SearchResults(tuple(hits), frontier)
+
+    def _wait_for(self, after: Position, timeout_s: float) -> None:
+        if not self._wait(after, timeout_s):
+            raise UnavailableError(
+                f"the index did not reach position {after} within {timeout_s:g} s (it is at {self._frontier()}); "
+                "raise timeout_s, or look at `slipstream status` for an outage"
+            )
 
     def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
         """Ask for more than `k` until `k` of them are alive, or there are no more."""

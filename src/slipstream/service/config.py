@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from slipstream.consistency.alert_rules import AlertThresholds
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.events import invalid_input
 
@@ -18,6 +19,7 @@ TEMPLATE = """\
 
 [graph]
 adapter = "ladybug"          # embedded Cypher graph, in .slipstream/graph.lbug
+sync_states = true           # keep a node table SyncState beside the graph: how each entity stands in the index
 
 [index]
 adapter = "sqlite"           # "sqlite" (exact, journal and index in one file) or "chroma" (embedded)
@@ -47,6 +49,20 @@ causes = 0.1
 
 [sync]
 attempts_max = 5             # tries before a key becomes a dead letter
+
+[scrub]                      # audits in the background of a running engine; an interval of 0 switches one off
+enabled = true
+incremental_every_s = 60     # digests, and what has changed or differs
+full_every_s = 86400         # every key and vector, asking no digest
+sample_every_s = 21600       # embeds sample_size records anew: a model that changed silently shows
+core_share = 0.02            # budget while changes flow, of one core; idle, it takes half of one
+repair = ["missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt"]
+
+[alerts]                     # told once for each incident, and when it is over
+consistency_min = 0.999
+lag_s_max = 1.0
+dead_letters_max = 0
+# webhook = "https://example.org/hooks/slipstream"   # each alert is posted there as JSON
 """
 
 
@@ -58,6 +74,8 @@ class GraphConfig(_Section):
     """`[graph]`."""
 
     adapter: Literal["ladybug"] = "ladybug"
+    sync_states: bool = True
+    """Write back how each entity stands in the index, to be queried with Cypher; off, the view is emptied."""
     buffer_pool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
 
 
@@ -93,6 +111,34 @@ class OnnxConfig(_Section):
     directory: Path
 
 
+class ScrubConfig(_Section):
+    """`[scrub]`: audits in the background of a running engine."""
+
+    enabled: bool = True
+    incremental_every_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    full_every_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 24 * 3600.0
+    sample_every_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 6 * 3600.0
+    sample_size: Annotated[int, Field(ge=1)] = 200
+    core_share: Annotated[float, Field(gt=0, le=1)] = 0.02
+    repair: tuple[str, ...] = ("missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt")
+
+
+class AlertsConfig(_Section):
+    """`[alerts]`: limits, and a hook that is told; see `AlertThresholds`."""
+
+    consistency_min: float = 0.999
+    lag_s_max: float = 1.0
+    dead_letters_max: int = 0
+    scrub_age_s_max: float = 2 * 86_400.0
+    for_s: float = 10.0
+    webhook: str | None = None
+    webhook_token_file: Path | None = None
+
+    def thresholds(self) -> AlertThresholds:
+        """Return the limits; raises `InvalidInputError` that names the wrong one."""
+        return AlertThresholds(**self.model_dump(exclude={"webhook", "webhook_token_file"}))
+
+
 class ModelsConfig(_Section):
     """`[models]`."""
 
@@ -110,6 +156,8 @@ class Config(_Section):
     graph: GraphConfig = GraphConfig()
     index: IndexConfig = IndexConfig()
     models: ModelsConfig = ModelsConfig()
+    scrub: ScrubConfig = ScrubConfig()
+    alerts: AlertsConfig = AlertsConfig()
     sync: dict[str, Any] = Field(default_factory=dict)
     views: dict[str, Any] = Field(default_factory=dict)
     relationship_views: dict[str, Any] = Field(default_factory=dict)

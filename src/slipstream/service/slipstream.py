@@ -10,7 +10,9 @@ from typing import Self
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
@@ -19,15 +21,21 @@ from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.pkg import PKG
+from slipstream.ports.sync_states import SyncState
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
 from slipstream.service.importing import IMPORT_PREFIX, Importer
+from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
+from slipstream.sync.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
+
+_LAST_ROWS_S = 1.0
+"""How long closing may take to complete the sync view; the next open does the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +55,11 @@ class Parts:
     auditor: Auditor
     audits: AuditLog
     repairer: Repairer
+    scrubber: Scrubber
+    watch: Watch
     clock: Clock
     close: Callable[[], None]
+    write_back: WriteBack | None = None
 
 
 class Slipstream:
@@ -157,6 +168,7 @@ class Slipstream:
         last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
         compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
         """
+        self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
         if incremental:
             return self._parts.auditor.audit_changes(on_progress)
         return self._parts.auditor.audit(on_progress, deep=deep)
@@ -176,12 +188,28 @@ class Slipstream:
         """Finished audits with everything they found, newest first."""
         return self._parts.audits
 
+    def sync_state(self, entity_id: str) -> SyncState | None:
+        """Return how an entity stands in the index right now; None when there is no such entity."""
+        if self._parts.write_back is None:
+            raise ConfigError("there is no sync view: set [graph] sync_states = true")
+        return self._parts.write_back.state_of(entity_id)
+
     # ------------------------------------------------------------------ repairing
 
     @property
     def repairer(self) -> Repairer:
         """Repairs kept audits within a budget; also plans a repair without doing it."""
         return self._parts.repairer
+
+    @property
+    def scrubber(self) -> Scrubber:
+        """Audits by a schedule in the background."""
+        return self._parts.scrubber
+
+    @property
+    def watch(self) -> Watch:
+        """Alerts, and what metrics say of consistency."""
+        return self._parts.watch
 
     def repair(self, report: AuditReport | None = None) -> int:
         """Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys."""
@@ -224,12 +252,20 @@ class Slipstream:
 
     # ------------------------------------------------------------------ life
 
+    def start(self) -> None:
+        """Start the engine, the scheduled audits and the alerts; starting twice is harmless."""
+        self.sync.start()
+        self.scrubber.start(self.watch.tick)
+
     def close(self) -> None:
         """Stop the engine and release everything; what is pending is found at the next open. Idempotent."""
         if not self._closed:
             self._closed = True
             try:
+                self.scrubber.stop()
                 self.sync.stop()
+                if self._parts.write_back is not None:
+                    self._parts.write_back.leave(_LAST_ROWS_S)
             finally:
                 self._parts.close()
 

@@ -13,51 +13,36 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from slipstream.domain.errors import (
-    ConfigError,
-    CorruptionError,
-    InvalidInputError,
-    PoisonEventError,
-    PositionLostError,
-    TransientError,
-    UnsupportedError,
-)
+from slipstream.domain.errors import CorruptionError, PoisonEventError, PositionLostError, TransientError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import URGENT, DeadLetter, Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.sync.backlog import Backlog
-from slipstream.sync.failures import CircuitBreaker, backoff_s
+from slipstream.sync.failures import CircuitBreaker, backoff_s, event_letters, halts
 from slipstream.sync.ledger import Claim, DirtyLedger, Settled
+from slipstream.sync.names import CHECKPOINT, FULL_SCAN
 from slipstream.sync.planner import Plan, Planner
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.reconciler import Prepared, Reconciler
 from slipstream.sync.scanning import KeyScan
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.sizing import BatchSizer
+from slipstream.sync.spans import StageSpans
 from slipstream.sync.stats import SyncStats
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint"
-FULL_SCAN = "full_scan_due"
-_URGENT = (Lane.LIVE, Lane.RETRY)
 _BACKGROUND = (Lane.MIGRATION, Lane.REPAIR, Lane.BACKFILL)
-
-
-def _halts(error: Exception) -> bool:
-    """Whether no retry and no bisection can help: a person must mend a store or the configuration first."""
-    if isinstance(error, InvalidInputError):  # of one record, though it is a ConfigError
-        return False
-    return isinstance(error, CorruptionError | ConfigError | UnsupportedError)
 
 
 class SyncEngine:
@@ -76,6 +61,7 @@ class SyncEngine:
         clock: Clock,
         settings: SyncSettings | None = None,
         rng: random.Random | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.settings = settings or SyncSettings()
         self.recipe = ViewRecipe(views, service)
@@ -85,6 +71,7 @@ class SyncEngine:
         self._views, self._clock = views, clock
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
         self._reconciler = Reconciler(graph, index, service, self.recipe, clock)
+        self._spans = StageSpans(tracer, graph, index)
         self._planner = Planner(graph, views, self.settings.fanout_live_max)
         self._breaker = CircuitBreaker(self.settings.backoff_base_s, self.settings.backoff_max_s, self._rng)
         self._sizer = BatchSizer(self.settings)
@@ -111,8 +98,8 @@ class SyncEngine:
         head = self._log.head()
         if self._checkpoint > head:
             raise CorruptionError(
-                f"the journal has consumed the log up to {self._checkpoint}, but the graph ends at {head}: the graph "
-                "is older than its index (restored from a backup?). Remove the index directory to build it anew"
+                f"the journal has consumed the log up to {self._checkpoint}, but the graph ends at {head}: it was "
+                "restored from a backup, and `heal_timeline` must be called before an engine is made"
             )
         try:
             self._log.read(self._checkpoint, 1)
@@ -170,18 +157,21 @@ class SyncEngine:
         entries = self._log.read(self._consumed, min(self.settings.log_page, room))
         if not entries:
             return self._intake_background(room)
-        plan = self._planner.plan(entries)
+        with self._spans.intake("receive", len(entries)):
+            self._take_in(self._planner.plan(entries))
+        return True
+
+    def _take_in(self, plan: Plan) -> None:
         self._keep(plan)
         with self._changed:
             for mark in plan.marks:
                 self._ledger.mark(mark.key, Lane.LIVE, mark.position, committed_at=mark.committed_at)
             self._consumed = plan.through
-            self.stats.counters["events"] += plan.events
+            self.stats.note_events(plan.outcomes)
             if plan.rescan is not None:
                 reached = self._views.types_reached_by(plan.rescan.types)
                 self._scan = KeyScan(self._graph, self._index, reached, Lane.LIVE, plan.rescan.position)
             self._advance_frontier()
-        return True
 
     def _keep(self, plan: Plan) -> None:
         """Store what no ledger would rebuild after a restart, before the log is passed."""
@@ -189,21 +179,7 @@ class SyncEngine:
             logger.warning("%d neighbours past the live fan-out limit go to the backfill lane", len(plan.deferred))
             self._keep_work(plan.deferred)
         if plan.poisoned:
-            now = self._clock.now()
-            self._letters.bury(
-                [
-                    DeadLetter(
-                        event.event_id,
-                        event.key,
-                        f"{type(error).__name__}: {error}",
-                        1,
-                        now,
-                        None,
-                        event.model_dump_json(),
-                    )
-                    for event, error in plan.poisoned
-                ]
-            )
+            self._letters.bury(event_letters(plan.poisoned, self._clock.now()))
             logger.warning("%d events could not be planned and are dead letters now", len(plan.poisoned))
         with self._changed:
             self._letter_count += len(plan.poisoned)
@@ -225,7 +201,9 @@ class SyncEngine:
         return len(self._ledger) > 0
 
     def _continue_scan(self, scan: KeyScan, room: int) -> bool:
-        page = scan.page(min(room, self.settings.log_page))
+        size = min(room, self.settings.log_page)
+        with self._spans.intake("scan", size):
+            page = scan.page(size)
         with self._changed:
             for key in page:
                 self._ledger.mark(key, scan.lane, scan.position)
@@ -241,18 +219,22 @@ class SyncEngine:
             if self._halted is not None or self._breaker.wait_s(now) > 0:
                 return []
             limit = 1 if self._breaker.failures else self._sizer.live
-            claims = self._ledger.take(limit, now, _URGENT)
+            claims = self._ledger.take(limit, now, URGENT)
             return claims or self._ledger.take(min(limit, self._sizer.background), now, _BACKGROUND)
 
     def prepare(self, claims: Sequence[Claim]) -> Prepared:
         """Read both sides and decide what is to be done for the claims."""
         forced = frozenset(claim.key for claim in claims if claim.force)
-        return self._reconciler.prepare([claim.key for claim in claims], forced)
+        with self._spans.prepare(len(claims)) as span:
+            prepared = self._reconciler.prepare([claim.key for claim in claims], forced)
+        prepared.span = span
+        return prepared
 
     def embed(self, prepared: Prepared) -> Sequence[EmbeddingResult]:
         """Compute the vectors that the batch needs."""
         started = self._clock.monotonic()
-        results = self._reconciler.embed(prepared)
+        with self._spans.embed(prepared):
+            results = self._reconciler.embed(prepared)
         computed = sum(1 for result in results if not result.cached)
         self._sizer.observe(computed, self._clock.monotonic() - started)
         return results
@@ -283,7 +265,7 @@ class SyncEngine:
         if not (writes or settled.durable or self._letter_count or self._checkpoint_is_due()):
             self._count(unchanged=prepared.unchanged)
             return
-        with self._journal.transaction():
+        with self._spans.write(prepared), self._journal.transaction():
             applied = self._reconciler.apply(prepared, results)
             if settled.durable:
                 self._journal.remove_work(settled.durable)
@@ -327,19 +309,19 @@ class SyncEngine:
         try:
             return self.intake()
         except Exception as error:
-            if not _halts(error) and not isinstance(error, TransientError):
+            if not halts(error) and not isinstance(error, TransientError):
                 raise  # a defect: it ends the pipeline, loudly
             self.recover([], error)
             return False
 
     def recover(self, claims: Sequence[Claim], error: Exception) -> None:
         """Deal with a failed batch: wait out an outage, halt on corruption, bisect for the key at fault."""
-        halts = _halts(error)
-        if halts or isinstance(error, TransientError):
+        if halts(error) or isinstance(error, TransientError):
             with self._changed:
                 self._ledger.release(claims)
                 if isinstance(error, TransientError):
                     self._breaker.trip(error, self._clock.monotonic())
+                    self.stats.note_retry(error)
                 else:
                     self._halted = error
                 self._changed.notify_all()
@@ -350,6 +332,13 @@ class SyncEngine:
             middle = len(claims) // 2
             self.process(claims[:middle])
             self.process(claims[middle:])
+
+    def note_idle(self) -> None:
+        """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
+        with self._changed:
+            if self._breaker.failures:
+                self._breaker.close()
+                self._changed.notify_all()
 
     def _fail(self, claim: Claim, error: Exception) -> None:
         attempts = claim.attempts + 1
@@ -369,6 +358,7 @@ class SyncEngine:
         with self._changed:
             self._ledger.defer(claim, attempts, self._clock.monotonic() + delay_s)
             self.stats.counters["retried"] += 1
+            self.stats.note_retry(error)
 
     def _bury(self, claim: Claim, attempts: int, error: str, position: Position | None) -> None:
         letter = DeadLetter(claim.key.encode(), claim.key, error, attempts, self._clock.now(), position)

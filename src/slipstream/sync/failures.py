@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from slipstream.domain.errors import RateLimitedError, TransientError
+from slipstream.domain.errors import (
+    ConfigError,
+    CorruptionError,
+    InvalidInputError,
+    RateLimitedError,
+    TransientError,
+    UnsupportedError,
+)
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.work import DeadLetter
+
+
+def halts(error: Exception) -> bool:
+    """Return whether no retry and no bisection can help: a person must mend a store or the configuration first."""
+    if isinstance(error, InvalidInputError):  # of one record, though it is a ConfigError
+        return False
+    return isinstance(error, CorruptionError | ConfigError | UnsupportedError)
+
+
+def event_letters(poisoned: Iterable[tuple[PKGEvent, Exception]], now: datetime) -> list[DeadLetter]:
+    """Return the dead letters of events that can not be planned; each keeps its event for a replay."""
+    return [
+        DeadLetter(
+            event.event_id, event.key, f"{type(error).__name__}: {error}", 1, now, None, event.model_dump_json()
+        )
+        for event, error in poisoned
+    ]
 
 
 def backoff_s(attempt: int, base_s: float, max_s: float, rng: random.Random) -> float:

@@ -14,8 +14,8 @@ from slipstream.ports.journal import Journal
 from slipstream.ports.log import ChangeLog
 from slipstream.ports.scans import PAGE
 from slipstream.sync.engine import SyncEngine
+from slipstream.sync.names import RESTAMPED
 
-RESTAMPED = "restamped_schema_version"
 _HOUSEKEEPING_S = 30.0
 
 

@@ -35,7 +35,8 @@ class Plan:
     """What some log entries ask for."""
 
     through: Position
-    events: int = 0
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many events there were, by operation and what became of them."""
     marks: list[Mark] = field(default_factory=list)
     deferred: list[WorkItem] = field(default_factory=list)
     """Neighbours past the live limit: to be kept in the journal before the log is passed."""
@@ -44,6 +45,11 @@ class Plan:
     schema_evolved: bool = False
     poisoned: list[tuple[PKGEvent, Exception]] = field(default_factory=list)
     """Events that could not be planned: to be dead-lettered, the others go on."""
+
+    def note(self, operation: str, outcome: str) -> None:
+        """Count one event."""
+        counted = (operation, outcome)
+        self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
 
 class Planner:
@@ -58,13 +64,14 @@ class Planner:
         """Plan entries in order, stopping behind the first rescan. `entries` must not be empty."""
         plan = Plan(position_of(entries[0]))
         for entry in entries:
-            plan.events += 1
             if isinstance(entry, Rescan):
                 plan.rescan = entry
+                plan.note("rescan", "accepted")
                 break
             plan.through = position_of(entry)
             if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
                 plan.schema_evolved = True
+                plan.note(entry.event_type, "accepted")
             else:
                 self._plan_or_poison(plan, entry)
         if plan.rescan is not None:
@@ -72,12 +79,16 @@ class Planner:
         return plan
 
     def _plan_or_poison(self, plan: Plan, event: PKGEvent) -> None:
+        marked = len(plan.marks)
         try:
             self._plan_event(plan, event)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001  (it ends as a dead letter that holds the event)
             plan.poisoned.append((event, error))
+            plan.note(event.event_type, "dead_lettered")
+        else:
+            plan.note(event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
 
     def _plan_event(self, plan: Plan, event: PKGEvent) -> None:
         affected = self._views.affected(event)

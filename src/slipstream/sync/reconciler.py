@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from slipstream.domain.digests import stamp_term, target_term
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -21,6 +22,7 @@ from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.telemetry import NO_SPAN, Span
 
 _NOTHING = KeyStamps()
 
@@ -37,6 +39,8 @@ class Prepared:
     restamps: list[Stamp] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     unchanged: int = 0
+    span: Span = NO_SPAN
+    """Of the stage that prepared it: the later stages' spans hang under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +186,7 @@ class Reconciler:
 
 def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | None:
     """Return the stamp to store beside an unchanged vector, None when the stored one is right already."""
-    same = (
-        current.schema_version >= prepared.schema_version
-        and current.entity_type == target.entity_type
-        and current.extraction_template_version == target.template_version
-        and current.extraction_confidence == target.extraction_confidence
-        and current.source_document_id == target.source_document_id
-        and dict(current.metadata) == dict(target.metadata)
-    )
-    if same:
+    if current.schema_version >= prepared.schema_version and stamp_term(current) == target_term(target):
         return None
     return replace(
         current,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from slipstream.domain.errors import SlipstreamError, TransientError, UnavailableError
+from slipstream.domain.errors import ConfigError, SlipstreamError, TransientError, UnavailableError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -31,6 +31,7 @@ from slipstream.sync.ledger import Claim
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.reconciler import Prepared
 from slipstream.sync.status import SyncStatus
+from slipstream.sync.writeback import WriteBack
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,10 @@ class Sync:
         journal: Journal,
         dead_letters: DeadLetters,
         clock: Clock,
+        write_back: WriteBack | None = None,
     ) -> None:
         self.engine = engine
+        self._write_back = write_back
         self._maintenance = maintenance
         self._log, self._journal, self._letters, self._clock = log, journal, dead_letters, clock
         self._threads: list[threading.Thread] = []
@@ -78,6 +81,11 @@ class Sync:
     def running(self) -> bool:
         """Whether the threads are up."""
         return bool(self._threads)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the engine can not go on: it has halted or died. None for an outage, which it waits out."""
+        return self.engine.halted or self._crash
 
     def start(self) -> None:
         """Start the pipeline; starting twice is harmless."""
@@ -146,17 +154,26 @@ class Sync:
             self._hand_on(claims)
 
     def _idle_work(self) -> bool:
-        if self._in_pipeline or not self.engine.is_settled():
+        if self._in_pipeline:
             return False
+        if not self.engine.is_settled():  # what is left waits for its retry, or for an outage to end
+            return self._show_states()
         try:
             self.engine.save_checkpoint()
             self._maintenance.keep_house()
             if self.on_idle is not None:
                 self.on_idle()
-            return self._maintenance.step()
+            worked = self._maintenance.step() or self._show_states()
+            self.engine.note_idle()
+            return worked
         except TransientError as error:
             self.engine.recover([], error)
             return False
+
+    def _show_states(self) -> bool:
+        if self._write_back is None or self.engine.outage is not None or self.engine.halted is not None:
+            return False
+        return self._write_back.step()
 
     def _hand_on(self, claims: Sequence[Claim]) -> None:
         try:
@@ -250,6 +267,23 @@ class Sync:
             return self.engine.is_settled() and self._in_pipeline == 0 and not self._maintenance.restamp_due
 
         return self._wait_for(settled, timeout_s, poll_s=0.05)
+
+    def write_back(self, timeout_s: float | None = None) -> bool:
+        """
+        Wait until the graph's sync view shows what the index holds now; False when the time ran out.
+
+        Only for those who query the view: nothing else waits for it, and `drain` does not. Raises `ConfigError`
+        when it is switched off.
+        """
+        if self._write_back is None:
+            raise ConfigError("there is no sync view: set [graph] sync_states = true")
+        if not self._threads:
+            return self._write_back.finish(timeout_s)
+        self._write_back.hurry()
+        return self._wait_for(lambda: not self._is_showing(), timeout_s, poll_s=0.05)
+
+    def _is_showing(self) -> bool:
+        return self._write_back is not None and self._write_back.is_due
 
     def _wait_for(self, condition: Callable[[], bool], timeout_s: float | None, poll_s: float) -> bool:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s

@@ -19,10 +19,11 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.entities import Direction, Entity
 from slipstream.domain.errors import SlipstreamError, UnavailableError
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
+from slipstream.ports.sync_states import EntitySync
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.ledger import Claim
 from slipstream.sync.reconciler import Prepared
@@ -71,14 +72,18 @@ class Simulation:
     steps: int = 300
     fault_rate: float = 0.02
     crash_rate: float = 0.004
+    restore_rate: float = 0.3
+    """How often a copy of the graph is brought back, once there is one."""
     pending_max: int = 30
     actions: list[str] = field(default_factory=list)
     crashes: int = 0
     faults: int = 0
+    restores: int = 0
     rng: random.Random = field(init=False)
     clock: ManualClock = field(default_factory=ManualClock)
     system: MemorySystem = field(init=False)
     _faulty: bool = True
+    _backup: MemoryGraph | None = None
     _frontier: Position = ORIGIN
     _flights: list[_Flight] = field(default_factory=list)
     _wanted: dict[RecordKey, str] = field(default_factory=dict)
@@ -142,17 +147,18 @@ class Simulation:
 
     def _step(self) -> None:
         actions = [self._mutate, self._take, self._advance, self._advance, self._advance, self._tick, self._chores]
+        actions += [self._restore] if self._backup is not None else []
         action = self.rng.choice(actions)
         self.actions.append(action.__name__)
         try:
             action()
         except SimulatedCrash:
+            self.crashes += 1
             self._reopen()
         except (UnavailableError, ValueError):
             self.actions.append("chore failed")
 
     def _reopen(self) -> None:
-        self.crashes += 1
         while True:
             try:
                 self._open()
@@ -190,6 +196,34 @@ class Simulation:
             self.engine.save_checkpoint()
             self.system.maintenance.keep_house(force=True)
             self.system.maintenance.step()
+            self.system.write_back.hurry()
+            self.system.write_back.step()
+            if self.rng.random() < 0.1:
+                self._restart()
+            elif self.rng.random() < 0.2:
+                self._backup = self.graph.copy()
+
+    def _restore(self) -> None:
+        """Bring an older state of the graph back, perhaps gone on with by somebody else, beside its newer index."""
+        backup, self._backup = self._backup, None
+        if backup is None or self.rng.random() >= self.restore_rate:
+            return
+        self.actions.append("restore")
+        self.restores += 1
+        self.clock.advance(1.0)
+        self.system.graph = backup
+        for number in range(self.rng.choice([0, 0, 3, 60])):
+            backup.upsert_entity("Person", f"n{self.rng.randrange(12)}", {"name": self._word(), "bio": f"{number}"})
+        self._reopen()
+        self._note_changes()
+
+    def _restart(self) -> None:
+        """Close and open again, without a crash."""
+        self.actions.append("restart")
+        try:
+            self.system.write_back.leave(1.0)
+        finally:
+            self._reopen()
 
     # ------------------------------------------------------------------ mutations
 
@@ -284,4 +318,20 @@ class Simulation:
         left = [key for key in report.divergent_keys() if key not in dead]
         if left:
             raise SimulationError(f"divergent after settling: {left} {report.divergences}")
+        self._check_sync_view()
         return report
+
+    def _check_sync_view(self) -> None:
+        """Every entity has its row, no other has one, and the rows say what index and letters say."""
+        self.system.write_back.finish()
+        ids = [row.key.id for row in self.graph.scan(None, 10_000) if row.key.kind is KeyKind.ENTITY]
+        rows = self.graph.sync_states.read(ids)
+        if set(rows) != set(ids) or sum(self.graph.sync_states.counts().values()) != len(ids):
+            raise SimulationError(f"the sync view has {sorted(rows)}, the graph {sorted(ids)}")
+        dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
+        for entity_id, row in rows.items():
+            stamp = self.system.stamp(entity_id)
+            at = None if stamp is None else (stamp.position, stamp.created_at, stamp.schema_version)
+            wanted = EntitySync.DEAD_LETTER if entity_key(entity_id) in dead else EntitySync.FRESH
+            if (row.position, row.embedded_at, row.schema_version) != (at or (None,) * 3) or row.state is not wanted:
+                raise SimulationError(f"the sync view says {row}, the index {stamp}")

@@ -19,21 +19,36 @@ from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
+from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
+from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
+from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
+from slipstream.sync.timeline import heal_timeline
+from slipstream.sync.writeback import Notes, WriteBack
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
-from slipstream.wrappers.faults import FailpointHook, FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal
+from slipstream.wrappers.faults import (
+    FailpointHook,
+    FaultyAudits,
+    FaultyEmbedder,
+    FaultyGraph,
+    FaultyIndex,
+    FaultyJournal,
+    FaultySyncStates,
+)
+from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 
 
 def _nothing(name: str) -> None:
@@ -56,6 +71,7 @@ class MemorySystem:
     cache: EmbeddingCache | None = None
     clock: Clock = field(default_factory=ManualClock)
     index: VectorIndex = field(default_factory=MemoryIndex)
+    tracer: Tracer = NO_TRACER
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     audits: MemoryAudits = field(default_factory=MemoryAudits)
@@ -64,6 +80,8 @@ class MemorySystem:
     service: MultiModelEmbeddingService = field(init=False)
     engine: SyncEngine = field(init=False)
     maintenance: Maintenance = field(init=False)
+    opened: int = 0
+    write_back: WriteBack = field(init=False)
     sync: Sync = field(init=False)
     store: SchemaVersionedEmbeddingStore = field(init=False)
     queue: EventQueue = field(init=False)
@@ -83,23 +101,34 @@ class MemorySystem:
         self.registry = ModelRegistry()
         for embedder in self.embedders or (self.embedder,):
             self.registry.register(FaultyEmbedder(embedder, self._failpoint))
-        self.service = MultiModelEmbeddingService(self.registry, ModelRouter(self.registry, self.routes), self.cache)
-        graph, index = FaultyGraph(self.graph, self._failpoint), FaultyIndex(self.index, self._failpoint)
-        journal, views = FaultyJournal(self.journal, self._failpoint), ViewSet(self.views)
+        self.service = MultiModelEmbeddingService(
+            self.registry, ModelRouter(self.registry, self.routes), self.cache, tracer=self.tracer
+        )
+        notes = Notes(self.clock)
+        graph, views = FaultyGraph(self.graph, self._failpoint), ViewSet(self.views)
+        index = NotingIndex(FaultyIndex(self.index, self._failpoint), notes.add)
+        journal = NotingJournal(FaultyJournal(self.journal, self._failpoint), notes.add)
+        letters = NotingLetters(self.journal, notes.add)
+        self.opened += 1
+        heal_timeline(self.graph, self.graph.log, index, journal, mark=f"mark {self.opened}")
         self.engine = SyncEngine(
             graph=graph,
             log=self.graph.log,
             index=index,
             journal=journal,
-            dead_letters=self.journal,
+            dead_letters=letters,
             views=views,
             service=self.service,
             clock=self.clock,
             settings=self.settings,
             rng=random.Random(1),
+            tracer=self.tracer,
         )
         self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
-        self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, self.journal, self.clock)
+        reader = EntitySyncReader(graph, index, letters, self.engine.recipe, self.engine.is_pending)
+        states = FaultySyncStates(self.graph.sync_states, self._failpoint)
+        self.write_back = WriteBack(states, reader, graph, journal, self.clock, notes)
+        self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, letters, self.clock, self.write_back)
         self.store = SchemaVersionedEmbeddingStore(
             index,
             self.registry,
@@ -109,14 +138,21 @@ class MemorySystem:
             recipe=self.engine.recipe,
             mark=self._mark,
         )
+        self._reopen_audits(graph, index, journal, views)
+        self.queue = EventQueue(self.journal, letters, self.clock)
+        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
+        self.handler.subscribe_to_pkg_events()
+
+    def _reopen_audits(self, graph: Graph, index: VectorIndex, journal: Journal, views: ViewSet) -> None:
+        audits = FaultyAudits(self.audits, self._failpoint)
         self.auditor = Auditor(
             graph,
-            index,
+            FaultyIndex(self.index, self._failpoint),
             self.engine.recipe,
             self.clock,
             memory=AuditMemory(
-                leaves=self.audits,
-                audits=self.audits,
+                leaves=audits,
+                audits=audits,
                 journal=journal,
                 changes=LoggedChanges(self.graph.log, Planner(graph, views, self.settings.fanout_live_max)),
                 recipe_id=repr(views.views),
@@ -131,15 +167,12 @@ class MemorySystem:
             self.engine.recipe,
             self.service,
             self.auditor,
-            self.audits,
+            audits,
             journal,
             self.clock,
-            self.sync.mark,
-            lambda: 0,
+            mark=self.sync.mark,
+            waiting=lambda: 0,
         )
-        self.queue = EventQueue(self.journal, self.journal, self.clock)
-        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
-        self.handler.subscribe_to_pkg_events()
 
     def _mark(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:
         self.sync.mark(keys, reason=reason, force=force)

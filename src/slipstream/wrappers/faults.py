@@ -8,10 +8,20 @@ failure there; one that kills the process simulates a crash there. Survived faul
     graph.commit.after                 a mutation that nobody was told of
     embed.before/after                 an outage; vectors computed but not written
     index.upsert.before/middle/after   nothing, half of a batch, or all of it written, without acknowledgement
-    index.delete.before/after, index.restamp.before/after, index.stamps.before
+    index.delete.before/after, index.restamp.before/after, index.vacuum.before/after, index.stamps.before
     checkpoint.before/after            the checkpoint about to be saved, or saved in an open transaction
     import.before/after                a batch of an import committed, its progress about to be saved, or saved
     journal.commit.before/after        vectors and checkpoint about to become durable, or durable unnoticed
+    leaves.put.before/after            a part of an audit's digest tree about to be stored, or stored
+    leaves.clear.before/after          the old digest tree about to be forgotten, or forgotten
+    audit_ledger.before/after          the digest tree about to be declared valid (or void), or declared
+    audit.keep.before/after            an audit about to be kept, or kept without anybody knowing its number
+    repair.before/after                a page of a repair marked, its progress about to be saved, or saved
+    scrub.before/after                 the schedule about to note a pass, or noted
+    states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
+    states.remove.before/after, states.prune.before/after
+    timeline.before/after              the graph's mark about to be changed in the journal, or changed
+    write_back.before/after            the word that the sync view is complete, about to be given or taken back, or so
 """
 
 from __future__ import annotations
@@ -20,12 +30,15 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import ModelSpec, Space
@@ -33,10 +46,12 @@ from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
 from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.audits import AuditStore
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import Graph, GraphCapabilities
 from slipstream.ports.index import IndexCapabilities, VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.ports.sync_states import EntitySync, SyncState, SyncStates
 
 FailpointHook = Callable[[str], None]
 
@@ -156,8 +171,11 @@ class FaultyIndex:
         return self._inner.search(space, vector, k, where)
 
     def vacuum(self, through: Position) -> int:
-        """As of the index below."""
-        return self._inner.vacuum(through)
+        """Vacuum through `index.vacuum.before` and `.after`."""
+        self._hook("index.vacuum.before")
+        forgotten = self._inner.vacuum(through)
+        self._hook("index.vacuum.after")
+        return forgotten
 
     def close(self) -> None:
         """Close the index below."""
@@ -208,6 +226,106 @@ class FaultyJournal:
     def close(self) -> None:
         """Close the journal below."""
         self._inner.close()
+
+
+class FaultyAudits:
+    """An `AuditStore` with failpoints around every write."""
+
+    def __init__(self, inner: AuditStore, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    def heads(self) -> Sequence[LeafHead]:
+        """As of the store below."""
+        return self._inner.heads()
+
+    def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
+        """As of the store below."""
+        return self._inner.leaves(afters)
+
+    def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
+        """Store through `leaves.put.before` and `.after`."""
+        self._hook("leaves.put.before")
+        self._inner.put_leaves(leaves, remove=remove)
+        self._hook("leaves.put.after")
+
+    def clear_leaves(self) -> None:
+        """Forget through `leaves.clear.before` and `.after`."""
+        self._hook("leaves.clear.before")
+        self._inner.clear_leaves()
+        self._hook("leaves.clear.after")
+
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+        """Keep through `audit.keep.before` and `.after`."""
+        self._hook("audit.keep.before")
+        number = self._inner.keep(report, findings, audits_max=audits_max)
+        self._hook("audit.keep.after")
+        return number
+
+    def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
+        """As of the log below."""
+        return self._inner.audits(before, limit)
+
+    def audit(self, audit_id: int) -> KeptAudit | None:
+        """As of the log below."""
+        return self._inner.audit(audit_id)
+
+    def findings(
+        self, audit_id: int, after: Finding | None, limit: int, kind: str | None = None
+    ) -> Sequence[Finding]:
+        """As of the log below."""
+        return self._inner.findings(audit_id, after, limit, kind)
+
+
+class FaultySyncStates:
+    """`SyncStates` with failpoints around every write."""
+
+    def __init__(self, inner: SyncStates, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+
+    def put(self, states: Iterable[SyncState]) -> None:
+        """Write in two halves, with failpoints before, between and after; nothing at all passes none."""
+        rows = list(states)
+        if not rows:
+            return
+        half = (len(rows) + 1) // 2
+        self._hook("states.put.before")
+        self._inner.put(rows[:half])
+        self._hook("states.put.middle")
+        self._inner.put(rows[half:])
+        self._hook("states.put.after")
+
+    def remove(self, entity_ids: Iterable[str]) -> None:
+        """Remove through `states.remove.before` and `.after`; nothing at all passes none."""
+        ids = list(entity_ids)
+        if not ids:
+            return
+        self._hook("states.remove.before")
+        self._inner.remove(ids)
+        self._hook("states.remove.after")
+
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
+        """Mark through `states.mark_verified.before`."""
+        self._hook("states.mark_verified.before")
+        return self._inner.mark_verified(at, except_ids, limit)
+
+    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
+        """As of the view below."""
+        return self._inner.read(entity_ids)
+
+    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
+        """As of the view below."""
+        return self._inner.find(state, limit)
+
+    def counts(self) -> Mapping[EntitySync, int]:
+        """As of the view below."""
+        return self._inner.counts()
+
+    def prune(self, limit: int) -> int:
+        """Prune through `states.prune.before` and `.after`."""
+        self._hook("states.prune.before")
+        pruned = self._inner.prune(limit)
+        self._hook("states.prune.after")
+        return pruned
 
 
 class FaultyEmbedder:

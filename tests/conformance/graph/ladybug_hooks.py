@@ -77,6 +77,11 @@ class LadybugSuite(GraphSuite):
     def open_graph(self, directory: Path) -> LoggedGraph:
         return Handle(directory, after_every_commit=self.after_every_commit)
 
+    def reopened(self, graph: LoggedGraph) -> LoggedGraph:
+        assert isinstance(graph, Handle)
+        graph.reopen()
+        return graph
+
     def read_raw(self, graph: LoggedGraph, entity_type: str, entity_id: str) -> dict[str, Any] | None:
         assert isinstance(graph, Handle)
         graph.inner.close()

@@ -7,8 +7,10 @@ import pytest
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.testing.broken.graph import (
     BROKEN_GRAPHS,
+    CountsOnFromBefore,
     EchoesEvents,
     ForgetsNeighbourOrder,
+    ForgetsTheRescan,
     KeepsFailedBlocks,
     LosesEvents,
     PositionAfterText,
@@ -30,6 +32,8 @@ REASONS = {
     KeepsFailedBlocks: "test_a_failed_block_leaves_no_trace",
     ScanSkipsTheLast: "test_a_scan_is_ordered_and_complete_while_keys_come_and_go",
     EchoesEvents: "test_a_created_entity_is_read_back_and_stored",
+    ForgetsTheRescan: "test_advancing_jumps_and_asks_for_a_rescan_of_everything",
+    CountsOnFromBefore: "test_advancing_jumps_and_asks_for_a_rescan_of_everything",
     ServesTrimmedRanges: "test_a_trimmed_range_is_lost_and_the_head_is_kept",
 }
 

@@ -12,6 +12,7 @@ from slipstream.adapters.graphs.values import check_type_name
 from slipstream.domain.entities import PropertyValue
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.schema import GraphSchema, PropertyTypes
+from slipstream.ports.sync_states import SYNC_VIEW
 
 _EXACT_IN_FLOAT = 2**53
 
@@ -66,6 +67,8 @@ class SchemaDraft:
 
     def _check_new_type(self, name: str, field: str) -> None:
         check_type_name(name, field)
+        if name.casefold() == SYNC_VIEW.casefold():
+            raise InvalidInputError(f"{name!r} is the name of the engine's sync view: choose another", field=field)
         taken = self._folded.get(name.casefold())
         if taken == name:
             raise InvalidInputError(

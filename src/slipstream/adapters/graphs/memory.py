@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from slipstream.adapters.graphs.memory_states import MemorySyncStates
 from slipstream.adapters.graphs.order import adjacency_order, parsed_ref
 from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
+from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import (
     Adjacency,
     Direction,
@@ -25,7 +28,7 @@ from slipstream.domain.entities import (
 )
 from slipstream.domain.errors import ConfigError, PositionLostError, UnavailableError, UnsupportedError
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef
-from slipstream.domain.log import LogEntry, position_of
+from slipstream.domain.log import LogEntry, Rescan, position_of
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
@@ -45,13 +48,14 @@ class MemoryLog:
         self._clock = clock
         self._virtual_time = virtual_time
         self._entries: list[LogEntry] = []
+        self._positions: list[Position] = []
         self._trimmed = ORIGIN
         self._changed = threading.Condition()
 
     def head(self) -> Position:
         """Return the position of the newest entry."""
         with self._changed:
-            return Position(self._trimmed + len(self._entries))
+            return self._positions[-1] if self._positions else self._trimmed
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
         """Return the next entries behind `after`, in order."""
@@ -60,7 +64,7 @@ class MemoryLog:
                 raise PositionLostError(
                     f"the log was trimmed through {self._trimmed}, entries behind {after} are gone: backfill"
                 )
-            start = after - self._trimmed
+            start = bisect.bisect_right(self._positions, after)
             return self._entries[start : start + max(limit, 0)]
 
     def wait(self, after: Position, timeout_s: float) -> bool:
@@ -74,19 +78,30 @@ class MemoryLog:
     def trim(self, through: Position) -> int:
         """Forget entries up to and including `through`; the head is never forgotten."""
         with self._changed:
-            count = max(min(through, self.head() - 1) - self._trimmed, 0)
-            del self._entries[:count]
-            self._trimmed = Position(self._trimmed + count)
+            count = bisect.bisect_right(self._positions, min(through, self.head() - 1))
+            if count:
+                self._trimmed = self._positions[count - 1]
+                del self._entries[:count], self._positions[:count]
             return count
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Add numbered entries and wake those who wait."""
+    def append(self, entries: Sequence[LogEntry], *, jump: bool = False) -> None:
+        """Add numbered entries and wake those who wait; only with `jump` may there be a gap before the first."""
         with self._changed:
             for entry in entries:
-                if position_of(entry) != self.head() + 1:
-                    raise ConfigError(f"{entry!r} does not follow the head {self.head()}: positions are dense")
+                position, head = position_of(entry), self.head()
+                if position <= head or (position != head + 1 and not jump):
+                    raise ConfigError(f"{entry!r} does not follow the head {head}: positions are dense")
                 self._entries.append(entry)
+                self._positions.append(position)
             self._changed.notify_all()
+
+    def copy(self) -> MemoryLog:
+        """Return a log with the same entries."""
+        log = MemoryLog(self._clock, virtual_time=self._virtual_time)
+        with self._changed:
+            log._entries, log._positions = list(self._entries), list(self._positions)
+            log._trimmed = self._trimmed
+        return log
 
 
 class MemoryGraph(PKG):
@@ -105,19 +120,26 @@ class MemoryGraph(PKG):
         self._incident: dict[str, dict[RelationshipRef, None]] = {}
         self._schemas = {1: GraphSchema()}
         self._event_ids: set[str] = set()
+        self._timeline: str | None = None
         self._lock = threading.RLock()
+        self._sync_states = MemorySyncStates(self._written_alone, self._entities)
         self._writing = False
         self._closed = False
 
     @property
     def capabilities(self) -> GraphCapabilities:
         """Neither Cypher nor durability."""
-        return GraphCapabilities(durable=False)
+        return GraphCapabilities(durable=False, system="memory")
 
     @property
     def log(self) -> MemoryLog:
         """The change log."""
         return self._log
+
+    @property
+    def sync_states(self) -> MemorySyncStates:
+        """The sync view."""
+        return self._sync_states
 
     @property
     def last_commit(self) -> Position:
@@ -203,6 +225,25 @@ class MemoryGraph(PKG):
                 staged.abandon()
                 self._writing = False
 
+    def advance(self, position: Position) -> Position:
+        """Make the log's head at least `position`, with a rescan there."""
+        with self._written_alone():
+            checked_advance(position)
+            if position > self._log.head():
+                self._log.append([Rescan(position)], jump=True)
+            return self._log.head()
+
+    @property
+    def timeline(self) -> str | None:
+        """The mark that was left last."""
+        with self._opened():
+            return self._timeline
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark."""
+        with self._written_alone():
+            self._timeline = mark
+
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - the port's signature
         """Raise `UnsupportedError`: there is no Cypher here."""
         raise UnsupportedError("MemoryGraph has no Cypher: use read, scan and adjacent, or LadybugGraph")
@@ -210,6 +251,20 @@ class MemoryGraph(PKG):
     def execute(self, cypher: str, **params: Any) -> Position:  # noqa: ARG002 - the port's signature
         """Raise `UnsupportedError`: there is no Cypher here."""
         raise UnsupportedError("MemoryGraph has no Cypher: use transaction(), or LadybugGraph")
+
+    def copy(self) -> MemoryGraph:
+        """Return a graph that has come as far as this one, as a backup of a closed file would be."""
+        graph = MemoryGraph(self._clock, graph_id=self._graph_id)
+        with self._lock:
+            graph._log = self._log.copy()
+            graph._entities.update(self._entities)
+            graph._relationships.update(self._relationships)
+            graph._incident.update({end: dict(refs) for end, refs in self._incident.items()})
+            graph._schemas.update(self._schemas)
+            graph._event_ids.update(self._event_ids)
+            graph._timeline = self._timeline
+            graph._sync_states.put(self._sync_states.read(list(self._entities)).values())
+        return graph
 
     def write_raw(self, entity: Entity) -> None:
         """Put an entity past the log, as a foreign program would."""
@@ -242,6 +297,13 @@ class MemoryGraph(PKG):
         return event_id in self._event_ids
 
     # -- inside --
+
+    @contextmanager
+    def _written_alone(self) -> Iterator[None]:
+        with self._opened():
+            if self._writing:
+                raise ConfigError("a transaction is open in this thread already: they do not nest")
+            yield
 
     @contextmanager
     def _opened(self) -> Iterator[None]:

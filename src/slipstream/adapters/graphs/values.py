@@ -12,6 +12,7 @@ from typing import Any
 from slipstream.domain.entities import Properties, PropertyValue
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
+from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 
 NAME_SIZE_MAX = 128
 TEXT_BYTES_MAX = 1 << 20
@@ -40,6 +41,13 @@ def check_type_name(name: object, field: str) -> str:
     if "." in checked:
         raise InvalidInputError(f"{checked!r} contains a dot, which a type name can not have", field=field)
     return checked
+
+
+def checked_advance(position: Position) -> Position:
+    """Return a position that a log can be advanced to; raises `InvalidInputError` for one that none can have."""
+    if not ORIGIN <= position <= POSITION_MAX:
+        raise InvalidInputError(f"{position} is no position: 0 to {POSITION_MAX}", field="position")
+    return position
 
 
 def check_id(identity: object, field: str) -> str:

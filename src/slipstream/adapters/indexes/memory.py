@@ -45,7 +45,7 @@ class MemoryIndex:
     @property
     def capabilities(self) -> IndexCapabilities:
         """Exact, and gone with the process."""
-        return IndexCapabilities(exact=True, durable=False)
+        return IndexCapabilities(exact=True, durable=False, system="memory")
 
     @contextmanager
     def _open(self) -> Iterator[None]:

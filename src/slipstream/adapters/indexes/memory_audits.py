@@ -28,9 +28,10 @@ class MemoryAudits:
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Remove and add leaves."""
+        added = {leaf.after: Leaf(leaf.after, dict(leaf.terms)) for leaf in leaves}  # all of them, or nothing happens
         for after in remove:
             self._leaves.pop(after, None)
-        self._leaves.update((leaf.after, Leaf(leaf.after, dict(leaf.terms))) for leaf in leaves)
+        self._leaves.update(added)
 
     def clear_leaves(self) -> None:
         """Forget all leaves."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from slipstream.domain.digests import KeyRange, RangeDigest, stamps_digest
+from slipstream.domain.digests import KeyRange, RangeDigest, digest_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
@@ -67,7 +67,7 @@ class HonestIndex:
         found = [RangeDigest() for _ in ranges]
         for digest, bounds in zip(found, ranges, strict=True):
             for stamps in scan_range(self, bounds):
-                digest.add(stamps_digest(stamps, self._damaged(stamps)))
+                digest.add(digest_of(stamps, self._damaged(stamps)))
         return found
 
     def _damaged(self, stamps: Sequence[Stamp]) -> list[bool]:

@@ -123,6 +123,24 @@ class ServesTrimmedRanges(_BrokenGraph):
         log.read = lambda after, limit: read(Position(max(after, log._trimmed)), limit)  # type: ignore[method-assign] # noqa: SLF001
 
 
+class ForgetsTheRescan(_BrokenGraph):
+    """Advances its head without saying that everything is to be looked at again."""
+
+    def advance(self, position: Position) -> Position:
+        if position > self.log.head():
+            self.log._trimmed = position  # noqa: SLF001 - the fault is here
+            del self.log._entries[:], self.log._positions[:]  # noqa: SLF001
+        return self.log.head()
+
+
+class CountsOnFromBefore(_BrokenGraph):
+    """Numbers the next commit after the gap as if there were none."""
+
+    def advance(self, position: Position) -> Position:
+        super().advance(Position(min(position, self.last_commit + 1)))
+        return position
+
+
 BROKEN_GRAPHS: tuple[type[_BrokenGraph], ...] = (
     LosesEvents,
     PositionBeforeText,
@@ -133,4 +151,6 @@ BROKEN_GRAPHS: tuple[type[_BrokenGraph], ...] = (
     ScanSkipsTheLast,
     EchoesEvents,
     ServesTrimmedRanges,
+    ForgetsTheRescan,
+    CountsOnFromBefore,
 )

@@ -23,7 +23,6 @@ from slipstream.consistency.audit import DEEP_ALL
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.audits import Finding
 from slipstream.domain.stamps import vector_checksum
-from slipstream.ports.digests import RangeDigests
 from slipstream.ports.index import VectorIndex
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
@@ -85,7 +84,11 @@ class TamperingSuite(ABC):
 
     @pytest.fixture
     def directory(self, template: Path, tmp_path: Path) -> Path:
-        return shutil.copytree(template, tmp_path / "pkg")
+        directory = shutil.copytree(template, tmp_path / "pkg")
+        with self.open(directory) as slipstream:  # a copy may be anybody's: its first audit is a full one
+            slipstream.verify()
+            slipstream.verify(incremental=True)
+        return directory
 
     def open(self, directory: Path) -> Slipstream:
         """Open the PKG as every case does: the engine is stopped."""
@@ -133,7 +136,8 @@ class TamperingSuite(ABC):
         )
         damage.of("stale", *(key for key in before.keys() & after.keys() if before[key] != after[key]))
         assert all(damage.found.values())
-        self._assert_found_and_repaired(directory, damage)
+        # The mark in the store is an older one than the graph's: the graph moves on, and all is compared.
+        self._assert_found_and_repaired(directory, damage, falls_back=True)
 
     def test_a_lost_store_is_found_and_filled_again(self, directory: Path) -> None:
         data = data_of(directory)
@@ -165,7 +169,7 @@ class TamperingSuite(ABC):
             report = slipstream.verify(incremental=True)
             assert report.kind == "incremental"
             assert_agrees(report)
-            held = 0 if isinstance(slipstream.store.index, RangeDigests) else report.total_embeddings
+            held = 0 if slipstream.auditor.has_digests else report.total_embeddings
             assert (report.rows.graph, report.rows.index, report.rows.vectors) == (0, held, held)
 
     def test_findings_are_kept_and_paged(self, directory: Path) -> None:
@@ -191,7 +195,7 @@ class TamperingSuite(ABC):
             hits = slipstream.search("person 7 of Basel", k=500)  # damage must not break a search, nor win it
             assert not {hit.entity_id for hit in hits} & {key[2:] for key in gone}
             incremental = slipstream.verify(incremental=True)
-            assert incremental.kind == "incremental" or falls_back
+            assert incremental.kind == "incremental" or falls_back, incremental.notes
             assert_found(incremental, damage.found)
             full = slipstream.verify()
             assert_found(full, damage.found)

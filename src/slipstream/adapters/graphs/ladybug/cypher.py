@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from slipstream.domain.errors import InvalidInputError, UnsupportedError
+from slipstream.ports.sync_states import SYNC_VIEW
 
 STATEMENT_SIZE_MAX = 100_000
 _TOKEN = re.compile(
@@ -55,6 +57,10 @@ class Statement:
     """Every label that it names; None when some pattern of it has none, so that it can touch any type."""
     changes_identities: bool
     """Whether it can create or delete, not only set properties."""
+    sets_properties: bool
+    """Whether it can set properties of what is there."""
+    names_sync_view: bool
+    """Whether a pattern of it asks for the engine's own sync view by its name."""
 
 
 def guarded(cypher: str, known_types: frozenset[str]) -> Statement:
@@ -65,7 +71,17 @@ def guarded(cypher: str, known_types: frozenset[str]) -> Statement:
     upper = {token.value.upper() for token in tokens if token.kind == "word"}
     labels = _labels(tokens)
     typed = labels is not None and labels <= known_types and "DETACH" not in upper
-    return Statement(cypher, labels if typed else None, not _ID_WORDS.isdisjoint(upper))
+    is_theirs = any(name.casefold() == SYNC_VIEW.casefold() for name in known_types)
+    names_view = not is_theirs and _names_sync_view(tokens)
+    return Statement(cypher, labels if typed else None, not _ID_WORDS.isdisjoint(upper), "SET" in upper, names_view)
+
+
+def _names_sync_view(tokens: Sequence[Token]) -> bool:
+    """Whether the view is named as a label anywhere; the database does not tell upper case from lower case."""
+    return any(
+        token.is_name and token.value.casefold() == SYNC_VIEW.casefold() and before.value in (":", "|", "&")
+        for before, token in pairwise(tokens)
+    )
 
 
 def _tokens(cypher: str) -> list[Token]:

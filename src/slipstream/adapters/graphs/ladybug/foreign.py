@@ -11,12 +11,17 @@ from slipstream.adapters.graphs.ladybug.committing import Commits
 from slipstream.adapters.graphs.ladybug.cypher import Statement
 from slipstream.adapters.graphs.ladybug.recovery import assign_relationship_ids, reconcile_registry
 from slipstream.adapters.graphs.ladybug.store import Session
+from slipstream.adapters.graphs.ladybug.sync_states import digest
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.schema import GraphSchema
+from slipstream.ports.sync_states import SYNC_VIEW
 
 # The driver reuses a prepared statement by its text, and READ ONLY is checked only when one is prepared: a write that
 # was prepared as one would pass the read-only try of the next call. So that no text ever serves both:
+_VALUES_SET_UNSEEN = 50
+"""What arbitrary Cypher is taken to have set: nobody counts it."""
+
 _AS_READ, _AS_WRITE = "/* read */ ", "/* write */ "
 
 
@@ -30,42 +35,63 @@ def run_reading(
 
 
 def run_writing(
-    session: Session, commits: Commits, statement: Statement, params: Mapping[str, Any], timeout_s: float
+    session: Session,
+    commits: Commits,
+    statement: Statement,
+    params: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    has_sync_view: bool,
 ) -> None:
     """Run a statement that writes, repair the registry and the relationship ids, and log a rescan, as one."""
+    if statement.names_sync_view:
+        raise InvalidInputError(
+            f"{SYNC_VIEW} is the engine's own: query it, and leave it out of statements that write", field="cypher"
+        )
     catalog = commits.shape.catalog
     touched = statement.labels
+    # A statement with labels on all its patterns can not reach what it does not name.
+    watches_view = has_sync_view and touched is None
     before = _internal_counts(session)
+    view_before = digest(session, contents=statement.sets_properties) if watches_view else None
     with commits.entries(session, [rescan_to_json(touched)], changes=None):
         given = {name: as_parameter(value) for name, value in params.items()}
         session.run_foreign(_AS_WRITE + statement.cypher, given, timeout_s)
         if _internal_counts(session) != before:
             raise InvalidInputError("would delete internal records: give every pattern a label", field="cypher")
+        if watches_view and digest(session, contents=statement.sets_properties) != view_before:
+            raise InvalidInputError(f"would change {SYNC_VIEW}: give every pattern a label", field="cypher")
         if statement.changes_identities:
             reconcile_registry(session, [n for n in catalog.nodes if touched is None or n in touched], strict=True)
             assign_relationship_ids(session, [n for n in catalog.relationships if touched is None or n in touched])
+    commits.relieve(session, _VALUES_SET_UNSEEN)
 
 
 def _internal_counts(session: Session) -> list[int]:
     return [session.run(f"MATCH (n:{name}) RETURN count(*)")[0][0] for name in INTERNAL_TABLES]
 
 
-def shown_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], schema: GraphSchema) -> list[dict[str, Any]]:
+def shown_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], schema: GraphSchema, *, hides_sync_view: bool
+) -> list[dict[str, Any]]:
     """
     Return rows as plain dictionaries, without those that show a record of our own.
 
-    An untyped `MATCH (n)` does match internal records: aggregates over it count them. Labels avoid that.
+    The sync view is shown to those who name it. An untyped `MATCH (n)` does match internal records: aggregates
+    over it count them. Labels avoid that.
     """
-    visible = (row for row in rows if not any(_is_internal(cell) for cell in row))
+    hidden = frozenset({SYNC_VIEW} - set(schema.entity_types)) if hides_sync_view else frozenset[str]()
+    visible = (row for row in rows if not any(_is_internal(cell, hidden) for cell in row))
     return [{name: _shown(cell, schema) for name, cell in zip(columns, row, strict=True)} for row in visible]
 
 
-def _is_internal(value: Any) -> bool:
+def _is_internal(value: Any, hidden: frozenset[str]) -> bool:
     if isinstance(value, list):
-        return any(_is_internal(item) for item in value)
+        return any(_is_internal(item, hidden) for item in value)
     if isinstance(value, dict):
         label = value.get("_LABEL")
-        return (isinstance(label, str) and label.startswith("_")) or any(_is_internal(v) for v in value.values())
+        is_own = isinstance(label, str) and (label.startswith("_") or label in hidden)
+        return is_own or any(_is_internal(item, hidden) for item in value.values())
     return False
 
 
@@ -81,7 +107,8 @@ def _shown(value: Any, schema: GraphSchema) -> Any:
     if "_SRC" in value:
         return _shown_relationship(value, schema)
     properties = decode_columns(value, schema.entity_types.get(value["_LABEL"], {}))
-    return {"_label": value["_LABEL"], "id": value.get("id"), **properties}
+    identity = {"id": value["id"]} if value.get("id") is not None else {}
+    return {"_label": value["_LABEL"], **identity, **properties}
 
 
 def _shown_relationship(value: Mapping[str, Any], schema: GraphSchema) -> dict[str, Any]:

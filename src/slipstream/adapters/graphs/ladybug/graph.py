@@ -13,12 +13,14 @@ from slipstream.adapters.graphs.ladybug.committing import Commits
 from slipstream.adapters.graphs.ladybug.cypher import Statement, guarded
 from slipstream.adapters.graphs.ladybug.foreign import run_reading, run_writing, shown_rows
 from slipstream.adapters.graphs.ladybug.opening import prepare, schema_at
-from slipstream.adapters.graphs.ladybug.outbox import OutboxLog
+from slipstream.adapters.graphs.ladybug.outbox import OutboxLog, get_meta, set_meta, written
 from slipstream.adapters.graphs.ladybug.reader import count_by_type, read_adjacent, read_states
 from slipstream.adapters.graphs.ladybug.scanning import ScanWindows, Window, load_window
 from slipstream.adapters.graphs.ladybug.snapshot import Committed, GraphShape, Snapshot
 from slipstream.adapters.graphs.ladybug.store import ReadOnlyViolationError, Session, Store
+from slipstream.adapters.graphs.ladybug.sync_states import LadybugSyncStates
 from slipstream.adapters.graphs.staging import StagedTransaction
+from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -72,7 +74,8 @@ class LadybugGraph(PKG):
         try:
             opened = prepare(self._store, clock)
             self._log = OutboxLog(self._store, self._exclusive)
-            self._commits = Commits(opened.graph_id, opened.shape, self._log, self._windows, clock)
+            self._sync_states = LadybugSyncStates(self._store, self._exclusive, is_ours=opened.has_sync_view)
+            self._commits = Commits(self._store, opened.graph_id, opened.shape, self._log, self._windows, clock)
             if opened.found is not None:
                 with self._exclusive() as session:
                     self._commits.adopt(session, opened.found)
@@ -83,12 +86,17 @@ class LadybugGraph(PKG):
     @property
     def capabilities(self) -> GraphCapabilities:
         """Cypher; one process; durable."""
-        return GraphCapabilities(cypher=True)
+        return GraphCapabilities(cypher=True, system="ladybug")
 
     @property
     def log(self) -> OutboxLog:
         """The change log."""
         return self._log
+
+    @property
+    def sync_states(self) -> LadybugSyncStates:
+        """The sync view: a node table `SyncState`, for reading with Cypher."""
+        return self._sync_states
 
     @property
     def last_commit(self) -> Position:
@@ -158,7 +166,7 @@ class LadybugGraph(PKG):
         statement = self._guarded(cypher)
         with self._reading() as reading:
             columns, rows = run_reading(reading.session, statement, params, self._query_timeout_s)
-            return shown_rows(columns, rows, reading.shape.schema)
+            return shown_rows(columns, rows, reading.shape.schema, hides_sync_view=not statement.names_sync_view)
 
     # -- writing --
 
@@ -174,6 +182,24 @@ class LadybugGraph(PKG):
             finally:
                 staged.abandon()
 
+    def advance(self, position: Position) -> Position:
+        """Make the log's head at least `position`, durably, with a rescan there."""
+        checked_advance(position)
+        with self._exclusive() as session:
+            self._commits.advance(session, position)
+            return self._log.head()
+
+    @property
+    def timeline(self) -> str | None:
+        """The mark that was left last."""
+        with self._store.session() as session:
+            return get_meta(session, "timeline")
+
+    def mark_timeline(self, mark: str) -> None:
+        """Leave a mark, durably."""
+        with self._exclusive() as session, written(session):
+            set_meta(session, "timeline", mark)
+
     def execute(self, cypher: str, **params: Any) -> Position:
         """Run arbitrary Cypher, writes included, and return the position of its commit."""
         statement = self._guarded(cypher)
@@ -184,7 +210,8 @@ class LadybugGraph(PKG):
         except ReadOnlyViolationError:
             pass  # that is what the try was for: now as a write
         with self._exclusive() as session:
-            run_writing(session, self._commits, statement, params, self._query_timeout_s)
+            has_view = self._sync_states.is_ours
+            run_writing(session, self._commits, statement, params, self._query_timeout_s, has_sync_view=has_view)
             return self._log.head()
 
     def close(self) -> None:
@@ -211,6 +238,7 @@ class LadybugGraph(PKG):
                 with self._store.session() as session:
                     self._commits.settle(session)
                     yield session
+                    self._commits.relieve(session, 0)
             finally:
                 self._writing_thread = None
 

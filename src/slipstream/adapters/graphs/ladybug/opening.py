@@ -16,6 +16,7 @@ from slipstream.adapters.graphs.ladybug.recovery import (
 )
 from slipstream.adapters.graphs.ladybug.snapshot import GraphShape
 from slipstream.adapters.graphs.ladybug.store import Session, Store
+from slipstream.adapters.graphs.ladybug.sync_states import create_sync_view
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
 
@@ -27,17 +28,19 @@ class Opened:
     graph_id: str
     shape: GraphShape
     found: GraphSchema | None
+    has_sync_view: bool
 
 
 def prepare(store: Store, clock: Clock) -> Opened:
     """Bring the database to a state that every invariant holds in, whatever happened while it was closed."""
     with store.session() as session:
         create_internal_tables(session)
+        has_sync_view = create_sync_view(session)
         graph_id = get_meta(session, "graph_id") or _new_identity(session)
         schema = newest_schema(session)
         catalog = load_catalog(session)
         if store.was_clean:
-            return Opened(graph_id, GraphShape(schema, catalog), None)
+            return Opened(graph_id, GraphShape(schema, catalog), None, has_sync_view)
         repairs = own_columns_missing(catalog)
         for statement in repairs:
             session.run(statement)
@@ -45,7 +48,8 @@ def prepare(store: Store, clock: Clock) -> Opened:
         with written(session):
             reconcile_registry(session, catalog.nodes, strict=False)
             assign_relationship_ids(session, catalog.relationships)
-        return Opened(graph_id, GraphShape(schema, catalog), schema_with_found(schema, catalog, clock.now()))
+        found = schema_with_found(schema, catalog, clock.now())
+        return Opened(graph_id, GraphShape(schema, catalog), found, has_sync_view)
 
 
 def store_schema(session: Session, schema: GraphSchema) -> None:

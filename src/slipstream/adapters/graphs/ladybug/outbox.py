@@ -15,6 +15,9 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.log import LogEntry, Rescan
 from slipstream.domain.positions import Position
 
+Run = tuple[int, int]
+"""Two positions: the ends of a range, or of a jump."""
+
 _TRIM_STEP = 2000
 _HEAD_PROBE_STEP = 64
 
@@ -31,7 +34,8 @@ class OutboxLog:
     """
     The change log of a `LadybugGraph`.
 
-    Positions are dense and are the table's primary key, so that reading probes the index and never scans.
+    Positions are the table's primary key, so that reading probes the index and never scans. They are dense but for
+    the jumps, which are written down: the numbers between the two ends of one do not exist.
     """
 
     def __init__(self, store: Store, writer: ExclusiveWriter) -> None:
@@ -40,8 +44,17 @@ class OutboxLog:
         self._changed = threading.Condition()
         with store.session() as session:
             self._trimmed = int(get_meta(session, "trimmed") or 0)
-            newest = session.run("MATCH (o:_Outbox) RETURN max(o._seq)")[0][0]
-        self._head = max(newest or 0, self._trimmed)
+            self._head = 0
+            self.reload(session)
+
+    def reload(self, session: Session) -> None:
+        """Find out from the tables how far the log is."""
+        newest = session.run("MATCH (o:_Outbox) RETURN max(o._seq)")[0][0]
+        jumps = _jumps_from_json(get_meta(session, "jumps"))
+        with self._changed:
+            self._jumps = jumps
+            self._head = max(newest or 0, self._trimmed)
+            self._changed.notify_all()
 
     def head(self) -> Position:
         """Return the position of the newest committed entry."""
@@ -60,18 +73,18 @@ class OutboxLog:
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
         """Return the next entries behind `after`, in order; raises `PositionLostError` for a trimmed range."""
         with self._changed:
-            head = self._head
             self._check_kept(after)
-        last = min(after + limit, head)
-        if last <= after:
+            runs = _cut(runs_between(self._jumps, after, self._head), limit)
+        if not runs:
             return []
         with self._store.reading() as session:
-            rows = sorted(_rows(session, after + 1, last, body=True))
-        if len(rows) != last - after:
+            rows = sorted(row for first, last in runs for row in _rows(session, first, last, body=True))
+        if len(rows) != sum(last - first + 1 for first, last in runs):
             with self._changed:
                 self._check_kept(after)  # trimmed while it was read
             raise CorruptionError(
-                f"the log has {len(rows)} entries between {after + 1} and {last}: entries are missing, run an audit"
+                f"the log has {len(rows)} entries between {runs[0][0]} and {runs[-1][1]}: entries are missing, "
+                "run an audit"
             )
         return [_entry(Position(row[0]), row[1]) for row in rows]
 
@@ -95,10 +108,10 @@ class OutboxLog:
 
     def _trim_step(self, through: Position) -> int:
         with self._writer() as session:
-            first = self._trimmed + 1
-            last = min(through, self._head - 1, self._trimmed + _TRIM_STEP)
-            if last < first:
+            runs = runs_between(self._jumps, self._trimmed, min(through, self._head - 1))
+            if not runs:
                 return 0
+            first, last = runs[0][0], min(runs[0][1], runs[0][0] + _TRIM_STEP - 1)
             with written(session):
                 session.run(
                     "UNWIND range($first, $last) AS s MATCH (o:_Outbox {_seq: s}) DELETE o", first=first, last=last
@@ -113,6 +126,37 @@ class OutboxLog:
         with self._changed:
             self._head = head
             self._changed.notify_all()
+
+    def write_jump(self, session: Session, position: Position) -> None:
+        """Write down, inside the open transaction, that the next entry is at `position`, behind a gap."""
+        kept = [jump for jump in self._jumps if jump[1] > self._trimmed]
+        set_meta(session, "jumps", json.dumps([*kept, (self._head, position)]))
+
+
+def runs_between(jumps: Sequence[Run], after: int, through: int) -> list[Run]:
+    """Return the ranges of numbers that exist behind `after`, up to and including `through`."""
+    runs: list[Run] = []
+    first = after + 1
+    for before, behind in jumps:
+        if first <= before:
+            runs.append((first, min(before, through)))
+        first = max(first, behind)
+    return [run for run in (*runs, (first, through)) if run[0] <= run[1]]
+
+
+def _cut(runs: Sequence[Run], limit: int) -> list[Run]:
+    """Return the first `limit` numbers of the ranges."""
+    kept: list[Run] = []
+    for first, last in runs:
+        if limit <= 0:
+            break
+        kept.append((first, min(last, first + limit - 1)))
+        limit -= last - first + 1
+    return kept
+
+
+def _jumps_from_json(text: str | None) -> list[Run]:
+    return [(before, behind) for before, behind in json.loads(text or "[]")]
 
 
 @contextmanager

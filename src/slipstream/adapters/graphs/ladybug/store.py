@@ -25,6 +25,7 @@ from slipstream.domain.errors import (
 _IDLE_SESSIONS_MAX = 4
 _STATEMENTS_PER_SESSION_MAX = 5000
 _DRAIN_TIMEOUT_S = 10.0
+_CHECKPOINT_PATIENCE_S = 0.25
 Row = list[Any]
 
 
@@ -85,6 +86,7 @@ class Store:
         self._busy: set[Session] = set()
         self._changed = threading.Condition()
         self._closed = False
+        self._draining = False
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -106,6 +108,33 @@ class Store:
                 yield session
             finally:
                 session.rollback()
+
+    def checkpoint(self, session: Session) -> bool:
+        """
+        Write the log into the main file, through a session of the caller's; False when others would not pause for it.
+
+        The database lets readers run beside a checkpoint, and then breaks them: they find its file damaged, which
+        it is not. So nobody else may hold a session meanwhile. A long query is not waited for: try again later.
+        """
+        with self._changed:
+            self._draining = True
+            is_alone = self._changed.wait_for(lambda: self._busy <= {session}, _CHECKPOINT_PATIENCE_S)
+        try:
+            if is_alone:
+                session.run("CHECKPOINT")
+            return is_alone
+        finally:
+            with self._changed:
+                self._draining = False
+                self._changed.notify_all()
+
+    @property
+    def log_size_bytes(self) -> int:
+        """How much has been written since the last checkpoint."""
+        try:
+            return self.path.with_name(f"{self.path.name}.wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def close(self, *, clean: bool = True) -> None:
         """Wait for borrowed sessions, interrupt those that do not end, and close the database."""
@@ -131,6 +160,7 @@ class Store:
         import ladybug
 
         with self._changed:
+            self._changed.wait_for(lambda: not self._draining or self._closed)
             if self._closed:
                 raise UnavailableError(f"the graph {self.path} is closed: open it again")
             session = self._idle.pop() if self._idle else Session(ladybug.Connection(self._database, num_threads=1))
@@ -166,7 +196,8 @@ def _open(path: Path, buffer_pool_size_bytes: int, lock: FileLock) -> Any:
     import ladybug
 
     try:
-        return ladybug.Database(str(path), buffer_pool_size=buffer_pool_size_bytes)
+        # Checkpoints are ours to make: see `Store.checkpoint`.
+        return ladybug.Database(str(path), buffer_pool_size=buffer_pool_size_bytes, auto_checkpoint=False)
     except RuntimeError as error:
         lock.release()
         raise translated(error, f"opening the graph {path}") from error

@@ -97,7 +97,7 @@ class ChromaIndex:
     @property
     def capabilities(self) -> IndexCapabilities:
         """Approximate search, one writer, no transaction shared with a journal."""
-        return IndexCapabilities()
+        return IndexCapabilities(system="chroma")
 
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[Collections]:
@@ -238,6 +238,7 @@ class ChromaIndex:
         """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
         with self._open() as collections:
             if after is None or self._listing is None:
+                collections.refresh()  # a collection that somebody else has made is part of what there is
                 self._listing = Listing(
                     (key, space) for space in collections.spaces for key in collections.keys(space)
                 )

@@ -74,7 +74,7 @@ class SqliteIndex:
     @property
     def capabilities(self) -> IndexCapabilities:
         """Everything there is to declare."""
-        return IndexCapabilities(multi_process=True, transactional=True, exact=True, durable=True)
+        return IndexCapabilities(multi_process=True, transactional=True, exact=True, durable=True, system="sqlite")
 
     def _require_open(self) -> None:
         if self._closed:

@@ -10,26 +10,37 @@ holding up any writer, and kept only if nothing was written to the range meanwhi
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_left
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
 from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
-from slipstream.domain.digests import KeyRange, RangeDigest, StampBounds, damaged_vectors, stamps_digest
+from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 
 SEGMENT_SIZE_MAX = 256
+_ROWS_BETWEEN_YIELDS = 32
 
 _RECORDS = f"""
 SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
-_BOUNDS = "schema_version_min, schema_version_max, position_max"
-_KEEP = f"UPDATE segments SET (digests, {_BOUNDS}) = (?, ?, ?, ?) WHERE after = ? AND writes = ?"  # noqa: S608  (as above)
-_CUT = f"INSERT OR IGNORE INTO segments (after, digests, {_BOUNDS}, writes) VALUES (?, ?, ?, ?, ?, 0)"  # noqa: S608
+_SEGMENTS = """
+SELECT after, writes, digests, schema_version_min, schema_version_max, position_max FROM segments
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
+"""
+_NEXT = "SELECT min(after) FROM segments WHERE after > ?"
+_KEEP = """
+UPDATE segments SET digests = ?, schema_version_min = ?, schema_version_max = ?, position_max = ?
+WHERE after = ? AND writes = ?
+"""
+_CUT = """
+INSERT OR IGNORE INTO segments (after, digests, schema_version_min, schema_version_max, position_max, writes)
+VALUES (?, ?, ?, ?, ?, 0)
+"""
 
 
 @dataclass(slots=True)
@@ -69,24 +80,13 @@ class Segments:
 
     def __init__(self, snapshot: sqlite3.Connection, spaces: Mapping[int, Space]) -> None:
         self._snapshot, self._spaces = snapshot, spaces
-        rows = snapshot.execute(f"SELECT after, writes, digests, {_BOUNDS} FROM segments ORDER BY after")  # noqa: S608
-        known = rows.fetchall()
-        throughs = [*(row[0] for row in known[1:]), None]
-        self._segments = [
-            _Segment(after, through, writes, _kept_digest(text, bounds))
-            for (after, writes, text, *bounds), through in zip(known, throughs, strict=True)
-        ]
-        self._afters = [segment.after for segment in self._segments]
+        self._computed: dict[str, _Segment] = {}
 
     def digest(self, bounds: KeyRange) -> RangeDigest:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
-        place = max(0, bisect_left(self._afters, bounds.after) - 1)
-        for segment in self._segments[place:]:
-            if bounds.through is not None and segment.after >= bounds.through:
-                break
-            if segment.through is not None and segment.through <= bounds.after:
-                continue
+        for loaded in self._overlapping(bounds):
+            segment = self._computed.get(loaded.after, loaded)
             is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
             if is_whole and segment.digest is not None:
                 found.add(segment.digest)
@@ -94,8 +94,21 @@ class Segments:
                 self._compute(segment, bounds, found)
         return found
 
+    def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
+        rows = self._snapshot.execute(_SEGMENTS, (bounds.after, bounds.through, bounds.through)).fetchall()
+        ends = [row[0] for row in rows[1:]]
+        if bounds.through is None:
+            ends.append(None)
+        else:
+            ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
+        return [
+            _Segment(after, through, writes, _digest(*columns))
+            for (after, writes, *columns), through in zip(rows, ends, strict=True)
+        ]
+
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
         """Digest what lies within the bounds, in pieces of at most about 256 records, the last key whole."""
+        self._computed[segment.after] = segment
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
@@ -105,10 +118,14 @@ class Segments:
                 self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
                 after, rows = end, []
             rows.append(row)
+            if not len(rows) % _ROWS_BETWEEN_YIELDS:
+                time.sleep(0)  # lets a thread go on that waits for Python's lock: a live change, say
         self._note(segment, _Piece(after, through, self._digest_of(rows)), found)
 
     @staticmethod
     def _note(segment: _Segment, piece: _Piece, found: RangeDigest) -> None:
+        if piece.through is not None and piece.through <= piece.after:
+            return  # an empty range: a cut at its end would say that nothing follows
         segment.pieces.append(piece)
         if piece.digest is not None:
             found.add(piece.digest)
@@ -116,21 +133,21 @@ class Segments:
     def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
         stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
         vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
-        return stamps_digest(stamps, damaged_vectors(stamps, vectors))
+        return digest_of(stamps, damaged_vectors(stamps, vectors))
 
     @property
     def has_news(self) -> bool:
         """Whether something was computed."""
-        return any(segment.pieces for segment in self._segments)
+        return bool(self._computed)
 
     def keep(self, writer: sqlite3.Connection) -> None:
         """Store what was computed, segment by segment, unless something was written to it since the snapshot."""
-        for segment in self._segments:
-            if not segment.pieces:
-                continue
+        for segment in self._computed.values():
             first, *others = segment.cut()
             kept = writer.execute(_KEEP, (*_columns(first.digest), segment.after, segment.writes))
-            if kept.rowcount:
+            if kept.rowcount and others:
+                # A cut counts as a write: pieces that others computed of the whole must not be kept any more.
+                writer.execute("UPDATE segments SET writes = writes + 1 WHERE after = ?", (segment.after,))
                 writer.executemany(_CUT, ((piece.after, *_columns(piece.digest)) for piece in others))
 
 
@@ -141,13 +158,11 @@ def _ends_within(through: str | None, bound: str | None) -> bool:
 def _columns(digest: RangeDigest | None) -> Row:
     if digest is None:
         return None, None, None, None
-    return encoded_digests(digest.by_type), *(digest.bounds or (None, None, None))
+    bounds = (digest.schema_version_min, digest.schema_version_max, digest.position_max)
+    return encoded_digests(digest.by_type), *bounds
 
 
-def _kept_digest(text: str | None, bounds: Sequence[int | None]) -> RangeDigest | None:
+def _digest(text: str | None, oldest: int | None, newest: int | None, position: int | None) -> RangeDigest | None:
     if text is None:
         return None
-    oldest, newest, position = bounds
-    if oldest is None or newest is None or position is None:
-        return RangeDigest(decoded_digests(text))
-    return RangeDigest(decoded_digests(text), StampBounds(oldest, newest, Position(position)))
+    return RangeDigest(decoded_digests(text), oldest, newest or 0, Position(position or ORIGIN))

@@ -124,6 +124,10 @@ class Graphs(ABC):
     def remove_raw(self, graph: LoggedGraph, entity: Entity) -> LoggedGraph:
         """Remove an entity without relationships past the adapter, and return the graph to go on with."""
 
+    def reopened(self, graph: LoggedGraph) -> LoggedGraph:
+        """Return the graph closed and opened again, itself where nothing outlives a process."""
+        return graph
+
     @pytest.fixture
     def graph(self, tmp_path: Path) -> Iterator[LoggedGraph]:
         """Give an empty graph."""

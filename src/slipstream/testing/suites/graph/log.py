@@ -6,12 +6,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from slipstream.domain.entities import EntityState
-from slipstream.domain.errors import (
-    PositionLostError,
-)
+from slipstream.domain.errors import ConfigError, InvalidInputError, PositionLostError, UnavailableError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import entity_key
-from slipstream.domain.log import position_of
+from slipstream.domain.log import Rescan, position_of
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.testing.suites.graph.base import (
     Graphs,
@@ -65,6 +63,72 @@ class LogTests(Graphs):
         assert [position_of(entry) for entry in graph.log.read(Position(4), 10)] == [5]
         create(graph, "e")
         assert [position_of(entry) for entry in graph.log.read(head, 10)] == [6]
+
+    def test_advancing_jumps_and_asks_for_a_rescan_of_everything(self, graph: LoggedGraph) -> None:
+        create(graph, "a", "b")
+        head, far = graph.log.head(), Position(1_000_000)
+        assert graph.advance(far) == graph.log.head() == graph.last_commit == far
+        graph = self.reopened(graph)
+        assert graph.log.head() == graph.read([], {}).position == far
+        assert graph.log.wait(Position(far - 1), 0.0)
+        for inside in (head, Position(head + 1), Position(far - 1)):
+            assert list(graph.log.read(inside, 10)) == [Rescan(far)]
+        assert list(graph.log.read(far, 10)) == []
+        create(graph, "c")
+        assert graph.read([entity_key("c")], {}).position == graph.log.head() == far + 1
+        assert graph.advance(far) == far + 1
+        assert graph.advance(ORIGIN) == far + 1
+        numbers = [*range(1, head + 1), far, far + 1]
+        assert [position_of(entry) for entry in entries(graph)] == numbers
+        for limit in (1, 2, 3):
+            after, found = ORIGIN, list[int]()
+            while page := graph.log.read(after, limit):
+                after = position_of(page[-1])
+                found += [position_of(entry) for entry in page]
+            assert found == numbers
+        assert graph.counts() == {"Person": 3}
+        for wrong in (-1, 2**62):
+            raises(InvalidInputError, graph.advance, Position(wrong))
+
+    def test_a_log_with_jumps_is_trimmed(self, graph: LoggedGraph) -> None:
+        create(graph, "a", "b")
+        graph.advance(Position(100))
+        create(graph, "c")
+        graph.advance(Position(10**9))
+        graph.advance(Position(10**9 + 1))
+        graph = self.reopened(graph)
+        assert [position_of(entry) for entry in entries(graph)] == [1, 2, 3, 100, 101, 10**9, 10**9 + 1]
+        assert graph.log.trim(Position(50)) == 3
+        raises(PositionLostError, lambda: graph.log.read(Position(2), 10))
+        assert [position_of(entry) for entry in graph.log.read(Position(50), 2)] == [100, 101]
+        assert graph.log.trim(Position(10**10)) == 3
+        assert list(graph.log.read(Position(10**9), 10)) == [Rescan(Position(10**9 + 1))]
+        graph.advance(Position(10**9 + 9))
+        graph = self.reopened(graph)
+        create(graph, "d")
+        assert [position_of(entry) for entry in graph.log.read(Position(10**9 + 5), 9)] == [10**9 + 9, 10**9 + 10]
+
+    def test_a_mark_is_kept_and_is_no_change(self, graph: LoggedGraph) -> None:
+        create(graph, "a")
+        before = (entries(graph), graph.counts(), graph.schema())
+        assert graph.timeline is None
+        graph.mark_timeline("first")
+        graph.mark_timeline("second")
+        graph = self.reopened(graph)
+        assert graph.timeline == "second"
+        assert not getattr(graph, "changed_while_closed", False)
+        assert before == (entries(graph), graph.counts(), graph.schema())
+
+    def test_advancing_waits_its_turn(self, graph: LoggedGraph) -> None:
+        with graph.transaction() as tx:
+            tx.create_entity("Person", "a")
+            raises(ConfigError, graph.advance, Position(50))
+            raises(ConfigError, graph.mark_timeline, "mark")
+        graph.advance(Position(50))
+        graph.close()
+        raises(UnavailableError, graph.advance, Position(60))
+        raises(UnavailableError, graph.mark_timeline, "mark")
+        raises(UnavailableError, lambda: graph.timeline)
 
     def test_waiting_ends_at_the_commit(self, graph: LoggedGraph) -> None:
         create(graph, "a")

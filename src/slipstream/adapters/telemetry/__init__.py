@@ -1,0 +1,1 @@
+"""Exporters: Prometheus and OpenTelemetry, each behind an extra."""

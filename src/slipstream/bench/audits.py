@@ -1,0 +1,191 @@
+"""
+What audits cost: full and incremental at several sizes, each in a process of its own, and beside live changes.
+
+Texts are synthetic and the embedder only hashes them: an audit embeds nothing, and a million entities are to be had
+in minutes. `python -m slipstream.bench.audits DIRECTORY ENTITIES SECONDS` measures one size and prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipstream.bench.machine import load_average, machine_facts, memory_mb, reset_peak_rss
+from slipstream.bench.subject import COMMIT_SIZE, BenchmarkError
+from slipstream.bootstrap import Options, open_pkg
+from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrubber import FULL, INCREMENTAL, ScrubInterruptedError
+from slipstream.service.slipstream import Slipstream
+from slipstream.testing.embedders import HashEmbedder
+
+CHANGES = 100
+CHANGES_PER_S = 100
+_TYPES = ("Person", "Concept", "Document", "Organization")
+_WORDS = ("graph", "vector", "index", "change", "capture", "mutation", "stream", "node", "edge", "concept", "person")
+_TIMEOUT_S = 3 * 3_600.0
+_ROUNDS = 3
+
+
+def measure_audits(sizes: Sequence[int], seconds: float, on_step: Callable[[str], None]) -> dict[str, Any]:
+    """Measure every size in a process of its own; `seconds` is how long each phase of live changes lasts."""
+    found = []
+    load_before = load_average()
+    with tempfile.TemporaryDirectory(prefix="slipstream-bench-") as folder:
+        root = Path(folder)
+        for entities in sizes:
+            on_step(f"{entities:,} entities")
+            arguments = [str(root / str(entities)), str(entities), str(seconds)]
+            done = subprocess.run(  # noqa: S603  (this very module)
+                [sys.executable, "-m", "slipstream.bench.audits", *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=_TIMEOUT_S,
+            )
+            if done.returncode != 0:
+                raise BenchmarkError(f"measuring {entities} entities failed, exit code {done.returncode}")
+            found.append(json.loads(done.stdout))
+        return {"audits": found, "machine": {**machine_facts(root), "load_before": load_before}}
+
+
+def main() -> None:
+    """Measure one size."""
+    directory, entities, seconds = sys.argv[1:]
+    sys.stdout.write(json.dumps(measure_one(Path(directory), int(entities), float(seconds))))
+
+
+def measure_one(directory: Path, entities: int, seconds: float) -> dict[str, Any]:
+    """Fill a PKG, audit it in every way, and return the figures."""
+    rng = random.Random(1)  # noqa: S311  (the same input every time, not cryptography)
+    options = Options(embedders=(HashEmbedder(dimension=64),))
+    with open_pkg(directory, run=False, create=True, options=options) as pkg:
+        filling = time.perf_counter()
+        _fill(pkg, entities, rng)
+        pkg.sync.start()
+        pkg.sync.drain()
+        found: dict[str, Any] = {"entities": entities, "fill_s": round(time.perf_counter() - filling, 2)}
+        found["full"] = _timed(pkg, incremental=False)
+        found["incremental_first"] = _timed(pkg, incremental=True)
+        found["incremental_unchanged"] = _timed(pkg, incremental=True)
+        for number in rng.sample(range(entities), min(CHANGES, entities)):
+            pkg.pkg.update_entity(_id(number), {"description": f"changed {number}"})
+        pkg.sync.drain()
+        found["incremental_after_changes"] = {"changes": min(CHANGES, entities), **_timed(pkg, incremental=True)}
+        if seconds > 0:
+            found["beside_changes"] = _beside_changes(pkg, entities, seconds, rng)
+    return found
+
+
+def _id(number: int) -> str:
+    return f"entity-{number:08d}"
+
+
+def _fill(pkg: Slipstream, entities: int, rng: random.Random) -> None:
+    for first in range(0, entities, COMMIT_SIZE):
+        with pkg.pkg.transaction() as transaction:
+            for number in range(first, min(first + COMMIT_SIZE, entities)):
+                properties = {"name": f"Entity {number}", "description": " ".join(rng.choices(_WORDS, k=12))}
+                transaction.create_entity(_TYPES[number % len(_TYPES)], _id(number), properties)
+
+
+def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
+    before_mb = memory_mb()
+    reset_peak_rss()
+    report = pkg.verify(incremental=incremental)
+    if not report.is_consistent or report.kind != ("incremental" if incremental else "full"):
+        raise BenchmarkError(f"a {report.kind} audit found {report.counts()} {report.notes}")
+    return {
+        "seconds": round(report.duration_s, 3),
+        "memory_above_mb": None if before_mb is None else round((memory_mb(peak=True) or before_mb) - before_mb, 1),
+        "rows_graph": report.rows.graph,
+        "rows_index": report.rows.index,
+        "queries": report.rows.queries,
+    }
+
+
+def _beside_changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random) -> dict[str, Any]:
+    """Measure freshness at a steady pace of changes, without and with scrubbing, in turns: noise hits both alike."""
+    plain, full, incremental = list[float](), list[float](), list[float]()
+    _changes(pkg, entities, 2.0, rng)  # warm
+    for _ in range(_ROUNDS):
+        plain += _changes(pkg, entities, seconds, rng)
+        with _scrubbing(pkg, FULL):
+            full += _changes(pkg, entities, seconds, rng)
+        with _scrubbing(pkg, INCREMENTAL):
+            incremental += _changes(pkg, entities, seconds, rng)
+    pkg.sync.drain()
+    last = pkg.verify()
+    if not last.is_consistent:
+        raise BenchmarkError(f"after the changes the audit found {last.counts()}")
+    samples = {"plain": plain, "full": full, "incremental": incremental}
+    p95 = {name: _percentile_ms(found, 95) for name, found in samples.items()}
+    return {
+        "changes_per_s": CHANGES_PER_S,
+        "samples": len(plain),
+        "freshness_p50_ms": {name: _percentile_ms(found, 50) for name, found in samples.items()},
+        "freshness_p95_ms": p95,
+        "slow_down_full": round(p95["full"] / p95["plain"] - 1, 3),
+        "slow_down_incremental": round(p95["incremental"] / p95["plain"] - 1, 3),
+    }
+
+
+def _percentile_ms(samples_s: Sequence[float], percent: float) -> float:
+    return round(float(np.percentile(samples_s, percent)) * 1_000, 2)
+
+
+def _changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random) -> list[float]:
+    """Change entities at a steady pace; return how long each took from before its commit until it was searchable."""
+    found: list[float] = []
+    began = time.perf_counter()
+    for number in range(round(seconds * CHANGES_PER_S)):
+        pause_s = began + number / CHANGES_PER_S - time.perf_counter()
+        if pause_s > 0:
+            time.sleep(pause_s)
+        started = time.perf_counter()
+        pkg.pkg.update_entity(_id(rng.randrange(entities)), {"description": f"{rng.random()}"})
+        if not pkg.sync.wait(pkg.pkg.last_commit, timeout_s=60):
+            raise BenchmarkError("a change was not searchable within a minute")
+        found.append(time.perf_counter() - started)
+    return found
+
+
+@contextmanager
+def _scrubbing(pkg: Slipstream, kind: str) -> Iterator[None]:
+    """Do pass after pass within the scrubber's budget while the block runs."""
+    ending, passes, alarms = threading.Event(), list[AuditReport](), list[str]()
+
+    def scrub() -> None:
+        try:
+            while not ending.is_set():
+                report = pkg.scrubber.run(kind)
+                passes.append(report)
+                if not report.is_consistent:
+                    alarms.append(f"{report.counts()}")
+        except ScrubInterruptedError:
+            return
+
+    thread = threading.Thread(target=scrub)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        pkg.scrubber.interrupt()
+        thread.join()
+    if alarms:
+        raise BenchmarkError(f"audits beside live changes raised false alarms: {alarms}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What Python callers may set when they open a PKG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from slipstream.adapters.clock import SystemClock
+from slipstream.ports.audits import AuditStore
+from slipstream.ports.clock import Clock
+from slipstream.ports.embedder import Embedder
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
+from slipstream.ports.sync_states import SyncStates
+from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.sync.settings import SyncSettings
+from slipstream.views.declaration import View
+
+T = TypeVar("T")
+
+
+def _same(port: T) -> T:
+    return port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapping:
+    """Where tests and tools put wrappers (faults, retries) around the engine's ports."""
+
+    graph: Callable[[Graph], Graph] = _same
+    index: Callable[[VectorIndex], VectorIndex] = _same
+    journal: Callable[[Journal], Journal] = _same
+    audits: Callable[[AuditStore], AuditStore] = _same
+    embedder: Callable[[Embedder], Embedder] = _same
+    sync_states: Callable[[SyncStates], SyncStates] = _same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What Python callers may set beyond the configuration file."""
+
+    views: tuple[View, ...] = ()
+    embedders: tuple[Embedder, ...] = ()
+    """Models of the caller's own, by `spec.id`; the first one is the default model."""
+    settings: SyncSettings | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    wrapping: Wrapping = field(default_factory=Wrapping)
+    tracer: Tracer = NO_TRACER
+    """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""

@@ -1,0 +1,133 @@
+"""Audits, repair, the scrubber, alerts and the sync view, wired to the engine."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from slipstream.adapters.alerts.log import LogSink
+from slipstream.adapters.alerts.webhook import WebhookSink
+from slipstream.bootstrap.options import Options
+from slipstream.bootstrap.stores import Stores
+from slipstream.consistency.alerts import Alerts
+from slipstream.consistency.audit import AuditMemory, Auditor
+from slipstream.consistency.repair import Repairer
+from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrubber import Scrubber, ScrubSettings
+from slipstream.domain.errors import ConfigError, TransientError
+from slipstream.domain.work import Lane
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.ports.alerts import AlertSink
+from slipstream.ports.clock import Clock
+from slipstream.service.config import Config
+from slipstream.service.watch import Watch
+from slipstream.sync.activity import LiveActivity
+from slipstream.sync.changes import LoggedChanges
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.entity_sync import EntitySyncReader
+from slipstream.sync.planner import Planner
+from slipstream.sync.runner import Sync
+from slipstream.sync.writeback import WriteBack, withdraw
+from slipstream.views.viewset import ViewSet
+
+logger = logging.getLogger(__name__)
+
+_AUDIT_PATIENCE_S = 30.0
+"""How long an audit waits for the index to reach what the graph was read at."""
+
+
+def audits_of(
+    sync: Sync,
+    stores: Stores,
+    views: ViewSet,
+    service: MultiModelEmbeddingService,
+    options: Options,
+    recipe_id: str,
+    write_back: WriteBack | None,
+) -> tuple[Auditor, Repairer]:
+    """Return what audits and what repairs; the sync view shows what an audit has found."""
+    engine, recipe = sync.engine, sync.engine.recipe
+    graph, audits, journal, clock = stores.graph, stores.audits, stores.journal, options.clock
+    auditor = Auditor(
+        graph,
+        stores.plain_index,
+        recipe,
+        clock,
+        memory=AuditMemory(
+            leaves=audits,
+            audits=audits,
+            journal=journal,
+            changes=LoggedChanges(graph.log, Planner(graph, views, engine.settings.fanout_live_max)),
+            recipe_id=recipe_id,
+        ),
+        settle=lambda position: sync.reached(position, _AUDIT_PATIENCE_S),
+        frontier=lambda: engine.frontier,
+        service=service,
+        on_kept=None if write_back is None else partial(_show_audit, write_back),
+        tracer=options.tracer,
+    )
+    repairer = Repairer(
+        graph,
+        stores.index,
+        recipe,
+        service,
+        auditor,
+        audits,
+        journal,
+        clock,
+        mark=sync.mark,
+        waiting=lambda: sum(engine.pending().values()) if sync.running else 0,
+        tracer=options.tracer,
+    )
+    return auditor, repairer
+
+
+def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
+    if report.started_at is not None:
+        try:
+            write_back.verified(report.started_at, report.divergent_keys())
+        except (TransientError, ConfigError) as error:  # the report stands all the same
+            logger.warning("the audit is done, but the sync view can not show it now: %s", error)
+
+
+def watch_of(
+    config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, stores: Stores, clock: Clock
+) -> tuple[Watch, Scrubber]:
+    """Return the scheduled audits, and what metrics and alerts say of them."""
+    engine, audits, journal = sync.engine, stores.audits, stores.journal
+    thresholds = config.alerts.thresholds()
+    alerts = Alerts(journal, clock, thresholds, _sinks(config))
+    scrubber = Scrubber(
+        auditor,
+        repairer,
+        audits,
+        journal,
+        clock,
+        ScrubSettings(**config.scrub.model_dump()),
+        is_busy=LiveActivity(engine, clock),
+        repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
+    )
+    return Watch(sync.status, audits, repairer, scrubber, alerts, thresholds), scrubber
+
+
+def _sinks(config: Config) -> dict[str, AlertSink]:
+    sinks: dict[str, AlertSink] = {"log": LogSink()}
+    if config.alerts.webhook is not None:
+        sinks["webhook"] = WebhookSink(config.alerts.webhook, token_file=config.alerts.webhook_token_file)
+    return sinks
+
+
+def write_back_of(config: Config, options: Options, stores: Stores, engine: SyncEngine) -> WriteBack | None:
+    """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
+    graph, journal = stores.graph, stores.journal
+    if not config.graph.sync_states:
+        if graph.sync_states.is_ours:
+            withdraw(graph.sync_states, journal)
+        return None
+    graph.sync_states.check_name()
+    reader = EntitySyncReader(graph, stores.index, stores.letters, engine.recipe, engine.is_pending)
+    states = options.wrapping.sync_states(graph.sync_states)
+    write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)
+    if graph.changed_while_closed:
+        write_back.request_catch_up()
+    return write_back

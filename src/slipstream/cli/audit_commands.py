@@ -1,0 +1,309 @@
+"""Commands about consistency: `verify`, `repair`, `audits`, `scrub`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slipstream.cli.context import Context, drain
+from slipstream.cli.output import (
+    EXIT_DIVERGENT,
+    err,
+    handled_errors,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+)
+from slipstream.consistency.audit import DEEP_ALL
+from slipstream.consistency.evidence import write_evidence
+from slipstream.consistency.repair import KINDS, RepairBudget
+from slipstream.consistency.report import AuditReport, report_as_dict
+from slipstream.domain.audits import Finding
+from slipstream.domain.errors import InvalidInputError, NotFoundError
+from slipstream.service.slipstream import Slipstream
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Incremental = Annotated[
+    bool, typer.Option("--incremental", help="Compare digests, and read only what has changed or differs.")
+]
+Sync = Annotated[bool, typer.Option("--sync/--no-sync", help="First let the index catch up.")]
+
+_SHOWN_MAX = 20
+_HISTORY_MAX = 200
+_PAGING = "slipstream audits show {id} --class {name} --after {name}/{after}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("verify")(verify)
+    app.command("repair")(repair)
+    audits = typer.Typer(help="Past audits and what they found.", no_args_is_help=True)
+    audits.command("list")(list_audits)
+    audits.command("show")(show_audit)
+    app.add_typer(audits, name="audits")
+    scrub = typer.Typer(help="The scheduled audits of a running engine.", no_args_is_help=True)
+    scrub.command("status")(scrub_status)
+    scrub.command("pause")(scrub_pause)
+    scrub.command("resume")(scrub_resume)
+    app.add_typer(scrub, name="scrub")
+
+
+# ---------------------------------------------------------------------- verify
+
+
+def verify(
+    context: typer.Context,
+    as_json: Json = False,
+    sync: Sync = True,
+    incremental: Incremental = False,
+    deep: Annotated[
+        str | None, typer.Option(help="Embed so many records anew and compare: a number, or `all`.")
+    ] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="Write the report as JSON and as a page, FILE.json and FILE.html.")
+    ] = None,
+) -> None:
+    """Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell."""
+    with handled_errors(as_json=as_json):
+        settings: Context = context.obj
+        if incremental and deep is not None:
+            raise InvalidInputError("reads everything, --incremental does not: choose one", field="deep")
+        sample = _sample_size(deep)
+        with settings.opened(run=sync) as slipstream:
+            if sync:
+                drain(slipstream, shown=not as_json)
+            report = _audit(slipstream, incremental=incremental, deep=sample, shown=not as_json)
+            history = [kept.report for kept in reversed(slipstream.audits.audits(None, _HISTORY_MAX))]
+        if report_file is not None:
+            for path in write_evidence(report_file, report_as_dict(report), history, paging=_PAGING):
+                err.print(f"written: {path}", markup=False, highlight=False)
+        _show_report(report, as_json=as_json)
+        if not report.is_consistent:
+            raise typer.Exit(EXIT_DIVERGENT)
+
+
+def _sample_size(deep: str | None) -> int | None:
+    if deep is None:
+        return None
+    if deep == "all":
+        return DEEP_ALL
+    if not deep.isdigit() or int(deep) < 1:
+        raise InvalidInputError(f"{deep!r} is neither a number of records nor `all`", field="deep")
+    return int(deep)
+
+
+def _audit(slipstream: Slipstream, *, incremental: bool, deep: int | None, shown: bool) -> AuditReport:
+    # Relationships that no view covers are compared as well, so this is what a full audit looks at.
+    total = None if incremental else sum(slipstream.pkg.counts().values())
+    with progress_bar("comparing", "keys", shown=shown) as update:
+        return slipstream.verify(lambda compared: update(compared, total), incremental=incremental, deep=deep)
+
+
+def _show_report(report: AuditReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report_as_dict(report))
+        return
+    rows = [(name, row.expected, row.found, row.fresh) for name, row in sorted(report.coverage.items())]
+    print_table("coverage", ["type", "expected", "found", "fresh"], rows)
+    found = {**report.divergences, "unrenderable": report.unrenderable}
+    for name, keys in found.items():
+        if keys:
+            shown = ", ".join(key.id for key in keys[:_SHOWN_MAX])
+            more = f" and {len(keys) - _SHOWN_MAX} more (slipstream audits show {report.id})"
+            out.print(f"{name}: {len(keys)}: {shown}{more if len(keys) > _SHOWN_MAX else ''}", markup=False)
+    for note in report.notes:
+        out.print(f"note: {note}", markup=False)
+    out.print(
+        f"consistency {report.consistency:.4%} at position {report.position} ({report.kind} audit {report.id}: "
+        f"{report.rows.graph:,} rows of the graph, {report.rows.index:,} of the index, {report.duration_s:.2f} s)"
+    )
+    out.print(f"digests: graph {report.graph_digest.hex}, index {report.index_digest.hex}", markup=False)
+
+
+# ---------------------------------------------------------------------- repair
+
+
+def repair(
+    context: typer.Context,
+    as_json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would do and cost.")] = False,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this class of divergence; may be given several times.")
+    ] = None,
+    incremental: Incremental = False,
+    deep: Annotated[str | None, typer.Option(help="Audit as `verify --deep` does.")] = None,
+    keys_per_s: Annotated[float, typer.Option(help="Mark at most so many keys a second.")] = 1_000.0,
+) -> None:
+    """
+    Audit, mend what differs, and look at it again; a repair that was cut short goes on first.
+
+    Exit code as of verify; with --dry-run 1 says that there is something to mend.
+    """
+    with handled_errors(as_json=as_json):
+        settings: Context = context.obj
+        chosen = kinds or list(KINDS)
+        budget = RepairBudget(keys_per_s=keys_per_s)
+        with settings.opened() as slipstream:
+            drain(slipstream, shown=not as_json)
+            if slipstream.repairer.unfinished is not None and not dry_run:
+                _mend(slipstream, None, chosen, budget, shown=not as_json)
+            before = _audit(slipstream, incremental=incremental, deep=_sample_size(deep), shown=not as_json)
+            if dry_run:
+                _show_plan(slipstream, before.kept_id, chosen, as_json=as_json)
+                is_consistent = before.is_consistent
+            else:
+                is_consistent = _repair(slipstream, before, chosen, budget, as_json=as_json)
+        if not is_consistent:
+            raise typer.Exit(EXIT_DIVERGENT)
+
+
+def _repair(
+    slipstream: Slipstream, before: AuditReport, kinds: list[str], budget: RepairBudget, *, as_json: bool
+) -> bool:
+    after, marked = before, 0
+    if not before.is_consistent:
+        marked, remaining = _mend(slipstream, before.kept_id, kinds, budget, shown=not as_json)
+        after = slipstream.verify(incremental=True) if remaining.is_consistent else remaining
+    if as_json:
+        print_json({"marked": marked, "before": report_as_dict(before), "after": report_as_dict(after)})
+    else:
+        out.print(f"marked {marked} keys; consistency {before.consistency:.4%} -> {after.consistency:.4%}")
+        if not after.is_consistent:
+            out.print(f"still divergent: { {name: n for name, n in after.counts().items() if n} }", markup=False)
+    return after.is_consistent
+
+
+def _mend(
+    slipstream: Slipstream, audit_id: int | None, kinds: list[str], budget: RepairBudget, *, shown: bool
+) -> tuple[int, AuditReport]:
+    with progress_bar("repairing", "keys", shown=shown) as update:
+        result = slipstream.repairer.repair(audit_id, kinds, budget, update)
+    drain(slipstream, shown=shown)
+    return result.keys, slipstream.repairer.verify(result)
+
+
+def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_json: bool) -> None:
+    plan = slipstream.repairer.plan(audit_id, kinds)
+    facts: dict[str, object] = {
+        "audit": audit_id,
+        "keys": dict(plan.keys),
+        "texts": plan.texts,
+        "tokens": plan.tokens,
+        "embed_s": round(plan.embed_s, 2),
+        "deletions": plan.deletions,
+        "restamps": plan.restamps,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+
+
+# ---------------------------------------------------------------------- past audits
+
+
+def list_audits(
+    context: typer.Context,
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    before: Annotated[int | None, typer.Option(help="Only audits older than this one.")] = None,
+) -> None:
+    """List past audits, newest first."""
+    with handled_errors(as_json=as_json):
+        settings: Context = context.obj
+        with settings.opened(run=False) as slipstream:
+            kept = slipstream.audits.audits(before, limit)
+        if as_json:
+            print_json([audit.report for audit in kept])
+            return
+        rows = [
+            (
+                audit.id,
+                audit.report["kind"],
+                audit.report["finished_at"],
+                audit.report["position"],
+                f"{audit.report['consistency']:.4%}",
+                sum(audit.report["counts"].values()),
+            )
+            for audit in kept
+        ]
+        print_table("audits", ["id", "kind", "finished at (UTC)", "position", "consistency", "divergent"], rows)
+
+
+def show_audit(
+    context: typer.Context,
+    audit_id: Annotated[int, typer.Argument(help="Id of the audit, as `list` shows it.")],
+    kind: Annotated[str | None, typer.Option("--class", help="Only this class of divergence.")] = None,
+    after: Annotated[str | None, typer.Option(help="Go on behind this CLASS/KEY, the last one shown.")] = None,
+    limit: Annotated[int, typer.Option(help="How many keys.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Show an audit and, page by page, every key that it found divergent."""
+    with handled_errors(as_json=as_json):
+        settings: Context = context.obj
+        with settings.opened(run=False) as slipstream:
+            kept = slipstream.audits.audit(audit_id)
+            findings = slipstream.audits.findings(audit_id, _finding(after), limit, kind)
+        if kept is None:
+            raise NotFoundError(
+                f"audit {audit_id} is not kept (any more): `slipstream audits list` shows those that are"
+            )
+        if as_json:
+            print_json({**kept.report, "findings": [[finding.kind, finding.key] for finding in findings]})
+            return
+        print_facts(_plain(kept.report))
+        for finding in findings:
+            out.print(f"{finding.kind}/{finding.key}", markup=False, highlight=False)
+        if len(findings) == limit:
+            last = findings[-1]
+            err.print(f"more may follow: --after {last.kind}/{last.key}", markup=False, highlight=False)
+
+
+def _finding(text: str | None) -> Finding | None:
+    if text is None:
+        return None
+    kind, separator, key = text.partition("/")
+    if not separator:
+        raise InvalidInputError(f"{text!r} is not CLASS/KEY", field="after")
+    return Finding(kind, key)
+
+
+def _plain(report: Mapping[str, Any]) -> dict[str, object]:
+    shown = {name: value for name, value in report.items() if not isinstance(value, dict | list)}
+    return {**shown, **{f"{name} ": n for name, n in report["counts"].items() if n}}
+
+
+# ---------------------------------------------------------------------- the scrubber
+
+
+def scrub_status(context: typer.Context, as_json: Json = False) -> None:
+    """Show when scheduled audits ran last and are due, and what the newest audit found."""
+    with handled_errors(as_json=as_json):
+        settings: Context = context.obj
+        with settings.opened(run=False) as slipstream:
+            facts = slipstream.scrubber.summary()
+        if as_json:
+            print_json(facts)
+        else:
+            print_facts({name: value for name, value in facts.items() if name != "last_audit"})
+
+
+def scrub_pause(context: typer.Context) -> None:
+    """Start no further scheduled audit until `resume`."""
+    with handled_errors():
+        settings: Context = context.obj
+        with settings.opened(run=False) as slipstream:
+            slipstream.scrubber.pause()
+
+
+def scrub_resume(context: typer.Context) -> None:
+    """Go on with the schedule."""
+    with handled_errors():
+        settings: Context = context.obj
+        with settings.opened(run=False) as slipstream:
+            slipstream.scrubber.resume()

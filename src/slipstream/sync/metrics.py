@@ -1,0 +1,45 @@
+"""The engine's numbers for monitoring: complete also while a store is down, for then they are looked at."""
+
+from __future__ import annotations
+
+import logging
+
+from slipstream.domain.errors import SlipstreamError
+from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics, MetricsSnapshot
+from slipstream.sync.runner import Sync
+from slipstream.sync.status import SyncStatus
+
+logger = logging.getLogger(__name__)
+
+
+def metrics_of(sync: Sync, consistency: ConsistencyMetrics = NOT_VERIFIED) -> MetricsSnapshot:
+    """Return everything that is exported; what only a store knows is missing while it does not answer."""
+    engine, status = sync.engine, _status(sync)
+    with engine.changed:
+        stats, counters = engine.stats, engine.stats.counters
+        return MetricsSnapshot(
+            lag=stats.lag(),
+            lag_events=status.lag_events if status else None,
+            oldest_pending_age_s=status.lag_s if status else None,
+            queue_depth={lane.name.lower(): count for lane, count in engine.pending().items()},
+            events=dict(stats.outcomes),
+            fenced=counters["fenced"],
+            embeddings={
+                "computed": counters["embedded"],
+                "cached": counters["cached"],
+                "unchanged": counters["unchanged"] + counters["restamped"],
+            },
+            retries=dict(stats.retries),
+            dead_letters=status.dead_letters if status else engine.letter_count,
+            running=sync.running and sync.failure is None,
+            outage=status is None or engine.outage is not None,
+            consistency=consistency,
+        )
+
+
+def _status(sync: Sync) -> SyncStatus | None:
+    try:
+        return sync.status()
+    except SlipstreamError as error:
+        logger.warning("metrics without lag: %s: %s", type(error).__name__, error)
+        return None

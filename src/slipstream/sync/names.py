@@ -1,0 +1,14 @@
+"""Names under which the journal keeps the engine's small values."""
+
+from __future__ import annotations
+
+CHECKPOINT = "checkpoint"
+"""How far the log is consumed."""
+FULL_SCAN = "full_scan_due"
+"""Set while every key of both sides is to be compared."""
+RESTAMPED = "restamped_schema_version"
+"""The schema version that all stamps have been moved to."""
+TIMELINE = "timeline"
+"""The mark, or for a moment two, that the graph must carry: it was left there by the last process."""
+WRITE_BACK = "write_back"
+"""Whether the graph's sync view was complete when the last process closed."""

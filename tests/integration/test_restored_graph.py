@@ -1,0 +1,90 @@
+"""A real graph file, copied, gone past, restored and opened beside its newer index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slipstream.adapters.clock import SystemClock
+from slipstream.adapters.graphs.ladybug import LadybugGraph
+from slipstream.bootstrap import Options, open_pkg
+from slipstream.service.config import Config
+from slipstream.service.slipstream import Slipstream
+from slipstream.sync.settings import SyncSettings
+from slipstream.testing.embedders import HashEmbedder
+from tests.faults.restoring import GRAPH, copy_graph, restore_graph
+
+
+def _open(root: Path, adapter: str) -> Slipstream:
+    options = Options(embedders=(HashEmbedder(dimension=16),), settings=SyncSettings(idle_wait_s=0.02))
+    return open_pkg(root, config=Config.model_validate({"index": {"adapter": adapter}}), options=options)
+
+
+def _backed_up(root: Path, backup: Path, adapter: str) -> int:
+    """Make a PKG, copy its graph, go on with it, and return the newest position."""
+    with _open(root, adapter) as slip:
+        with slip.pkg.transaction() as tx:
+            for number in range(40):
+                tx.create_entity("Person", f"p{number}", {"name": f"name {number}"})
+        assert slip.sync.drain(timeout_s=30)
+    copy_graph(root, backup)
+    with _open(root, adapter) as slip:
+        for number in range(10):
+            slip.pkg.update_entity(f"p{number}", {"name": f"lost {number}", "age": number})
+        slip.pkg.delete_entity("p20")
+        slip.pkg.create_entity("Person", "lost", {"name": "never to be seen again"})
+        assert slip.sync.drain(timeout_s=30)
+        return slip.pkg.last_commit
+
+
+@pytest.mark.parametrize("adapter", ["sqlite", "chroma"])
+@pytest.mark.parametrize("commits", [0, 60])
+def test_everything_is_as_the_restored_graph_says(
+    tmp_path: Path, adapter: str, commits: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, backup = tmp_path / "pkg", tmp_path / "backup"
+    newest = _backed_up(root, backup, adapter)
+    restore_graph(backup, root)
+    if commits:  # by a program that knows no index, until the graph is ahead again
+        graph = LadybugGraph(root / ".slipstream" / GRAPH, clock=SystemClock())
+        for number in range(commits):
+            graph.update_entity("p30", {"name": f"elsewhere {number}"})
+        assert graph.last_commit > newest
+        graph.close()
+    with _open(root, adapter) as slip:
+        assert "restored or replaced" in caplog.text
+        assert slip.pkg.last_commit > newest
+        assert slip.sync.drain(timeout_s=60)
+        report = slip.verify()
+        assert report.is_consistent, report.divergences
+        assert report.consistency == 1.0
+        assert report.fresh == 40
+        assert slip.search("name 3", k=1)[0].entity_id == "p3"
+        assert all(hit.entity_id != "lost" for hit in slip.search("never to be seen again", k=40))
+        assert slip.sync.write_back(timeout_s=30)
+        assert slip.pkg.query("MATCH (s:SyncState) RETURN s.state AS state, count(*) AS n") == [
+            {"state": "fresh", "n": 40}
+        ]
+        position = slip.pkg.create_entity("Person", "new", {"name": "a new day"})
+        assert slip.search("a new day", k=1, after=position)[0].entity_id == "new"
+        assert slip.verify().is_consistent
+    caplog.clear()
+    with _open(root, adapter) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert caplog.text == ""
+        assert slip.status().counters.get("unchanged", 0) == 0  # nothing is compared again
+
+
+def test_two_restores_of_the_same_backup(tmp_path: Path) -> None:
+    root, backup = tmp_path / "pkg", tmp_path / "backup"
+    heads = [_backed_up(root, backup, "sqlite")]
+    for _ in range(2):
+        restore_graph(backup, root)
+        with _open(root, "sqlite") as slip:
+            assert slip.sync.drain(timeout_s=60)
+            assert slip.verify().fresh == 40
+            slip.pkg.create_entity("Person", "new", {"name": "another try"})
+            assert slip.sync.drain(timeout_s=60)
+            heads.append(slip.pkg.last_commit)
+    assert heads == sorted(set(heads))
