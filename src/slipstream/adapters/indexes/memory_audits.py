@@ -10,7 +10,11 @@ from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 
 
 class MemoryAudits:
-    """A `LeafStore` and `AuditLog`. Nothing survives the process."""
+    """
+    A `LeafStore` and `AuditLog`. Nothing survives the process.
+
+    What is kept is replaced, never changed: a reader beside a writer sees whole steps.
+    """
 
     def __init__(self) -> None:
         self._leaves: dict[str, Leaf] = {}
@@ -19,36 +23,37 @@ class MemoryAudits:
 
     def heads(self) -> Sequence[LeafHead]:
         """Return the digests of all leaves."""
-        return [self._leaves[after].head() for after in sorted(self._leaves)]
+        return [leaf.head() for _, leaf in sorted(self._leaves.items())]
 
     def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
         """Return whole leaves."""
-        found = [self._leaves[after] for after in sorted(set(afters)) if after in self._leaves]
+        held = self._leaves
+        found = [held[after] for after in sorted(set(afters)) if after in held]
         return [Leaf(leaf.after, dict(leaf.terms)) for leaf in found]
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Remove and add leaves."""
-        added = {leaf.after: Leaf(leaf.after, dict(leaf.terms)) for leaf in leaves}  # all of them, or nothing happens
-        for after in remove:
-            self._leaves.pop(after, None)
-        self._leaves.update(added)
+        added = {leaf.after: Leaf(leaf.after, dict(leaf.terms)) for leaf in leaves}
+        gone = set(remove)
+        self._leaves = {after: leaf for after, leaf in self._leaves.items() if after not in gone} | added
 
     def clear_leaves(self) -> None:
         """Forget all leaves."""
-        self._leaves.clear()
+        self._leaves = {}
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
         """Keep an audit; its report goes through JSON, as it would on disk."""
-        self._last_id += 1
-        self._audits[self._last_id] = (json.dumps({**report, "id": self._last_id}), sorted(set(findings)))
-        for old in sorted(self._audits)[: max(0, len(self._audits) - audits_max)]:
-            del self._audits[old]
-        return self._last_id
+        audit_id = self._last_id + 1
+        kept = self._audits | {audit_id: (json.dumps({**report, "id": audit_id}), sorted(set(findings)))}
+        newest = sorted(kept, reverse=True)[:audits_max]
+        self._last_id, self._audits = audit_id, {number: kept[number] for number in sorted(newest)}
+        return audit_id
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
         """Return audits, newest first."""
-        ids = [i for i in sorted(self._audits, reverse=True) if before is None or i < before]
-        return [KeptAudit(i, json.loads(self._audits[i][0])) for i in ids[:limit]]
+        held = self._audits
+        ids = [i for i in sorted(held, reverse=True) if before is None or i < before]
+        return [KeptAudit(i, json.loads(held[i][0])) for i in ids[:limit]]
 
     def audit(self, audit_id: int) -> KeptAudit | None:
         """Return one audit."""
