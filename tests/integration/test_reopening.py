@@ -8,9 +8,9 @@ import ladybug
 import pytest
 
 import slipstream
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.domain.entities import Direction
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
@@ -73,13 +73,25 @@ def test_an_edited_view_embeds_only_what_it_changes(tmp_path: Path) -> None:
         assert embedder.embedded == ["Acme of name 0"]
 
 
-def test_another_model_replaces_every_vector_and_none_are_mixed(tmp_path: Path) -> None:
+def test_another_model_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
     with _open(tmp_path) as slip:
         _people(slip)
-    with _open(tmp_path, HashEmbedder(dimension=32, id="other")) as slip:
+    with pytest.raises(ConfigError, match=r"Person: hash version 1, 16-d -> other version 1, 32-d.*migrate start"):
+        _open(tmp_path, HashEmbedder(dimension=32, id="other"))
+    with _open(tmp_path) as slip:
+        assert slip.verify().is_consistent
+
+
+def test_another_model_that_replaces_the_old_one_is_never_mixed_with_it(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    options = Options(embedders=(HashEmbedder(dimension=32, id="other"),), on_other_recipe=OnOtherRecipe.REPLACE)
+    with open_pkg(tmp_path, config=Config(), options=options) as slip:
         assert slip.sync.drain(timeout_s=30)
         assert slip.verify().is_consistent
         assert {stamp.space.model_id for stamp in slip.store.index.scan(None, 1000)} == {"other"}
+    with _open(tmp_path, HashEmbedder(dimension=32, id="other")) as slip:
+        assert slip.search("person 7", k=1)[0].model_id == "other"
 
 
 def test_a_lost_index_is_built_anew(tmp_path: Path) -> None:

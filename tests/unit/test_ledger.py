@@ -88,7 +88,7 @@ def test_a_retrying_key_holds_the_frontier_but_not_the_checkpoint() -> None:
     ledger = DirtyLedger()
     _live(ledger, A, 3)
     (claim,) = ledger.take(1, 0.0)
-    ledger.defer(claim, attempts=1, due=10.0)
+    ledger.defer(claim, attempts=1, due=10.0, kept=Position(3))
     assert ledger.frontier_floor() == 3
     assert ledger.checkpoint_floor() is None
     assert ledger.take(1, 9.9) == []
@@ -100,7 +100,7 @@ def test_a_new_change_ends_the_wait_of_a_retrying_key() -> None:
     ledger = DirtyLedger()
     _live(ledger, A, 3)
     (claim,) = ledger.take(1, 0.0)
-    ledger.defer(claim, attempts=4, due=1000.0)
+    ledger.defer(claim, attempts=4, due=1000.0, kept=Position(3))
     _live(ledger, A, 8)
     (again,) = ledger.take(1, 0.0)
     assert (again.attempts, again.lane) == (0, Lane.LIVE)
@@ -133,3 +133,21 @@ def test_a_dropped_key_releases_the_frontier() -> None:
     ledger.drop(claim)
     assert ledger.frontier_floor() is None
     assert len(ledger) == 0
+
+
+def test_a_mark_that_no_commit_asked_for_does_not_cover_a_later_change() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.REPAIR, durable=True)  # its work item knows of no position
+    _live(ledger, A, 8)
+    assert ledger.checkpoint_floor() == 8, "after a crash nobody would know that position 8 is not reflected"
+    assert ledger.frontier_floor() == 8
+
+
+def test_a_failed_migration_stays_in_its_lane() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.MIGRATION)
+    (claim,) = ledger.take(1, 0.0)
+    ledger.defer(claim, attempts=1, due=10.0, kept=None)
+    assert ledger.take(1, 10.0, (Lane.LIVE, Lane.RETRY)) == []
+    (again,) = ledger.take(1, 10.0, (Lane.MIGRATION,))
+    assert again.lane is Lane.MIGRATION

@@ -26,7 +26,7 @@ def _searcher(system: MemorySystem) -> Searcher:
         system.index,
         system.service,
         system.engine.recipe,
-        specs=system.service.specs,
+        scopes=system.places.all_scopes,
         frontier=lambda: system.engine.frontier,
         wait=wait,
     )

@@ -62,7 +62,7 @@ def _searcher(system: MemorySystem, tracer: Tracer) -> Searcher:
         system.index,
         system.service,
         system.engine.recipe,
-        specs=system.service.specs,
+        scopes=system.places.all_scopes,
         frontier=lambda: system.engine.frontier,
         wait=system.sync.wait,
         tracer=tracer,

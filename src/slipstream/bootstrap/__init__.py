@@ -1,6 +1,6 @@
 """The composition root: configuration in, running objects out. The only place that knows every adapter."""
 
 from slipstream.bootstrap.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
-from slipstream.bootstrap.options import Options, Wrapping
+from slipstream.bootstrap.options import OnOtherRecipe, Options, Wrapping
 
-__all__ = ["DATA_FOLDER", "Options", "Wrapping", "initialise", "open_pkg", "prometheus_page"]
+__all__ = ["DATA_FOLDER", "OnOtherRecipe", "Options", "Wrapping", "initialise", "open_pkg", "prometheus_page"]

@@ -12,10 +12,8 @@ from slipstream.bootstrap.options import Options
 from slipstream.domain.models import ModelSpec
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
-from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.service.config import Config, OnnxConfig, OpenAIConfig
-from slipstream.views.viewset import ViewSet
 
 
 def open_cache(config: Config, data: Path, stack: ExitStack) -> EmbeddingCache | None:
@@ -71,14 +69,3 @@ def _openai(name: str, server: OpenAIConfig, wrap: Callable[[Embedder], Embedder
             timeout_s=server.timeout_s,
         )
     )
-
-
-def specs_in_use(
-    service: MultiModelEmbeddingService, registry: ModelRegistry, views: ViewSet
-) -> tuple[ModelSpec, ...]:
-    """Return the models that any route or view leads to: a search asks all of them."""
-    chosen = {spec.id: spec for spec in service.specs()}
-    for view in views.views:
-        if view.model is not None and view.model not in chosen:
-            chosen[view.model] = registry.spec(view.model)
-    return tuple(chosen.values())

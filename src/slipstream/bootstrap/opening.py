@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from slipstream.bootstrap.models import open_cache, registered_models, specs_in_use
+from slipstream.bootstrap.models import open_cache
 from slipstream.bootstrap.options import Options
-from slipstream.bootstrap.stores import compare_with_last_time, open_stores, recipe_digest
-from slipstream.bootstrap.watching import audits_of, watch_of, write_back_of
+from slipstream.bootstrap.recipes import InForce, declare, open_recipes, recipe_of, router_of
+from slipstream.bootstrap.stores import RECIPE, Stores, compare_with_last_time, open_stores, recipe_digest
+from slipstream.bootstrap.watching import auditor_beside, audits_of, watch_of, write_back_of
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
-from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
-from slipstream.embedding.temporal import FusionWeights
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import Exposition, Tracer
+from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
+from slipstream.service.migration_plan import Planning
+from slipstream.service.migrations import MigrationParts, Migrations
 from slipstream.service.slipstream import Parts, Slipstream
+from slipstream.service.sweeping import Sweep
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.metrics import metrics_of
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipes import LivePlaces, Recipes
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.timeline import heal_timeline
-from slipstream.views.config import parse_views
-from slipstream.views.viewset import ViewSet
+from slipstream.views.declaration import View
 
 DATA_FOLDER = ".slipstream"
 
@@ -79,29 +84,14 @@ def open_pkg(
 
 
 def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
-    clock, wrapping = options.clock, options.wrapping
+    clock = options.clock
     stores = open_stores(config, data, options, stack)
     graph, index, journal, letters = stores.graph, stores.index, stores.journal, stores.letters
-    registry, router = registered_models(config, options)
-    stack.callback(registry.close)
-    fusion = FusionWeights(**config.models.fusion.model_dump())
-    service = MultiModelEmbeddingService(registry, router, open_cache(config, data, stack), fusion, options.tracer)
+    models = open_recipes(config, options, journal, graph, open_cache(config, data, stack), stack)
+    service, recipes = models.service, models.recipes
     heal_timeline(graph, graph.log, index, journal, mark=uuid4().hex)
-    views = ViewSet([*parse_views(config.views, config.relationship_views), *options.views])
-    engine = SyncEngine(
-        graph=wrapping.graph(graph),
-        log=graph.log,
-        index=index,
-        journal=journal,
-        dead_letters=letters,
-        views=views,
-        service=service,
-        clock=clock,
-        settings=options.settings or _sync_settings(config),
-        tracer=options.tracer,
-    )
-    recipe_id = recipe_digest(config, options, views, router)
-    compare_with_last_time(engine, graph, journal, recipe_id)
+    engine = _engine(config, options, stores, models)
+    compare_with_last_time(engine, graph, journal, recipe_digest(config, models.opened.generations.live))
     maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
     write_back = write_back_of(config, options, stores, engine)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
@@ -109,15 +99,22 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
         sync.mark(keys, reason=reason, force=force)
 
+    places = LivePlaces(recipes, partial(_types_with_records, graph, recipes))
     store = SchemaVersionedEmbeddingStore(
-        index, registry, journal, clock, schema=graph.schema, recipe=engine.recipe, mark=mark
+        index, models.registry, journal, clock, schema=graph.schema, recipe=recipes, mark=mark, places=places
     )
     queue = EventQueue(stores.messages, letters, clock)
-    handler = PKGSyncHandler(service, store, queue, graph=graph, views=views)
+    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
-    searcher = _searcher(sync, graph, index, service, registry, views, options.tracer)
-    auditor, repairer = audits_of(sync, stores, views, service, options, recipe_id, write_back)
+    searcher = _searcher(sync, graph, index, service, places, options.tracer)
+    recipe_id = partial(_recipe_id, config, recipes)
+    auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
+    migrations = _migrations(config, options, sync, stores, models)
+    maintenance.chores += [
+        migrations,
+        Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
+    ]
     watch, scrubber = watch_of(config, sync, auditor, repairer, stores, clock)
     closing = stack.pop_all()
     return Slipstream(
@@ -126,7 +123,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             sync=sync,
             store=store,
             service=service,
-            views=views,
+            recipes=recipes,
+            migrations=migrations,
             queue=queue,
             handler=handler,
             searcher=searcher,
@@ -144,13 +142,27 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     )
 
 
+def _engine(config: Config, options: Options, stores: Stores, models: InForce) -> SyncEngine:
+    return SyncEngine(
+        graph=options.wrapping.graph(stores.graph),
+        log=stores.graph.log,
+        index=stores.index,
+        journal=stores.journal,
+        dead_letters=stores.letters,
+        views=models.recipes,
+        service=models.service,
+        clock=options.clock,
+        settings=options.settings or _sync_settings(config),
+        tracer=options.tracer,
+    )
+
+
 def _searcher(
     sync: Sync,
     graph: Graph,
     index: VectorIndex,
     service: MultiModelEmbeddingService,
-    registry: ModelRegistry,
-    views: ViewSet,
+    places: LivePlaces,
     tracer: Tracer,
 ) -> Searcher:
     return Searcher(
@@ -158,10 +170,55 @@ def _searcher(
         index,
         service,
         sync.engine.recipe,
-        specs=lambda: specs_in_use(service, registry, views),
+        scopes=places.all_scopes,
         frontier=lambda: sync.engine.frontier,
         wait=sync.wait,
         tracer=tracer,
+    )
+
+
+def _types_with_records(graph: Graph, recipes: Recipes) -> list[str]:
+    """Return every type that may have records: entity types, and relationship types that a view covers."""
+    covered = [view.type for view in recipes.pair.live.views.views if view.is_relationship]
+    return [*graph.schema().entity_types, *covered]
+
+
+def _recipe_id(config: Config, recipes: Recipes) -> str:
+    declaration = recipes.pair.live.declaration
+    return "" if declaration is None else recipe_digest(config, declaration)
+
+
+def _migrations(
+    config: Config,
+    options: Options,
+    sync: Sync,
+    stores: Stores,
+    models: InForce,
+) -> Migrations:
+    registry, service = models.registry, models.service
+
+    def declare_with(views: Sequence[View], routes: Mapping[str, str]) -> RecipeDeclaration:
+        others = {name: model for name, model in routes.items() if name != DEFAULT_ROUTE}
+        return declare(views, ModelRouter(registry, others, routes[DEFAULT_ROUTE]), registry)
+
+    def put_in_force(live: RecipeDeclaration) -> None:
+        stores.journal.set(RECIPE, recipe_digest(config, live))
+        service.reroute(router_of(live, registry))
+
+    return Migrations(
+        MigrationParts(
+            sync=sync,
+            graph=stores.graph,
+            journal=stores.journal,
+            clock=options.clock,
+            declared=models.opened.declared,
+            ready=lambda declaration: recipe_of(declaration, service),
+            declare=declare_with,
+            auditor_of=partial(auditor_beside, sync, stores, options),
+            put_in_force=put_in_force,
+            planning=Planning(stores.graph, service, options.clock),
+            grace_s=config.migration.grace_s,
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeVar
 
 from slipstream.adapters.clock import SystemClock
@@ -23,6 +24,17 @@ T = TypeVar("T")
 
 def _same(port: T) -> T:
     return port
+
+
+class OnOtherRecipe(StrEnum):
+    """What to do when the configuration declares other models, or other views amid a migration, than are in force."""
+
+    REFUSE = "refuse"
+    """Raise `ConfigError`: nothing is mixed, nothing is lost."""
+    KEEP = "keep"
+    """Go on with the recipe in force; the declared one is only a candidate for a migration."""
+    REPLACE = "replace"
+    """Put the declared one in force at once: until all is embedded anew, searches find what is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +59,7 @@ class Options:
     settings: SyncSettings | None = None
     clock: Clock = field(default_factory=SystemClock)
     wrapping: Wrapping = field(default_factory=Wrapping)
+    on_other_recipe: OnOtherRecipe = OnOtherRecipe.REFUSE
+    """What to do when other models are declared than the index was built with."""
     tracer: Tracer = NO_TRACER
     """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""

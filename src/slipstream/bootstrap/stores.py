@@ -11,14 +11,14 @@ from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.bootstrap.options import Options
 from slipstream.consistency.ledger import LEDGER
-from slipstream.embedding.router import ModelRouter
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal, MessageStore
+from slipstream.schema.declaration import RecipeDeclaration
+from slipstream.schema.generations import declaration_text
 from slipstream.service.config import Config
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.writeback import Notes
-from slipstream.views.viewset import ViewSet
 from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 
 RECIPE = "recipe"
@@ -74,15 +74,9 @@ def _index(config: Config, data: Path, database: SqliteStore, stack: ExitStack) 
     return index
 
 
-def recipe_digest(config: Config, options: Options, views: ViewSet, router: ModelRouter) -> str:
+def recipe_digest(config: Config, live: RecipeDeclaration) -> str:
     """Return a digest of everything outside the graph that decides what the index should hold."""
-    parts = [
-        config.index.model_dump_json(),
-        config.models.fusion.model_dump_json(),
-        repr(sorted(router.routes.items())),
-        *sorted(f"{view!r}" for view in views.views),
-        *(f"{embedder.spec!r}" for embedder in options.embedders),
-    ]
+    parts = [config.index.model_dump_json(), config.models.fusion.model_dump_json(), declaration_text(live)]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from functools import partial
 
 from slipstream.adapters.alerts.log import LogSink
@@ -15,6 +17,8 @@ from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber, ScrubSettings
 from slipstream.domain.errors import ConfigError, TransientError
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.alerts import AlertSink
@@ -26,38 +30,39 @@ from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.planner import Planner
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.runner import Sync
 from slipstream.sync.writeback import WriteBack, withdraw
-from slipstream.views.viewset import ViewSet
+from slipstream.wrappers.scoped import scoped
 
 logger = logging.getLogger(__name__)
 
 _AUDIT_PATIENCE_S = 30.0
 """How long an audit waits for the index to reach what the graph was read at."""
+_POLL_S = 0.01
 
 
 def audits_of(
     sync: Sync,
     stores: Stores,
-    views: ViewSet,
     service: MultiModelEmbeddingService,
     options: Options,
-    recipe_id: str,
+    recipe_id: Callable[[], str],
     write_back: WriteBack | None,
 ) -> tuple[Auditor, Repairer]:
     """Return what audits and what repairs; the sync view shows what an audit has found."""
-    engine, recipe = sync.engine, sync.engine.recipe
+    engine, recipes = sync.engine, sync.engine.recipes
     graph, audits, journal, clock = stores.graph, stores.audits, stores.journal, options.clock
     auditor = Auditor(
         graph,
-        stores.plain_index,
-        recipe,
+        scoped(stores.plain_index, recipes.hides),
+        recipes,
         clock,
         memory=AuditMemory(
             leaves=audits,
             audits=audits,
             journal=journal,
-            changes=LoggedChanges(graph.log, Planner(graph, views, engine.settings.fanout_live_max)),
+            changes=LoggedChanges(graph.log, Planner(graph, recipes, engine.settings.fanout_live_max)),
             recipe_id=recipe_id,
         ),
         settle=lambda position: sync.reached(position, _AUDIT_PATIENCE_S),
@@ -68,8 +73,8 @@ def audits_of(
     )
     repairer = Repairer(
         graph,
-        stores.index,
-        recipe,
+        scoped(stores.index, recipes.hides),
+        recipes,
         service,
         auditor,
         audits,
@@ -80,6 +85,34 @@ def audits_of(
         tracer=options.tracer,
     )
     return auditor, repairer
+
+
+def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRecipe) -> Auditor:
+    """Return what audits the generation beside the live one; it waits for the migration lane as well."""
+    engine = sync.engine
+
+    def settle(position: Position) -> bool:
+        deadline = time.monotonic() + _AUDIT_PATIENCE_S
+        if not sync.reached(position, _AUDIT_PATIENCE_S):
+            return False
+        while engine.pending()[Lane.MIGRATION] or stores.journal.work_count(Lane.MIGRATION):
+            if time.monotonic() >= deadline or not sync.running or sync.failure is not None:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def hides() -> Callable[[Stamp], bool] | None:
+        return engine.recipes.pair.is_live
+
+    return Auditor(
+        stores.graph,
+        scoped(stores.plain_index, hides),
+        recipe,
+        options.clock,
+        settle=settle,
+        frontier=lambda: engine.frontier,
+        tracer=options.tracer,
+    )
 
 
 def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
@@ -125,7 +158,8 @@ def write_back_of(config: Config, options: Options, stores: Stores, engine: Sync
             withdraw(graph.sync_states, journal)
         return None
     graph.sync_states.check_name()
-    reader = EntitySyncReader(graph, stores.index, stores.letters, engine.recipe, engine.is_pending)
+    index = scoped(stores.index, engine.recipes.hides)
+    reader = EntitySyncReader(graph, index, stores.letters, engine.recipe, engine.is_pending)
     states = options.wrapping.sync_states(graph.sync_states)
     write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)
     if graph.changed_while_closed:

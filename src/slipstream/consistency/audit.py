@@ -39,8 +39,8 @@ class AuditMemory:
     audits: AuditLog
     journal: Journal
     changes: Changes
-    recipe_id: str
-    """Digest of views, routes and models: the digest tree of another recipe is void."""
+    recipe_id: Callable[[], str]
+    """Returns the digest of views, routes and models: the digest tree of another recipe is void."""
 
 
 SPAN = "slipstream.audit"
@@ -151,7 +151,7 @@ class Auditor:
             drift = self._drift(comparer, min(1.0, deep / max(1, records)))
         FullAudit(self._graph, self._index, comparer, report, builder=builder, drift=drift).run(page, on_progress)
         if builder is not None and memory is not None:
-            builder.finish(LedgerMark(report.position, memory.recipe_id))
+            builder.finish(LedgerMark(report.position, memory.recipe_id()))
         if drift is not None:
             report.notes.append(f"{drift.checked} records were embedded anew")
 
@@ -159,7 +159,7 @@ class Auditor:
         if self._memory is None or self._ledger is None:
             return "this auditor keeps no digest tree"
         audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
-        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id, page, on_progress)
+        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id(), page, on_progress)
         if refused is None:
             audit.run(page, on_progress)
         return refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,10 @@ class Space:
     def of(cls, spec: ModelSpec, generation: int = 1) -> Space:
         """Return the space of a model's vectors."""
         return cls(spec.id, spec.version, spec.dimension, generation)
+
+
+class SpaceScope(NamedTuple):
+    """A space that a search asks, and the types whose live records are in it (None: all that it holds)."""
+
+    space: Space
+    types: frozenset[str] | None = None

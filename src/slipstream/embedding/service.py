@@ -44,6 +44,10 @@ class MultiModelEmbeddingService:
         self._stats = StatsCounter()
         self._computer = TextComputer(registry, cache, self._stats, tracer)
 
+    def reroute(self, router: ModelRouter) -> None:
+        """Route by another router from now on; requests that name their model are not touched."""
+        self._router = router
+
     @property
     def stats(self) -> EmbeddingStats:
         """What this service has done so far."""

@@ -15,27 +15,27 @@ from slipstream.ports.index import VectorIndex
 PAGE = 1_000
 
 
-def scan_graph(graph: Graph, page: int = PAGE) -> Iterator[KeyedType]:
-    """Yield every key of the graph, in key order."""
-    after: RecordKey | None = None
+def scan_graph(graph: Graph, page: int = PAGE, after: RecordKey | None = None) -> Iterator[KeyedType]:
+    """Yield every key of the graph behind `after`, in key order."""
     while rows := graph.scan(after, page):
         yield from rows
         after = rows[-1].key
 
 
-def scan_index(index: VectorIndex, page: int = PAGE) -> Iterator[Stamp]:
-    """Yield every stamp of the index, in key order."""
-    after: RecordKey | None = None
+def scan_index(index: VectorIndex, page: int = PAGE, after: RecordKey | None = None) -> Iterator[Stamp]:
+    """Yield every stamp of the index behind `after`, in key order."""
     while rows := index.scan(after, page):
         yield from rows
         after = rows[-1].key
 
 
-def scan_both(graph: Graph, index: VectorIndex, page: int = PAGE) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
-    """Yield every key of either side, in key order: its row in the graph, if any, and its stamps."""
+def scan_both(
+    graph: Graph, index: VectorIndex, page: int = PAGE, after: RecordKey | None = None
+) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
+    """Yield every key of either side behind `after`, in key order: its row in the graph, if any, and its stamps."""
     return merge_join(
-        scan_graph(graph, page),
-        scan_index(index, page),
+        scan_graph(graph, page, after),
+        scan_index(index, page, after),
         lambda row: row.key.encode(),
         lambda stamp: stamp.key.encode(),
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
-from slipstream.domain.models import ModelSpec, Space
+from slipstream.domain.models import ModelSpec, Space, SpaceScope
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import (
@@ -36,6 +36,32 @@ TOP_K_MAX = 10_000
 
 Mark = Callable[[Sequence[RecordKey], str, bool], None]
 """Marks keys dirty, durably: keys, reason, and whether to embed even when the fingerprint is unchanged."""
+
+
+class Places(Protocol):
+    """Where the live generation keeps its vectors."""
+
+    def space_for(self, entity_type: str, spec: ModelSpec) -> Space:
+        """Return where a type's vectors of a model belong."""
+        ...
+
+    def scopes(self, spec: ModelSpec, entity_type: str | None) -> Sequence[SpaceScope]:
+        """Return the spaces of a model that hold live records of a type (None: of any)."""
+        ...
+
+
+class OneGeneration:
+    """The places where there is one generation, the first."""
+
+    def space_for(self, entity_type: str, spec: ModelSpec) -> Space:
+        """Return the model's only space."""
+        del entity_type
+        return Space.of(spec)
+
+    def scopes(self, spec: ModelSpec, entity_type: str | None) -> Sequence[SpaceScope]:
+        """Return the model's only space."""
+        del entity_type
+        return [SpaceScope(Space.of(spec))]
 
 
 class Models(Protocol):
@@ -125,12 +151,13 @@ class SchemaVersionedEmbeddingStore:
         schema: Callable[[], GraphSchema] | None = None,
         recipe: Recipe | None = None,
         mark: Mark | None = None,
+        places: Places | None = None,
     ) -> None:
         self.index = index
         self.clock = clock
         self.recipe = recipe
         self._models, self._journal = models, journal
-        self._schema_source = schema
+        self._schema_source, self._places = schema, places or OneGeneration()
         self._mark = mark or self._put_work
         self._evolved = int(journal.get(_SCHEMA_VERSION) or 1)
 
@@ -176,7 +203,7 @@ class SchemaVersionedEmbeddingStore:
         """
         spec = self._models.spec(model_id)
         vector = checked_vector(embedding, spec.dimension)
-        key, space, schema = entity_key(entity_id), Space.of(spec), self.schema()
+        key, space, schema = entity_key(entity_id), self._places.space_for(entity_type, spec), self.schema()
         stamp = Stamp(
             key=key,
             entity_type=entity_type,
@@ -237,8 +264,12 @@ class SchemaVersionedEmbeddingStore:
             schema_version_min=min_schema_version,
             metadata=metadata or {},
         )
-        hits: Sequence[VectorHit] = self.index.search(Space.of(spec), vector, top_k, where)
-        return [EmbeddingMatch(EmbeddingMetadata.of(hit.stamp), hit.score) for hit in hits]
+        hits: list[VectorHit] = []
+        for space, types in self._places.scopes(spec, entity_type):
+            narrowed = where if types is None or entity_type is not None else replace(where, entity_types=types)
+            hits += self.index.search(space, vector, top_k, narrowed)
+        hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
+        return [EmbeddingMatch(EmbeddingMetadata.of(hit.stamp), hit.score) for hit in hits[:top_k]]
 
     def get_metadata(self, entity_id: str) -> list[EmbeddingMetadata]:
         """Return what is held of an entity: one entry a model, none when it has no embedding."""

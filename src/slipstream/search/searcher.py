@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
 from slipstream.domain.errors import InvalidInputError, PoisonEventError, UnavailableError
 from slipstream.domain.keys import RecordKey, entity_key
-from slipstream.domain.models import ModelSpec, Space
+from slipstream.domain.models import Space, SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
 from slipstream.ports.graph import Graph
@@ -27,6 +27,8 @@ SEARCH = "slipstream.search"
 """The name of a search's span; the query itself is never in it."""
 
 Wait = Callable[[Position, float], bool]
+Scopes = Callable[[str | None], Sequence[SpaceScope]]
+"""Returns the spaces that hold the live records of a type (None: of every type). One call sees one generation."""
 
 
 class QueryEmbedder(Protocol):
@@ -85,7 +87,7 @@ class SearchResults:
 
 
 class Searcher:
-    """Embeds the query with every model in use, asks each space, and joins the hits with the graph."""
+    """Embeds the query with every model in use, asks each live space, and joins the hits with the graph."""
 
     def __init__(
         self,
@@ -94,13 +96,13 @@ class Searcher:
         service: QueryEmbedder,
         recipe: Recipe,
         *,
-        specs: Callable[[], Sequence[ModelSpec]],
+        scopes: Scopes,
         frontier: Callable[[], Position],
         wait: Wait,
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._service, self._recipe = graph, index, service, recipe
-        self._specs, self._frontier, self._wait = specs, frontier, wait
+        self._scopes, self._frontier, self._wait = scopes, frontier, wait
         self._tracer, self._system = tracer, index.capabilities.system
 
     def search(
@@ -147,16 +149,31 @@ class Searcher:
 
     def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
         """Ask for more than `k` until `k` of them are alive, or there are no more."""
-        queries = [(Space.of(spec), self._service.embed_query(text, spec.id)) for spec in self._specs()]
+        queries = self._queries(text, where)
         wanted = k
         for _ in range(_ROUNDS_MAX):
-            rankings = [self._index.search(space, vector, wanted, where) for space, vector in queries]
+            rankings = [self._index.search(space, vector, wanted, narrowed) for space, vector, narrowed in queries]
             exhausted = all(len(ranking) < wanted for ranking in rankings)
             live = self._join(fuse(rankings))
             if len(live) >= k or exhausted:
                 return live[:k]
             wanted *= 4
         return live[:k]
+
+    def _queries(self, text: str, where: SearchFilter) -> list[tuple[Space, Vector, SearchFilter]]:
+        """Return what to ask each live space: a query embedded by one model never meets vectors of another."""
+        only = next(iter(where.entity_types)) if where.entity_types else None
+        scopes = self._scopes(only)
+        models = dict.fromkeys(scope.space.model_id for scope in scopes)
+        vectors = {model_id: self._service.embed_query(text, model_id) for model_id in models}
+        return [
+            (
+                scope.space,
+                vectors[scope.space.model_id],
+                where if scope.types is None or where.entity_types else replace(where, entity_types=scope.types),
+            )
+            for scope in scopes
+        ]
 
     def _join(self, hits: Sequence[VectorHit]) -> list[SearchHit]:
         snapshot = self._graph.read([hit.stamp.key for hit in hits], self._recipe.hops())
@@ -206,8 +223,17 @@ class Searcher:
 
 
 def fuse(rankings: Sequence[Sequence[VectorHit]]) -> list[VectorHit]:
-    """Join the rankings of several models by reciprocal rank, each key once; one ranking stays as it is."""
-    filled = [ranking for ranking in rankings if ranking]
+    """
+    Join rankings, each key once: those of one model by score, those of several models by reciprocal rank.
+
+    Scores of different models are not comparable; those of one model are, in whichever generation.
+    """
+    by_model: dict[tuple[str, str], list[Sequence[VectorHit]]] = {}
+    for ranking in rankings:
+        if ranking:
+            space = ranking[0].stamp.space
+            by_model.setdefault((space.model_id, space.model_version), []).append(ranking)
+    filled = [_merged(of_model) for of_model in by_model.values()]
     if len(filled) == 1:
         return list(filled[0])
     weights: dict[RecordKey, float] = {}
@@ -217,6 +243,15 @@ def fuse(rankings: Sequence[Sequence[VectorHit]]) -> list[VectorHit]:
             weights[hit.stamp.key] = weights.get(hit.stamp.key, 0.0) + 1.0 / (_RRF_K + rank)
             best.setdefault(hit.stamp.key, hit)
     return [best[key] for key in sorted(best, key=lambda key: (-weights[key], key.encode()))]
+
+
+def _merged(rankings: Sequence[Sequence[VectorHit]]) -> Sequence[VectorHit]:
+    if len(rankings) == 1:
+        return rankings[0]
+    best: dict[RecordKey, VectorHit] = {}
+    for hit in sorted((hit for ranking in rankings for hit in ranking), key=lambda hit: -hit.score):
+        best.setdefault(hit.stamp.key, hit)
+    return sorted(best.values(), key=lambda hit: (-hit.score, hit.stamp.key.encode()))
 
 
 def entity_name(entity: Entity) -> str:

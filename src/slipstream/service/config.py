@@ -58,6 +58,9 @@ sample_every_s = 21600       # embeds sample_size records anew: a model that cha
 core_share = 0.02            # budget while changes flow, of one core; idle, it takes half of one
 repair = ["missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt"]
 
+[migration]
+grace_s = 86400              # after a cut-over, how long the old generation is kept for a roll-back
+
 [alerts]                     # told once for each incident, and when it is over
 consistency_min = 0.999
 lag_s_max = 1.0
@@ -139,6 +142,13 @@ class AlertsConfig(_Section):
         return AlertThresholds(**self.model_dump(exclude={"webhook", "webhook_token_file"}))
 
 
+class MigrationConfig(_Section):
+    """`[migration]`."""
+
+    grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 24 * 3600.0
+    """How long the generation that was live before a cut-over is kept, so that a roll-back is possible."""
+
+
 class ModelsConfig(_Section):
     """`[models]`."""
 
@@ -156,6 +166,7 @@ class Config(_Section):
     graph: GraphConfig = GraphConfig()
     index: IndexConfig = IndexConfig()
     models: ModelsConfig = ModelsConfig()
+    migration: MigrationConfig = MigrationConfig()
     scrub: ScrubConfig = ScrubConfig()
     alerts: AlertsConfig = AlertsConfig()
     sync: dict[str, Any] = Field(default_factory=dict)

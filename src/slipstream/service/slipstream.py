@@ -26,9 +26,11 @@ from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
 from slipstream.service.importing import IMPORT_PREFIX, Importer
+from slipstream.service.migrations import Migrations
 from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipes import Recipes
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
 from slipstream.sync.writeback import WriteBack
@@ -46,7 +48,8 @@ class Parts:
     sync: Sync
     store: SchemaVersionedEmbeddingStore
     service: MultiModelEmbeddingService
-    views: ViewSet
+    recipes: Recipes
+    migrations: Migrations
     queue: EventQueue
     handler: PKGSyncHandler
     searcher: Searcher
@@ -96,8 +99,13 @@ class Slipstream:
 
     @property
     def views(self) -> ViewSet:
-        """The rules that say which text stands for an entity."""
-        return self._parts.views
+        """The rules in force that say which text stands for an entity."""
+        return self._parts.recipes.pair.live.views
+
+    @property
+    def migrations(self) -> Migrations:
+        """The next generation: build it beside the live one, check it, cut over, go back, drop it."""
+        return self._parts.migrations
 
     @property
     def queue(self) -> EventQueue:

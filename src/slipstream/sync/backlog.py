@@ -38,6 +38,10 @@ class Backlog:
     def keep(self, items: Sequence[WorkItem]) -> None:
         """Store items durably, then mark them dirty, as many as fit."""
         self._journal.put_work(items)
+        self.adopt(items)
+
+    def adopt(self, items: Sequence[WorkItem]) -> None:
+        """Mark items dirty that are in the journal already, as many as fit."""
         room = max(0, self._limit - len(self._ledger))
         for item in items[:room]:
             self._mark(item)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from slipstream.domain.errors import CorruptionError, PoisonEventError, PositionLostError, TransientError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingResult
 from slipstream.domain.work import URGENT, DeadLetter, Lane, WorkItem
 from slipstream.ports.clock import Clock
@@ -25,24 +25,25 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
+from slipstream.ports.recipe import Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
-from slipstream.sync.backlog import Backlog
-from slipstream.sync.failures import CircuitBreaker, backoff_s, event_letters, halts
-from slipstream.sync.ledger import Claim, DirtyLedger, Settled
+from slipstream.sync.failures import CircuitBreaker, backoff_s, halts
+from slipstream.sync.intake import Intake
+from slipstream.sync.ledger import Claim, Settled, retry_lane
 from slipstream.sync.names import CHECKPOINT, FULL_SCAN
-from slipstream.sync.planner import Plan, Planner
 from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import RecipePair, Recipes
 from slipstream.sync.reconciler import Prepared, Reconciler
-from slipstream.sync.scanning import KeyScan
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.sizing import BatchSizer
 from slipstream.sync.spans import StageSpans
+from slipstream.sync.state import EngineState
 from slipstream.sync.stats import SyncStats
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
 
-_BACKGROUND = (Lane.MIGRATION, Lane.REPAIR, Lane.BACKFILL)
+_BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
 
 
 class SyncEngine:
@@ -56,7 +57,7 @@ class SyncEngine:
         index: VectorIndex,
         journal: Journal,
         dead_letters: DeadLetters,
-        views: ViewSet,
+        views: ViewSet | Recipes,
         service: EmbeddingService,
         clock: Clock,
         settings: SyncSettings | None = None,
@@ -64,62 +65,70 @@ class SyncEngine:
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self.settings = settings or SyncSettings()
-        self.recipe = ViewRecipe(views, service)
-        self.stats = SyncStats()
-        self._graph, self._log, self._index = graph, log, index
-        self._journal, self._letters = journal, dead_letters
-        self._views, self._clock = views, clock
+        self.recipes = views if isinstance(views, Recipes) else Recipes(ViewRecipe(views, service))
+        self.recipe: Recipe = self.recipes
+        self._log, self._journal, self._letters, self._clock = log, journal, dead_letters, clock
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
-        self._reconciler = Reconciler(graph, index, service, self.recipe, clock)
+        self._reconciler = Reconciler(graph, index, service, self.recipes, clock)
         self._spans = StageSpans(tracer, graph, index)
-        self._planner = Planner(graph, views, self.settings.fanout_live_max)
-        self._breaker = CircuitBreaker(self.settings.backoff_base_s, self.settings.backoff_max_s, self._rng)
-        self._sizer = BatchSizer(self.settings)
-        self._ledger = DirtyLedger()
-        self._backlog = Backlog(journal, self._ledger, clock, self.settings.pending_max)
-        self._changed = threading.Condition(threading.RLock())
-        self._writing = threading.Lock()
-        self._scan: KeyScan | None = None
-        self._full_scan_due = journal.get(FULL_SCAN) is not None
+        self._state = EngineState(journal, dead_letters, clock, self.settings.pending_max)
+        self.intake_stage = Intake(
+            graph=graph,
+            log=log,
+            index=index,
+            journal=journal,
+            dead_letters=dead_letters,
+            recipes=self.recipes,
+            clock=clock,
+            settings=self.settings,
+            spans=self._spans,
+            state=self._state,
+        )
+        base_s, max_s = self.settings.backoff_base_s, self.settings.backoff_max_s
+        self._breaker = CircuitBreaker(base_s, max_s, self._rng)
+        self._migration_breaker = CircuitBreaker(base_s, max_s, self._rng)
+        self._sizer, self._background_sizer = BatchSizer(self.settings), BatchSizer(self.settings)
         self._halted: Exception | None = None
-        self._checkpoint = self._consumed = self._saved_checkpoint()
-        self._frontier = ORIGIN
         self._saved_at = clock.monotonic()
-        self._letter_count = dead_letters.letter_count()
         self._recover_position()
 
     # ------------------------------------------------------------------ opening
 
-    def _saved_checkpoint(self) -> Position:
-        return Position(int(self._journal.get(CHECKPOINT) or 0))
-
     def _recover_position(self) -> None:
         """Load unfinished work and make sure that the log still reaches back to the checkpoint."""
         head = self._log.head()
-        if self._checkpoint > head:
+        if self._state.checkpoint > head:
             raise CorruptionError(
-                f"the journal has consumed the log up to {self._checkpoint}, but the graph ends at {head}: it was "
-                "restored from a backup, and `heal_timeline` must be called before an engine is made"
+                f"the journal has consumed the log up to {self._state.checkpoint}, but the graph ends at {head}: it "
+                "was restored from a backup, and `heal_timeline` must be called before an engine is made"
             )
         try:
-            self._log.read(self._checkpoint, 1)
+            self._log.read(self._state.checkpoint, 1)
         except PositionLostError:
-            logger.warning("the log no longer reaches back to %s: scanning the whole graph", self._checkpoint)
+            logger.warning("the log no longer reaches back to %s: scanning the whole graph", self._state.checkpoint)
             self.request_full_scan()
-            self._checkpoint = self._consumed = head
-        self._load_work()
-        self._frontier = self._frontier_now()
+            self._state.checkpoint = self._state.consumed = head
+        self._state.load_work()
+        self._state.frontier = self._state.frontier_now()
 
     def request_full_scan(self) -> None:
         """Compare every key of both sides by fingerprint, in the background; survives a restart."""
-        self._journal.set(FULL_SCAN, "1")
-        self._full_scan_due = True
+        self.intake_stage.begin_backfill(FULL_SCAN, Lane.BACKFILL)
 
-    def _load_work(self) -> None:
-        if self._backlog.has_more:
-            with self._writing, self._changed:
-                self._backlog.load()
-                self._advance_frontier()
+    def swap_recipes(self, pair: RecipePair, commit: Callable[[], None], *, drained: bool = False) -> bool:
+        """
+        Put other recipes in force between two writes; `commit` makes it durable.
+
+        With `drained` only when the generation beside the live one lacks nothing of what is reflected: else False.
+        """
+        with self._state.writing:
+            if drained and (self._journal.work_count(Lane.MIGRATION) or self.pending()[Lane.MIGRATION]):
+                return False
+            commit()
+            self.recipes.swap(pair)
+        with self._state.changed:
+            self._state.changed.notify_all()
+        return True
 
     # ------------------------------------------------------------------ marking
 
@@ -132,148 +141,109 @@ class SyncEngine:
         With `force` they are embedded anew even when their fingerprint is unchanged.
         """
         items = [WorkItem(key, lane, reason=reason, force=force) for key in dict.fromkeys(keys)]
-        self._keep_work(items)
+        self._state.keep_work(items)
 
     def replay(self, event: PKGEvent) -> None:
         """Mark everything dirty that an event affects, now: what a dead letter of an event asks for."""
-        self.mark(self._planner.keys_of(event), reason=f"event {event.event_id} replayed")
-
-    def _keep_work(self, items: Sequence[WorkItem]) -> None:
-        # Never beside a write: it could remove the item of a key that is in flight right now.
-        with self._writing, self._changed:
-            self._backlog.keep(items)
-            self._changed.notify_all()
+        self.mark(self.intake_stage.planner.keys_of(event), reason=f"event {event.event_id} replayed")
 
     # ------------------------------------------------------------------ stages
 
     def intake(self) -> bool:
         """Turn the next log entries into dirty keys; False when there was nothing to do or no room."""
-        with self._changed:
-            room = self.settings.pending_max - len(self._ledger)
-        if room <= 0:
-            return False
-        if self._scan is not None and self._scan.position is not None:
-            return self._continue_scan(self._scan, room)
-        entries = self._log.read(self._consumed, min(self.settings.log_page, room))
-        if not entries:
-            return self._intake_background(room)
-        with self._spans.intake("receive", len(entries)):
-            self._take_in(self._planner.plan(entries))
-        return True
-
-    def _take_in(self, plan: Plan) -> None:
-        self._keep(plan)
-        with self._changed:
-            for mark in plan.marks:
-                self._ledger.mark(mark.key, Lane.LIVE, mark.position, committed_at=mark.committed_at)
-            self._consumed = plan.through
-            self.stats.note_events(plan.outcomes)
-            if plan.rescan is not None:
-                reached = self._views.types_reached_by(plan.rescan.types)
-                self._scan = KeyScan(self._graph, self._index, reached, Lane.LIVE, plan.rescan.position)
-            self._advance_frontier()
-
-    def _keep(self, plan: Plan) -> None:
-        """Store what no ledger would rebuild after a restart, before the log is passed."""
-        if plan.deferred:
-            logger.warning("%d neighbours past the live fan-out limit go to the backfill lane", len(plan.deferred))
-            self._keep_work(plan.deferred)
-        if plan.poisoned:
-            self._letters.bury(event_letters(plan.poisoned, self._clock.now()))
-            logger.warning("%d events could not be planned and are dead letters now", len(plan.poisoned))
-        with self._changed:
-            self._letter_count += len(plan.poisoned)
-            self.stats.counters["dead_lettered"] += len(plan.poisoned)
-            self.stats.counters["fanout_deferred"] += len(plan.deferred)
-
-    def _intake_background(self, room: int) -> bool:
-        if self._scan is None and self._full_scan_due:
-            self._scan = KeyScan(self._graph, self._index, None, Lane.BACKFILL, None)
-        if self._scan is not None and not self._scan.exhausted:
-            return len(self._ledger) < self.settings.log_page and self._continue_scan(self._scan, room)
-        if len(self._ledger):
-            return False
-        if self._scan is not None:
-            # Only now: none of the keys it marked has a work item of its own.
-            self._journal.set(FULL_SCAN, None)
-            self._scan, self._full_scan_due = None, False
-        self._load_work()
-        return len(self._ledger) > 0
-
-    def _continue_scan(self, scan: KeyScan, room: int) -> bool:
-        size = min(room, self.settings.log_page)
-        with self._spans.intake("scan", size):
-            page = scan.page(size)
-        with self._changed:
-            for key in page:
-                self._ledger.mark(key, scan.lane, scan.position)
-            if scan.exhausted and scan.position is not None:
-                self._consumed, self._scan = scan.position, None
-                self._advance_frontier()
-        return bool(page) or scan.position is not None
+        return self.intake_stage.step()
 
     def take(self) -> list[Claim]:
         """Claim the next batch; empty when nothing is due or a dependency is down."""
         now = self._clock.monotonic()
-        with self._changed:
+        with self._state.changed:
             if self._halted is not None or self._breaker.wait_s(now) > 0:
                 return []
-            limit = 1 if self._breaker.failures else self._sizer.live
-            claims = self._ledger.take(limit, now, URGENT)
-            return claims or self._ledger.take(min(limit, self._sizer.background), now, _BACKGROUND)
+            is_probing = bool(self._breaker.failures)
+            claims = self._state.ledger.take(1 if is_probing else self._sizer.live, now, URGENT)
+            size = 1 if is_probing else self._background_sizer.background
+            if not claims and self._migration_breaker.wait_s(now) <= 0:
+                claims = self._state.ledger.take(
+                    1 if self._migration_breaker.failures else size, now, (Lane.MIGRATION,)
+                )
+            return claims or self._state.ledger.take(size, now, _BACKGROUND)
 
     def prepare(self, claims: Sequence[Claim]) -> Prepared:
-        """Read both sides and decide what is to be done for the claims."""
+        """
+        Read both sides and decide what is to be done for the claims.
+
+        What a generation beside the live one needs is left to the migration lane, where its model may fail.
+        """
         forced = frozenset(claim.key for claim in claims if claim.force)
         with self._spans.prepare(len(claims)) as span:
-            prepared = self._reconciler.prepare([claim.key for claim in claims], forced)
+            prepared = self._reconciler.prepare(
+                [claim.key for claim in claims], forced, live_only=not _is_migration(claims)
+            )
         prepared.span = span
         return prepared
 
-    def embed(self, prepared: Prepared) -> Sequence[EmbeddingResult]:
+    def embed(self, prepared: Prepared, *, urgent: bool = True) -> Sequence[EmbeddingResult]:
         """Compute the vectors that the batch needs."""
         started = self._clock.monotonic()
         with self._spans.embed(prepared):
             results = self._reconciler.embed(prepared)
         computed = sum(1 for result in results if not result.cached)
-        self._sizer.observe(computed, self._clock.monotonic() - started)
+        sizer = self._sizer if urgent else self._background_sizer
+        sizer.observe(computed, self._clock.monotonic() - started)
         return results
 
     def write(self, claims: Sequence[Claim], prepared: Prepared, results: Sequence[EmbeddingResult]) -> None:
-        """Write the batch and move the checkpoint with it, in one journal transaction; then the frontier."""
-        with self._writing:
-            with self._changed:
-                firsts = self._ledger.firsts(claims)
-                settled = self._ledger.settle(claims, prepared.position)
-                checkpoint = self._checkpoint_now()
+        """
+        Write the batch and move the checkpoint with it, in one journal transaction; then the frontier.
+
+        A batch that was prepared under recipes that are not in force any more is given back instead.
+        """
+        with self._state.writing:
+            if prepared.recipes is not self.recipes.pair:
+                with self._state.changed:
+                    self._state.ledger.release(claims)
+                return
+            deferred = _deferred(claims, prepared)
+            with self._state.changed:
+                firsts = self._state.ledger.firsts(claims)
+                settled = self._state.ledger.settle(claims, prepared.position)
+                checkpoint = self._state.checkpoint_now()
             try:
-                self._write_durably(settled, prepared, results, checkpoint)
+                self._write_durably(settled, prepared, results, checkpoint, deferred)
             except BaseException:
-                with self._changed:
-                    self._ledger.restore(claims, firsts)
+                with self._state.changed:
+                    self._state.ledger.restore(claims, firsts)
                 raise
-            with self._changed:
-                self._ledger.finish(claims, prepared.position)
-                self._breaker.close()
+            with self._state.changed:
+                self._state.ledger.finish(claims, prepared.position)
+                self._state.backlog.adopt(deferred)
+                (self._migration_breaker if _is_migration(claims) else self._breaker).close()
                 self._observe(claims)
-                self._advance_frontier()
+                self._state.advance_frontier()
 
     def _write_durably(
-        self, settled: Settled, prepared: Prepared, results: Sequence[EmbeddingResult], checkpoint: Position
+        self,
+        settled: Settled,
+        prepared: Prepared,
+        results: Sequence[EmbeddingResult],
+        checkpoint: Position,
+        deferred: Sequence[WorkItem],
     ) -> None:
-        writes = bool(results or prepared.deletions or prepared.restamps)
-        if not (writes or settled.durable or self._letter_count or self._checkpoint_is_due()):
-            self._count(unchanged=prepared.unchanged)
+        writes = bool(results or prepared.deletions or prepared.restamps or deferred)
+        if not (writes or settled.durable or self._state.letter_count or self._checkpoint_is_due()):
+            self._state.count(unchanged=prepared.unchanged)
             return
         with self._spans.write(prepared), self._journal.transaction():
             applied = self._reconciler.apply(prepared, results)
             if settled.durable:
                 self._journal.remove_work(settled.durable)
-            resolved = self._letters.remove_keys(settled.clean) if self._letter_count else 0
+            if deferred:
+                self._journal.put_work(deferred)
+            resolved = self._letters.remove_keys(settled.clean) if self._state.letter_count else 0
             self._journal.set(CHECKPOINT, str(checkpoint))
         self._note_checkpoint(checkpoint)
-        self._letter_count -= resolved
-        self._count(
+        self._state.letter_count -= resolved
+        self._state.count(
             embedded=applied.embedded,
             cached=applied.cached,
             restamped=applied.restamped,
@@ -287,7 +257,7 @@ class SyncEngine:
         """Run one batch through all stages in the calling thread, whatever it meets."""
         try:
             prepared = self.prepare(claims)
-            self.write(claims, prepared, self.embed(prepared))
+            self.write(claims, prepared, self.embed(prepared, urgent=claims[0].lane in URGENT))
         except Exception as error:  # noqa: BLE001  (every failure ends in a retry, a dead letter or a halt)
             self.recover(claims, error)
 
@@ -303,7 +273,7 @@ class SyncEngine:
 
     def guarded_intake(self) -> bool:
         """Take in what there is; an outage of the graph or the log opens the breaker, corruption halts."""
-        with self._changed:
+        with self._state.changed:
             if self._halted is not None or self._breaker.wait_s(self._clock.monotonic()) > 0:
                 return False
         try:
@@ -317,14 +287,7 @@ class SyncEngine:
     def recover(self, claims: Sequence[Claim], error: Exception) -> None:
         """Deal with a failed batch: wait out an outage, halt on corruption, bisect for the key at fault."""
         if halts(error) or isinstance(error, TransientError):
-            with self._changed:
-                self._ledger.release(claims)
-                if isinstance(error, TransientError):
-                    self._breaker.trip(error, self._clock.monotonic())
-                    self.stats.note_retry(error)
-                else:
-                    self._halted = error
-                self._changed.notify_all()
+            self._pause(claims, error)
             logger.warning("sync pauses: %s: %s", type(error).__name__, error)
         elif len(claims) == 1:
             self._fail(claims[0], error)
@@ -333,103 +296,106 @@ class SyncEngine:
             self.process(claims[:middle])
             self.process(claims[middle:])
 
+    def _pause(self, claims: Sequence[Claim], error: Exception) -> None:
+        state, now = self._state, self._clock.monotonic()
+        with state.changed:
+            state.ledger.release(claims)
+            if _is_migration(claims) and not isinstance(error, CorruptionError):
+                self._migration_breaker.trip(error, now)  # what nobody searches must not stop what somebody does
+            elif isinstance(error, TransientError):
+                self._breaker.trip(error, now)
+            else:
+                self._halted = error
+            if isinstance(error, TransientError):
+                state.stats.note_retry(error)
+            state.changed.notify_all()
+
     def note_idle(self) -> None:
         """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
-        with self._changed:
+        with self._state.changed:
             if self._breaker.failures:
                 self._breaker.close()
-                self._changed.notify_all()
+                self._state.changed.notify_all()
 
     def _fail(self, claim: Claim, error: Exception) -> None:
         attempts = claim.attempts + 1
         final = isinstance(error, PoisonEventError) or attempts >= self.settings.attempts_max
         text = f"{type(error).__name__}: {error}"
         logger.warning("%s failed (attempt %d): %s", claim.key.encode(), attempts, text)
-        with self._changed:
-            position = self._ledger.firsts([claim])[claim.key]
+        with self._state.changed:
+            position = self._state.ledger.firsts([claim])[claim.key]
         if final:
             self._bury(claim, attempts, text, position)
             return
         delay_s = backoff_s(attempts, self.settings.backoff_base_s, self.settings.backoff_max_s, self._rng)
         due_at = self._clock.now() + timedelta(seconds=delay_s)
         self._journal.put_work(
-            [WorkItem(claim.key, Lane.RETRY, position, attempts, due_at, "retry", text, claim.force)]
+            [WorkItem(claim.key, retry_lane(claim.lane), position, attempts, due_at, "retry", text, claim.force)]
         )
-        with self._changed:
-            self._ledger.defer(claim, attempts, self._clock.monotonic() + delay_s)
-            self.stats.counters["retried"] += 1
-            self.stats.note_retry(error)
+        with self._state.changed:
+            self._state.ledger.defer(claim, attempts, self._clock.monotonic() + delay_s, position)
+            self._state.stats.counters["retried"] += 1
+            self._state.stats.note_retry(error)
 
     def _bury(self, claim: Claim, attempts: int, error: str, position: Position | None) -> None:
         letter = DeadLetter(claim.key.encode(), claim.key, error, attempts, self._clock.now(), position)
         with self._journal.transaction():
             self._letters.bury([letter])
             self._journal.remove_work([claim.key])
-        with self._changed:
-            self._ledger.drop(claim)
-            self._letter_count = self._letters.letter_count()
-            self.stats.counters["dead_lettered"] += 1
-            self._advance_frontier()
+        with self._state.changed:
+            self._state.ledger.drop(claim)
+            self._state.letter_count = self._letters.letter_count()
+            self._state.stats.counters["dead_lettered"] += 1
+            self._state.advance_frontier()
 
     # ------------------------------------------------------------------ positions
-
-    def _checkpoint_now(self) -> Position:
-        floor = self._ledger.checkpoint_floor()
-        return self._consumed if floor is None else min(self._consumed, Position(floor - 1))
-
-    def _frontier_now(self) -> Position:
-        # A work item may come from an entry that a crash left unread: the floor can lie behind what is consumed.
-        floors = [floor for floor in (self._ledger.frontier_floor(), self._backlog.floor) if floor is not None]
-        return min([self._consumed, *(Position(floor - 1) for floor in floors)])
-
-    def _advance_frontier(self) -> None:
-        self._frontier = max(self._frontier, self._frontier_now())
-        self._changed.notify_all()
 
     def _checkpoint_is_due(self) -> bool:
         return self._clock.monotonic() - self._saved_at >= self.settings.checkpoint_interval_s
 
     def save_checkpoint(self) -> None:
         """Save the checkpoint when it has moved (an idle or stopping engine calls this)."""
-        with self._writing:
-            with self._changed:
-                checkpoint = self._checkpoint_now()
-            if checkpoint != self._checkpoint:
+        with self._state.writing:
+            with self._state.changed:
+                checkpoint = self._state.checkpoint_now()
+            if checkpoint != self._state.checkpoint:
                 self._journal.set(CHECKPOINT, str(checkpoint))
                 self._note_checkpoint(checkpoint)
 
     def _note_checkpoint(self, checkpoint: Position) -> None:
-        self._checkpoint, self._saved_at = checkpoint, self._clock.monotonic()
+        self._state.checkpoint, self._saved_at = checkpoint, self._clock.monotonic()
 
     def _count(self, **counts: int) -> None:
-        with self._changed:
-            self.stats.counters.update(counts)
+        with self._state.changed:
+            self._state.stats.counters.update(counts)
 
     def _observe(self, claims: Sequence[Claim]) -> None:
         now = self._clock.now()
-        self.stats.observe((now - claim.committed_at).total_seconds() for claim in claims if claim.committed_at)
+        self._state.stats.observe(
+            (now - claim.committed_at).total_seconds() for claim in claims if claim.committed_at
+        )
 
     # ------------------------------------------------------------------ what others may ask
 
     @property
     def changed(self) -> threading.Condition:
         """Notified whenever the frontier, the queue or the halt may have changed."""
-        return self._changed
+        return self._state.changed
 
     @property
     def frontier(self) -> Position:
         """Everything up to it is in the index."""
-        return self._frontier
+        return self._state.frontier
 
     @property
     def consumed(self) -> Position:
         """How far the log has been read."""
-        return self._consumed
+        return self._state.consumed
 
     @property
     def checkpoint(self) -> Position:
         """The checkpoint as it was last saved."""
-        return self._checkpoint
+        return self._state.checkpoint
 
     @property
     def halted(self) -> Exception | None:
@@ -442,42 +408,74 @@ class SyncEngine:
         return self._breaker.error
 
     @property
+    def migration_outage(self) -> str | None:
+        """The error of what keeps a migration from going on, while everything else does."""
+        return self._migration_breaker.error
+
+    @property
     def letter_count(self) -> int:
         """How many dead letters there are."""
-        return self._letter_count
+        return self._state.letter_count
 
     def recount_letters(self) -> None:
         """Look again how many dead letters there are: somebody has removed some."""
-        with self._changed:
-            self._letter_count = self._letters.letter_count()
+        with self._state.changed:
+            self._state.letter_count = self._letters.letter_count()
+
+    @property
+    def stats(self) -> SyncStats:
+        """What it did since it was opened."""
+        return self._state.stats
 
     def pending(self) -> dict[Lane, int]:
         """Return how many dirty keys are held in memory, by lane."""
-        with self._changed:
-            return self._ledger.counts()
+        return self._state.pending()
 
     def is_pending(self, keys: Sequence[RecordKey]) -> list[bool]:
         """Return for each key whether it is dirty now."""
-        with self._changed:
-            return [key in self._ledger for key in keys]
+        return self._state.is_pending(keys)
 
     def oldest_commit(self) -> datetime | None:
         """Return when the oldest mutation was committed that was read but is not reflected yet."""
-        with self._changed:
-            return self._ledger.oldest_commit()
+        with self._state.changed:
+            return self._state.ledger.oldest_commit()
 
-    def is_settled(self) -> bool:
-        """Whether nothing is dirty, nothing is waiting and the log is consumed to its head."""
-        with self._changed:
-            if len(self._ledger) or self._scan is not None or self._backlog.has_more or self._full_scan_due:
-                return False
-        return self._consumed >= self._log.head()
+    def is_settled(self, *, migration: bool = True) -> bool:
+        """
+        Whether nothing is dirty, nothing is waiting and the log is consumed to its head.
+
+        Without `migration` the migration lane and its backfills do not count: searches ask nothing of them.
+        """
+        if not self.intake_stage.is_done(migration=migration):
+            return False
+        counts = self.pending()
+        if sum(counts.values()) > (0 if migration else counts[Lane.MIGRATION]):
+            return False
+        if self._state.backlog.has_more and (migration or not self._is_all_migration()):
+            return False
+        return self._state.consumed >= self._log.head()
+
+    def _is_all_migration(self) -> bool:
+        return self._journal.work_count() == self._journal.work_count(Lane.MIGRATION)
 
     def wait_s(self) -> float:
         """Return how long an idle caller may wait before it must look again."""
         now = self._clock.monotonic()
-        with self._changed:
-            due = self._ledger.next_due()
+        with self._state.changed:
+            due = self._state.ledger.next_due()
             breaker_s = self._breaker.wait_s(now)
         wait_s = self.settings.idle_wait_s if due is None else min(self.settings.idle_wait_s, max(0.0, due - now))
         return max(breaker_s, wait_s) if breaker_s else wait_s
+
+
+def _is_migration(claims: Sequence[Claim]) -> bool:
+    """Whether a batch is of the migration lane, which never shares one with others."""
+    return bool(claims) and claims[0].lane is Lane.MIGRATION
+
+
+def _deferred(claims: Sequence[Claim], prepared: Prepared) -> list[WorkItem]:
+    """Return the work that is left for the generation beside the live one."""
+    if not prepared.deferred:
+        return []
+    forced = {claim.key for claim in claims if claim.force}
+    return [WorkItem(k, Lane.MIGRATION, reason="next generation", force=k in forced) for k in prepared.deferred]

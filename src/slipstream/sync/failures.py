@@ -12,7 +12,6 @@ from slipstream.domain.errors import (
     CorruptionError,
     InvalidInputError,
     RateLimitedError,
-    TransientError,
     UnsupportedError,
 )
 from slipstream.domain.events import PKGEvent
@@ -62,7 +61,7 @@ class CircuitBreaker:
     opened_at: float | None = None
     error: str | None = field(default=None)
 
-    def trip(self, error: TransientError, now: float) -> None:
+    def trip(self, error: Exception, now: float) -> None:
         """Open (again) after a failed call."""
         self.failures += 1
         self.opened_at = now if self.opened_at is None else self.opened_at

@@ -20,6 +20,7 @@ from slipstream.sync.failures import backoff_s
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC, EventQueue
 from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import Recipes
 from slipstream.sync.reconciler import Reconciler
 from slipstream.views.viewset import ViewSet
 
@@ -65,7 +66,7 @@ class PKGSyncHandler:
         event_queue: EventQueue,
         *,
         graph: Graph | None = None,
-        views: ViewSet | None = None,
+        views: ViewSet | Recipes | None = None,
         max_retries: int = 3,
         retry_base_s: float = 0.2,
         rng: random.Random | None = None,
@@ -74,8 +75,9 @@ class PKGSyncHandler:
         self.store = embedding_store
         self.queue = event_queue
         self._graph = graph
-        self._views = views or ViewSet()
-        self._recipe = ViewRecipe(self._views, embedding_service)
+        self._recipes = (
+            views if isinstance(views, Recipes) else Recipes(ViewRecipe(views or ViewSet(), embedding_service))
+        )
         self._max_retries, self._retry_base_s = max_retries, retry_base_s
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
 
@@ -124,13 +126,13 @@ class PKGSyncHandler:
             self._reconcile(CarriedGraph(event, self.store.schema), [event.key])
 
     def _reconcile_with_graph(self, graph: Graph, events: Sequence[PKGEvent]) -> None:
-        planner = Planner(graph, self._views, fanout_live_max=1_000)
+        planner = Planner(graph, self._recipes, fanout_live_max=1_000)
         keys = dict.fromkeys(key for event in events for key in planner.keys_of(event))
         if keys:
             self._reconcile(graph, list(keys))
 
     def _reconcile(self, graph: Graph, keys: Sequence[RecordKey]) -> None:
-        reconciler = Reconciler(graph, self.store.index, self.embedding_service, self._recipe, self.store.clock)
+        reconciler = Reconciler(graph, self.store.index, self.embedding_service, self._recipes, self.store.clock)
         prepared = reconciler.prepare(keys)
         reconciler.apply(prepared, reconciler.embed(prepared))
 

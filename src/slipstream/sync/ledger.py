@@ -38,6 +38,11 @@ class Settled(NamedTuple):
     durable: list[RecordKey]
 
 
+def retry_lane(lane: Lane) -> Lane:
+    """Return where a failed key waits: a migration is in no hurry, and must not fail in the way of what is."""
+    return lane if lane is Lane.MIGRATION else Lane.RETRY
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     key: RecordKey
@@ -50,10 +55,17 @@ class _Entry:
     due: float = 0.0
     force: bool = False
     durable: bool = False
+    kept: Position | None = None
+    """Position of its work item in the journal: what was dirtied before that is not covered by it."""
     in_flight: bool = False
     again: bool = False
     """Marked, without a position, while in flight."""
     queued: bool = False
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the journal remembers all of it, so that the log is not needed for it any more."""
+        return self.durable and self.kept is not None and self.first is not None and self.kept <= self.first
 
 
 class _Watermark:
@@ -72,7 +84,7 @@ class _Watermark:
         while self._heap:
             position, _, entry = self._heap[0]
             current = alive.get(entry.key) is entry and entry.first == position
-            if current and (durable_too or not entry.durable):
+            if current and (durable_too or not entry.is_covered):
                 return entry
             heapq.heappop(self._heap)
         return None
@@ -127,7 +139,9 @@ class DirtyLedger:
         elif lane < entry.lane or (lane is Lane.LIVE and entry.due):
             # A live change is a fresh start: it may have cured what the retry waits for.
             entry.lane, entry.due, entry.queued, entry.attempts = lane, due, False, attempts
-        entry.durable = entry.durable or durable
+        if durable:
+            entry.durable = True
+            entry.kept = position if entry.kept is None else min(entry.kept, position or entry.kept)
         entry.force = entry.force or force
         if entry.in_flight and position is None:
             entry.again = True
@@ -237,12 +251,13 @@ class DirtyLedger:
             entry.in_flight = False
             self._enqueue(entry)
 
-    def defer(self, claim: Claim, attempts: int, due: float) -> None:
-        """Put a failed key off until `due`; its work item is in the journal, so the checkpoint may pass it."""
+    def defer(self, claim: Claim, attempts: int, due: float, kept: Position | None) -> None:
+        """Put a failed key off until `due`; its work item is in the journal, so the checkpoint may pass `kept`."""
         entry = self._entries[claim.key]
         entry.in_flight, entry.durable, entry.attempts = False, True, attempts
+        entry.kept = kept if entry.kept is None else min(entry.kept, kept or entry.kept)
         if entry.last == claim.position and not entry.again:
-            entry.lane, entry.due = Lane.RETRY, due
+            entry.lane, entry.due = retry_lane(claim.lane), due
         self._enqueue(entry)
 
     def drop(self, claim: Claim) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -17,6 +18,19 @@ from slipstream.sync.engine import SyncEngine
 from slipstream.sync.names import RESTAMPED
 
 _HOUSEKEEPING_S = 30.0
+
+
+class Chore(Protocol):
+    """Something else that an idle engine does, in bounded pieces."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to do."""
+        ...
+
+    def step(self) -> bool:
+        """Do one piece; False when there was none."""
+        ...
 
 
 class Maintenance:
@@ -36,18 +50,24 @@ class Maintenance:
         self._after: RecordKey | None = None
         self._target: GraphSchema | None = None
         self._kept_house_at: float | None = None
+        self.chores: list[Chore] = []
 
     @property
     def restamp_due(self) -> bool:
         """Whether some stamps may still be of an older schema version."""
         return self._restamped < self._graph.schema().version
 
+    @property
+    def is_due(self) -> bool:
+        """Whether any chore that `step` does is still to be done."""
+        return self.restamp_due or any(chore.is_due for chore in self.chores)
+
     def step(self) -> bool:
         """Do one piece of work; False when there is none."""
         if self.restamp_due:
             self._restamp_page()
             return True
-        return False
+        return any(chore.step() for chore in self.chores)
 
     def _restamp_page(self) -> None:
         # One version for the whole pass: the schema may evolve again between two pages.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Protocol
 
 from slipstream.domain.entities import Adjacency, Direction
 from slipstream.domain.errors import TransientError
@@ -15,8 +16,7 @@ from slipstream.domain.log import LogEntry, Rescan, position_of
 from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.graph import Graph
-from slipstream.views.declaration import Fanout
-from slipstream.views.viewset import ViewSet
+from slipstream.views.declaration import Affected, Fanout
 
 PAGE = 1_000
 
@@ -52,10 +52,18 @@ class Plan:
         self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
 
+class Views(Protocol):
+    """What the planner needs of views."""
+
+    def affected(self, event: PKGEvent) -> Affected:
+        """Return the keys that an event dirties, and the neighbours to look up."""
+        ...
+
+
 class Planner:
     """Maps log entries to dirty keys: views decide, the graph is only asked for neighbours."""
 
-    def __init__(self, graph: Graph, views: ViewSet, fanout_live_max: int) -> None:
+    def __init__(self, graph: Graph, views: Views, fanout_live_max: int) -> None:
         self._graph = graph
         self._views = views
         self._fanout_live_max = fanout_live_max

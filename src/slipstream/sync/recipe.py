@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from slipstream.domain.entities import EntityState, Hop, RecordState
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import Space
+from slipstream.domain.models import ModelSpec, Space
 from slipstream.domain.requests import EmbeddingRequest, Target
 from slipstream.ports.embedding_service import EmbeddingService
+from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
 from slipstream.views.viewset import ViewSet
 
 
 class ViewRecipe:
-    """The `Recipe` of a set of views and an embedding service."""
+    """
+    The `Recipe` of a set of views and an embedding service.
 
-    def __init__(self, views: ViewSet, service: EmbeddingService) -> None:
-        self._views = views
+    With a declaration it decides model and generation of every type, whatever the service's own routes are; without
+    one the service's routes do, in generation 1.
+    """
+
+    def __init__(
+        self, views: ViewSet, service: EmbeddingService, declaration: RecipeDeclaration | None = None
+    ) -> None:
+        self.views = views
+        self.declaration = declaration
         self._service = service
         self._hops = views.hops()
-        self._spaces: dict[tuple[str, str | None], Space] = {}
+        self._places: dict[tuple[str, str | None], tuple[Space, str | None]] = {}
+        self._homes: dict[str, Space] = {}
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         """Return which neighbours a read must bring along, by entity type."""
@@ -27,20 +38,21 @@ class ViewRecipe:
 
     def target(self, state: RecordState) -> Target | None:
         """Render a state and fingerprint it; None when no view covers it."""
-        rendering = self._views.render(state)
+        rendering = self.views.render(state)
         if rendering is None:
             return None
         entity_type, key = _identity(state)
+        space, model_id = self._place(entity_type, rendering.model)
         request = EmbeddingRequest(
             entity_type=entity_type,
             content=rendering.text,
             temporal_context=rendering.temporal_context,
-            model_id=rendering.model,
+            model_id=model_id,
         )
         return Target(
             key=key,
             entity_type=entity_type,
-            space=self._space(entity_type, rendering.model),
+            space=space,
             fingerprint=self._service.fingerprint(request, rendering.template_version),
             template_version=rendering.template_version,
             request=request,
@@ -49,13 +61,42 @@ class ViewRecipe:
             extraction_confidence=rendering.extraction_confidence,
         )
 
-    def _space(self, entity_type: str, model: str | None) -> Space:
-        # Routes and models are fixed for the life of a recipe; looking them up for every record would show.
-        space = self._spaces.get((entity_type, model))
+    def space_of(self, type_name: str) -> Space:
+        """Return where the vectors of a type are; a model whose identity was declared need not be there for that."""
+        space = self._homes.get(type_name)
         if space is None:
-            space = Space.of(self._service.spec_for(entity_type, model))
-            self._spaces[entity_type, model] = space
+            declared = None if self.declaration is None else self.declaration.space_of(type_name)
+            space = self._homes[type_name] = declared or self._place(type_name, self._model_of(type_name))[0]
         return space
+
+    def _model_of(self, type_name: str) -> str | None:
+        return next((view.model for view in self.views.views if view.type == type_name), None)
+
+    def _place(self, entity_type: str, model: str | None) -> tuple[Space, str | None]:
+        # Routes and models are fixed for the life of a recipe; looking them up for every record would show.
+        place = self._places.get((entity_type, model))
+        if place is None:
+            place = self._places[entity_type, model] = self._placed(entity_type, model)
+        return place
+
+    def _placed(self, entity_type: str, model: str | None) -> tuple[Space, str | None]:
+        declared = self.declaration
+        if declared is None:
+            return Space.of(self._service.spec_for(entity_type, model)), model
+        model_id = declared.model_of(entity_type, model)
+        spec = self._service.spec_for(entity_type, model_id)
+        _check_identity(spec, declared.models.get(model_id))
+        return Space.of(spec, declared.generation_of(entity_type)), model_id
+
+
+def _check_identity(spec: ModelSpec, declared: ModelIdentity | None) -> None:
+    """Fail closed: what another model made is never compared with, nor overwritten by, what this one makes."""
+    if declared is not None and declared != (spec.version, spec.dimension):
+        raise ConfigError(
+            f"model {spec.id!r} is version {spec.version!r} with {spec.dimension} dimensions, but the index was "
+            f"built with version {declared.version!r} and {declared.dimension}: bring that back, or register this "
+            "one under another id and migrate to it (`slipstream migrate start`)"
+        )
 
 
 def _identity(state: RecordState) -> tuple[str, RecordKey]:

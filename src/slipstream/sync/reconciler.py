@@ -7,12 +7,14 @@ Three stages, so that they can run in a pipeline: `prepare` (read, render, finge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from slipstream.domain.digests import stamp_term, target_term
-from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.entities import EntityState, RecordState
+from slipstream.domain.errors import ConfigError, PoisonEventError
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingResult, Target
 from slipstream.domain.schema import GraphSchema
@@ -21,8 +23,9 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.recipe import Recipe
 from slipstream.ports.telemetry import NO_SPAN, Span
+from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import RecipePair, Recipes
 
 _NOTHING = KeyStamps()
 
@@ -34,13 +37,22 @@ class Prepared:
     position: Position
     schema_version: int
     schema_hash: str
+    recipes: RecipePair
+    """What was in force: a batch that was prepared under other recipes is not written."""
     targets: list[Target] = field(default_factory=list)
     """Records that need a vector."""
     restamps: list[Stamp] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
+    deferred: list[RecordKey] = field(default_factory=list)
+    """Keys that the generation beside the live one still needs a vector of: nobody searches it, so it can wait."""
     unchanged: int = 0
     span: Span = NO_SPAN
     """Of the stage that prepared it: the later stages' spans hang under it."""
+
+    @property
+    def planned(self) -> int:
+        """How many writes there are to do, now or later."""
+        return len(self.targets) + len(self.restamps) + len(self.deletions) + len(self.deferred)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +71,12 @@ class Reconciler:
     """Makes the index equal to the graph for given keys. Stateless: any number of them may run."""
 
     def __init__(
-        self, graph: Graph, index: VectorIndex, service: EmbeddingService, recipe: Recipe, clock: Clock
+        self, graph: Graph, index: VectorIndex, service: EmbeddingService, recipes: Recipes, clock: Clock
     ) -> None:
         self._graph = graph
         self._index = index
         self._service = service
-        self._recipe = recipe
+        self._recipes = recipes
         self._clock = clock
         self._schema: tuple[GraphSchema, str] | None = None
 
@@ -74,26 +86,30 @@ class Reconciler:
             self._schema = (schema, schema.hash)  # digested once a version, not once a batch
         return schema.version, self._schema[1]
 
-    def prepare(self, keys: Sequence[RecordKey], forced: frozenset[RecordKey] = frozenset()) -> Prepared:
+    def prepare(
+        self, keys: Sequence[RecordKey], forced: frozenset[RecordKey] = frozenset(), *, live_only: bool = False
+    ) -> Prepared:
         """
         Read both sides and decide; computes no embedding and writes nothing.
 
+        With `live_only` no vector is asked for that the generation beside the live one needs; its keys are deferred.
         Raises `PoisonEventError` when a key can not be rendered (the caller bisects), `TransientError` when a
         store is down.
         """
+        pair = self._recipes.pair
         # Older than the text is fine (the next restamp mends it), newer would claim what is not so.
         schema_version, schema_hash = self._schema_identity()
-        snapshot = self._graph.read(keys, self._recipe.hops())
+        snapshot = self._graph.read(keys, pair.hops)
         held = self._index.stamps(keys)
-        prepared = Prepared(snapshot.position, schema_version, schema_hash)
+        prepared = Prepared(snapshot.position, schema_version, schema_hash, pair)
         for key in dict.fromkeys(keys):
-            state = snapshot.states.get(key)
-            target = None if state is None else self._recipe.target(state)
-            stamps = held.get(key, _NOTHING)
-            if target is None:
+            state, stamps = snapshot.states.get(key), held.get(key, _NOTHING)
+            if state is None:
                 self._plan_removal(prepared, key, stamps)
+            elif pair.beside is None:
+                self._plan_alone(prepared, key, pair.live.target(state), stamps, force=key in forced)
             else:
-                self._plan_target(prepared, target, stamps, force=key in forced)
+                self._plan_both(prepared, key, state, stamps, force=key in forced, live_only=live_only)
         return prepared
 
     @staticmethod
@@ -104,30 +120,67 @@ class Reconciler:
         else:
             prepared.unchanged += 1
 
-    def _plan_target(self, prepared: Prepared, target: Target, held: KeyStamps, *, force: bool) -> None:
+    def _plan_alone(
+        self, prepared: Prepared, key: RecordKey, target: Target | None, held: KeyStamps, *, force: bool
+    ) -> None:
+        if target is None:
+            self._plan_removal(prepared, key, held)
+            return
         current: Stamp | None = None
         for stamp in held.records:
             if stamp.space == target.space:
                 current = stamp
             else:
                 prepared.deletions.append(Deletion(target.key, prepared.position, stamp.space))
-        if (
-            current is None
-            or force
-            or current.needs_reembedding
-            or current.fingerprint != target.fingerprint
-            or current.position > prepared.position
-        ):
-            bypass = force or (current is not None and current.needs_reembedding)
-            if bypass:
-                target = replace(target, request=replace(target.request, bypass_cache=True))
-            prepared.targets.append(target)
-            return
-        wanted = _restamped(current, target, prepared)
-        if wanted is None:
+        if _plan_target(prepared, target, current, force=force) is None:
             prepared.unchanged += 1
-        else:
-            prepared.restamps.append(wanted)
+
+    def _plan_both(
+        self, prepared: Prepared, key: RecordKey, state: RecordState, held: KeyStamps, *, force: bool, live_only: bool
+    ) -> None:
+        """Plan a key that two generations hold. Where they agree on a type, they share its record."""
+        before = prepared.planned
+        live, other = prepared.recipes.live.target(state), prepared.recipes.other
+        kept = {recipe.space_of(_type(state)) for recipe in (other, prepared.recipes.idle) if recipe is not None}
+        current = {stamp.space: stamp for stamp in held.records}
+        if live is not None:
+            kept.add(live.space)
+            _plan_target(prepared, live, current.get(live.space), force=force)
+        if other is not None and (live is None or other.space_of(_type(state)) != live.space):
+            wanted = self._plan_other(prepared, other, key, state, current, force=force, live_only=live_only)
+            if not wanted:
+                kept.discard(other.space_of(_type(state)))
+        surplus = [space for space in current if space not in kept]
+        prepared.deletions.extend(Deletion(key, prepared.position, space) for space in surplus)
+        prepared.unchanged += prepared.planned == before
+
+    @staticmethod
+    def _plan_other(
+        prepared: Prepared,
+        other: ViewRecipe,
+        key: RecordKey,
+        state: RecordState,
+        current: Mapping[Space, Stamp],
+        *,
+        force: bool,
+        live_only: bool,
+    ) -> bool:
+        """Plan the record beside the live one; False when there is to be none."""
+        planned = len(prepared.targets)
+        try:
+            target = other.target(state)
+        except (PoisonEventError, ConfigError):
+            if not live_only:
+                raise
+            prepared.deferred.append(key)  # a recipe that fails must not keep the live one from going on
+            return True
+        if target is None:
+            return False
+        _plan_target(prepared, target, current.get(target.space), force=force)
+        if live_only and len(prepared.targets) > planned:
+            del prepared.targets[planned:]
+            prepared.deferred.append(key)
+        return True
 
     def embed(self, prepared: Prepared) -> Sequence[EmbeddingResult]:
         """Compute the vectors of the targets, in their order."""
@@ -182,6 +235,29 @@ class Reconciler:
             unchanged=prepared.unchanged,
             fenced=fenced,
         )
+
+
+def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, force: bool) -> Target | Stamp | None:
+    """Plan one record, and return what is to be written of it: all of it, its stamp, or nothing."""
+    if (
+        current is None
+        or force
+        or current.needs_reembedding
+        or current.fingerprint != target.fingerprint
+        or current.position > prepared.position
+    ):
+        if force or (current is not None and current.needs_reembedding):
+            target = replace(target, request=replace(target.request, bypass_cache=True))
+        prepared.targets.append(target)
+        return target
+    wanted = _restamped(current, target, prepared)
+    if wanted is not None:
+        prepared.restamps.append(wanted)
+    return wanted
+
+
+def _type(state: RecordState) -> str:
+    return state.entity.type if isinstance(state, EntityState) else state.relationship.ref.type
 
 
 def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | None:

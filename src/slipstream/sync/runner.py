@@ -22,7 +22,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingResult
-from slipstream.domain.work import DeadLetter, Lane
+from slipstream.domain.work import URGENT, DeadLetter, Lane
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 _INLINE_MAX = 4
 """Largest batch that the reader processes itself when the pipeline is empty."""
 _STOP_TIMEOUT_S = 60.0
+_BUSY_WAIT_S = 0.01
+"""How long the reader waits for a commit while batches are under way: a backfill goes on when they are done."""
 _POLL_S = 0.5
 """How often a waiting thread looks whether another one has died; batches themselves wake it at once."""
 
@@ -147,7 +149,8 @@ class Sync:
         claims = self.engine.take()
         if not claims:
             if not taken_in and not self._idle_work():
-                self._log.wait(self.engine.consumed, self.engine.wait_s())
+                wait_s = self.engine.wait_s()
+                self._log.wait(self.engine.consumed, min(wait_s, _BUSY_WAIT_S) if self._in_pipeline else wait_s)
         elif len(claims) <= _INLINE_MAX and self._in_pipeline == 0:
             self.engine.process(claims)
         else:
@@ -188,7 +191,7 @@ class Sync:
     def _embed(self) -> None:
         while (batch := self._take(self._to_embed)) is not None:
             try:
-                results = self.engine.embed(batch.prepared)
+                results = self.engine.embed(batch.prepared, urgent=batch.claims[0].lane in URGENT)
             except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
                 self._leave(batch, error)
             else:
@@ -254,17 +257,26 @@ class Sync:
             logger.info("stopped waiting for position %s: %s", position, error)
             return False
 
-    def drain(self, timeout_s: float | None = None, on_progress: Callable[[SyncStatus], None] | None = None) -> bool:
+    def drain(
+        self,
+        timeout_s: float | None = None,
+        on_progress: Callable[[SyncStatus], None] | None = None,
+        *,
+        migration: bool = True,
+    ) -> bool:
         """
         Wait until nothing is left to do: log consumed, no key dirty, stamps at the current schema version.
 
-        Dead letters do not count: they wait for a decision. False when the time ran out.
+        Dead letters do not count: they wait for a decision. Nor, without `migration`, does the migration lane, which
+        no search asks. False when the time ran out.
         """
 
         def settled() -> bool:
             if on_progress is not None:
                 on_progress(self.status())
-            return self.engine.is_settled() and self._in_pipeline == 0 and not self._maintenance.restamp_due
+            if not migration:
+                return self.engine.is_settled(migration=False)
+            return self.engine.is_settled() and self._in_pipeline == 0 and not self._maintenance.is_due
 
         return self._wait_for(settled, timeout_s, poll_s=0.05)
 

@@ -27,25 +27,28 @@ class KeyScan:
         types: frozenset[str] | None,
         lane: Lane,
         position: Position | None,
+        after: RecordKey | None = None,
     ) -> None:
         self.lane = lane
         self.position = position
         self.exhausted = False
         self._graph, self._index, self._types = graph, index, types
+        self._after = after
         self._keys = self._iterate()
 
     def page(self, limit: int) -> list[RecordKey]:
-        """Return the next keys, none at the end. After an error the scan begins anew: marks are idempotent."""
+        """Return the next keys, none at the end. After an error the scan goes on behind the last page."""
         try:
             page = list(islice(self._keys, limit))
         except BaseException:
             self._keys = self._iterate()
             raise
         self.exhausted = not page
+        self._after = page[-1] if page else self._after
         return page
 
     def _iterate(self) -> Iterator[RecordKey]:
-        for row, stamps in scan_both(self._graph, self._index):
+        for row, stamps in scan_both(self._graph, self._index, after=self._after):
             found = {stamp.entity_type for stamp in stamps} | ({row.type} if row else set())
             if self._types is None or not self._types.isdisjoint(found):
                 yield row.key if row else stamps[0].key

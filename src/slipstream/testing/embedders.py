@@ -37,6 +37,8 @@ class HashEmbedder:
         """Every text ever embedded, in order."""
         self.calls_count = 0
         """How many times `embed` was called with at least one text."""
+        self.fail_with: Exception | None = None
+        """Raised by `embed` while it is set: an outage."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -47,6 +49,8 @@ class HashEmbedder:
         """Return unit-length vectors, in the order of the texts."""
         if self._closed:
             raise UnavailableError(f"embedder {self._spec.id!r} is closed: make a new one")
+        if self.fail_with is not None:
+            raise self.fail_with
         rows = np.empty((len(texts), self._spec.dimension), dtype=np.float32)
         with self._lock:
             for row, text in zip(rows, texts, strict=True):

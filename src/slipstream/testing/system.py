@@ -31,6 +31,7 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipes import LivePlaces
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.timeline import heal_timeline
@@ -88,6 +89,7 @@ class MemorySystem:
     handler: PKGSyncHandler = field(init=False)
     auditor: Auditor = field(init=False)
     repairer: Repairer = field(init=False)
+    places: LivePlaces = field(init=False)
 
     def __post_init__(self) -> None:
         self.graph = MemoryGraph(self.clock, virtual_time=True)
@@ -138,6 +140,7 @@ class MemorySystem:
             recipe=self.engine.recipe,
             mark=self._mark,
         )
+        self.places = LivePlaces(self.engine.recipes, lambda: self.graph.schema().entity_types)
         self._reopen_audits(graph, index, journal, views)
         self.queue = EventQueue(self.journal, letters, self.clock)
         self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
@@ -155,7 +158,7 @@ class MemorySystem:
                 audits=audits,
                 journal=journal,
                 changes=LoggedChanges(self.graph.log, Planner(graph, views, self.settings.fanout_live_max)),
-                recipe_id=repr(views.views),
+                recipe_id=lambda: repr(views.views),
             ),
             frontier=lambda: self.engine.frontier,
             service=self.service,

@@ -1,4 +1,4 @@
-"""Deliberately broken audit memories must fail the suite, each at least in the case that was written for its fault."""
+"""Deliberately broken audit memories must fail the suite, each in the case that was written for its fault."""
 
 from __future__ import annotations
 

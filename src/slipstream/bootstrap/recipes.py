@@ -1,0 +1,181 @@
+"""Which recipes are in force when a PKG is opened: what the journal keeps, against what is declared."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from slipstream.bootstrap.models import registered_models
+from slipstream.bootstrap.options import OnOtherRecipe, Options
+from slipstream.domain.errors import ConfigError, TransientError
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.embedding.temporal import FusionWeights
+from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.embedding_service import EmbeddingService
+from slipstream.ports.graph import Graph
+from slipstream.ports.journal import Journal
+from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration, moved_types
+from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
+from slipstream.service.config import Config
+from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import Recipes
+from slipstream.views.config import parse_views
+from slipstream.views.declaration import View
+from slipstream.views.viewset import ViewSet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is in force, and what the configuration declares."""
+
+    generations: Generations
+    declared: RecipeDeclaration
+    changed_in_place: bool
+    """Whether texts may have changed without a migration: everything is to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The models and recipes that a PKG is opened with."""
+
+    registry: ModelRegistry
+    service: MultiModelEmbeddingService
+    recipes: Recipes
+    opened: Opened
+
+
+def open_recipes(
+    config: Config, options: Options, journal: Journal, graph: Graph, cache: EmbeddingCache | None, stack: ExitStack
+) -> InForce:
+    """Register the models and put recipes in force; raises `ConfigError` when models would be mixed."""
+    registry, router = registered_models(config, options)
+    stack.callback(registry.close)
+    views = [*parse_views(config.views, config.relationship_views), *options.views]
+    ViewSet(views)  # wrong ones are told now, also when they are not in force yet
+    opened = open_generations(
+        journal, graph, lambda known: declare(views, router, registry, known), options.on_other_recipe
+    )
+    fusion = FusionWeights(**config.models.fusion.model_dump())
+    live = opened.generations.live
+    service = MultiModelEmbeddingService(registry, router_of(live, registry), cache, fusion, options.tracer)
+    return InForce(registry, service, recipes_of(opened.generations, service), opened)
+
+
+def declare(
+    views: Iterable[View], router: ModelRouter, registry: ModelRegistry, known: RecipeDeclaration | None = None
+) -> RecipeDeclaration:
+    """Return a declaration of views and routes; a model that can not be reached is taken for the `known` one."""
+    chosen = tuple(views)
+    used = dict.fromkeys([*router.models, *(view.model for view in chosen if view.model is not None)])
+    models: dict[str, ModelIdentity] = {}
+    for model_id in used:
+        identity = _identity(registry, model_id, known)
+        if identity is not None:
+            models[model_id] = identity
+    default = router.routes[DEFAULT_ROUTE]
+    routes = {name: model for name, model in router.routes.items() if name == DEFAULT_ROUTE or model != default}
+    return RecipeDeclaration(views=chosen, routes=routes, models=models)
+
+
+def _identity(registry: ModelRegistry, model_id: str, known: RecipeDeclaration | None) -> ModelIdentity | None:
+    try:
+        spec = registry.spec(model_id)
+    except TransientError as error:
+        logger.warning("model %r can not be reached, and is taken for what it was: %s", model_id, error)
+        return known.models.get(model_id) if known is not None else None
+    return ModelIdentity(spec.version, spec.dimension)
+
+
+def open_generations(
+    journal: Journal,
+    graph: Graph,
+    declare_now: Callable[[RecipeDeclaration | None], RecipeDeclaration],
+    on_other: OnOtherRecipe,
+) -> Opened:
+    """
+    Decide what is in force, and keep it; raises `ConfigError` when the configuration would mix models.
+
+    Changed views of the same models are put in force in place: only what they change is embedded anew.
+    """
+    kept = load_generations(journal)
+    declared = declare_now(None if kept is None else kept.live)
+    if kept is None:
+        generations = Generations(live=declared)
+        save_generations(journal, generations)
+        return Opened(generations, declared, changed_in_place=False)
+    if _stays(kept, declared):
+        live = replace(kept.live, models={**declared.models, **kept.live.models})
+        return Opened(replace(kept, live=live), declared, changed_in_place=False)
+    refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
+    if refusal is not None and on_other is OnOtherRecipe.REFUSE:
+        raise ConfigError(refusal)
+    if refusal is not None and on_other is OnOtherRecipe.KEEP:
+        return Opened(kept, declared, changed_in_place=False)
+    generations = replace(kept, live=declared.numbered_as(kept.live))
+    if refusal is not None:
+        logger.warning("putting another recipe in force without a migration: %s", refusal)
+        generations = Generations(live=generations.live, number=kept.number)
+    save_generations(journal, generations)
+    return Opened(generations, declared, changed_in_place=True)
+
+
+def _types_with_records(graph: Graph, *recipes: RecipeDeclaration) -> set[str]:
+    covered = {view.type for recipe in recipes for view in recipe.views if view.is_relationship}
+    names = graph.schema().entity_types.keys() | covered
+    return {name for name, count in graph.counts().items() if count and name in names}
+
+
+def _stays(kept: Generations, declared: RecipeDeclaration) -> bool:
+    """Whether what is declared is what is live, or what a migration leads to or came from."""
+    known = [kept.live] if kept.phase is Phase.DROPPING or kept.other is None else [kept.live, kept.other]
+    if not any(recipe.asks_same_as(declared) for recipe in known):
+        return False
+    if kept.phase is Phase.RETIRED and not kept.live.asks_same_as(declared):
+        logger.warning("the configuration still declares the retired recipe: the live one stays in force")
+    return True
+
+
+def _refusal(kept: Generations, declared: RecipeDeclaration, types: set[str]) -> str | None:
+    moved = moved_types(kept.live, declared, types)
+    if kept.phase in (Phase.BUILDING, Phase.BUILT):
+        return (
+            "the configuration declares neither the live recipe nor the one that a migration is building: put one of "
+            "them back, or end the migration first (`slipstream migrate cut-over` or `slipstream migrate drop`)"
+        )
+    if not moved:
+        return None
+    shown = "; ".join(f"{name}: {change}" for name, change in moved.items())
+    return (
+        f"the configuration declares other models than the index was built with ({shown}). Vectors of different "
+        "models are never mixed: build the next generation beside this one with `slipstream migrate start`, or put "
+        "the old models back"
+    )
+
+
+def recipe_of(declaration: RecipeDeclaration, service: EmbeddingService) -> ViewRecipe:
+    """Return a declaration made ready."""
+    return ViewRecipe(ViewSet(declaration.views), service, declaration)
+
+
+def recipes_of(generations: Generations, service: EmbeddingService) -> Recipes:
+    """Return the recipes in force."""
+    other = None if generations.other is None else recipe_of(generations.other, service)
+    live = recipe_of(generations.live, service)
+    return Recipes(live, other, None) if generations.follows else Recipes(live, None, other)
+
+
+def router_of(declaration: RecipeDeclaration, registry: ModelRegistry) -> ModelRouter:
+    """Return the routes of a declaration; raises `ConfigError` when one of its models is not registered any more."""
+    try:
+        routes = {name: model for name, model in declaration.routes.items() if name != DEFAULT_ROUTE}
+        return ModelRouter(registry, routes, declaration.routes[DEFAULT_ROUTE])
+    except ConfigError as error:
+        raise ConfigError(
+            f"a model of the live recipe is gone ({error}): register it until a migration has replaced it"
+        ) from error

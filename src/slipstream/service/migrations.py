@@ -1,0 +1,433 @@
+"""Migrations: the next generation is built beside the live one, cut over to in one step, and gone back from."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from slipstream.consistency.audit import Auditor
+from slipstream.consistency.classes import PAST_THE_CACHE
+from slipstream.consistency.ledger import LEDGER
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.models import Space
+from slipstream.domain.work import Lane
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import Graph
+from slipstream.ports.journal import Journal
+from slipstream.schema.declaration import RecipeDeclaration, differing_types
+from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
+from slipstream.service.migration_plan import MigrationPlan, Planning
+from slipstream.sync.backfill import BackfillProgress
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.names import MIGRATION_SCAN
+from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import RecipePair
+from slipstream.sync.runner import Sync
+from slipstream.views.declaration import View
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 24 * 3600.0
+"""How long a retired generation is kept, and kept in line, before it is dropped on its own."""
+_PATIENCE_S = 60.0
+_POLL_S = 0.02
+_ROUNDS_MAX = 3
+"""How often what the audit finds is repaired before a cut-over is refused."""
+
+Veto = Callable[[], Sequence[str]]
+"""Returns the reasons against a cut-over, none when the quality of the next generation is good enough."""
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _stepwise(method: Callable[Concatenate[Migrations, _P], _R]) -> Callable[Concatenate[Migrations, _P], _R]:
+    """Let one step be taken after the other."""
+
+    @wraps(method)
+    def guarded(self: Migrations, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with self._stepping:
+            return method(self, *args, **kwargs)
+
+    return guarded
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """How far a migration is. `spaces` has the types that differ: where they are, and where they are going."""
+
+    phase: Phase
+    is_paused: bool
+    generation: int
+    """Number of the live generation of what has been migrated last."""
+    spaces: Mapping[str, tuple[Space | None, Space | None]]
+    progress: BackfillProgress | None
+    waiting: int
+    """Keys whose record beside the live one is still to be made; beyond those that the backfill has yet to reach."""
+    outage: str | None
+    started_at: datetime | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationParts:
+    """What migrations are made of; a composition root puts it together."""
+
+    sync: Sync
+    graph: Graph
+    journal: Journal
+    clock: Clock
+    declared: RecipeDeclaration
+    """What the configuration declares: the candidate, when it is not in force."""
+    ready: Callable[[RecipeDeclaration], ViewRecipe]
+    """Makes a declaration ready."""
+    declare: Callable[[Sequence[View], Mapping[str, str]], RecipeDeclaration]
+    """Returns a declaration of views and routes, with the identity of their models."""
+    auditor_of: Callable[[ViewRecipe], Auditor]
+    """Returns what audits the generation of a recipe, which stands beside the live one."""
+    put_in_force: Callable[[RecipeDeclaration], None]
+    """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
+    planning: Planning
+    grace_s: float = GRACE_S
+
+
+class Migrations:
+    """
+    Builds, checks, cuts over to and drops generations. One at a time; safe for threads.
+
+    Every step is one journal transaction, taken between two writes of the engine: a process that dies leaves the step
+    done or not begun. What searches see is one generation before a cut-over and another one behind it.
+    """
+
+    def __init__(self, parts: MigrationParts) -> None:
+        self._parts = parts
+        self._engine: SyncEngine = parts.sync.engine
+        self._stepping = threading.RLock()
+        self._restore()
+
+    def _restore(self) -> None:
+        """Go on where the last process was."""
+        found = self.generations
+        if found.phase is Phase.BUILDING and not found.is_paused:
+            self._begin_scan(found, resume=True)
+
+    @property
+    def generations(self) -> Generations:
+        """What is in force, and what stands beside it, as the journal has it."""
+        found = load_generations(self._parts.journal)
+        if found is None:
+            raise ConfigError("there are no generations yet: open the PKG with `open_pkg`, which makes the first one")
+        return found
+
+    # ------------------------------------------------------------------ before
+
+    def candidate(
+        self, views: Iterable[View] | None = None, routes: Mapping[str, str] | None = None, default: str | None = None
+    ) -> RecipeDeclaration:
+        """
+        Return the live recipe with some views and routes replaced; without any, what the configuration declares.
+
+        `views` replace those of the same types, `routes` are type to model id, `default` is the model of all others.
+        """
+        if views is None and routes is None and default is None:
+            return self._parts.declared
+        live = self.generations.live
+        chosen = {view.type: view for view in live.views} | {view.type: view for view in views or ()}
+        merged = {**live.routes, **(routes or {}), **({"default": default} if default is not None else {})}
+        return self._parts.declare(list(chosen.values()), merged)
+
+    def plan(self, candidate: RecipeDeclaration | None = None) -> MigrationPlan:
+        """Return what a migration would do and cost: texts, tokens, seconds and disk; changes nothing."""
+        live = self.generations.live
+        chosen = candidate or self._parts.declared
+        changed = self._checked(live, chosen)
+        recipe = self._parts.ready(chosen.renumbered(live, self._types(), self.generations.number + 1))
+        return self._parts.planning.plan(recipe, changed)
+
+    def _types(self) -> set[str]:
+        schema = self._parts.graph.schema()
+        return {*schema.entity_types, *schema.relationship_types}
+
+    def _checked(self, live: RecipeDeclaration, candidate: RecipeDeclaration) -> set[str]:
+        changed = differing_types(
+            live, candidate, {"", *self._types(), *live.named_types(), *candidate.named_types()}
+        )
+        if not changed:
+            raise ConfigError(
+                "there is nothing to migrate: views, routes and models are those in force. Change them in "
+                "slipstream.toml, or pass a candidate"
+            )
+        return changed
+
+    # ------------------------------------------------------------------ building
+
+    @_stepwise
+    def start(self, candidate: RecipeDeclaration | None = None) -> MigrationStatus:
+        """
+        Begin to build the next generation beside the live one, in the background; returns at once.
+
+        Raises `ConfigError` when nothing differs, a model is unknown, or a migration is under way.
+        """
+        found = self.generations
+        if found.phase is not Phase.ALONE:
+            raise ConfigError(f"a migration is under way ({found.phase}): cut over, roll back or drop it first")
+        chosen = candidate or self._parts.declared
+        self._checked(found.live, chosen)
+        now, number = self._parts.clock.now(), found.number + 1
+        other = chosen.renumbered(found.live, self._types(), number)
+        recipe = self._parts.ready(other)
+        for name in self._types() | other.named_types():
+            recipe.space_of(name)  # an unknown model, or one that can not be reached, is told now
+        begun = replace(found, other=other, phase=Phase.BUILDING, number=number, started_at=now, since=now)
+        self._put(begun, RecipePair(self._live, recipe), scan=True)
+        self._begin_scan(begun, resume=True)
+        return self.status()
+
+    @_stepwise
+    def pause(self) -> None:
+        """Stop building: the next generation stays as it is, and is compared anew when it goes on."""
+        found = self._in(Phase.BUILDING, Phase.BUILT, doing="pause")
+        if found.is_paused:
+            return
+        paused = replace(found, phase=Phase.BUILDING, is_paused=True, since=self._parts.clock.now())
+        self._put(paused, RecipePair(self._live, None, self._beside))
+        self._engine.intake_stage.cancel_backfill(MIGRATION_SCAN)
+
+    @_stepwise
+    def resume(self) -> None:
+        """Go on building; what has changed meanwhile is found by comparison."""
+        found = self._in(Phase.BUILDING, doing="resume")
+        if not found.is_paused:
+            return
+        going = replace(found, is_paused=False, since=self._parts.clock.now())
+        self._put(going, RecipePair(self._live, self._beside), scan=True)
+        self._begin_scan(going, resume=True)
+
+    def wait(
+        self, timeout_s: float | None = None, on_progress: Callable[[MigrationStatus], None] | None = None
+    ) -> bool:
+        """
+        Wait until the next generation is built and lacks nothing; False when the time ran out.
+
+        Raises `ConfigError` when none is being built or it is paused, `UnavailableError` while the engine stands.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            status = self.status()
+            if on_progress is not None:
+                on_progress(status)
+            if status.phase in (Phase.ALONE, Phase.DROPPING) or status.is_paused:
+                raise ConfigError("no generation is being built: start or resume a migration")
+            if status.phase is not Phase.BUILDING and not status.waiting:
+                return True
+            self._check_alive()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_S)
+
+    def status(self) -> MigrationStatus:
+        """Return how far the migration is."""
+        found = self.generations
+        types = sorted(
+            self._types() | found.live.named_types() | (found.other.named_types() if found.other else set())
+        )
+        spaces = {
+            name: (found.live.space_of(name), found.other.space_of(name))
+            for name in types
+            if found.other is not None and found.live.space_of(name) != found.other.space_of(name)
+        }
+        return MigrationStatus(
+            phase=found.phase,
+            is_paused=found.is_paused,
+            generation=max([found.live.generation, *found.live.generations.values()]),
+            spaces=spaces,
+            progress=self._engine.intake_stage.progress().get(MIGRATION_SCAN),
+            waiting=self._waiting(),
+            outage=self._engine.migration_outage,
+            started_at=found.started_at,
+            since=found.since,
+        )
+
+    # ------------------------------------------------------------------ cutting over
+
+    def audit(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
+        """Audit the generation beside the live one: every key, every vector; raises `ConfigError` without one."""
+        self._in(Phase.BUILDING, Phase.BUILT, Phase.RETIRED, doing="audit")
+        return self._parts.auditor_of(self._beside).audit(on_progress)
+
+    def cut_over(
+        self,
+        *,
+        veto: Veto | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> AuditReport:
+        """
+        Let searches be answered by the next generation from now on; returns the audit that allowed it.
+
+        Everything is audited first, and repaired where that is possible. Raises `ConfigError` when the generation is
+        not built, is not at 100 % or is vetoed, and `UnavailableError` when mutations outran it for `patience_s`.
+        """
+        self._in(Phase.BUILT, doing="cut over")
+        report = self._proven(on_progress, patience_s)
+        reasons = veto() if veto is not None else ()
+        if reasons:
+            raise ConfigError(f"the cut-over is vetoed: {'; '.join(reasons)}")
+        self._swap_live(Phase.RETIRED, patience_s)
+        return report
+
+    def roll_back(self, *, patience_s: float = _PATIENCE_S) -> None:
+        """Let searches be answered by the retired generation again, which has followed the log all the time."""
+        self._in(Phase.RETIRED, doing="roll back")
+        self._swap_live(Phase.BUILT, patience_s)
+
+    @_stepwise
+    def drop(self) -> None:
+        """Remove the generation beside the live one, in the background: an unwanted new one or the retired one."""
+        found = self._in(Phase.BUILDING, Phase.BUILT, Phase.RETIRED, doing="drop")
+        dropping = replace(found, phase=Phase.DROPPING, is_paused=False, since=self._parts.clock.now())
+        self._put(dropping, RecipePair(self._live, None, self._beside))
+        self._engine.intake_stage.cancel_backfill(MIGRATION_SCAN)
+
+    def _proven(self, on_progress: Callable[[int], None] | None, patience_s: float) -> AuditReport:
+        for _ in range(_ROUNDS_MAX):
+            report = self.audit(on_progress)
+            if report.is_consistent:
+                return report
+            for kind, keys in report.divergences.items():
+                self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
+            self._drained(patience_s)
+        shown = ", ".join(f"{kind} {n:,}" for kind, n in report.counts().items() if n)
+        raise ConfigError(
+            f"the next generation is not complete ({shown or 'some keys never held still'}): look at "
+            "`slipstream dead-letters` and at the audit, then cut over again"
+        )
+
+    @_stepwise
+    def _swap_live(self, phase: Phase, patience_s: float) -> None:
+        """Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            found, pair = self.generations, self._engine.recipes.pair
+            if found.other is None or pair.other is None:
+                raise ConfigError("there is no generation to cut over to: it is paused, or was dropped meanwhile")
+            swapped = replace(found, live=found.other, other=found.live, phase=phase, since=self._parts.clock.now())
+
+            def commit(swapped: Generations = swapped) -> None:
+                with self._parts.journal.transaction():
+                    save_generations(self._parts.journal, swapped)
+                    self._parts.journal.set(LEDGER, None)
+                    self._parts.put_in_force(swapped.live)
+
+            if self._engine.swap_recipes(RecipePair(pair.other, pair.live), commit, drained=True):
+                return
+            self._check_alive()
+            if time.monotonic() >= deadline:
+                raise UnavailableError(
+                    f"mutations outran the next generation for {patience_s:g} s: its model or the index is too slow "
+                    "for this traffic; try when there is less"
+                )
+            time.sleep(_POLL_S)
+
+    # ------------------------------------------------------------------ what the engine calls
+
+    @property
+    def is_dropping(self) -> bool:
+        """Whether records are still to be removed; looks at memory only."""
+        return self._engine.recipes.pair.idle is not None and self.generations.phase is Phase.DROPPING
+
+    @_stepwise
+    def finish_drop(self) -> None:
+        """Note that nothing is left of what was dropped."""
+        found = self._in(Phase.DROPPING, doing="finish a drop")
+        self._put(
+            Generations(live=found.live, number=found.number, since=self._parts.clock.now()), RecipePair(self._live)
+        )
+        logger.info("the generation beside the live one is gone")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a retired generation has outlived its grace time. Part of the idle engine's chores."""
+        if self._engine.recipes.pair.other is None:
+            return False
+        found = self.generations
+        if found.phase is not Phase.RETIRED or found.since is None:
+            return False
+        return self._parts.clock.now() - found.since >= timedelta(seconds=self._parts.grace_s)
+
+    def step(self) -> bool:
+        """Drop a retired generation whose grace time is over; False when there is none."""
+        if not self.is_due:
+            return False
+        logger.info("the grace time of the retired generation is over: dropping it")
+        self.drop()
+        return True
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def _live(self) -> ViewRecipe:
+        return self._engine.recipes.pair.live
+
+    @property
+    def _beside(self) -> ViewRecipe:
+        beside = self._engine.recipes.pair.beside
+        if beside is None:
+            raise ConfigError("there is no generation beside the live one")
+        return beside
+
+    def _in(self, *phases: Phase, doing: str) -> Generations:
+        found = self.generations
+        if found.phase not in phases:
+            wanted = " or ".join(phases)
+            raise ConfigError(f"can not {doing}: the migration is {found.phase.value}, not {wanted}")
+        return found
+
+    def _put(self, generations: Generations, pair: RecipePair, *, scan: bool = False) -> None:
+        """Keep a step and put its recipes in force, between two writes."""
+
+        def commit() -> None:
+            with self._parts.journal.transaction():
+                save_generations(self._parts.journal, generations)
+                if scan:
+                    self._parts.journal.set(MIGRATION_SCAN, "1")
+
+        self._engine.swap_recipes(pair, commit)
+
+    def _begin_scan(self, found: Generations, *, resume: bool) -> None:
+        if found.other is None:
+            return
+        changed = differing_types(found.live, found.other, {"", *self._types(), *found.other.named_types()})
+        types = None if "" in changed else frozenset(changed)
+        self._engine.intake_stage.begin_backfill(
+            MIGRATION_SCAN, Lane.MIGRATION, types, resume=resume, on_finished=self._note_built
+        )
+
+    def _note_built(self) -> None:
+        """Called in the transaction that ends the backfill."""
+        found = self.generations
+        if found.phase is Phase.BUILDING and not found.is_paused:
+            save_generations(self._parts.journal, replace(found, phase=Phase.BUILT, since=self._parts.clock.now()))
+
+    def _waiting(self) -> int:
+        return max(self._parts.journal.work_count(Lane.MIGRATION), self._engine.pending()[Lane.MIGRATION])
+
+    def _drained(self, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while self._waiting() and time.monotonic() < deadline:
+            self._check_alive()
+            time.sleep(_POLL_S)
+
+    def _check_alive(self) -> None:
+        if self._parts.sync.failure is not None:
+            raise UnavailableError(f"the engine has stopped: {self._parts.sync.failure}")
+        if not self._parts.sync.running:
+            raise UnavailableError("the engine is not running: start it, or nothing is built")

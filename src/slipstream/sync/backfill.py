@@ -1,0 +1,205 @@
+"""
+Backfills: the whole graph compared with the index, beside live changes, and resumable.
+
+A chunk of keys is only a list of places to look. Each is read anew when its turn comes, together with the position of
+that read, and the index refuses what is older than what it has: so a live change always beats the chunk that was
+read before it, as in the watermark algorithm of DBLog (Andreakis and Papapanagiotou, 2020), without its marks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.work import Lane
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import Journal
+from slipstream.sync.scanning import KeyScan
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillProgress:
+    """How far a backfill is. `total` is what the graph held when it was asked: an estimate while mutations flow."""
+
+    done: int
+    total: int
+    rate: float
+    """Keys a second, of this process."""
+
+    @property
+    def ratio(self) -> float:
+        """Done share, in 0..1."""
+        return min(1.0, self.done / self.total) if self.total else 1.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds still to go at this rate, None while there is none."""
+        return max(0, self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+@dataclass(slots=True)
+class _Chunk:
+    last: RecordKey
+    size: int
+    open_keys: list[RecordKey]
+
+
+class Backfill:
+    """
+    One pass over all keys of some types. Not thread-safe: the engine's reader drives it.
+
+    The journal holds, under `name`, how far it is; it moves when every key of a chunk has been dealt with. So a
+    restart repeats a chunk or two, which costs comparisons and no embeddings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        lane: Lane,
+        types: frozenset[str] | None,
+        *,
+        graph: Graph,
+        index: VectorIndex,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self.name, self.lane, self.types = name, lane, types
+        self._graph, self._journal, self._clock = graph, journal, clock
+        after, self._done = _saved(journal.get(name))
+        self._scan = KeyScan(graph, index, types, lane, None, after)
+        self._chunks: deque[_Chunk] = deque()
+        self._began_at, self._began_with = clock.monotonic(), self._done
+
+    @property
+    def is_read(self) -> bool:
+        """Whether every key has been read; some may still be worked on."""
+        return self._scan.exhausted
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every key has been dealt with."""
+        return self._scan.exhausted and not self._chunks
+
+    def page(self, limit: int) -> Sequence[RecordKey]:
+        """Return the next keys, none at the end."""
+        keys = self._scan.page(limit)
+        if keys:
+            self._chunks.append(_Chunk(keys[-1], len(keys), keys))
+        return keys
+
+    def note_done(self, is_pending: Callable[[Sequence[RecordKey]], Sequence[bool]]) -> bool:
+        """Move on behind the chunks of which nothing is pending any more; whether there was one."""
+        moved = False
+        while self._chunks:
+            chunk = self._chunks[0]
+            pending = is_pending(chunk.open_keys)
+            chunk.open_keys = [key for key, is_open in zip(chunk.open_keys, pending, strict=True) if is_open]
+            if chunk.open_keys:
+                break
+            self._chunks.popleft()
+            self._done += chunk.size
+            self._journal.set(self.name, json.dumps({"after": chunk.last.encode(), "done": self._done}))
+            moved = True
+        return moved
+
+    def progress(self) -> BackfillProgress:
+        """Return how far it is."""
+        counts = self._graph.counts()
+        total = sum(n for name, n in counts.items() if self.types is None or name in self.types)
+        passed_s = self._clock.monotonic() - self._began_at
+        rate = (self._done - self._began_with) / passed_s if passed_s > 0 else 0.0
+        return BackfillProgress(self._done, max(total, self._done), rate)
+
+
+def _saved(text: str | None) -> tuple[RecordKey | None, int]:
+    content = json.loads(text) if text else None
+    if not isinstance(content, dict):  # due, but not begun
+        return None, 0
+    return RecordKey.decode(content["after"]), int(content["done"])
+
+
+@dataclass(slots=True)
+class _Due:
+    lane: Lane
+    types: frozenset[str] | None
+    on_finished: Callable[[], None] | None
+
+
+class Backfills:
+    """Those that are due, one at a time, the most urgent lane first. Guarded by the engine, but for `current`."""
+
+    def __init__(self, graph: Graph, index: VectorIndex, journal: Journal, clock: Clock) -> None:
+        self._graph, self._index, self._journal, self._clock = graph, index, journal, clock
+        self._due: dict[str, _Due] = {}
+        self._running: Backfill | None = None
+
+    def begin(
+        self,
+        name: str,
+        lane: Lane,
+        types: frozenset[str] | None = None,
+        on_finished: Callable[[], None] | None = None,
+    ) -> None:
+        """Add one, in place of an unfinished one of that name."""
+        self.cancel(name)
+        self._due[name] = _Due(lane, types, on_finished)
+
+    def cancel(self, name: str) -> None:
+        """Take one out."""
+        self._due.pop(name, None)
+        if self._running is not None and self._running.name == name:
+            self._running = None
+
+    def has_any(self, *, except_for: Sequence[Lane] = ()) -> bool:
+        """Whether one is due in any other lane."""
+        return any(due.lane not in except_for for due in self._due.values())
+
+    @property
+    def current(self) -> Backfill | None:
+        """The one to work on; only the engine's reader asks."""
+        if self._running is None and self._due:
+            name, due = min(self._due.items(), key=lambda item: item[1].lane)
+            self._running = Backfill(
+                name,
+                due.lane,
+                due.types,
+                graph=self._graph,
+                index=self._index,
+                journal=self._journal,
+                clock=self._clock,
+            )
+        return self._running
+
+    def finish(self, backfill: Backfill) -> None:
+        """End one, durably; one that was cancelled meanwhile has ended already."""
+        due = self._due.get(backfill.name)
+        if due is None or self._running is not backfill:
+            return
+        with self._journal.transaction():
+            self._journal.set(backfill.name, None)
+            if due.on_finished is not None:
+                due.on_finished()
+        self.cancel(backfill.name)
+
+    def progress(self) -> dict[str, BackfillProgress]:
+        """Return how far each is, by name."""
+        running = self._running
+        return {
+            name: running.progress()
+            if running is not None and running.name == name
+            else Backfill(
+                name,
+                due.lane,
+                due.types,
+                graph=self._graph,
+                index=self._index,
+                journal=self._journal,
+                clock=self._clock,
+            ).progress()
+            for name, due in dict(self._due).items()
+        }

@@ -1,0 +1,167 @@
+"""Intake: log entries, rescans and backfills become dirty keys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from slipstream.domain.work import Lane
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.log import ChangeLog
+from slipstream.sync.backfill import Backfill, BackfillProgress, Backfills
+from slipstream.sync.failures import event_letters
+from slipstream.sync.names import FULL_SCAN
+from slipstream.sync.planner import Plan, Planner
+from slipstream.sync.recipes import Recipes
+from slipstream.sync.scanning import KeyScan
+from slipstream.sync.settings import SyncSettings
+from slipstream.sync.spans import StageSpans
+from slipstream.sync.state import EngineState
+
+logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """Reads the log as far as there is room, then what is to be compared in the background. One thread drives it."""
+
+    def __init__(
+        self,
+        *,
+        graph: Graph,
+        log: ChangeLog,
+        index: VectorIndex,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        recipes: Recipes,
+        clock: Clock,
+        settings: SyncSettings,
+        spans: StageSpans,
+        state: EngineState,
+    ) -> None:
+        self._graph, self._log, self._index = graph, log, index
+        self._journal, self._letters, self._clock = journal, dead_letters, clock
+        self._recipes, self._settings, self._spans, self._state = recipes, settings, spans, state
+        self.planner = Planner(graph, recipes, settings.fanout_live_max)
+        self._scan: KeyScan | None = None
+        self._backfills = Backfills(graph, index, journal, clock)
+        if journal.get(FULL_SCAN) is not None:
+            self._backfills.begin(FULL_SCAN, Lane.BACKFILL)
+
+    def step(self) -> bool:
+        """Turn the next log entries into dirty keys; False when there was nothing to do or no room."""
+        room = self._state.room
+        if room <= 0:
+            return False
+        if self._scan is not None:
+            return self._continue_rescan(self._scan, room)
+        entries = self._log.read(self._state.consumed, min(self._settings.log_page, room))
+        if not entries:
+            return self._background(room)
+        with self._spans.intake("receive", len(entries)):
+            self._take_in(self.planner.plan(entries))
+        return True
+
+    def _take_in(self, plan: Plan) -> None:
+        self._keep(plan)
+        state = self._state
+        with state.changed:
+            for mark in plan.marks:
+                state.ledger.mark(mark.key, Lane.LIVE, mark.position, committed_at=mark.committed_at)
+            state.consumed = plan.through
+            state.stats.note_events(plan.outcomes)
+            if plan.rescan is not None:
+                reached = self._recipes.types_reached_by(plan.rescan.types)
+                self._scan = KeyScan(self._graph, self._index, reached, Lane.LIVE, plan.rescan.position)
+            state.advance_frontier()
+
+    def _keep(self, plan: Plan) -> None:
+        """Store what no ledger would rebuild after a restart, before the log is passed."""
+        if plan.deferred:
+            logger.warning("%d neighbours past the live fan-out limit go to the backfill lane", len(plan.deferred))
+            self._state.keep_work(plan.deferred)
+        if plan.poisoned:
+            self._letters.bury(event_letters(plan.poisoned, self._clock.now()))
+            logger.warning("%d events could not be planned and are dead letters now", len(plan.poisoned))
+        with self._state.changed:
+            self._state.letter_count += len(plan.poisoned)
+            self._state.count(dead_lettered=len(plan.poisoned), fanout_deferred=len(plan.deferred))
+
+    def _continue_rescan(self, scan: KeyScan, room: int) -> bool:
+        size = min(room, self._settings.log_page)
+        with self._spans.intake("scan", size):
+            page = scan.page(size)
+        state = self._state
+        with state.changed:
+            for key in page:
+                state.ledger.mark(key, scan.lane, scan.position)
+            if scan.exhausted and scan.position is not None:
+                state.consumed, self._scan = scan.position, None
+                state.advance_frontier()
+        return True
+
+    # ------------------------------------------------------------------ backfills
+
+    def begin_backfill(
+        self,
+        name: str,
+        lane: Lane,
+        types: frozenset[str] | None = None,
+        *,
+        resume: bool = False,
+        on_finished: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        Have every key of some types (None: all) compared, in the background; its progress survives a restart.
+
+        With `resume` it goes on where the last process was. `on_finished` is called in the journal transaction that
+        ends it.
+        """
+        if not resume:
+            self._journal.set(name, "1")
+        with self._state.changed:
+            self._backfills.begin(name, lane, types, on_finished)
+            self._state.changed.notify_all()
+
+    def cancel_backfill(self, name: str) -> None:
+        """Forget a backfill, and how far it was."""
+        with self._state.changed:
+            self._backfills.cancel(name)
+        self._journal.set(name, None)
+
+    def progress(self) -> dict[str, BackfillProgress]:
+        """Return how far each backfill is, by its name."""
+        return self._backfills.progress()
+
+    def is_done(self, *, migration: bool) -> bool:
+        """Whether nothing is being scanned; without `migration` that lane's backfills do not count."""
+        return self._scan is None and not self._backfills.has_any(except_for=() if migration else (Lane.MIGRATION,))
+
+    def _background(self, room: int) -> bool:
+        backfill = self._backfills.current
+        if backfill is not None:
+            return self._continue_backfill(backfill, room)
+        if len(self._state.ledger):
+            return False
+        self._state.load_work()
+        return len(self._state.ledger) > 0
+
+    def _continue_backfill(self, backfill: Backfill, room: int) -> bool:
+        state = self._state
+        backfill.note_done(state.is_pending)
+        if backfill.is_finished:
+            with state.changed:
+                self._backfills.finish(backfill)
+                state.changed.notify_all()
+            return True
+        if backfill.is_read or len(state.ledger) >= self._settings.log_page:
+            return False
+        size = min(room, self._settings.log_page)
+        with self._spans.intake("scan", size):
+            page = backfill.page(size)
+        with state.changed:
+            for key in page:
+                state.ledger.mark(key, backfill.lane)
+        return True

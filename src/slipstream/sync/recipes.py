@@ -1,0 +1,153 @@
+"""The recipes in force: the live one, and during a migration the one beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from slipstream.domain.entities import Hop, RecordState
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.models import ModelSpec, Space, SpaceScope
+from slipstream.domain.requests import Target
+from slipstream.domain.stamps import Stamp
+from slipstream.sync.recipe import ViewRecipe
+from slipstream.views.declaration import Affected
+
+
+@dataclass(frozen=True)
+class RecipePair:
+    """
+    What the index is to hold: by the live recipe, which searches are answered by, and by the other one.
+
+    `idle` is a generation whose records are in the index and are left alone: one that is paused or being dropped.
+    There is an `other` or an `idle` one, never both.
+    """
+
+    live: ViewRecipe
+    other: ViewRecipe | None = None
+    idle: ViewRecipe | None = None
+
+    @cached_property
+    def followed(self) -> tuple[ViewRecipe, ...]:
+        """The recipes that records are kept in line with."""
+        return (self.live,) if self.other is None else (self.live, self.other)
+
+    @cached_property
+    def beside(self) -> ViewRecipe | None:
+        """The recipe whose records are in the index too, and never answer a search."""
+        return self.other or self.idle
+
+    @cached_property
+    def hops(self) -> Mapping[str, Sequence[Hop]]:
+        """Which neighbours a read must bring along, by entity type."""
+        if self.other is None:
+            return self.live.hops()
+        joined: dict[str, dict[Hop, None]] = {}
+        for recipe in self.followed:
+            for name, hops in recipe.hops().items():
+                joined.setdefault(name, {}).update(dict.fromkeys(hops))
+        return {name: tuple(hops) for name, hops in joined.items()}
+
+    def is_hidden(self, stamp: Stamp) -> bool:
+        """Whether a stored record belongs to the generation beside the live one."""
+        return self.beside is not None and _belongs(stamp, self.beside, self.live)
+
+    def is_live(self, stamp: Stamp) -> bool:
+        """Whether a stored record belongs to the live generation, and not to the one beside it."""
+        return self.beside is not None and _belongs(stamp, self.live, self.beside)
+
+
+def _belongs(stamp: Stamp, recipe: ViewRecipe, rather_than: ViewRecipe) -> bool:
+    return stamp.space == recipe.space_of(stamp.entity_type) != rather_than.space_of(stamp.entity_type)
+
+
+class Recipes:
+    """
+    The pair in force. As a `Recipe` it is the live one; the engine swaps the pair between two writes.
+
+    Whoever needs more than one answer from it reads `pair` once: it never changes, it is only replaced.
+    """
+
+    def __init__(self, live: ViewRecipe, other: ViewRecipe | None = None, idle: ViewRecipe | None = None) -> None:
+        self._pair = RecipePair(live, other, idle)
+
+    @property
+    def pair(self) -> RecipePair:
+        """What is in force now."""
+        return self._pair
+
+    def hides(self) -> Callable[[Stamp], bool] | None:
+        """Return what tells whether a record is not of the live generation; None while there is only that one."""
+        return self._pair.is_hidden if self._pair.beside is not None else None
+
+    def swap(self, pair: RecipePair) -> None:
+        """Put another pair in force; only the engine may, which knows that no write is under way."""
+        self._pair = pair
+
+    def hops(self) -> Mapping[str, Sequence[Hop]]:
+        """Return which neighbours a read must bring along, by entity type."""
+        return self._pair.live.hops()
+
+    def target(self, state: RecordState) -> Target | None:
+        """Return what the live generation should hold of a record."""
+        return self._pair.live.target(state)
+
+    # ------------------------------------------------------------------ what a change dirties
+
+    def affected(self, event: PKGEvent) -> Affected:
+        """Return what an event dirties in either generation."""
+        pair = self._pair
+        if pair.other is None:
+            return pair.live.views.affected(event)
+        found = [recipe.views.affected(event) for recipe in pair.followed]
+        fanouts = dict.fromkeys(fanout for affected in found for fanout in affected.fanouts)
+        return Affected(frozenset().union(*(affected.keys for affected in found)), tuple(fanouts))
+
+    def types_reached_by(self, types: frozenset[str] | None) -> frozenset[str] | None:
+        """Return the types whose text may hold something of the given types, in either generation."""
+        found: frozenset[str] = frozenset()
+        for recipe in self._pair.followed:
+            reached = recipe.views.types_reached_by(types)
+            if reached is None:
+                return None
+            found |= reached
+        return found
+
+    # ------------------------------------------------------------------ where to search
+
+    def scopes(self, types: Iterable[str]) -> list[SpaceScope]:
+        """Return the spaces that hold the live records of these types, each once."""
+        pair = self._pair
+        homes: dict[Space, list[str]] = {}
+        for name in dict.fromkeys(types):
+            homes.setdefault(pair.live.space_of(name), []).append(name)
+        beside = pair.beside
+        if beside is None:
+            return [SpaceScope(space) for space in homes]
+        shared = {beside.space_of(name) for name in types if beside.space_of(name) != pair.live.space_of(name)}
+        return [SpaceScope(space, frozenset(names) if space in shared else None) for space, names in homes.items()]
+
+
+class LivePlaces:
+    """Where the live records of a graph are; `types` returns the types that it has now."""
+
+    def __init__(self, recipes: Recipes, types: Callable[[], Iterable[str]]) -> None:
+        self._recipes, self._types = recipes, types
+
+    def all_scopes(self, entity_type: str | None = None) -> list[SpaceScope]:
+        """Return the spaces that hold live records of a type (None: of any)."""
+        return self._recipes.scopes(list(self._types()) if entity_type is None else [entity_type])
+
+    def scopes(self, spec: ModelSpec, entity_type: str | None) -> list[SpaceScope]:
+        """Return those of one model."""
+        return [
+            scope
+            for scope in self.all_scopes(entity_type)
+            if (scope.space.model_id, scope.space.model_version) == (spec.id, spec.version)
+        ]
+
+    def space_for(self, entity_type: str, spec: ModelSpec) -> Space:
+        """Return where a type's vectors of a model belong: beside its live ones where that is its model."""
+        live = self._recipes.pair.live.space_of(entity_type)
+        return Space.of(spec, live.generation)

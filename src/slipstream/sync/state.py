@@ -1,0 +1,92 @@
+"""What the engine knows: dirty keys, positions, and the locks that guard them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.clock import Clock
+from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.sync.backlog import Backlog
+from slipstream.sync.ledger import DirtyLedger
+from slipstream.sync.names import CHECKPOINT
+from slipstream.sync.stats import SyncStats
+
+
+class EngineState:
+    """
+    Shared by the stages. `changed` guards ledger, positions and counters; `writing` is held for a whole write.
+
+    The only I/O under `changed` is the journal's own, of durable marks.
+    """
+
+    def __init__(self, journal: Journal, letters: DeadLetters, clock: Clock, pending_max: int) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.writing = threading.Lock()
+        self.ledger = DirtyLedger()
+        self.backlog = Backlog(journal, self.ledger, clock, pending_max)
+        self.stats = SyncStats()
+        self.checkpoint = self.consumed = Position(int(journal.get(CHECKPOINT) or 0))
+        self.frontier = ORIGIN
+        self.letter_count = letters.letter_count()
+        self._pending_max = pending_max
+
+    @property
+    def room(self) -> int:
+        """How many more keys may become dirty."""
+        with self.changed:
+            return self._pending_max - len(self.ledger)
+
+    # ------------------------------------------------------------------ work that lasts
+
+    def load_work(self) -> None:
+        """Take in work items that are only in the journal, when there may be some."""
+        if self.backlog.has_more:
+            with self.writing, self.changed:
+                self.backlog.load()
+                self.advance_frontier()
+
+    def keep_work(self, items: Sequence[WorkItem]) -> None:
+        """Mark keys dirty, durably."""
+        # Never beside a write: it could remove the item of a key that is in flight right now.
+        with self.writing, self.changed:
+            self.backlog.keep(items)
+            self.changed.notify_all()
+
+    # ------------------------------------------------------------------ positions
+
+    def checkpoint_now(self) -> Position:
+        """Return up to where the log is needed no more: the rest is in the journal."""
+        floor = self.ledger.checkpoint_floor()
+        return self.consumed if floor is None else min(self.consumed, Position(floor - 1))
+
+    def frontier_now(self) -> Position:
+        """Return up to where the index reflects the graph."""
+        # A work item may come from an entry that a crash left unread: the floor can lie behind what is consumed.
+        floors = [floor for floor in (self.ledger.frontier_floor(), self.backlog.floor) if floor is not None]
+        return min([self.consumed, *(Position(floor - 1) for floor in floors)])
+
+    def advance_frontier(self) -> None:
+        """Move the frontier as far as it can go, and tell everyone who waits for it."""
+        self.frontier = max(self.frontier, self.frontier_now())
+        self.changed.notify_all()
+
+    # ------------------------------------------------------------------ asking and counting
+
+    def pending(self) -> dict[Lane, int]:
+        """Return how many dirty keys are held in memory, by lane."""
+        with self.changed:
+            return self.ledger.counts()
+
+    def is_pending(self, keys: Sequence[RecordKey]) -> list[bool]:
+        """Return for each key whether it is dirty now."""
+        with self.changed:
+            return [key in self.ledger for key in keys]
+
+    def count(self, **counts: int) -> None:
+        """Add to the counters."""
+        with self.changed:
+            self.stats.counters.update(counts)
