@@ -2,5 +2,15 @@
 
 from slipstream.bootstrap.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
 from slipstream.bootstrap.options import OnOtherRecipe, Options, Wrapping
+from slipstream.bootstrap.recipes import load_candidate
 
-__all__ = ["DATA_FOLDER", "OnOtherRecipe", "Options", "Wrapping", "initialise", "open_pkg", "prometheus_page"]
+__all__ = [
+    "DATA_FOLDER",
+    "OnOtherRecipe",
+    "Options",
+    "Wrapping",
+    "initialise",
+    "load_candidate",
+    "open_pkg",
+    "prometheus_page",
+]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from slipstream.bootstrap.models import registered_models
 from slipstream.bootstrap.options import OnOtherRecipe, Options
@@ -20,7 +21,8 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.journal import Journal
 from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration, moved_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
-from slipstream.service.config import Config
+from slipstream.service.config import Config, parse_config
+from slipstream.service.slipstream import Slipstream
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
 from slipstream.views.config import parse_views
@@ -65,6 +67,16 @@ def open_recipes(
     live = opened.generations.live
     service = MultiModelEmbeddingService(registry, router_of(live, registry), cache, fusion, options.tracer)
     return InForce(registry, service, recipes_of(opened.generations, service), opened)
+
+
+def load_candidate(slipstream: Slipstream, path: Path) -> RecipeDeclaration:
+    """Return the recipe that another configuration file declares, with models that the open PKG knows."""
+    try:
+        config = parse_config(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can not be read: {error}") from error
+    routes = {**config.models.routes, DEFAULT_ROUTE: config.models.default}
+    return slipstream.migrations.declare(parse_views(config.views, config.relationship_views), routes)
 
 
 def declare(

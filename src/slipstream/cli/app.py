@@ -15,6 +15,7 @@ from slipstream.cli import (
     data_commands,
     demo_command,
     engine_commands,
+    migrate_commands,
     run_command,
     show_commands,
 )
@@ -56,6 +57,7 @@ _GROUPS = (
     data_commands,
     engine_commands,
     audit_commands,
+    migrate_commands,
     run_command,
     show_commands,
     demo_command,

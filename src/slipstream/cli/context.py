@@ -39,5 +39,5 @@ def drain(slipstream: Slipstream, *, shown: bool) -> SyncStatus:
             left = max(status.lag_events, status.pending)
             update(max(0, behind - left), behind)
 
-        slipstream.sync.drain(on_progress=on_progress)
+        slipstream.sync.drain(on_progress=on_progress, migration=False)
     return slipstream.status()

@@ -73,4 +73,6 @@ class MetricsSnapshot:
     dead_letters: int
     running: bool
     outage: bool
+    migration_progress: float | None = None
+    """How much of the next generation is built, in 0..1; None when none stands beside the live one."""
     consistency: ConsistencyMetrics = NOT_VERIFIED

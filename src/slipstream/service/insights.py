@@ -30,6 +30,7 @@ def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
         "relationships": sum(count for name, count in graph_counts.items() if name in schema.relationship_types),
         "embeddings": entities,
         "schema_version": schema.version,
+        "migration": slipstream.migrations.generations.phase.value,
         "outage": status.outage,
         "halted": status.halted,
         "lanes": dict(status.lanes),
@@ -43,9 +44,11 @@ def _index_counts(slipstream: Slipstream) -> tuple[dict[str, int], dict[str, int
     by_type: Counter[str] = Counter()
     by_model: Counter[str] = Counter()
     after: RecordKey | None = None
-    total = 0
+    total, is_hidden = 0, slipstream.recipes.hides()
     while page := slipstream.store.index.scan(after, _PAGE):
         for stamp in page:
+            if is_hidden is not None and is_hidden(stamp):
+                continue
             by_type[stamp.entity_type] += 1
             by_model[stamp.space.model_id] += 1
             total += stamp.key.kind is KeyKind.ENTITY

@@ -127,6 +127,11 @@ class Migrations:
             raise ConfigError("there are no generations yet: open the PKG with `open_pkg`, which makes the first one")
         return found
 
+    @property
+    def is_declared(self) -> bool:
+        """Whether the configuration declares what is live now."""
+        return self.generations.live.asks_same_as(self._parts.declared)
+
     # ------------------------------------------------------------------ before
 
     def candidate(
@@ -143,6 +148,10 @@ class Migrations:
         chosen = {view.type: view for view in live.views} | {view.type: view for view in views or ()}
         merged = {**live.routes, **(routes or {}), **({"default": default} if default is not None else {})}
         return self._parts.declare(list(chosen.values()), merged)
+
+    def declare(self, views: Sequence[View], routes: Mapping[str, str]) -> RecipeDeclaration:
+        """Return a whole recipe of views and routes (`default` among them) as a candidate."""
+        return self._parts.declare(views, routes)
 
     def plan(self, candidate: RecipeDeclaration | None = None) -> MigrationPlan:
         """Return what a migration would do and cost: texts, tokens, seconds and disk; changes nothing."""

@@ -103,6 +103,11 @@ class Slipstream:
         return self._parts.recipes.pair.live.views
 
     @property
+    def recipes(self) -> Recipes:
+        """The recipes in force: views, models and generations, of what is live and of what stands beside it."""
+        return self._parts.recipes
+
+    @property
     def migrations(self) -> Migrations:
         """The next generation: build it beside the live one, check it, cut over, go back, drop it."""
         return self._parts.migrations

@@ -6,6 +6,8 @@ import logging
 
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics, MetricsSnapshot
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.names import MIGRATION_SCAN
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
 
@@ -33,8 +35,16 @@ def metrics_of(sync: Sync, consistency: ConsistencyMetrics = NOT_VERIFIED) -> Me
             dead_letters=status.dead_letters if status else engine.letter_count,
             running=sync.running and sync.failure is None,
             outage=status is None or engine.outage is not None,
+            migration_progress=_migration_progress(engine),
             consistency=consistency,
         )
+
+
+def _migration_progress(engine: SyncEngine) -> float | None:
+    if engine.recipes.pair.other is None:
+        return None
+    progress = engine.intake_stage.progress().get(MIGRATION_SCAN)
+    return 1.0 if progress is None else progress.ratio
 
 
 def _status(sync: Sync) -> SyncStatus | None:

@@ -108,6 +108,12 @@ METRICS = (
         lambda s: s.outage,
     ),
     MetricSpec(
+        "slipstream_migration_progress_ratio",
+        "gauge",
+        "How much of the next generation has been built beside the live one; absent when there is none.",
+        lambda s: s.migration_progress,
+    ),
+    MetricSpec(
         "slipstream_consistency_ratio",
         "gauge",
         "Fresh matching vectors over expected ones, as last verified; absent before.",
