@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from slipstream.consistency.audit import Auditor
@@ -95,6 +95,8 @@ class MigrationParts:
     """Returns what audits the generation of a recipe, which stands beside the live one."""
     put_in_force: Callable[[RecipeDeclaration], None]
     """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
+    on_live: Callable[[RecipeDeclaration], None]
+    """Told, behind a cut-over, which recipe is live now."""
     planning: Planning
     grace_s: float = GRACE_S
 
@@ -336,7 +338,9 @@ class Migrations:
                     self._parts.journal.set(LEDGER, None)
                     self._parts.put_in_force(swapped.live)
 
-            if self._engine.swap_recipes(RecipePair(pair.other, pair.live), commit, drained=True):
+            flipped = RecipePair(pair.other, pair.live)
+            if self._engine.swap_recipes(flipped, commit, partial(self._has, swapped), drained=True):
+                self._parts.on_live(swapped.live)
                 return
             self._check_alive()
             if time.monotonic() >= deadline:
@@ -409,7 +413,10 @@ class Migrations:
                 if scan:
                     self._parts.journal.set(MIGRATION_SCAN, "1")
 
-        self._engine.swap_recipes(pair, commit)
+        self._engine.swap_recipes(pair, commit, partial(self._has, generations))
+
+    def _has(self, generations: Generations) -> bool:
+        return load_generations(self._parts.journal) == generations
 
     def _begin_scan(self, found: Generations, *, resume: bool) -> None:
         if found.other is None:

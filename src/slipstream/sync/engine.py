@@ -115,16 +115,25 @@ class SyncEngine:
         """Compare every key of both sides by fingerprint, in the background; survives a restart."""
         self.intake_stage.begin_backfill(FULL_SCAN, Lane.BACKFILL)
 
-    def swap_recipes(self, pair: RecipePair, commit: Callable[[], None], *, drained: bool = False) -> bool:
+    def swap_recipes(
+        self, pair: RecipePair, commit: Callable[[], None], is_kept: Callable[[], bool], *, drained: bool = False
+    ) -> bool:
         """
         Put other recipes in force between two writes; `commit` makes it durable.
 
-        With `drained` only when the generation beside the live one lacks nothing of what is reflected: else False.
+        When it fails, `is_kept` is asked whether it was durable all the same (a lost acknowledgement). With `drained`
+        only when the generation beside the live one lacks nothing of what is reflected: else False.
         """
         with self._state.writing:
-            if drained and (self._journal.work_count(Lane.MIGRATION) or self.pending()[Lane.MIGRATION]):
+            # Of any lane: a failure can have moved what is left for the other generation to a more urgent one.
+            if drained and (self._journal.work_count() or self.pending()[Lane.MIGRATION]):
                 return False
-            commit()
+            try:
+                commit()
+            except Exception:
+                if not is_kept():
+                    raise
+                logger.warning("the journal reported an error, but has kept the other recipes", exc_info=True)
             self.recipes.swap(pair)
         with self._state.changed:
             self._state.changed.notify_all()
