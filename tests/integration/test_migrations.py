@@ -302,7 +302,8 @@ def test_a_backfill_goes_on_where_it_was(tmp_path: Path) -> None:
     with opened(tmp_path, old(), Broken(dimension=32, id=NEW), settings=settings) as slip:
         fill(slip, many)
         slip.migrations.start(slip.migrations.candidate(default=NEW))
-        assert not slip.migrations.wait(timeout_s=1)
+        while slip.migrations.status().outage is None:
+            assert not slip.migrations.wait(timeout_s=0.05)
         assert slip.migrations.status().progress is not None
     with opened(tmp_path) as slip:
         half = models(slip)[NEW, 2]

@@ -38,6 +38,7 @@ GRACE_S = 24 * 3600.0
 """How long a retired generation is kept, and kept in line, before it is dropped on its own."""
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
+_SWAP_POLL_S = 0.001
 _ROUNDS_MAX = 3
 """How often what the audit finds is repaired before a cut-over is refused."""
 
@@ -226,19 +227,22 @@ class Migrations:
         self, timeout_s: float | None = None, on_progress: Callable[[MigrationStatus], None] | None = None
     ) -> bool:
         """
-        Wait until the next generation is built and lacks nothing; False when the time ran out.
+        Wait until the next generation is built, and lacks nothing of what it lacked then; False when time ran out.
 
         Raises `ConfigError` when none is being built or it is paused, `UnavailableError` while the engine stands.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        mark: int | None = None
         while True:
             status = self.status()
             if on_progress is not None:
                 on_progress(status)
             if status.phase in (Phase.ALONE, Phase.DROPPING) or status.is_paused:
                 raise ConfigError("no generation is being built: start or resume a migration")
-            if status.phase is not Phase.BUILDING and not status.waiting:
-                return True
+            if status.phase is not Phase.BUILDING:
+                mark = self._engine.state.owed_mark if mark is None else mark
+                if not self._engine.state.owes_since(mark):
+                    return True
             self._check_alive()
             if deadline is not None and time.monotonic() >= deadline:
                 return False
@@ -325,6 +329,13 @@ class Migrations:
     @_stepwise
     def _swap_live(self, phase: Phase, patience_s: float) -> None:
         """Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects."""
+        self._engine.state.is_draining = True
+        try:
+            self._swap_when_drained(phase, patience_s)
+        finally:
+            self._engine.state.is_draining = False
+
+    def _swap_when_drained(self, phase: Phase, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while True:
             found, pair = self.generations, self._engine.recipes.pair
@@ -348,7 +359,7 @@ class Migrations:
                     f"mutations outran the next generation for {patience_s:g} s: its model or the index is too slow "
                     "for this traffic; try when there is less"
                 )
-            time.sleep(_POLL_S)
+            time.sleep(_SWAP_POLL_S)
 
     # ------------------------------------------------------------------ what the engine calls
 

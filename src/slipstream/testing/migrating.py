@@ -29,6 +29,7 @@ class MigratingSimulation(Simulation):
     One seeded run. What the frontier covers must be in the live generation at every step, also behind a cut-over.
     """
 
+    restore_rate: float = 0.0  # restored graphs are the plain simulation's; here they would only cut migrations short
     steps_taken: dict[str, int] = field(default_factory=dict)
     """How often each step of a migration was taken."""
     _states: dict[RecordKey, str] = field(default_factory=dict)
