@@ -319,7 +319,14 @@ def test_an_outage_of_the_next_model_stops_nothing_else(tmp_path: Path) -> None:
     with opened(tmp_path, old(), after) as slip:
         fill(slip)
         after.fail_with = UnavailableError("the new model's server is down")
+        with pytest.raises(UnavailableError, match="server is down"):
+            slip.migrations.start(slip.migrations.candidate(default=NEW))
+        assert slip.migrations.status().phase is Phase.ALONE
+        after.fail_with = None
+        slip.sync.stop()
         slip.migrations.start(slip.migrations.candidate(default=NEW))
+        after.fail_with = UnavailableError("the new model's server is down")
+        slip.sync.start()
         position = slip.pkg.create_entity("Person", "live", {"name": "live goes on"})
         assert slip.sync.wait(position, timeout_s=10)
         assert slip.search("live goes on", k=1)[0].entity_id == "live"

@@ -7,6 +7,7 @@ by a static model (as cheap as one can be). Mutations and searches go on at a st
 
 from __future__ import annotations
 
+import queue
 import random
 import tempfile
 import threading
@@ -22,6 +23,7 @@ import numpy as np
 from slipstream.bench.machine import load_average, machine_facts, memory_mb
 from slipstream.bench.subject import COMMIT_SIZE, BenchmarkError
 from slipstream.bootstrap import Options, open_pkg
+from slipstream.domain.positions import Position
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.generations import Phase
 from slipstream.service.slipstream import Slipstream
@@ -138,19 +140,20 @@ class _Live:
         return self.run_until(lambda: time.perf_counter() >= ends)
 
     def run_until(self, is_over: Callable[[], bool]) -> _Samples:
-        samples = _Samples()
-        searching = threading.Thread(target=self._search, args=(samples, is_over))
-        searching.start()
-        self._change(samples, is_over)
-        searching.join()
+        with self.running() as samples:
+            while not is_over():
+                time.sleep(0.05)
         return samples
 
     @contextmanager
     def running(self) -> Iterator[_Samples]:
         """Go on while the block runs."""
         samples, ended = _Samples(), threading.Event()
+        commits: queue.Queue[tuple[Position, float] | None] = queue.Queue()
         threads = [
-            threading.Thread(target=work, args=(samples, ended.is_set)) for work in (self._change, self._search)
+            threading.Thread(target=self._change, args=(commits, ended.is_set)),
+            threading.Thread(target=self._observe, args=(commits, samples)),
+            threading.Thread(target=self._search, args=(samples, ended.is_set)),
         ]
         for thread in threads:
             thread.start()
@@ -161,11 +164,18 @@ class _Live:
             for thread in threads:
                 thread.join()
 
-    def _change(self, samples: _Samples, is_over: Callable[[], bool]) -> None:
+    def _change(self, commits: queue.Queue[tuple[Position, float] | None], is_over: Callable[[], bool]) -> None:
+        """Commit at the pace, however long it takes until a change is searchable."""
         for _ in _paced(CHANGES_PER_S, is_over):
             started = time.perf_counter()
-            self._pkg.pkg.update_entity(f"p{self._rng.randrange(self._entities)}", _text(self._rng))
-            if not self._pkg.sync.wait(self._pkg.pkg.last_commit, timeout_s=60):
+            position = self._pkg.pkg.update_entity(f"p{self._rng.randrange(self._entities)}", _text(self._rng))
+            commits.put((position, started))
+        commits.put(None)
+
+    def _observe(self, commits: queue.Queue[tuple[Position, float] | None], samples: _Samples) -> None:
+        while (commit := commits.get()) is not None:
+            position, started = commit
+            if not self._pkg.sync.wait(position, timeout_s=60):
                 raise BenchmarkError("a change was not searchable within a minute")
             samples.freshness_s.append(time.perf_counter() - started)
 

@@ -223,6 +223,7 @@ def _migrations(
             auditor_of=partial(auditor_beside, sync, stores, options),
             put_in_force=put_in_force,
             on_live=on_live,
+            probe=partial(service.embed_query, "slipstream"),
             planning=Planning(stores.graph, service, options.clock),
             grace_s=config.migration.grace_s,
         )

@@ -98,6 +98,8 @@ class MigrationParts:
     """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
     on_live: Callable[[RecipeDeclaration], None]
     """Told, behind a cut-over, which recipe is live now."""
+    probe: Callable[[str], object]
+    """Embeds something with a model; raises when that is not possible."""
     planning: Planning
     grace_s: float = GRACE_S
 
@@ -186,7 +188,8 @@ class Migrations:
         """
         Begin to build the next generation beside the live one, in the background; returns at once.
 
-        Raises `ConfigError` when nothing differs, a model is unknown, or a migration is under way.
+        Raises `ConfigError` when nothing differs, a model is unknown, or a migration is under way, and
+        `UnavailableError` when a model can not be reached.
         """
         found = self.generations
         if found.phase is not Phase.ALONE:
@@ -196,8 +199,9 @@ class Migrations:
         now, number = self._parts.clock.now(), found.number + 1
         other = chosen.renumbered(found.live, self._types(), number)
         recipe = self._parts.ready(other)
-        for name in self._types() | other.named_types():
-            recipe.space_of(name)  # an unknown model, or one that can not be reached, is told now
+        models = {recipe.space_of(name).model_id for name in self._types() | other.named_types()}
+        for model_id in sorted(models):
+            self._parts.probe(model_id)  # what can not be reached is told now, and a model loads in nobody's way
         begun = replace(found, other=other, phase=Phase.BUILDING, number=number, started_at=now, since=now)
         self._put(begun, RecipePair(self._live, recipe), scan=True)
         self._begin_scan(begun, resume=True)

@@ -179,6 +179,7 @@ class MemorySystem:
                 auditor_of=auditor_of,
                 put_in_force=lambda _: None,
                 on_live=self._follow,
+                probe=lambda _: None,
                 planning=Planning(graph, self.service, self.clock),
             )
         )
