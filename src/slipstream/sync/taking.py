@@ -10,7 +10,7 @@ from slipstream.ports.clock import Clock
 from slipstream.sync.failures import CircuitBreaker
 from slipstream.sync.ledger import Claim
 from slipstream.sync.settings import SyncSettings
-from slipstream.sync.sizing import BatchSizer
+from slipstream.sync.sizing import BatchSizer, PoliteSizer
 from slipstream.sync.state import EngineState
 
 _BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
@@ -28,7 +28,11 @@ class Taking:
         self._settings, self._state, self._clock = settings, state, clock
         self._breaker = CircuitBreaker(settings.backoff_base_s, settings.backoff_max_s, rng)
         self._migration_breaker = CircuitBreaker(settings.backoff_base_s, settings.backoff_max_s, rng)
-        self._live_sizer, self._sizer = BatchSizer(settings), BatchSizer(settings)
+        self._live_sizer, self._sizer, self._polite = (
+            BatchSizer(settings),
+            BatchSizer(settings),
+            PoliteSizer(settings),
+        )
 
     @property
     def is_busy(self) -> bool:
@@ -47,7 +51,7 @@ class Taking:
         claims = ledger.take(limit, now, URGENT)
         if claims or not background:
             return claims
-        size = 1 if is_probing else self._sizer.polite if self.is_busy else self._sizer.background
+        size = 1 if is_probing else self._polite.size if self.is_busy else self._sizer.background
         if self._migration_breaker.wait_s(now) <= 0:
             claims = ledger.take(1 if self._migration_breaker.failures else size, now, (Lane.MIGRATION,))
         return claims or ledger.take(size, now, _BACKGROUND)
@@ -60,7 +64,7 @@ class Taking:
 
     def note_alone(self, keys: int, duration_s: float) -> None:
         """Note how long a batch in the background took, from its first read to its last write."""
-        self._sizer.observe_polite(keys, duration_s)
+        self._polite.observe(keys, duration_s)
 
     # ------------------------------------------------------------------ outages
 
