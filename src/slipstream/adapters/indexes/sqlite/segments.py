@@ -15,22 +15,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
-from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
-from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
+from slipstream.adapters.indexes.sqlite.codec import Row
+from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digest_of_rows
+from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
-SEGMENT_SIZE_MAX = 256
+SEGMENT_SIZE_MAX = 64
+"""A write voids one segment: so many records are then read for it, however many there are in all."""
 _ROWS_BETWEEN_YIELDS = 32
 
+# The upper bound is a term of its own, or left out: as `? IS NULL OR ...` it would bound no search in the index.
 _RECORDS = f"""
-SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
+SELECT {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
-WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
+WHERE r.key > ?{{}} ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
 _SEGMENTS = """
 SELECT after, writes, digests, schema_version_min, schema_version_max, position_max FROM segments
-WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?){} ORDER BY after
 """
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = """
@@ -95,7 +98,7 @@ class Segments:
         return found
 
     def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
-        rows = self._snapshot.execute(_SEGMENTS, (bounds.after, bounds.through, bounds.through)).fetchall()
+        rows = self._between(_SEGMENTS, "after < ?", bounds.after, bounds.through).fetchall()
         ends = [row[0] for row in rows[1:]]
         if bounds.through is None:
             ends.append(None)
@@ -107,12 +110,12 @@ class Segments:
         ]
 
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
-        """Digest what lies within the bounds, in pieces of at most about 256 records, the last key whole."""
+        """Digest what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
         self._computed[segment.after] = segment
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
-        for row in self._snapshot.execute(_RECORDS, (after, through, through)):
+        for row in self._between(_RECORDS, "r.key <= ?", after, through):
             if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
                 end: str = rows[-1][0]
                 self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
@@ -131,9 +134,12 @@ class Segments:
             found.add(piece.digest)
 
     def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
-        stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
-        vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
-        return digest_of(stamps, damaged_vectors(stamps, vectors))
+        return digest_of_rows(rows, self._spaces)
+
+    def _between(self, query: str, upper: str, after: str, through: str | None) -> sqlite3.Cursor:
+        if through is None:
+            return self._snapshot.execute(query.format(""), (after,))
+        return self._snapshot.execute(query.format(f" AND {upper}"), (after, through))
 
     @property
     def has_news(self) -> bool:
