@@ -101,6 +101,15 @@ def digests_by_type(terms: Iterable[tuple[str, int]]) -> dict[str, Digest]:
     return {name: Digest.of(known) for name, known in grouped.items()}
 
 
+def merged_by_type(parts: Iterable[Mapping[str, Digest]]) -> dict[str, Digest]:
+    """Return the digests by type of disjoint sets together; for many of them much faster than one by one."""
+    grouped: dict[str, list[Digest]] = {}
+    for part in parts:
+        for name, digest in part.items():
+            grouped.setdefault(name, []).append(digest)
+    return {name: total_of(known) for name, known in grouped.items()}
+
+
 def target_term(target: Target) -> int:
     """Return the term of the record that a target asks for."""
     kept = kept_text(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
 from slipstream.adapters.indexes.sqlite.codec import Row
 from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digest_of_rows
-from slipstream.domain.digests import KeyRange, RangeDigest
+from slipstream.domain.digests import KeyRange, RangeDigest, merged_by_type
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
@@ -62,7 +62,8 @@ class _Segment:
     after: str
     through: str | None
     writes: int
-    digest: RangeDigest | None
+    digest: Row
+    """As `_columns` returns it."""
     pieces: list[_Piece] = field(default_factory=list)
     """What was computed of it, in key order."""
 
@@ -88,13 +89,15 @@ class Segments:
     def digest(self, bounds: KeyRange) -> RangeDigest:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
+        known: list[Row] = []
         for loaded in self._overlapping(bounds):
             segment = self._computed.get(loaded.after, loaded)
             is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
-            if is_whole and segment.digest is not None:
-                found.add(segment.digest)
+            if is_whole and segment.digest[0] is not None:
+                known.append(segment.digest)
             else:
                 self._compute(segment, bounds, found)
+        found.add(_sum_of(known))
         return found
 
     def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
@@ -105,8 +108,8 @@ class Segments:
         else:
             ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
         return [
-            _Segment(after, through, writes, _digest(*columns))
-            for (after, writes, *columns), through in zip(rows, ends, strict=True)
+            _Segment(after, through, writes, digest)
+            for (after, writes, *digest), through in zip(rows, ends, strict=True)
         ]
 
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
@@ -168,7 +171,14 @@ def _columns(digest: RangeDigest | None) -> Row:
     return encoded_digests(digest.by_type), *bounds
 
 
-def _digest(text: str | None, oldest: int | None, newest: int | None, position: int | None) -> RangeDigest | None:
-    if text is None:
-        return None
-    return RangeDigest(decoded_digests(text), oldest, newest or 0, Position(position or ORIGIN))
+def _sum_of(digests: Sequence[Row]) -> RangeDigest:
+    """Return the digest of all the ranges that `_columns` was kept of; there are thousands in a large index."""
+    if not digests:
+        return RangeDigest()
+    texts, oldest, newest, positions = zip(*digests, strict=True)
+    return RangeDigest(
+        merged_by_type(decoded_digests(texts)),
+        min((version for version in oldest if version is not None), default=None),
+        max(version or 0 for version in newest),
+        Position(max(position or ORIGIN for position in positions)),
+    )
