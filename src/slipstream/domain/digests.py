@@ -50,7 +50,12 @@ class Digest(NamedTuple):
     def of(cls, terms: Iterable[int]) -> Digest:
         """Return the digest of records with these terms."""
         known = list(terms)
-        return cls(len(known), sum(known) % _MODULUS)
+        return cls.summed(len(known), known)
+
+    @classmethod
+    def summed(cls, records: int, totals: Iterable[int]) -> Digest:
+        """Return the digest of so many records, given the sums of their parts."""
+        return cls(records, sum(totals) % _MODULUS)
 
 
 class KeyRange(NamedTuple):

@@ -110,6 +110,18 @@ def decoded_digests(texts: Iterable[str]) -> list[dict[str, Digest]]:
     ]
 
 
+def summed_digests(texts: Iterable[str]) -> dict[str, Digest]:
+    """Return the sum of what `encoded_digests` wrote of disjoint sets, without a digest of each in between."""
+    grouped: dict[str, list[tuple[int, str]]] = {}
+    for by_type in json.loads(f"[{','.join(texts)}]"):
+        for name, kept in by_type.items():
+            grouped.setdefault(name, []).append(kept)
+    return {
+        name: Digest.summed(sum(count for count, _ in kept), (int(total, 16) for _, total in kept))
+        for name, kept in grouped.items()
+    }
+
+
 def _leaf_row(leaf: Leaf) -> tuple[str, str, str, str, bytes]:
     keys = sorted(leaf.terms)
     terms = b"".join(leaf.terms[key][1].to_bytes(TERM_SIZE_BYTES, "little") for key in keys)

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
+from slipstream.adapters.indexes.sqlite.audits import encoded_digests, summed_digests
 from slipstream.adapters.indexes.sqlite.codec import Row
 from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digest_of_rows
-from slipstream.domain.digests import KeyRange, RangeDigest, merged_by_type
+from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
@@ -177,7 +177,7 @@ def _sum_of(digests: Sequence[Row]) -> RangeDigest:
         return RangeDigest()
     texts, oldest, newest, positions = zip(*digests, strict=True)
     return RangeDigest(
-        merged_by_type(decoded_digests(texts)),
+        summed_digests(texts),
         min((version for version in oldest if version is not None), default=None),
         max(version or 0 for version in newest),
         Position(max(position or ORIGIN for position in positions)),
