@@ -21,9 +21,9 @@ from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
-SEGMENT_SIZE_MAX = 64
-"""A write voids one segment: so many records are then read for it, however many there are in all."""
-_ROWS_BETWEEN_YIELDS = 32
+SEGMENT_SIZE_MAX = 128
+"""A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
+_ROWS_BETWEEN_YIELDS = 64
 
 # The upper bound is a term of its own, or left out: as `? IS NULL OR ...` it would bound no search in the index.
 _RECORDS = f"""
@@ -62,8 +62,6 @@ class _Segment:
     after: str
     through: str | None
     writes: int
-    digest: Row
-    """As `_columns` returns it."""
     pieces: list[_Piece] = field(default_factory=list)
     """What was computed of it, in key order."""
 
@@ -90,31 +88,29 @@ class Segments:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
         known: list[Row] = []
-        for loaded in self._overlapping(bounds):
-            segment = self._computed.get(loaded.after, loaded)
-            is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
-            if is_whole and segment.digest[0] is not None:
-                known.append(segment.digest)
+        for after, through, writes, digest in self._overlapping(bounds):
+            is_whole = after >= bounds.after and _ends_within(through, bounds.through)
+            if is_whole and digest[0] is not None:
+                known.append(digest)
             else:
+                segment = self._computed.setdefault(after, _Segment(after, through, writes))
                 self._compute(segment, bounds, found)
         found.add(_sum_of(known))
         return found
 
-    def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
+    def _overlapping(self, bounds: KeyRange) -> Iterator[tuple[str, str | None, int, Row]]:
+        """Yield start, end, writes and digest (as `_columns` returns it) of each segment."""
         rows = self._between(_SEGMENTS, "after < ?", bounds.after, bounds.through).fetchall()
         ends = [row[0] for row in rows[1:]]
         if bounds.through is None:
             ends.append(None)
         else:
             ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
-        return [
-            _Segment(after, through, writes, digest)
-            for (after, writes, *digest), through in zip(rows, ends, strict=True)
-        ]
+        for row, through in zip(rows, ends, strict=True):
+            yield row[0], through, row[1], row[2:]
 
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
         """Digest what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
-        self._computed[segment.after] = segment
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
