@@ -105,3 +105,26 @@ def test_sizes_that_measure_nothing_are_refused(tmp_path: Path) -> None:
     done = _bench(tmp_path, "--json", "--entities", "1")
     assert done.returncode == 2
     assert json.loads(done.stdout)["field"] == "entities"
+
+
+def test_audits_and_migrations_are_measured_too(tmp_path: Path) -> None:
+    program = "from slipstream.cli.app import main; main()"
+    for command, options in (
+        ("bench-audits", ["--entities", "300", "--seconds", "0.2"]),
+        ("bench-migrations", ["--entities", "60", "--seconds", "0.5"]),
+    ):
+        run = [sys.executable, "-c", program, command, *options, "--json"]
+        done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        figures = json.loads(done.stdout)
+        assert figures["machine"]["cores"] >= 1
+        if command == "bench-audits":
+            (found,) = figures["audits"]
+            assert found["full"]["rows_graph"] == found["full"]["rows_index"] == 300
+            assert found["incremental_unchanged"]["rows_graph"] == 0
+            assert found["incremental_after_changes"]["rows_graph"] == found["incremental_after_changes"]["changes"]
+        else:
+            for case in figures["migrations"].values():
+                assert case["consistency"] == [1.0, 1.0, 1.0]
+                assert sum(phase["mixed_searches"] for phase in case["phases"].values()) == 0
+                assert sum(phase["unanswered_searches"] for phase in case["phases"].values()) == 0

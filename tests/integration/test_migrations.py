@@ -302,7 +302,8 @@ def test_a_backfill_goes_on_where_it_was(tmp_path: Path) -> None:
     with opened(tmp_path, old(), Broken(dimension=32, id=NEW), settings=settings) as slip:
         fill(slip, many)
         slip.migrations.start(slip.migrations.candidate(default=NEW))
-        assert not slip.migrations.wait(timeout_s=1)
+        while slip.migrations.status().outage is None:
+            assert not slip.migrations.wait(timeout_s=0.05)
         assert slip.migrations.status().progress is not None
     with opened(tmp_path) as slip:
         half = models(slip)[NEW, 2]
@@ -318,7 +319,14 @@ def test_an_outage_of_the_next_model_stops_nothing_else(tmp_path: Path) -> None:
     with opened(tmp_path, old(), after) as slip:
         fill(slip)
         after.fail_with = UnavailableError("the new model's server is down")
+        with pytest.raises(UnavailableError, match="server is down"):
+            slip.migrations.start(slip.migrations.candidate(default=NEW))
+        assert slip.migrations.status().phase is Phase.ALONE
+        after.fail_with = None
+        slip.sync.stop()
         slip.migrations.start(slip.migrations.candidate(default=NEW))
+        after.fail_with = UnavailableError("the new model's server is down")
+        slip.sync.start()
         position = slip.pkg.create_entity("Person", "live", {"name": "live goes on"})
         assert slip.sync.wait(position, timeout_s=10)
         assert slip.search("live goes on", k=1)[0].entity_id == "live"

@@ -119,7 +119,7 @@ class RawChroma(Raw):
 
     def collection(self, space: Space = SPACE) -> Any:
         assert self.pkg is not None
-        client = self.pkg.auditor._index._client  # type: ignore[attr-defined]
+        client = self.pkg.auditor._index._inner._client  # type: ignore[attr-defined]
         if space != SPACE:
             same = self.collection()
             return client.get_or_create_collection(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from slipstream.testing.migrating import MigratingSimulation
 from slipstream.testing.simulator import Simulation
 
 
@@ -39,3 +42,22 @@ def test_the_simulation_does_crash_and_fail() -> None:
     assert sum(run.crashes for run in runs) > 5
     assert sum(run.faults for run in runs) > 50
     assert sum(run.restores for run in runs) > 2
+
+
+@pytest.mark.parametrize("seed", range(3000, 3060))
+def test_generations_come_and_go_and_the_live_one_is_always_whole(seed: int) -> None:
+    MigratingSimulation(seed, steps=900).run()
+
+
+@pytest.mark.parametrize("seed", range(4000, 4020))
+def test_a_storm_of_faults_in_migrations_converges_too(seed: int) -> None:
+    MigratingSimulation(seed, steps=900, fault_rate=0.1, crash_rate=0.02).run()
+
+
+def test_the_simulation_does_migrate() -> None:
+    taken: Counter[str] = Counter()
+    for seed in range(3000, 3015):
+        run = MigratingSimulation(seed, steps=900)
+        run.run()
+        taken.update(run.steps_taken)
+    assert min(taken[step] for step in ("start", "pause", "resume", "cut over", "roll back", "drop")) > 2

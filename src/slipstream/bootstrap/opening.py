@@ -39,6 +39,7 @@ from slipstream.sync.recipes import LivePlaces, Recipes
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.timeline import heal_timeline
+from slipstream.sync.writeback import WriteBack
 from slipstream.views.declaration import View
 
 DATA_FOLDER = ".slipstream"
@@ -110,7 +111,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
     recipe_id = partial(_recipe_id, config, recipes)
     auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
-    migrations = _migrations(config, options, sync, stores, models)
+    migrations = _migrations(config, options, sync, stores, models, write_back)
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
@@ -194,6 +195,7 @@ def _migrations(
     sync: Sync,
     stores: Stores,
     models: InForce,
+    write_back: WriteBack | None,
 ) -> Migrations:
     registry, service = models.registry, models.service
 
@@ -203,7 +205,11 @@ def _migrations(
 
     def put_in_force(live: RecipeDeclaration) -> None:
         stores.journal.set(RECIPE, recipe_digest(config, live))
+
+    def on_live(live: RecipeDeclaration) -> None:
         service.reroute(router_of(live, registry))
+        if write_back is not None:
+            write_back.request_catch_up()
 
     return Migrations(
         MigrationParts(
@@ -216,6 +222,8 @@ def _migrations(
             declare=declare_with,
             auditor_of=partial(auditor_beside, sync, stores, options),
             put_in_force=put_in_force,
+            on_live=on_live,
+            probe=partial(service.embed_query, "slipstream"),
             planning=Planning(stores.graph, service, options.clock),
             grace_s=config.migration.grace_s,
         )

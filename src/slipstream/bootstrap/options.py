@@ -27,10 +27,14 @@ def _same(port: T) -> T:
 
 
 class OnOtherRecipe(StrEnum):
-    """What to do when the configuration declares other models, or other views amid a migration, than are in force."""
+    """What to do when the configuration declares another recipe than is in force."""
 
     REFUSE = "refuse"
-    """Raise `ConfigError`: nothing is mixed, nothing is lost."""
+    """
+    Raise `ConfigError` for other models, and for other views amid a migration: nothing is mixed, nothing is lost.
+
+    Views that are rendered otherwise for the same models are put in force, and embed what they change.
+    """
     KEEP = "keep"
     """Go on with the recipe in force; the declared one is only a candidate for a migration."""
     REPLACE = "replace"

@@ -124,11 +124,11 @@ def open_generations(
     if _stays(kept, declared):
         live = replace(kept.live, models={**declared.models, **kept.live.models})
         return Opened(replace(kept, live=live), declared, changed_in_place=False)
+    if on_other is OnOtherRecipe.KEEP:
+        return Opened(kept, declared, changed_in_place=False)
     refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
     if refusal is not None and on_other is OnOtherRecipe.REFUSE:
         raise ConfigError(refusal)
-    if refusal is not None and on_other is OnOtherRecipe.KEEP:
-        return Opened(kept, declared, changed_in_place=False)
     generations = replace(kept, live=declared.numbered_as(kept.live))
     if refusal is not None:
         logger.warning("putting another recipe in force without a migration: %s", refusal)

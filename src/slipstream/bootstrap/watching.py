@@ -95,7 +95,8 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
         deadline = time.monotonic() + _AUDIT_PATIENCE_S
         if not sync.reached(position, _AUDIT_PATIENCE_S):
             return False
-        while engine.pending()[Lane.MIGRATION] or stores.journal.work_count(Lane.MIGRATION):
+        mark = engine.state.owed_mark
+        while engine.state.owes_since(mark):
             if time.monotonic() >= deadline or not sync.running or sync.failure is not None:
                 return False
             time.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""The commands `bench` and `bench-audits`: what engine and audits do on this machine."""
+"""The commands `bench`, `bench-audits` and `bench-migrations`: what it all costs on this machine."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("bench")(bench)
     app.command("bench-audits")(bench_audits)
+    app.command("bench-migrations")(bench_migrations)
 
 
 def bench(
@@ -83,6 +84,37 @@ def bench_audits(
             print_json(figures)
         else:
             _show_audits(figures)
+
+
+def bench_migrations(
+    entities: Annotated[int, typer.Option(help="Entities in the graph.")] = 20_000,
+    seconds: Annotated[float, typer.Option(help="How long it is measured before and behind each migration.")] = 20.0,
+    as_json: Json = False,
+) -> None:
+    """Measure migrations beside 50 live changes a second: freshness and searches before, during and behind them."""
+    with handled_errors(as_json=as_json):
+        from slipstream.bench.migrations import measure_migrations
+
+        if entities < 10:
+            raise InvalidInputError("must be at least 10, or there is nothing to measure", field="entities")
+        if not 0 < seconds <= 3_600:
+            raise InvalidInputError("must be greater than 0 and at most 3600", field="seconds")
+        with err.status("starting", spinner="line") as status:
+            figures = measure_migrations(entities, seconds, status.update)
+        if as_json:
+            print_json(figures)
+        else:
+            _show_migrations(figures)
+
+
+def _show_migrations(figures: Mapping[str, Any]) -> None:
+    for case, found in figures["migrations"].items():
+        names = list(next(iter(found["phases"].values())))
+        rows = [(phase, *(samples[name] for name in names)) for phase, samples in found["phases"].items()]
+        print_table(
+            f"{case}: beside 50 changes and 5 searches a second", ["", *(n.replace("_", " ") for n in names)], rows
+        )
+        print_facts({name: value for name, value in found.items() if name != "phases"})
 
 
 _AUDITS = ("full", "incremental_first", "incremental_unchanged", "incremental_after_changes")

@@ -34,9 +34,18 @@ def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
         "outage": status.outage,
         "halted": status.halted,
         "lanes": dict(status.lanes),
+        "backfills": _backfills(slipstream),
         "entities_by_type": {name: n for name, n in sorted(graph_counts.items()) if name in schema.entity_types},
         "embeddings_by_type": by_type,
         "embeddings_by_model": by_model,
+    }
+
+
+def _backfills(slipstream: Slipstream) -> dict[str, dict[str, Any]]:
+    found = slipstream.sync.engine.intake_stage.progress()
+    return {
+        name: {"done": progress.done, "total": progress.total, "eta_s": progress.eta_s}
+        for name, progress in found.items()
     }
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from slipstream.consistency.audit import Auditor
@@ -38,6 +38,7 @@ GRACE_S = 24 * 3600.0
 """How long a retired generation is kept, and kept in line, before it is dropped on its own."""
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
+_SWAP_POLL_S = 0.001
 _ROUNDS_MAX = 3
 """How often what the audit finds is repaired before a cut-over is refused."""
 
@@ -95,6 +96,10 @@ class MigrationParts:
     """Returns what audits the generation of a recipe, which stands beside the live one."""
     put_in_force: Callable[[RecipeDeclaration], None]
     """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
+    on_live: Callable[[RecipeDeclaration], None]
+    """Told, behind a cut-over, which recipe is live now."""
+    probe: Callable[[str], object]
+    """Embeds something with a model; raises when that is not possible."""
     planning: Planning
     grace_s: float = GRACE_S
 
@@ -183,7 +188,8 @@ class Migrations:
         """
         Begin to build the next generation beside the live one, in the background; returns at once.
 
-        Raises `ConfigError` when nothing differs, a model is unknown, or a migration is under way.
+        Raises `ConfigError` when nothing differs, a model is unknown, or a migration is under way, and
+        `UnavailableError` when a model can not be reached.
         """
         found = self.generations
         if found.phase is not Phase.ALONE:
@@ -193,8 +199,9 @@ class Migrations:
         now, number = self._parts.clock.now(), found.number + 1
         other = chosen.renumbered(found.live, self._types(), number)
         recipe = self._parts.ready(other)
-        for name in self._types() | other.named_types():
-            recipe.space_of(name)  # an unknown model, or one that can not be reached, is told now
+        models = {recipe.space_of(name).model_id for name in self._types() | other.named_types()}
+        for model_id in sorted(models):
+            self._parts.probe(model_id)  # what can not be reached is told now, and a model loads in nobody's way
         begun = replace(found, other=other, phase=Phase.BUILDING, number=number, started_at=now, since=now)
         self._put(begun, RecipePair(self._live, recipe), scan=True)
         self._begin_scan(begun, resume=True)
@@ -224,19 +231,22 @@ class Migrations:
         self, timeout_s: float | None = None, on_progress: Callable[[MigrationStatus], None] | None = None
     ) -> bool:
         """
-        Wait until the next generation is built and lacks nothing; False when the time ran out.
+        Wait until the next generation is built, and lacks nothing of what it lacked then; False when time ran out.
 
         Raises `ConfigError` when none is being built or it is paused, `UnavailableError` while the engine stands.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        mark: int | None = None
         while True:
             status = self.status()
             if on_progress is not None:
                 on_progress(status)
             if status.phase in (Phase.ALONE, Phase.DROPPING) or status.is_paused:
                 raise ConfigError("no generation is being built: start or resume a migration")
-            if status.phase is not Phase.BUILDING and not status.waiting:
-                return True
+            if status.phase is not Phase.BUILDING:
+                mark = self._engine.state.owed_mark if mark is None else mark
+                if not self._engine.state.owes_since(mark):
+                    return True
             self._check_alive()
             if deadline is not None and time.monotonic() >= deadline:
                 return False
@@ -323,6 +333,13 @@ class Migrations:
     @_stepwise
     def _swap_live(self, phase: Phase, patience_s: float) -> None:
         """Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects."""
+        self._engine.state.is_draining = True
+        try:
+            self._swap_when_drained(phase, patience_s)
+        finally:
+            self._engine.state.is_draining = False
+
+    def _swap_when_drained(self, phase: Phase, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while True:
             found, pair = self.generations, self._engine.recipes.pair
@@ -336,7 +353,9 @@ class Migrations:
                     self._parts.journal.set(LEDGER, None)
                     self._parts.put_in_force(swapped.live)
 
-            if self._engine.swap_recipes(RecipePair(pair.other, pair.live), commit, drained=True):
+            flipped = RecipePair(pair.other, pair.live)
+            if self._engine.swap_recipes(flipped, commit, partial(self._has, swapped), drained=True):
+                self._parts.on_live(swapped.live)
                 return
             self._check_alive()
             if time.monotonic() >= deadline:
@@ -344,7 +363,7 @@ class Migrations:
                     f"mutations outran the next generation for {patience_s:g} s: its model or the index is too slow "
                     "for this traffic; try when there is less"
                 )
-            time.sleep(_POLL_S)
+            time.sleep(_SWAP_POLL_S)
 
     # ------------------------------------------------------------------ what the engine calls
 
@@ -409,7 +428,10 @@ class Migrations:
                 if scan:
                     self._parts.journal.set(MIGRATION_SCAN, "1")
 
-        self._engine.swap_recipes(pair, commit)
+        self._engine.swap_recipes(pair, commit, partial(self._has, generations))
+
+    def _has(self, generations: Generations) -> bool:
+        return load_generations(self._parts.journal) == generations
 
     def _begin_scan(self, found: Generations, *, resume: bool) -> None:
         if found.other is None:

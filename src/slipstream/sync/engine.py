@@ -27,7 +27,7 @@ from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
-from slipstream.sync.failures import CircuitBreaker, backoff_s, halts
+from slipstream.sync.failures import backoff_s, halts
 from slipstream.sync.intake import Intake
 from slipstream.sync.ledger import Claim, Settled, retry_lane
 from slipstream.sync.names import CHECKPOINT, FULL_SCAN
@@ -35,15 +35,13 @@ from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 from slipstream.sync.reconciler import Prepared, Reconciler
 from slipstream.sync.settings import SyncSettings
-from slipstream.sync.sizing import BatchSizer
 from slipstream.sync.spans import StageSpans
 from slipstream.sync.state import EngineState
 from slipstream.sync.stats import SyncStats
+from slipstream.sync.taking import Taking, is_migration
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
-
-_BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
 
 
 class SyncEngine:
@@ -84,10 +82,7 @@ class SyncEngine:
             spans=self._spans,
             state=self._state,
         )
-        base_s, max_s = self.settings.backoff_base_s, self.settings.backoff_max_s
-        self._breaker = CircuitBreaker(base_s, max_s, self._rng)
-        self._migration_breaker = CircuitBreaker(base_s, max_s, self._rng)
-        self._sizer, self._background_sizer = BatchSizer(self.settings), BatchSizer(self.settings)
+        self._taking = Taking(self.settings, self._state, clock, self._rng)
         self._halted: Exception | None = None
         self._saved_at = clock.monotonic()
         self._recover_position()
@@ -115,16 +110,25 @@ class SyncEngine:
         """Compare every key of both sides by fingerprint, in the background; survives a restart."""
         self.intake_stage.begin_backfill(FULL_SCAN, Lane.BACKFILL)
 
-    def swap_recipes(self, pair: RecipePair, commit: Callable[[], None], *, drained: bool = False) -> bool:
+    def swap_recipes(
+        self, pair: RecipePair, commit: Callable[[], None], is_kept: Callable[[], bool], *, drained: bool = False
+    ) -> bool:
         """
         Put other recipes in force between two writes; `commit` makes it durable.
 
-        With `drained` only when the generation beside the live one lacks nothing of what is reflected: else False.
+        When it fails, `is_kept` is asked whether it was durable all the same (a lost acknowledgement). With `drained`
+        only when the generation beside the live one lacks nothing of what is reflected: else False.
         """
         with self._state.writing:
-            if drained and (self._journal.work_count(Lane.MIGRATION) or self.pending()[Lane.MIGRATION]):
+            # Of any lane: a failure can have moved what is left for the other generation to a more urgent one.
+            if drained and (self._journal.work_count() or self.pending()[Lane.MIGRATION]):
                 return False
-            commit()
+            try:
+                commit()
+            except Exception:
+                if not is_kept():
+                    raise
+                logger.warning("the journal reported an error, but has kept the other recipes", exc_info=True)
             self.recipes.swap(pair)
         with self._state.changed:
             self._state.changed.notify_all()
@@ -153,20 +157,15 @@ class SyncEngine:
         """Turn the next log entries into dirty keys; False when there was nothing to do or no room."""
         return self.intake_stage.step()
 
-    def take(self) -> list[Claim]:
-        """Claim the next batch; empty when nothing is due or a dependency is down."""
-        now = self._clock.monotonic()
+    @property
+    def is_busy(self) -> bool:
+        """Whether live changes flow: work in the background then keeps out of their way."""
+        return self._taking.is_busy
+
+    def take(self, *, background: bool = True) -> list[Claim]:
+        """Claim the next batch, without `background` only of what somebody waits for; empty when nothing is due."""
         with self._state.changed:
-            if self._halted is not None or self._breaker.wait_s(now) > 0:
-                return []
-            is_probing = bool(self._breaker.failures)
-            claims = self._state.ledger.take(1 if is_probing else self._sizer.live, now, URGENT)
-            size = 1 if is_probing else self._background_sizer.background
-            if not claims and self._migration_breaker.wait_s(now) <= 0:
-                claims = self._state.ledger.take(
-                    1 if self._migration_breaker.failures else size, now, (Lane.MIGRATION,)
-                )
-            return claims or self._state.ledger.take(size, now, _BACKGROUND)
+            return [] if self._halted is not None else self._taking.take(background=background)
 
     def prepare(self, claims: Sequence[Claim]) -> Prepared:
         """
@@ -177,7 +176,7 @@ class SyncEngine:
         forced = frozenset(claim.key for claim in claims if claim.force)
         with self._spans.prepare(len(claims)) as span:
             prepared = self._reconciler.prepare(
-                [claim.key for claim in claims], forced, live_only=not _is_migration(claims)
+                [claim.key for claim in claims], forced, live_only=not is_migration(claims)
             )
         prepared.span = span
         return prepared
@@ -188,8 +187,7 @@ class SyncEngine:
         with self._spans.embed(prepared):
             results = self._reconciler.embed(prepared)
         computed = sum(1 for result in results if not result.cached)
-        sizer = self._sizer if urgent else self._background_sizer
-        sizer.observe(computed, self._clock.monotonic() - started)
+        self._taking.note_embedded(computed, self._clock.monotonic() - started, urgent=urgent)
         return results
 
     def write(self, claims: Sequence[Claim], prepared: Prepared, results: Sequence[EmbeddingResult]) -> None:
@@ -217,7 +215,10 @@ class SyncEngine:
             with self._state.changed:
                 self._state.ledger.finish(claims, prepared.position)
                 self._state.backlog.adopt(deferred)
-                (self._migration_breaker if _is_migration(claims) else self._breaker).close()
+                if is_migration(claims):
+                    self._state.pay(settled.clean)
+                self._state.owe(prepared.deferred)
+                self._taking.close(claims)
                 self._observe(claims)
                 self._state.advance_frontier()
 
@@ -255,9 +256,12 @@ class SyncEngine:
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Run one batch through all stages in the calling thread, whatever it meets."""
+        is_urgent, started = claims[0].lane in URGENT, self._clock.monotonic()
         try:
             prepared = self.prepare(claims)
-            self.write(claims, prepared, self.embed(prepared, urgent=claims[0].lane in URGENT))
+            self.write(claims, prepared, self.embed(prepared, urgent=is_urgent))
+            if not is_urgent:
+                self._taking.note_alone(len(claims), self._clock.monotonic() - started)
         except Exception as error:  # noqa: BLE001  (every failure ends in a retry, a dead letter or a halt)
             self.recover(claims, error)
 
@@ -274,7 +278,7 @@ class SyncEngine:
     def guarded_intake(self) -> bool:
         """Take in what there is; an outage of the graph or the log opens the breaker, corruption halts."""
         with self._state.changed:
-            if self._halted is not None or self._breaker.wait_s(self._clock.monotonic()) > 0:
+            if self._halted is not None or self._taking.breaker.wait_s(self._clock.monotonic()) > 0:
                 return False
         try:
             return self.intake()
@@ -297,13 +301,13 @@ class SyncEngine:
             self.process(claims[middle:])
 
     def _pause(self, claims: Sequence[Claim], error: Exception) -> None:
-        state, now = self._state, self._clock.monotonic()
+        state = self._state
         with state.changed:
             state.ledger.release(claims)
-            if _is_migration(claims) and not isinstance(error, CorruptionError):
-                self._migration_breaker.trip(error, now)  # what nobody searches must not stop what somebody does
+            if is_migration(claims) and not isinstance(error, CorruptionError):
+                self._taking.trip(claims, error)  # what nobody searches must not stop what somebody does
             elif isinstance(error, TransientError):
-                self._breaker.trip(error, now)
+                self._taking.trip(claims, error)
             else:
                 self._halted = error
             if isinstance(error, TransientError):
@@ -313,8 +317,8 @@ class SyncEngine:
     def note_idle(self) -> None:
         """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
         with self._state.changed:
-            if self._breaker.failures:
-                self._breaker.close()
+            if self._taking.breaker.failures:
+                self._taking.breaker.close()
                 self._state.changed.notify_all()
 
     def _fail(self, claim: Claim, error: Exception) -> None:
@@ -344,6 +348,7 @@ class SyncEngine:
             self._journal.remove_work([claim.key])
         with self._state.changed:
             self._state.ledger.drop(claim)
+            self._state.pay([claim.key])
             self._state.letter_count = self._letters.letter_count()
             self._state.stats.counters["dead_lettered"] += 1
             self._state.advance_frontier()
@@ -364,10 +369,6 @@ class SyncEngine:
 
     def _note_checkpoint(self, checkpoint: Position) -> None:
         self._state.checkpoint, self._saved_at = checkpoint, self._clock.monotonic()
-
-    def _count(self, **counts: int) -> None:
-        with self._state.changed:
-            self._state.stats.counters.update(counts)
 
     def _observe(self, claims: Sequence[Claim]) -> None:
         now = self._clock.now()
@@ -405,12 +406,17 @@ class SyncEngine:
     @property
     def outage(self) -> str | None:
         """The error of the dependency that is down, if one is."""
-        return self._breaker.error
+        return self._taking.breaker.error
+
+    @property
+    def state(self) -> EngineState:
+        """What it knows: shared with those who wait for the generation beside the live one."""
+        return self._state
 
     @property
     def migration_outage(self) -> str | None:
         """The error of what keeps a migration from going on, while everything else does."""
-        return self._migration_breaker.error
+        return self._taking.migration_outage
 
     @property
     def letter_count(self) -> int:
@@ -463,14 +469,9 @@ class SyncEngine:
         now = self._clock.monotonic()
         with self._state.changed:
             due = self._state.ledger.next_due()
-            breaker_s = self._breaker.wait_s(now)
+            breaker_s = self._taking.breaker.wait_s(now)
         wait_s = self.settings.idle_wait_s if due is None else min(self.settings.idle_wait_s, max(0.0, due - now))
         return max(breaker_s, wait_s) if breaker_s else wait_s
-
-
-def _is_migration(claims: Sequence[Claim]) -> bool:
-    """Whether a batch is of the migration lane, which never shares one with others."""
-    return bool(claims) and claims[0].lane is Lane.MIGRATION
 
 
 def _deferred(claims: Sequence[Claim], prepared: Prepared) -> list[WorkItem]:

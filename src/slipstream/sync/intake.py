@@ -71,6 +71,8 @@ class Intake:
             for mark in plan.marks:
                 state.ledger.mark(mark.key, Lane.LIVE, mark.position, committed_at=mark.committed_at)
             state.consumed = plan.through
+            if plan.marks:
+                state.live_at = self._clock.monotonic()
             state.stats.note_events(plan.outcomes)
             if plan.rescan is not None:
                 reached = self._recipes.types_reached_by(plan.rescan.types)

@@ -119,6 +119,10 @@ class DirtyLedger:
             counts[entry.lane] += 1
         return counts
 
+    def keys_in(self, lane: Lane) -> list[RecordKey]:
+        """Return the dirty keys of a lane."""
+        return [entry.key for entry in self._entries.values() if entry.lane is lane]
+
     def mark(
         self,
         key: RecordKey,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from slipstream.domain.digests import stamp_term, target_term
 from slipstream.domain.entities import EntityState, RecordState
@@ -28,6 +29,14 @@ from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 
 _NOTHING = KeyStamps()
+
+
+class _Other(Enum):
+    """What becomes of the record beside the live one."""
+
+    PLANNED = auto()
+    DEFERRED = auto()
+    ABSENT = auto()
 
 
 @dataclass(slots=True)
@@ -139,48 +148,51 @@ class Reconciler:
         self, prepared: Prepared, key: RecordKey, state: RecordState, held: KeyStamps, *, force: bool, live_only: bool
     ) -> None:
         """Plan a key that two generations hold. Where they agree on a type, they share its record."""
-        before = prepared.planned
-        live, other = prepared.recipes.live.target(state), prepared.recipes.other
-        kept = {recipe.space_of(_type(state)) for recipe in (other, prepared.recipes.idle) if recipe is not None}
+        pair, before, entity_type = prepared.recipes, prepared.planned, _type(state)
         current = {stamp.space: stamp for stamp in held.records}
-        if live is not None:
-            kept.add(live.space)
-            _plan_target(prepared, live, current.get(live.space), force=force)
-        if other is not None and (live is None or other.space_of(_type(state)) != live.space):
-            wanted = self._plan_other(prepared, other, key, state, current, force=force, live_only=live_only)
-            if not wanted:
-                kept.discard(other.space_of(_type(state)))
-        surplus = [space for space in current if space not in kept]
-        prepared.deletions.extend(Deletion(key, prepared.position, space) for space in surplus)
+        target, home = pair.live.target(state), None if pair.beside is None else pair.beside.space_of(entity_type)
+        planned: set[Space | None] = set()
+        if target is not None:
+            planned.add(target.space)
+            _plan_target(prepared, target, current.get(target.space), force=force)
+        is_waiting = pair.idle is not None
+        if pair.other is not None and home not in planned:
+            found = self._plan_other(prepared, pair.other, state, current, force=force, live_only=live_only)
+            planned.update([home] if found is _Other.PLANNED else [])
+            if found is _Other.DEFERRED:
+                prepared.deferred.append(key)
+                is_waiting = True
+        for space, stamp in current.items():
+            # What waits is left as it is, unless it is of a type that the key has no more: then it may be live there.
+            if space not in planned and not (is_waiting and space == home and stamp.entity_type == entity_type):
+                prepared.deletions.append(Deletion(key, prepared.position, space))
         prepared.unchanged += prepared.planned == before
 
     @staticmethod
     def _plan_other(
         prepared: Prepared,
         other: ViewRecipe,
-        key: RecordKey,
         state: RecordState,
         current: Mapping[Space, Stamp],
         *,
         force: bool,
         live_only: bool,
-    ) -> bool:
-        """Plan the record beside the live one; False when there is to be none."""
+    ) -> _Other:
+        """Plan the record beside the live one."""
         planned = len(prepared.targets)
         try:
             target = other.target(state)
         except (PoisonEventError, ConfigError):
             if not live_only:
                 raise
-            prepared.deferred.append(key)  # a recipe that fails must not keep the live one from going on
-            return True
+            return _Other.DEFERRED  # a recipe that fails must not keep the live one from going on
         if target is None:
-            return False
+            return _Other.ABSENT
         _plan_target(prepared, target, current.get(target.space), force=force)
         if live_only and len(prepared.targets) > planned:
             del prepared.targets[planned:]
-            prepared.deferred.append(key)
-        return True
+            return _Other.DEFERRED
+        return _Other.PLANNED
 
     def embed(self, prepared: Prepared) -> Sequence[EmbeddingResult]:
         """Compute the vectors of the targets, in their order."""

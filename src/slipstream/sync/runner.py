@@ -146,12 +146,13 @@ class Sync:
 
     def _read_once(self) -> None:
         taken_in = self.engine.guarded_intake()
-        claims = self.engine.take()
+        is_busy = self.engine.is_busy
+        claims = self.engine.take(background=not (is_busy and self._in_pipeline))
         if not claims:
             if not taken_in and not self._idle_work():
                 wait_s = self.engine.wait_s()
                 self._log.wait(self.engine.consumed, min(wait_s, _BUSY_WAIT_S) if self._in_pipeline else wait_s)
-        elif len(claims) <= _INLINE_MAX and self._in_pipeline == 0:
+        elif self._in_pipeline == 0 and (len(claims) <= _INLINE_MAX or (is_busy and claims[0].lane not in URGENT)):
             self.engine.process(claims)
         else:
             self._hand_on(claims)

@@ -20,6 +20,10 @@ class SyncSettings:
     """A batch is sized to take about this long, so that a live change never waits long behind one."""
     background_target_s: float = 0.1
     """The same for migration, repair and backfill batches, which a live change may have to wait for."""
+    polite_target_s: float = 0.005
+    """How long such a batch takes in all, while live changes flow: it runs alone, and a change waits for one."""
+    quiet_after_s: float = 1.0
+    """Without a live change for this long, work in the background takes all that there is."""
     attempts_max: int = 5
     backoff_base_s: float = 0.2
     backoff_max_s: float = 30.0
@@ -36,6 +40,13 @@ class SyncSettings:
         for name in ("pending_max", "log_page", "batch_min", "batch_max", "attempts_max", "fanout_live_max"):
             if getattr(self, name) < 1:
                 raise InvalidInputError("must be at least 1", field=f"sync.{name}")
-        for name in ("batch_target_s", "background_target_s", "backoff_base_s", "backoff_max_s", "idle_wait_s"):
+        for name in (
+            "batch_target_s",
+            "background_target_s",
+            "polite_target_s",
+            "backoff_base_s",
+            "backoff_max_s",
+            "idle_wait_s",
+        ):
             if not getattr(self, name) > 0:
                 raise InvalidInputError("must be greater than 0", field=f"sync.{name}")

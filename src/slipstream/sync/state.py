@@ -32,6 +32,13 @@ class EngineState:
         self.checkpoint = self.consumed = Position(int(journal.get(CHECKPOINT) or 0))
         self.frontier = ORIGIN
         self.letter_count = letters.letter_count()
+        self.live_at = float("-inf")
+        """When a live change was read last, on the monotonic clock."""
+        self.owed: dict[RecordKey, int] = {}
+        """Keys whose record beside the live one is still to be made, in the order in which they came."""
+        self._owed_count = 0
+        self.is_draining = False
+        """Set while what is owed goes before live changes: for the moment of a cut-over."""
         self._pending_max = pending_max
 
     @property
@@ -40,6 +47,30 @@ class EngineState:
         with self.changed:
             return self._pending_max - len(self.ledger)
 
+    # ------------------------------------------------------------------ what the other generation is owed
+
+    def owe(self, keys: Sequence[RecordKey]) -> None:
+        """Note keys that the migration lane has to deal with; one that is owed already keeps its place."""
+        for key in keys:
+            self._owed_count += 1
+            self.owed.setdefault(key, self._owed_count)
+
+    def pay(self, keys: Sequence[RecordKey]) -> None:
+        """Note keys that it has dealt with, for better or worse."""
+        for key in keys:
+            self.owed.pop(key, None)
+
+    def owes_since(self, mark: int) -> bool:
+        """Whether something is owed that was owed already when `owed_mark` returned that."""
+        with self.changed:
+            return self.backlog.has_more or next(iter(self.owed.values()), mark + 1) <= mark
+
+    @property
+    def owed_mark(self) -> int:
+        """The number of the newest of them."""
+        with self.changed:
+            return self._owed_count
+
     # ------------------------------------------------------------------ work that lasts
 
     def load_work(self) -> None:
@@ -47,6 +78,7 @@ class EngineState:
         if self.backlog.has_more:
             with self.writing, self.changed:
                 self.backlog.load()
+                self.owe(self.ledger.keys_in(Lane.MIGRATION))
                 self.advance_frontier()
 
     def keep_work(self, items: Sequence[WorkItem]) -> None:
@@ -54,6 +86,7 @@ class EngineState:
         # Never beside a write: it could remove the item of a key that is in flight right now.
         with self.writing, self.changed:
             self.backlog.keep(items)
+            self.owe([item.key for item in items if item.lane is Lane.MIGRATION])
             self.changed.notify_all()
 
     # ------------------------------------------------------------------ positions

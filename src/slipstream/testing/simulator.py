@@ -23,6 +23,7 @@ from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
+from slipstream.domain.stamps import Stamp
 from slipstream.ports.sync_states import EntitySync
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.ledger import Claim
@@ -92,12 +93,25 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        settings = SyncSettings(
+        self._faulty = False
+        self.system = self._make_system()
+        self._faulty = True
+
+    def _settings(self) -> SyncSettings:
+        return SyncSettings(
             pending_max=self.pending_max, log_page=7, batch_min=1, batch_max=4, attempts_max=4, fanout_live_max=2
         )
-        self._faulty = False
-        self.system = MemorySystem(VIEWS, settings, hook=self._failpoint, clock=self.clock)
-        self._faulty = True
+
+    def _make_system(self) -> MemorySystem:
+        return MemorySystem(VIEWS, self._settings(), hook=self._failpoint, clock=self.clock)
+
+    def _more_actions(self) -> list[str]:
+        """Return the names of actions that a kind of simulation adds."""
+        return []
+
+    def _live_records(self, stamps: tuple[Stamp, ...]) -> list[Stamp]:
+        """Return those of a key's records that the frontier speaks of."""
+        return list(stamps)
 
     # ------------------------------------------------------------------ the system
 
@@ -148,6 +162,7 @@ class Simulation:
     def _step(self) -> None:
         actions = [self._mutate, self._take, self._advance, self._advance, self._advance, self._tick, self._chores]
         actions += [self._restore] if self._backup is not None else []
+        actions += [getattr(self, name) for name in self._more_actions()]
         action = self.rng.choice(actions)
         self.actions.append(action.__name__)
         try:
@@ -294,14 +309,14 @@ class Simulation:
             if changed_at > frontier or key in dead:
                 continue
             stamps = held[key].records if key in held else ()
-            found = [stamp.fingerprint for stamp in stamps]
+            found = [stamp.fingerprint for stamp in self._live_records(tuple(stamps))]
             wanted = [self._wanted[key]] if key in self._wanted else []
             if found != wanted:
                 raise SimulationError(f"{key} changed at {changed_at}, frontier {frontier}: {found} is not {wanted}")
 
     def _settle(self) -> None:
         for _ in range(_STEPS_TO_SETTLE_MAX):
-            if not self._flights and self.engine.is_settled() and not self.system.maintenance.restamp_due:
+            if not self._flights and self.engine.is_settled() and not self.system.maintenance.is_due:
                 return
             self._take()
             self._advance()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
+from slipstream.bootstrap import OnOtherRecipe
+from slipstream.bootstrap.recipes import declare, open_generations, recipe_of, recipes_of, router_of
 from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
@@ -23,7 +25,11 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.service.migration_plan import Planning
+from slipstream.service.migrations import MigrationParts, Migrations
+from slipstream.service.sweeping import Sweep
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
@@ -31,6 +37,7 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import LivePlaces
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
@@ -39,7 +46,6 @@ from slipstream.sync.writeback import Notes, WriteBack
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
-from slipstream.views.viewset import ViewSet
 from slipstream.wrappers.faults import (
     FailpointHook,
     FaultyAudits,
@@ -50,6 +56,7 @@ from slipstream.wrappers.faults import (
     FaultySyncStates,
 )
 from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
+from slipstream.wrappers.scoped import scoped
 
 
 def _nothing(name: str) -> None:
@@ -73,6 +80,7 @@ class MemorySystem:
     clock: Clock = field(default_factory=ManualClock)
     index: VectorIndex = field(default_factory=MemoryIndex)
     tracer: Tracer = NO_TRACER
+    on_other_recipe: OnOtherRecipe = OnOtherRecipe.REPLACE
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     audits: MemoryAudits = field(default_factory=MemoryAudits)
@@ -90,6 +98,7 @@ class MemorySystem:
     auditor: Auditor = field(init=False)
     repairer: Repairer = field(init=False)
     places: LivePlaces = field(init=False)
+    migrations: Migrations = field(init=False)
 
     def __post_init__(self) -> None:
         self.graph = MemoryGraph(self.clock, virtual_time=True)
@@ -107,11 +116,14 @@ class MemorySystem:
             self.registry, ModelRouter(self.registry, self.routes), self.cache, tracer=self.tracer
         )
         notes = Notes(self.clock)
-        graph, views = FaultyGraph(self.graph, self._failpoint), ViewSet(self.views)
+        graph = FaultyGraph(self.graph, self._failpoint)
         index = NotingIndex(FaultyIndex(self.index, self._failpoint), notes.add)
         journal = NotingJournal(FaultyJournal(self.journal, self._failpoint), notes.add)
         letters = NotingLetters(self.journal, notes.add)
         self.opened += 1
+        declared = declare(self.views, ModelRouter(self.registry, self.routes), self.registry)
+        opened = open_generations(journal, self.graph, lambda _: declared, self.on_other_recipe)
+        recipes = recipes_of(opened.generations, self.service)
         heal_timeline(self.graph, self.graph.log, index, journal, mark=f"mark {self.opened}")
         self.engine = SyncEngine(
             graph=graph,
@@ -119,7 +131,7 @@ class MemorySystem:
             index=index,
             journal=journal,
             dead_letters=letters,
-            views=views,
+            views=recipes,
             service=self.service,
             clock=self.clock,
             settings=self.settings,
@@ -127,7 +139,9 @@ class MemorySystem:
             tracer=self.tracer,
         )
         self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
-        reader = EntitySyncReader(graph, index, letters, self.engine.recipe, self.engine.is_pending)
+        reader = EntitySyncReader(
+            graph, scoped(index, recipes.hides), letters, self.engine.recipe, self.engine.is_pending
+        )
         states = FaultySyncStates(self.graph.sync_states, self._failpoint)
         self.write_back = WriteBack(states, reader, graph, journal, self.clock, notes)
         self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, letters, self.clock, self.write_back)
@@ -140,25 +154,60 @@ class MemorySystem:
             recipe=self.engine.recipe,
             mark=self._mark,
         )
-        self.places = LivePlaces(self.engine.recipes, lambda: self.graph.schema().entity_types)
-        self._reopen_audits(graph, index, journal, views)
+        self.places = LivePlaces(recipes, lambda: self.graph.schema().entity_types)
+        self._reopen_audits(graph, index, journal)
+        self._reopen_migrations(graph, index, journal, declared)
         self.queue = EventQueue(self.journal, letters, self.clock)
-        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=views)
+        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=recipes)
         self.handler.subscribe_to_pkg_events()
 
-    def _reopen_audits(self, graph: Graph, index: VectorIndex, journal: Journal, views: ViewSet) -> None:
+    def _reopen_migrations(
+        self, graph: Graph, index: VectorIndex, journal: Journal, declared: RecipeDeclaration
+    ) -> None:
+        def auditor_of(recipe: ViewRecipe) -> Auditor:
+            return Auditor(graph, scoped(self.index, lambda: self.engine.recipes.pair.is_live), recipe, self.clock)
+
+        self.migrations = Migrations(
+            MigrationParts(
+                sync=self.sync,
+                graph=self.graph,
+                journal=journal,
+                clock=self.clock,
+                declared=declared,
+                ready=lambda declaration: recipe_of(declaration, self.service),
+                declare=lambda views, routes: declare(views, ModelRouter(self.registry, routes), self.registry),
+                auditor_of=auditor_of,
+                put_in_force=lambda _: None,
+                on_live=self._follow,
+                probe=lambda _: None,
+                planning=Planning(graph, self.service, self.clock),
+            )
+        )
+        sweep = Sweep(index, self.engine.recipes, lambda: self.migrations.is_dropping, self.migrations.finish_drop)
+        self.maintenance.chores += [self.migrations, sweep]
+
+    def _follow(self, live: RecipeDeclaration) -> None:
+        self.service.reroute(router_of(live, self.registry))
+        self.write_back.request_catch_up()
+
+    def _recipe_id(self) -> str:
+        return repr(self.engine.recipes.pair.live.declaration)
+
+    def _reopen_audits(self, graph: Graph, index: VectorIndex, journal: Journal) -> None:
         audits = FaultyAudits(self.audits, self._failpoint)
         self.auditor = Auditor(
             graph,
-            FaultyIndex(self.index, self._failpoint),
+            scoped(FaultyIndex(self.index, self._failpoint), self.engine.recipes.hides),
             self.engine.recipe,
             self.clock,
             memory=AuditMemory(
                 leaves=audits,
                 audits=audits,
                 journal=journal,
-                changes=LoggedChanges(self.graph.log, Planner(graph, views, self.settings.fanout_live_max)),
-                recipe_id=lambda: repr(views.views),
+                changes=LoggedChanges(
+                    self.graph.log, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
+                ),
+                recipe_id=self._recipe_id,
             ),
             frontier=lambda: self.engine.frontier,
             service=self.service,
@@ -197,9 +246,12 @@ class MemorySystem:
 
     def audit(self) -> AuditReport:
         """Compare graph and index, with an auditor of its own that no failpoint interrupts."""
-        return Auditor(self.graph, self.index, self.engine.recipe, self.clock).audit()
+        index = scoped(self.index, self.engine.recipes.hides)
+        return Auditor(self.graph, index, self.engine.recipe, self.clock).audit()
 
     def stamp(self, entity_id: str) -> Stamp | None:
-        """Return the stamp of an entity's only record, None when it has none."""
-        held = self.index.stamps([entity_key(entity_id)]).get(entity_key(entity_id))
+        """Return the stamp of an entity's only live record, None when it has none."""
+        held = (
+            scoped(self.index, self.engine.recipes.hides).stamps([entity_key(entity_id)]).get(entity_key(entity_id))
+        )
         return held.records[0] if held is not None and held.records else None

@@ -1,0 +1,98 @@
+"""A store of version 1 is upgraded when it is opened: nothing is lost, and what is new works on the old rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.domain.digests import KeyRange
+from slipstream.domain.errors import ConfigError
+from slipstream.domain.keys import entity_key
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Deletion
+from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.testing.records import OTHER_SPACE, SPACE, make_record
+
+V1 = Path(__file__).with_name("sqlite_store_v1.sql").read_text(encoding="utf-8")
+KEYS = [entity_key(f"n{number:03}") for number in range(300)]
+GONE = entity_key("gone")
+
+
+def _fill(store: SqliteStore) -> None:
+    records = [make_record(key.id, position=number + 1) for number, key in enumerate(KEYS)]
+    store.index.upsert(records)
+    store.index.upsert([make_record("n000", position=400, space=OTHER_SPACE)])
+    store.index.delete([Deletion(GONE, Position(7))])
+    store.journal.set("checkpoint", "42")
+    store.journal.put_work([WorkItem(KEYS[3], Lane.RETRY, Position(4), 2, None, "retry", "down")])
+    store.journal.bury([DeadLetter("letter", KEYS[5], "broken", 5, datetime(2026, 1, 1, tzinfo=UTC))])
+    store.journal.append("pkg_mutations", ['{"n": 1}'])
+
+
+def _copy_into_v1(new: Path, old: Path) -> None:
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(V1)
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        connection.execute("ATTACH ? AS new", (str(new),))
+        for table in tables:
+            connection.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")  # noqa: S608  (names of our own)
+        connection.commit()
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    filled = tmp_path / "new.sqlite"
+    store = SqliteStore(filled)
+    _fill(store)
+    store.close()
+    _copy_into_v1(filled, tmp_path / "old.sqlite")
+    return tmp_path / "old.sqlite"
+
+
+def _everything(store: SqliteStore) -> tuple[object, ...]:
+    vectors = {space: store.index.vectors(KEYS, space) for space in (SPACE, OTHER_SPACE)}
+    return (
+        store.index.stamps([*KEYS, GONE]),
+        {space: {key: vector.tobytes() for key, vector in found.items()} for space, found in vectors.items()},
+        store.journal.get("checkpoint"),
+        list(store.journal.work(None, 10)),
+        list(store.journal.letters(None, 10)),
+        list(store.journal.pending("pkg_mutations", 0, 10, datetime.now(UTC))),
+    )
+
+
+def test_nothing_is_lost(old: Path, tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "new.sqlite")) as store:
+        expected = _everything(store)
+    with closing(SqliteStore(old)) as store:
+        assert _everything(store) == expected
+    with closing(sqlite3.connect(old)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+    with closing(SqliteStore(old)) as store:  # once only
+        assert _everything(store) == expected
+
+
+def test_what_is_new_works_on_the_old_rows(old: Path, tmp_path: Path) -> None:
+    everything = [KeyRange("", None)]
+    with closing(SqliteStore(tmp_path / "new.sqlite")) as store:
+        (expected,) = store.index.digests(everything)
+    with closing(SqliteStore(old)) as store:
+        (before,) = store.index.digests(everything)
+        assert before == expected
+        with closing(sqlite3.connect(old)) as raw, raw:
+            raw.execute("UPDATE records SET fingerprint = 'forged' WHERE key = 'e:n007'")
+        (after,) = store.index.digests(everything)
+        assert after != before, "the triggers of version 2 notice raw writes"
+        assert store.audits.keep({"kind": "full"}, [], audits_max=10) == 1
+
+
+def test_a_newer_store_is_refused(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as raw:
+        raw.execute("PRAGMA user_version = 3")
+    with pytest.raises(ConfigError, match="newer Slipstream"):
+        SqliteStore(old)
