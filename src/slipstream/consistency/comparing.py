@@ -10,7 +10,7 @@ is read again. It has to look the same twice before it is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from slipstream.consistency.classes import Head, classify, head_of
@@ -107,13 +107,16 @@ class Comparer:
         return list(zip(vectors, damaged_vectors(stamps, vectors), strict=True))
 
     def _vectors(self, stamps: Sequence[Stamp]) -> list[Vector | None]:
-        keys_of: dict[Space, list[RecordKey]] = {}
-        for stamp in stamps:
-            keys_of.setdefault(stamp.space, []).append(stamp.key)
-        held = {space: self._index.vectors(keys, space) for space, keys in keys_of.items()}
+        # By the space's identity first: a page is of one space, whose hash would be computed for every stamp.
+        spaces = {id(stamp.space): stamp.space for stamp in stamps}
+        held: dict[Space, Mapping[RecordKey, Vector]] = {}
+        for space in dict.fromkeys(spaces.values()):
+            keys = [stamp.key for stamp in stamps if stamp.space is space or stamp.space == space]
+            held[space] = self._index.vectors(keys, space)
         self._rows.vectors += len(stamps)
         self._rows.queries += len(held)
-        return [held[stamp.space].get(stamp.key) for stamp in stamps]
+        found = {number: held[space] for number, space in spaces.items()}
+        return [found[id(stamp.space)].get(stamp.key) for stamp in stamps]
 
     # ------------------------------------------------------------------ suspects
 

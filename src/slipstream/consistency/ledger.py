@@ -22,6 +22,8 @@ LEDGER = "audit_ledger"
 LEAF_SIZE = 256
 _LEAF_SIZE_MAX = 2 * LEAF_SIZE
 _LEAVES_AT_ONCE = 64
+_FIRST = ""
+"""Behind this key the first leaf begins, however the keys are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Ledger:
     def mark(self) -> LedgerMark | None:
         """Return how far the leaves are, None when they are void or lost."""
         text = self._journal.get(LEDGER)
-        if text is None or not self._leaves.heads():
+        if text is None or not self._leaves.leaves([_FIRST]):
             return None
         found = json.loads(text)
         return LedgerMark(Position(found["position"]), found["recipe"])
@@ -64,7 +66,7 @@ class Ledger:
 
     def update(self, changes: Mapping[str, tuple[str, int] | None], mark: LedgerMark) -> int:
         """Enter changed keys (None: nothing is asked for any more), then move the mark; returns leaves rewritten."""
-        afters = [head.after for head in self._leaves.heads()]
+        afters = [head.after for head in self._leaves.heads()] if changes else []
         by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
         for key, term in changes.items():
             by_leaf.setdefault(afters[max(0, bisect_left(afters, key) - 1)], {})[key] = term
@@ -102,7 +104,7 @@ class LedgerBuilder:
 
     def __init__(self, ledger: Ledger, leaves: LeafStore) -> None:
         self._ledger, self._leaves = ledger, leaves
-        self._after = ""
+        self._after = _FIRST
         self._terms: Terms = {}
         self._full: list[Leaf] = []
         ledger.void()

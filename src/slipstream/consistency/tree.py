@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from slipstream.consistency.classes import Head
 from slipstream.domain.audits import LeafHead
-from slipstream.domain.digests import Digest, KeyRange, RangeDigest
+from slipstream.domain.digests import Digest, KeyRange, RangeDigest, merged_by_type
 from slipstream.ports.digests import RangeDigests
 
 FAN_OUT = 16
@@ -48,10 +48,7 @@ class DigestTree:
 
     def digest_of(self, node: Node) -> RangeDigest:
         """Return what the graph asks for in a node."""
-        found = RangeDigest()
-        for head in self.heads[node.first : node.last]:
-            found.add(RangeDigest(dict(head.by_type)))
-        return found
+        return RangeDigest(merged_by_type(head.by_type for head in self.heads[node.first : node.last]))
 
     def leaf_of(self, key: str) -> int:
         """Return the place of the leaf that a key falls into."""

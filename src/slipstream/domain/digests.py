@@ -24,6 +24,8 @@ from slipstream.domain.requests import Target
 from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
 
 TERM_SIZE_BYTES = 16
+UNFIT = "!"
+"""Marks the term of a record that is damaged, or due to be embedded anew: no target's is marked."""
 _MODULUS = 1 << (8 * TERM_SIZE_BYTES)
 _NORM_TOLERANCE = 1e-4
 """Adapters keep vectors at unit length within float32; this only tells damage from rounding."""
@@ -48,7 +50,12 @@ class Digest(NamedTuple):
     def of(cls, terms: Iterable[int]) -> Digest:
         """Return the digest of records with these terms."""
         known = list(terms)
-        return cls(len(known), sum(known) % _MODULUS)
+        return cls.summed(len(known), known)
+
+    @classmethod
+    def summed(cls, records: int, totals: Iterable[int]) -> Digest:
+        """Return the digest of so many records, given the sums of their parts."""
+        return cls(records, sum(totals) % _MODULUS)
 
 
 class KeyRange(NamedTuple):
@@ -99,23 +106,53 @@ def digests_by_type(terms: Iterable[tuple[str, int]]) -> dict[str, Digest]:
     return {name: Digest.of(known) for name, known in grouped.items()}
 
 
+def merged_by_type(parts: Iterable[Mapping[str, Digest]]) -> dict[str, Digest]:
+    """Return the digests by type of disjoint sets together; for many of them much faster than one by one."""
+    grouped: dict[str, list[Digest]] = {}
+    for part in parts:
+        for name, digest in part.items():
+            grouped.setdefault(name, []).append(digest)
+    return {name: total_of(known) for name, known in grouped.items()}
+
+
 def target_term(target: Target) -> int:
     """Return the term of the record that a target asks for."""
-    kept = _kept(target.template_version, target.extraction_confidence, target.source_document_id, target.metadata)
-    return _term(target.key.encode(), target.entity_type, target.space, target.fingerprint, kept)
+    kept = kept_text(
+        target.template_version, target.extraction_confidence, target.source_document_id, target.metadata
+    )
+    return record_term(target.key.encode(), target.entity_type, target.space, target.fingerprint, kept)
 
 
 def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
     """Return the term of a stored record; one that is damaged, or due to be embedded anew, equals no target's."""
-    kept = _kept(
+    kept = kept_text(
         stamp.extraction_template_version,
         stamp.extraction_confidence,
         stamp.source_document_id,
         stamp.metadata,
     )
     if damaged or stamp.needs_reembedding:
-        kept += "!"
-    return _term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
+        kept += UNFIT
+    return record_term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
+
+
+def is_as_asked(stamp: Stamp, target: Target) -> bool:
+    """
+    Return whether a stored record is what the target asks for, its vector apart.
+
+    True only where their terms are the same. False may still be so where what is kept for filters is written
+    differently (1 and 1.0): then the terms tell.
+    """
+    return (
+        stamp.fingerprint == target.fingerprint
+        and not (stamp.needs_reembedding or stamp.metadata or target.metadata)
+        and stamp.key == target.key
+        and stamp.entity_type == target.entity_type
+        and (stamp.space is target.space or stamp.space == target.space)
+        and stamp.extraction_template_version == target.template_version
+        and stamp.extraction_confidence == target.extraction_confidence
+        and stamp.source_document_id == target.source_document_id
+    )
 
 
 def unrenderable_term(key: str) -> int:
@@ -123,7 +160,8 @@ def unrenderable_term(key: str) -> int:
     return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")
 
 
-def _term(key: str, entity_type: str, space: Space, fingerprint: str, kept: str) -> int:
+def record_term(key: str, entity_type: str, space: Space, fingerprint: str, kept: str) -> int:
+    """Return the term of a record from its parts; `kept` is `kept_text`, with `UNFIT` behind it for a bad record."""
     # Lengths before the parts: no two different records may write the same text.
     text = f"{len(key)}:{key}{len(entity_type)}:{entity_type}{_space_text(space)}{fingerprint}:{kept}"
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=TERM_SIZE_BYTES).digest()
@@ -135,12 +173,13 @@ def _space_text(space: Space) -> str:
     return json.dumps([space.model_id, space.model_version, space.dimension, space.generation])
 
 
-def _kept(
+def kept_text(
     template_version: str,
     confidence: float | None,
     source_document_id: str | None,
     metadata: Mapping[str, MetadataValue],
 ) -> str:
+    """Return one text for what is kept beside a vector."""
     if confidence is None and source_document_id is None and not metadata:
         return template_version
     kept = {name: _canonical(value) for name, value in metadata.items()}
@@ -170,8 +209,14 @@ def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -
     Damaged is a vector that is absent, of another dimension, not finite, not of unit length, or whose checksum is
     not the stamped one.
     """
+    return unlike_checksums([(stamp.space.dimension, stamp.checksum) for stamp in stamps], vectors)
+
+
+def unlike_checksums(stamped: Sequence[tuple[int, str]], vectors: Sequence[Vector | None]) -> list[bool]:
+    """Return what `damaged_vectors` does, for dimensions and checksums instead of whole stamps."""
     found = [
-        vector is None or vector.shape != (s.space.dimension,) for s, vector in zip(stamps, vectors, strict=True)
+        vector is None or vector.shape != (dimension,)
+        for (dimension, _), vector in zip(stamped, vectors, strict=True)
     ]
     by_dimension: dict[int, list[int]] = {}
     for at, vector in enumerate(vectors):
@@ -180,7 +225,7 @@ def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -
     for places in by_dimension.values():
         block = np.stack([vector for at in places if (vector := vectors[at]) is not None])
         norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-        sound = np.abs(norms - 1.0) < _NORM_TOLERANCE  # NaN is not
+        sound = (np.abs(norms - 1.0) < _NORM_TOLERANCE).tolist()  # NaN is not
         for row, at in enumerate(places):
-            found[at] = not sound[row] or vector_checksum(block[row]) != stamps[at].checksum
+            found[at] = not sound[row] or vector_checksum(block[row]) != stamped[at][1]
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from slipstream.domain.models import ModelSpec
 from slipstream.domain.temporal import TemporalEmbeddingContext
@@ -26,13 +27,17 @@ def fingerprint(
     Each part goes in with its length before it, so that no two lists of parts can run together. Without a
     `recipe` (no fusion applies) the temporal context decides nothing and stays out.
     """
-    context = canonical_context(temporal_context) if recipe else ""
-    return _digest((text, template_version, context, spec.id, spec.version, str(spec.dimension), recipe))
+    if recipe:
+        context = canonical_context(temporal_context)
+        behind = _joined((template_version, context, spec.id, spec.version, str(spec.dimension), recipe))
+    else:
+        behind = _plain_end(template_version, spec.id, spec.version, spec.dimension)
+    return _digest(_joined((text,)) + behind)
 
 
 def cache_key(spec: ModelSpec, text: str) -> str:
     """Return the key under which the vector of one text by one model is cached."""
-    return _digest((spec.id, spec.version, str(spec.dimension), text))
+    return _digest(_joined((spec.id, spec.version, str(spec.dimension), text)))
 
 
 def canonical_context(context: TemporalEmbeddingContext | None) -> str:
@@ -43,8 +48,17 @@ def canonical_context(context: TemporalEmbeddingContext | None) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
-def _digest(parts: Iterable[str]) -> str:
+@lru_cache(maxsize=256)
+def _plain_end(template_version: str, model_id: str, model_version: str, dimension: int) -> bytes:
+    """Return all parts behind the text, when nothing is fused: the same for a million records of a type."""
+    return _joined((template_version, "", model_id, model_version, str(dimension), ""))
+
+
+def _joined(parts: Iterable[str]) -> bytes:
     # A lone surrogate is not text, but its key must still get as far as the error that says so.
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    joined = b"".join([piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data)])
-    return hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).hexdigest()
+    return b"".join([piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data)])
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()

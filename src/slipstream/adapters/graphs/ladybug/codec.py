@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -77,21 +77,38 @@ def _to_column(kind: str, value: Any) -> Any:
 _PLAIN = frozenset((str, int, float, bool))
 
 
+class RowDecoder:
+    """Decodes many rows of the same columns: what a column's name and type say is found out once."""
+
+    def __init__(self, columns: Iterable[str], kinds: PropertyTypes) -> None:
+        places = {name: at for at, name in enumerate(columns)}
+        self._mixed = places.get(MIXED_COLUMN)
+        self._shown = [
+            (name, at, kinds.get(name) == "map")
+            for name, at in places.items()
+            if name != "id" and not name.startswith("_")
+        ]
+
+    def properties(self, row: Sequence[Any]) -> dict[str, PropertyValue]:
+        """Return the properties of a node or relationship; a set column wins over mixed values."""
+        properties: dict[str, PropertyValue] = {}
+        if self._mixed is not None and row[self._mixed] is not None:
+            decoded = _decoded_map(row[self._mixed])
+            properties.update(decoded if isinstance(decoded, dict) else {})
+        for name, at, is_map in self._shown:
+            value = row[at]
+            if value is None:
+                continue
+            if is_map:
+                properties[name] = _decoded_map(value)
+            else:
+                properties[name] = value if type(value) in _PLAIN else plain(value)
+        return properties
+
+
 def decode_columns(row: Mapping[str, Any], kinds: PropertyTypes) -> dict[str, PropertyValue]:
-    """Return the properties of a node or relationship as ladybug gives it; a set column wins over mixed values."""
-    properties: dict[str, PropertyValue] = {}
-    mixed = row.get(MIXED_COLUMN)
-    if mixed is not None:
-        decoded = _decoded_map(mixed)
-        properties.update(decoded if isinstance(decoded, dict) else {})
-    for name, value in row.items():
-        if value is None or name == "id" or name.startswith("_"):
-            continue
-        if kinds.get(name) == "map":
-            properties[name] = _decoded_map(value)
-        else:
-            properties[name] = value if type(value) in _PLAIN else plain(value)
-    return properties
+    """Return the properties of a node or relationship as ladybug gives it."""
+    return RowDecoder(row, kinds).properties(list(row.values()))
 
 
 def _decoded_map(value: Any) -> Any:

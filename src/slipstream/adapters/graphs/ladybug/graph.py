@@ -114,7 +114,7 @@ class LadybugGraph(PKG):
         """Read the current state of the keys in one read transaction, together with the head that it sees."""
         with self._reading() as reading:
             head = self._log.head_seen_by(reading.session, reading.known_head)
-            return GraphSnapshot(head, read_states(reading.snapshot, keys, hops))
+            return GraphSnapshot(head, read_states(reading.snapshot, keys, hops, self._windows.types_of))
 
     def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
         """Return the next keys with their types, ordered by their encoded text."""

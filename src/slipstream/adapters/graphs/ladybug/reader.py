@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from slipstream.adapters.graphs.ladybug.catalog import quoted
 from slipstream.adapters.graphs.ladybug.snapshot import GraphShape, Snapshot
@@ -26,19 +26,22 @@ _ADJACENT_ENTITIES_PER_STEP = 200
 
 
 def read_states(
-    snapshot: Snapshot, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]
+    snapshot: Snapshot,
+    keys: Sequence[RecordKey],
+    hops: Mapping[str, Sequence[Hop]],
+    likely_types: Callable[[Iterable[str]], Mapping[str, str]],
 ) -> dict[RecordKey, RecordState]:
-    """Return the state of every key that exists."""
+    """Return the state of every key that exists; `likely_types` as `Snapshot.find` takes them."""
     entity_ids = dict.fromkeys(key.id for key in keys if key.kind is KeyKind.ENTITY)
     refs = [ref for key in dict.fromkeys(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
-    types = snapshot.types([*entity_ids, *(end for ref in refs for end in (ref.source_id, ref.target_id))])
-    entities = snapshot.entities(types)
+    wanted = dict.fromkeys([*entity_ids, *(end for ref in refs for end in (ref.source_id, ref.target_id))])
+    entities = snapshot.find(wanted, likely_types(wanted))
     found = [entities[entity_id] for entity_id in entity_ids if entity_id in entities]
     neighbours = _neighbours(snapshot, found, hops)
     states: dict[RecordKey, RecordState] = {
         entity.key: EntityState(entity, neighbours.get(entity.id, {})) for entity in found
     }
-    for relationship in snapshot.relationships(refs, types):
+    for relationship in snapshot.relationships(refs, {entity.id: entity.type for entity in entities.values()}):
         ref = relationship.ref
         states[relationship.key] = RelationshipState(relationship, entities[ref.source_id], entities[ref.target_id])
     return states

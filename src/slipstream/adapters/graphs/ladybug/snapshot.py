@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipstream.adapters.graphs.ladybug.catalog import RID_COLUMN, Catalog, quoted
-from slipstream.adapters.graphs.ladybug.codec import decode_columns
+from slipstream.adapters.graphs.ladybug.codec import RowDecoder, decode_columns
 from slipstream.adapters.graphs.ladybug.store import Session
 from slipstream.domain.entities import Direction, Entity, Relationship
 from slipstream.domain.keys import RelationshipRef
@@ -48,32 +48,37 @@ class Snapshot:
             )
         return {row[0]: row[1] for row in rows}
 
+    def find(self, ids: Iterable[str], likely_types: Mapping[str, str]) -> dict[str, Entity]:
+        """
+        Return the entities of the ids that exist.
+
+        An entity that is not of its likely type is looked up: a wrong guess costs time, and decides nothing.
+        """
+        known = self._shape.catalog.nodes
+        found = self.entities({name: kind for name, kind in likely_types.items() if kind in known})
+        others = [entity_id for entity_id in ids if entity_id not in found]
+        return found | self.entities(self.types(others)) if others else found
+
     def entities(self, types: Mapping[str, str]) -> dict[str, Entity]:
         """Return the entities of the given ids and types."""
         by_type: dict[str, list[str]] = {}
         for entity_id, entity_type in types.items():
             by_type.setdefault(entity_type, []).append(entity_id)
-        return {
-            node["id"]: Entity(node["id"], entity_type, self._node_properties(entity_type, node))
-            for entity_type, ids in by_type.items()
-            for node in self._nodes(entity_type, ids)
-        }
+        return {entity.id: entity for entity_type, ids in by_type.items() for entity in self._nodes(entity_type, ids)}
 
-    def _nodes(self, entity_type: str, ids: list[str]) -> Iterator[dict[str, Any]]:
-        label = quoted(entity_type)
+    def _nodes(self, entity_type: str, ids: list[str]) -> Iterator[Entity]:
+        label, kinds = quoted(entity_type), self._shape.schema.entity_types.get(entity_type, {})
         if len(ids) <= _SCALAR_BATCH_MAX:
             for entity_id in ids:
-                for row in self._session.run(f"MATCH (n:{label} {{id: $id}}) RETURN n", id=entity_id):
-                    yield row[0]
+                for (node,) in self._session.run(f"MATCH (n:{label} {{id: $id}}) RETURN n", id=entity_id):
+                    yield Entity(node["id"], entity_type, decode_columns(node, kinds))
             return
         # Column by column: the driver takes twice as long to build a node, with its label and internal id.
-        columns = tuple(self._shape.catalog.nodes[entity_type])
-        returned = ", ".join(f"n.{quoted(column)}" for column in columns)
+        columns = [name for name in self._shape.catalog.nodes[entity_type] if name != "id"]
+        returned = ", ".join(f"n.{quoted(column)}" for column in ("id", *columns))
+        decoder = RowDecoder(columns, kinds)
         for row in self._session.run(f"UNWIND $ids AS i MATCH (n:{label} {{id: i}}) RETURN {returned}", ids=ids):
-            yield dict(zip(columns, row, strict=True))
-
-    def _node_properties(self, entity_type: str, node: Mapping[str, Any]) -> dict[str, Any]:
-        return decode_columns(node, self._shape.schema.entity_types.get(entity_type, {}))
+            yield Entity(row[0], entity_type, decoder.properties(row[1:]))
 
     def relationships(self, refs: Sequence[RelationshipRef], types: Mapping[str, str]) -> list[Relationship]:
         """Return those of the relationships that exist, given the types of their endpoints."""

@@ -28,7 +28,8 @@ class SqliteAudits:
         """Return the digests of all leaves."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT after, digests FROM leaves ORDER BY after").fetchall()
-        return [LeafHead(after, decoded_digests(text)) for after, text in rows]
+        decoded = decoded_digests(text for _, text in rows)
+        return [LeafHead(after, by_type) for (after, _), by_type in zip(rows, decoded, strict=True)]
 
     def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
         """Return whole leaves."""
@@ -101,9 +102,24 @@ def encoded_digests(by_type: Mapping[str, Digest]) -> str:
     return json.dumps({name: [digest.records, f"{digest.total:x}"] for name, digest in by_type.items()})
 
 
-def decoded_digests(text: str) -> dict[str, Digest]:
-    """Return what `encoded_digests` wrote."""
-    return {name: Digest(count, int(total, 16)) for name, (count, total) in json.loads(text).items()}
+def decoded_digests(texts: Iterable[str]) -> list[dict[str, Digest]]:
+    """Return what `encoded_digests` wrote, many at once: they are parsed as one text, there may be thousands."""
+    return [
+        {name: Digest(count, int(total, 16)) for name, (count, total) in by_type.items()}
+        for by_type in json.loads(f"[{','.join(texts)}]")
+    ]
+
+
+def summed_digests(texts: Iterable[str]) -> dict[str, Digest]:
+    """Return the sum of what `encoded_digests` wrote of disjoint sets, without a digest of each in between."""
+    grouped: dict[str, list[tuple[int, str]]] = {}
+    for by_type in json.loads(f"[{','.join(texts)}]"):
+        for name, kept in by_type.items():
+            grouped.setdefault(name, []).append(kept)
+    return {
+        name: Digest.summed(sum(count for count, _ in kept), (int(total, 16) for _, total in kept))
+        for name, kept in grouped.items()
+    }
 
 
 def _leaf_row(leaf: Leaf) -> tuple[str, str, str, str, bytes]:

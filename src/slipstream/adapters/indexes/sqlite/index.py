@@ -175,7 +175,8 @@ class SqliteIndex:
         with self._database.reading() as connection:
             spaces = _spaces(connection)
             rows = _page(connection, bound, limit)
-        rows.sort(key=lambda row: (row[0], spaces[row[1]]))
+        if len(spaces) > 1:  # else they come in this order
+            rows.sort(key=lambda row: (row[0], spaces[row[1]]))
         return [row_stamp(row, spaces) for row in rows]
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:

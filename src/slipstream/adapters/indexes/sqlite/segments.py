@@ -14,23 +14,26 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_digests
-from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, Row, blob_vector, row_stamp
-from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
+from slipstream.adapters.indexes.sqlite.audits import encoded_digests, summed_digests
+from slipstream.adapters.indexes.sqlite.codec import Row
+from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digest_of_rows
+from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
-SEGMENT_SIZE_MAX = 256
-_ROWS_BETWEEN_YIELDS = 32
+SEGMENT_SIZE_MAX = 128
+"""A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
+_ROWS_BETWEEN_YIELDS = 64
 
+# The upper bound is a term of its own, or left out: as `? IS NULL OR ...` it would bound no search in the index.
 _RECORDS = f"""
-SELECT {", ".join(f"r.{name}" for name in STAMP_COLUMNS)}, v.vector
+SELECT {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
-WHERE r.key > ? AND (? IS NULL OR r.key <= ?) ORDER BY r.key
+WHERE r.key > ?{{}} ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
 _SEGMENTS = """
 SELECT after, writes, digests, schema_version_min, schema_version_max, position_max FROM segments
-WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND (? IS NULL OR after < ?) ORDER BY after
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?){} ORDER BY after
 """
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = """
@@ -59,7 +62,6 @@ class _Segment:
     after: str
     through: str | None
     writes: int
-    digest: RangeDigest | None
     pieces: list[_Piece] = field(default_factory=list)
     """What was computed of it, in key order."""
 
@@ -85,34 +87,34 @@ class Segments:
     def digest(self, bounds: KeyRange) -> RangeDigest:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
-        for loaded in self._overlapping(bounds):
-            segment = self._computed.get(loaded.after, loaded)
-            is_whole = segment.after >= bounds.after and _ends_within(segment.through, bounds.through)
-            if is_whole and segment.digest is not None:
-                found.add(segment.digest)
+        known: list[Row] = []
+        for after, through, writes, digest in self._overlapping(bounds):
+            is_whole = after >= bounds.after and _ends_within(through, bounds.through)
+            if is_whole and digest[0] is not None:
+                known.append(digest)
             else:
+                segment = self._computed.setdefault(after, _Segment(after, through, writes))
                 self._compute(segment, bounds, found)
+        found.add(_sum_of(known))
         return found
 
-    def _overlapping(self, bounds: KeyRange) -> list[_Segment]:
-        rows = self._snapshot.execute(_SEGMENTS, (bounds.after, bounds.through, bounds.through)).fetchall()
+    def _overlapping(self, bounds: KeyRange) -> Iterator[tuple[str, str | None, int, Row]]:
+        """Yield start, end, writes and digest (as `_columns` returns it) of each segment."""
+        rows = self._between(_SEGMENTS, "after < ?", bounds.after, bounds.through).fetchall()
         ends = [row[0] for row in rows[1:]]
         if bounds.through is None:
             ends.append(None)
         else:
             ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
-        return [
-            _Segment(after, through, writes, _digest(*columns))
-            for (after, writes, *columns), through in zip(rows, ends, strict=True)
-        ]
+        for row, through in zip(rows, ends, strict=True):
+            yield row[0], through, row[1], row[2:]
 
     def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
-        """Digest what lies within the bounds, in pieces of at most about 256 records, the last key whole."""
-        self._computed[segment.after] = segment
+        """Digest what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
-        for row in self._snapshot.execute(_RECORDS, (after, through, through)):
+        for row in self._between(_RECORDS, "r.key <= ?", after, through):
             if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
                 end: str = rows[-1][0]
                 self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
@@ -131,9 +133,12 @@ class Segments:
             found.add(piece.digest)
 
     def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
-        stamps = [row_stamp(row[:-1], self._spaces) for row in rows]
-        vectors = [None if row[-1] is None else blob_vector(row[-1]) for row in rows]
-        return digest_of(stamps, damaged_vectors(stamps, vectors))
+        return digest_of_rows(rows, self._spaces)
+
+    def _between(self, query: str, upper: str, after: str, through: str | None) -> sqlite3.Cursor:
+        if through is None:
+            return self._snapshot.execute(query.format(""), (after,))
+        return self._snapshot.execute(query.format(f" AND {upper}"), (after, through))
 
     @property
     def has_news(self) -> bool:
@@ -162,7 +167,14 @@ def _columns(digest: RangeDigest | None) -> Row:
     return encoded_digests(digest.by_type), *bounds
 
 
-def _digest(text: str | None, oldest: int | None, newest: int | None, position: int | None) -> RangeDigest | None:
-    if text is None:
-        return None
-    return RangeDigest(decoded_digests(text), oldest, newest or 0, Position(position or ORIGIN))
+def _sum_of(digests: Sequence[Row]) -> RangeDigest:
+    """Return the digest of all the ranges that `_columns` was kept of; there are thousands in a large index."""
+    if not digests:
+        return RangeDigest()
+    texts, oldest, newest, positions = zip(*digests, strict=True)
+    return RangeDigest(
+        summed_digests(texts),
+        min((version for version in oldest if version is not None), default=None),
+        max(version or 0 for version in newest),
+        Position(max(position or ORIGIN for position in positions)),
+    )
