@@ -105,7 +105,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         index, models.registry, journal, clock, schema=graph.schema, recipe=recipes, mark=mark, places=places
     )
     queue = EventQueue(stores.messages, letters, clock)
-    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes)
+    gain = engine.settings.reembed_confidence_gain
+    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes, confidence_gain=gain)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
@@ -240,11 +241,11 @@ def prometheus_page(
 
 
 def _sync_settings(config: Config) -> SyncSettings:
-    known = {field.name for field in fields(SyncSettings)}
+    known = {field.name for field in fields(SyncSettings)} - {"reembed_confidence_gain"}  # it is in [quality]
     for name in config.sync:
         if name not in known:
             raise InvalidInputError(f"is unknown; known are {', '.join(sorted(known))}", field=f"sync.{name}")
     try:
-        return SyncSettings(**config.sync)
+        return SyncSettings(**config.sync, reembed_confidence_gain=config.quality.reembed_confidence_gain)
     except TypeError as error:
         raise InvalidInputError(str(error), field="sync") from error
