@@ -81,6 +81,7 @@ def test_skewness_by_hand() -> None:
     # 0 0 0 4: mean 1, variance 3, third moment (3 * -1 + 27) / 4 = 6; 6 / 3^1.5.
     assert skewness([0, 0, 0, 4]) == pytest.approx(6 / 3**1.5)
     assert skewness([1, 2, 3]) == pytest.approx(0.0)
+    assert skewness([4], zeros=3) == pytest.approx(skewness([0, 0, 0, 4]))
     assert skewness([5, 5]) == 0.0
     assert skewness([]) == 0.0
 

@@ -24,10 +24,11 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import Exposition, Tracer
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.search.searcher import Searcher
+from slipstream.search.searcher import Searcher, fuse, record_name
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
 from slipstream.service.migration_plan import Planning
 from slipstream.service.migrations import MigrationParts, Migrations
+from slipstream.service.quality import Quality, QualityParts
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.service.sweeping import Sweep
 from slipstream.sync.engine import SyncEngine
@@ -127,6 +128,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             service=service,
             recipes=recipes,
             migrations=migrations,
+            quality=_quality(config, sync, stores, models, store),
             queue=queue,
             handler=handler,
             searcher=searcher,
@@ -227,6 +229,26 @@ def _migrations(
             probe=partial(service.embed_query, "slipstream"),
             planning=Planning(stores.graph, service, options.clock),
             grace_s=config.migration.grace_s,
+        )
+    )
+
+
+def _quality(
+    config: Config, sync: Sync, stores: Stores, models: InForce, store: SchemaVersionedEmbeddingStore
+) -> Quality:
+    return Quality(
+        QualityParts(
+            store=store,
+            graph=stores.graph,
+            journal=stores.journal,
+            clock=store.clock,
+            recipes=models.recipes,
+            types=partial(_types_with_records, stores.graph, models.recipes),
+            embed_query=models.service.embed_query,
+            fuse=fuse,
+            name_of=record_name,
+            frontier=lambda: sync.engine.frontier,
+            gate=config.quality.gate(),
         )
     )
 

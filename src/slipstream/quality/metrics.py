@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 
 def overlap(old: Sequence[Hashable], new: Sequence[Hashable], k: int) -> float:
@@ -70,20 +71,29 @@ def _discount(rank: int) -> float:
     return 1.0 / math.log2(1 + rank)
 
 
-def skewness(values: Sequence[float]) -> float:
+def skewness(values: Sequence[float], zeros: int = 0) -> float:
     """
-    Return the third standardised moment of a population, 0.0 when all values are equal.
+    Return the third standardised moment of the values and so many zeros beside them, 0.0 when all are equal.
 
     Of N_k, how often each record is among others' `k` nearest, it is the measure of hubness (Radovanović, Nanopoulos
     and Ivanović 2010): far above 0, a few hubs turn up in everyone's neighbourhood.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return 0.0
-    spread = float(array.std())
+    mean, spread = mean_and_spread(array, zeros)
     if spread < 1e-12:
         return 0.0
-    return float((((array - array.mean()) / spread) ** 3).mean())
+    count = array.size + zeros
+    return (float(((array - mean) ** 3).sum()) - zeros * mean**3) / count / spread**3
+
+
+def mean_and_spread(values: npt.ArrayLike, zeros: int = 0) -> tuple[float, float]:
+    """Return mean and standard deviation of the values and so many zeros beside them; 0.0 of nothing."""
+    array = np.asarray(values, dtype=np.float64)
+    count = array.size + zeros
+    if not count:
+        return 0.0, 0.0
+    mean = float(array.sum()) / count
+    return mean, math.sqrt((float(((array - mean) ** 2).sum()) + zeros * mean**2) / count)
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
