@@ -147,6 +147,7 @@ def trend(context: typer.Context, as_json: Json = False) -> None:
 
 def compare(
     context: typer.Context,
+    *,
     as_json: Json = False,
     queries: QueriesFile = None,
     sample: Sample = SAMPLE,
@@ -158,7 +159,7 @@ def compare(
     ndcg_min: Annotated[float | None, typer.Option(help="Least mean nDCG@k of it.")] = None,
     report: Report = None,
 ) -> None:
-    """Compare the generation beside the live one with it. Exit code: 0 passed, 1 below a threshold, 2 could not tell."""
+    """Compare the two generations of a migration. Exit code: 0 passed, 1 below a threshold, 2 could not tell."""
     with handled_errors(as_json=as_json):
         opened: Context = context.obj
         options = Options(on_other_recipe=OnOtherRecipe.KEEP)
@@ -213,22 +214,16 @@ def _chosen(slipstream: Slipstream, kinds: Sequence[Weakness], below: float | No
     """Return the weak records asked for; every kind of the last run when nothing is."""
     rows: list[dict[str, Any]] = []
     if kinds or below is None:
-        for weak in slipstream.quality.weak(kinds or tuple(Weakness)):
-            rows.append(
-                {
-                    "kind": weak.kind.value,
-                    "key": weak.key,
-                    "type": weak.entity_type,
-                    "value": weak.value,
-                    "other": weak.other,
-                }
-            )
+        found = slipstream.quality.weak(kinds or tuple(Weakness))
+        rows += [_row(weak.kind.value, weak.key, weak.entity_type, weak.value, weak.other) for weak in found]
     if below is not None:
-        for key, entity_type, value in slipstream.quality.confidence_below(below):
-            rows.append(
-                {"kind": "confidence", "key": key.encode(), "type": entity_type, "value": value, "other": None}
-            )
+        unsure = slipstream.quality.confidence_below(below)
+        rows += [_row("confidence", key.encode(), entity_type, value) for key, entity_type, value in unsure]
     return rows
+
+
+def _row(kind: str, key: str, entity_type: str, value: float | None, other: str | None = None) -> dict[str, Any]:
+    return {"kind": kind, "key": key, "type": entity_type, "value": value, "other": other}
 
 
 def _show(data: dict[str, Any], tables: Sequence[Table], notes: Sequence[str], *, as_json: bool) -> None:
