@@ -24,10 +24,11 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import Exposition, Tracer
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.search.searcher import Searcher
+from slipstream.search.searcher import Searcher, fuse, record_name
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
 from slipstream.service.migration_plan import Planning
 from slipstream.service.migrations import MigrationParts, Migrations
+from slipstream.service.quality import Quality, QualityParts
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.service.sweeping import Sweep
 from slipstream.sync.engine import SyncEngine
@@ -105,7 +106,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         index, models.registry, journal, clock, schema=graph.schema, recipe=recipes, mark=mark, places=places
     )
     queue = EventQueue(stores.messages, letters, clock)
-    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes)
+    gain = engine.settings.reembed_confidence_gain
+    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes, confidence_gain=gain)
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
@@ -126,6 +128,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
             service=service,
             recipes=recipes,
             migrations=migrations,
+            quality=_quality(config, sync, stores, models, store),
             queue=queue,
             handler=handler,
             searcher=searcher,
@@ -230,6 +233,26 @@ def _migrations(
     )
 
 
+def _quality(
+    config: Config, sync: Sync, stores: Stores, models: InForce, store: SchemaVersionedEmbeddingStore
+) -> Quality:
+    return Quality(
+        QualityParts(
+            store=store,
+            graph=stores.graph,
+            journal=stores.journal,
+            clock=store.clock,
+            recipes=models.recipes,
+            types=partial(_types_with_records, stores.graph, models.recipes),
+            embed_query=models.service.embed_query,
+            fuse=fuse,
+            name_of=record_name,
+            frontier=lambda: sync.engine.frontier,
+            gate=config.quality.gate(),
+        )
+    )
+
+
 def prometheus_page(
     slipstream: Slipstream, consistency: Callable[[], ConsistencyMetrics] = lambda: NOT_VERIFIED
 ) -> Exposition:
@@ -240,11 +263,11 @@ def prometheus_page(
 
 
 def _sync_settings(config: Config) -> SyncSettings:
-    known = {field.name for field in fields(SyncSettings)}
+    known = {field.name for field in fields(SyncSettings)} - {"reembed_confidence_gain"}  # it is in [quality]
     for name in config.sync:
         if name not in known:
             raise InvalidInputError(f"is unknown; known are {', '.join(sorted(known))}", field=f"sync.{name}")
     try:
-        return SyncSettings(**config.sync)
+        return SyncSettings(**config.sync, reembed_confidence_gain=config.quality.reembed_confidence_gain)
     except TypeError as error:
         raise InvalidInputError(str(error), field="sync") from error

@@ -16,6 +16,7 @@ from slipstream.cli import (
     demo_command,
     engine_commands,
     migrate_commands,
+    quality_commands,
     run_command,
     show_commands,
 )
@@ -58,6 +59,7 @@ _GROUPS = (
     engine_commands,
     audit_commands,
     migrate_commands,
+    quality_commands,
     run_command,
     show_commands,
     demo_command,

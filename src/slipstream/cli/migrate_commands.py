@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,10 +22,12 @@ from slipstream.cli.output import (
     print_table,
     progress_bar,
 )
+from slipstream.cli.quality_commands import QueriesFile, Sample, judged, read_queries
 from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.models import Space
 from slipstream.schema.generations import Phase
 from slipstream.service.migrations import MigrationStatus
+from slipstream.service.quality import SAMPLE
 from slipstream.service.slipstream import Slipstream
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -142,11 +144,18 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
             raise typer.Exit(EXIT_DIVERGENT)
 
 
-def cut_over(context: typer.Context, as_json: Json = False) -> None:
-    """Audit the next generation and, at 100 %, let searches be answered by it."""
+def cut_over(
+    context: typer.Context, queries: QueriesFile = None, sample: Sample = SAMPLE, as_json: Json = False
+) -> None:
+    """Audit the next generation and, at 100 % and past the gate of [quality], let searches be answered by it."""
     with handled_errors(as_json=as_json), _opened(context) as slipstream:
+        gate, asked = slipstream.quality.gate, read_queries(queries)
+
+        def veto() -> Sequence[str]:
+            return judged(slipstream, gate, asked, sample)[0]
+
         with _comparing(slipstream, shown=not as_json) as on_progress:
-            report = slipstream.migrations.cut_over(on_progress=on_progress)
+            report = slipstream.migrations.cut_over(veto=None if gate.is_open else veto, on_progress=on_progress)
         _show_audit(report, as_json=as_json)
         if not as_json:
             _warn_of_config(slipstream)

@@ -54,3 +54,5 @@ class Target:
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
     source_document_id: str | None = None
     extraction_confidence: float | None = None
+    reembedding_reason: str | None = None
+    """Why it is embedded anew though its text is the same; kept in its stamp."""

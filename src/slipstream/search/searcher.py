@@ -190,7 +190,7 @@ class Searcher:
             entity_id=hit.stamp.key.id,
             entity_type=_type(state),
             score=hit.score,
-            name=_name(state),
+            name=record_name(state),
             text=self._text(state),
             model_id=hit.stamp.space.model_id,
             properties=dict(properties),
@@ -200,8 +200,8 @@ class Searcher:
         try:
             target = self._recipe.target(state)
         except PoisonEventError:
-            return _name(state)  # it was rendered once; its present state can not be, and is a dead letter
-        return _name(state) if target is None else target.request.content
+            return record_name(state)  # it was rendered once; its present state can not be, and is a dead letter
+        return record_name(state) if target is None else target.request.content
 
     def _neighbours(self, entity_id: str, hops: int) -> tuple[NeighbourHit, ...]:
         found: dict[str, tuple[str, Direction, int]] = {}
@@ -263,7 +263,8 @@ def entity_name(entity: Entity) -> str:
     return entity.id
 
 
-def _name(state: RecordState) -> str:
+def record_name(state: RecordState) -> str:
+    """Return what a person would call an entity, or a relationship with both of its ends."""
     if isinstance(state, RelationshipState):
         ref = state.relationship.ref
         return f"{entity_name(state.source)} -[{ref.type}]-> {entity_name(state.target)}"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from slipstream.consistency.alert_rules import AlertThresholds
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.events import invalid_input
+from slipstream.quality.comparison import QualityGate
 
 CONFIG_NAME = "slipstream.toml"
 
@@ -60,6 +61,13 @@ repair = ["missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate"
 
 [migration]
 grace_s = 86400              # after a cut-over, how long the old generation is kept for a roll-back
+
+[quality]
+reembed_confidence_gain = 0.1  # a record whose extraction_confidence rose by more is embedded anew; 1: never
+# overlap_min = 0.5          # a cut-over is vetoed below these (mean overlap@10, tau-b, recall@10, nDCG@10); see docs
+# rank_correlation_min = 0.2
+# recall_min = 0.9
+# ndcg_min = 0.8
 
 [alerts]                     # told once for each incident, and when it is over
 consistency_min = 0.999
@@ -149,6 +157,24 @@ class MigrationConfig(_Section):
     """How long the generation that was live before a cut-over is kept, so that a roll-back is possible."""
 
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class QualityConfig(_Section):
+    """`[quality]`: when better sources are embedded anew, and what vetoes a cut-over (see `QualityGate`)."""
+
+    reembed_confidence_gain: Share = 0.1
+    overlap_min: Share | None = None
+    rank_correlation_min: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+    recall_min: Share | None = None
+    mrr_min: Share | None = None
+    ndcg_min: Share | None = None
+
+    def gate(self) -> QualityGate:
+        """Return the thresholds of a cut-over."""
+        return QualityGate(**self.model_dump(exclude={"reembed_confidence_gain"}))
+
+
 class ModelsConfig(_Section):
     """`[models]`."""
 
@@ -167,6 +193,7 @@ class Config(_Section):
     index: IndexConfig = IndexConfig()
     models: ModelsConfig = ModelsConfig()
     migration: MigrationConfig = MigrationConfig()
+    quality: QualityConfig = QualityConfig()
     scrub: ScrubConfig = ScrubConfig()
     alerts: AlertsConfig = AlertsConfig()
     sync: dict[str, Any] = Field(default_factory=dict)

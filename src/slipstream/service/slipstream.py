@@ -27,6 +27,7 @@ from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
 from slipstream.service.importing import IMPORT_PREFIX, Importer
 from slipstream.service.migrations import Migrations
+from slipstream.service.quality import Quality
 from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
@@ -50,6 +51,7 @@ class Parts:
     service: MultiModelEmbeddingService
     recipes: Recipes
     migrations: Migrations
+    quality: Quality
     queue: EventQueue
     handler: PKGSyncHandler
     searcher: Searcher
@@ -111,6 +113,11 @@ class Slipstream:
     def migrations(self) -> Migrations:
         """The next generation: build it beside the live one, check it, cut over, go back, drop it."""
         return self._parts.migrations
+
+    @property
+    def quality(self) -> Quality:
+        """How good the vectors are: runs and their trend, what is weak, and the gate of a migration."""
+        return self._parts.quality
 
     @property
     def queue(self) -> EventQueue:

@@ -67,7 +67,9 @@ class SyncEngine:
         self.recipe: Recipe = self.recipes
         self._log, self._journal, self._letters, self._clock = log, journal, dead_letters, clock
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
-        self._reconciler = Reconciler(graph, index, service, self.recipes, clock)
+        self._reconciler = Reconciler(
+            graph, index, service, self.recipes, clock, confidence_gain=self.settings.reembed_confidence_gain
+        )
         self._spans = StageSpans(tracer, graph, index)
         self._state = EngineState(journal, dead_letters, clock, self.settings.pending_max)
         self.intake_stage = Intake(

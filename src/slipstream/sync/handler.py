@@ -22,6 +22,7 @@ from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC, EventQueue
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
 from slipstream.sync.reconciler import Reconciler
+from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ class PKGSyncHandler:
         max_retries: int = 3,
         retry_base_s: float = 0.2,
         rng: random.Random | None = None,
+        confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN,
     ) -> None:
+        self._confidence_gain = confidence_gain
         self.embedding_service = embedding_service
         self.store = embedding_store
         self.queue = event_queue
@@ -132,7 +135,14 @@ class PKGSyncHandler:
             self._reconcile(graph, list(keys))
 
     def _reconcile(self, graph: Graph, keys: Sequence[RecordKey]) -> None:
-        reconciler = Reconciler(graph, self.store.index, self.embedding_service, self._recipes, self.store.clock)
+        reconciler = Reconciler(
+            graph,
+            self.store.index,
+            self.embedding_service,
+            self._recipes,
+            self.store.clock,
+            confidence_gain=self._confidence_gain,
+        )
         prepared = reconciler.prepare(keys)
         reconciler.apply(prepared, reconciler.embed(prepared))
 

@@ -27,6 +27,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import NO_SPAN, Span
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
+from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
 
 _NOTHING = KeyStamps()
 
@@ -48,6 +49,8 @@ class Prepared:
     schema_hash: str
     recipes: RecipePair
     """What was in force: a batch that was prepared under other recipes is not written."""
+    confidence_gain: float | None = None
+    """A record whose extraction confidence rose by more is embedded anew, though its text is the same."""
     targets: list[Target] = field(default_factory=list)
     """Records that need a vector."""
     restamps: list[Stamp] = field(default_factory=list)
@@ -80,13 +83,21 @@ class Reconciler:
     """Makes the index equal to the graph for given keys. Stateless: any number of them may run."""
 
     def __init__(
-        self, graph: Graph, index: VectorIndex, service: EmbeddingService, recipes: Recipes, clock: Clock
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        service: EmbeddingService,
+        recipes: Recipes,
+        clock: Clock,
+        *,
+        confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN,
     ) -> None:
         self._graph = graph
         self._index = index
         self._service = service
         self._recipes = recipes
         self._clock = clock
+        self._confidence_gain = confidence_gain
         self._schema: tuple[GraphSchema, str] | None = None
 
     def _schema_identity(self) -> tuple[int, str]:
@@ -110,7 +121,7 @@ class Reconciler:
         schema_version, schema_hash = self._schema_identity()
         snapshot = self._graph.read(keys, pair.hops)
         held = self._index.stamps(keys)
-        prepared = Prepared(snapshot.position, schema_version, schema_hash, pair)
+        prepared = Prepared(snapshot.position, schema_version, schema_hash, pair, self._confidence_gain)
         for key in dict.fromkeys(keys):
             state, stamps = snapshot.states.get(key), held.get(key, _NOTHING)
             if state is None:
@@ -224,6 +235,7 @@ class Reconciler:
                     extraction_confidence=target.extraction_confidence,
                     embedding_quality_score=result.quality_score,
                     source_document_id=target.source_document_id,
+                    reembedding_reason=target.reembedding_reason,
                     metadata=target.metadata,
                 ),
                 result.embedding,
@@ -251,21 +263,34 @@ class Reconciler:
 
 def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, force: bool) -> Target | Stamp | None:
     """Plan one record, and return what is to be written of it: all of it, its stamp, or nothing."""
+    gained = _gained(current, target, prepared.confidence_gain)
     if (
         current is None
         or force
         or current.needs_reembedding
+        or gained
         or current.fingerprint != target.fingerprint
         or current.position > prepared.position
     ):
-        if force or (current is not None and current.needs_reembedding):
-            target = replace(target, request=replace(target.request, bypass_cache=True))
+        if force or gained or (current is not None and current.needs_reembedding):
+            target = replace(target, request=replace(target.request, bypass_cache=True), reembedding_reason=gained)
         prepared.targets.append(target)
         return target
     wanted = _restamped(current, target, prepared)
     if wanted is not None:
         prepared.restamps.append(wanted)
     return wanted
+
+
+def _gained(current: Stamp | None, target: Target, bound: float | None) -> str | None:
+    """Return why a record is embedded anew: its extraction confidence rose beyond the bound. None when it did not."""
+    if bound is None or current is None or current.extraction_confidence is None:
+        return None
+    before, now = current.extraction_confidence, target.extraction_confidence
+    # Rounded: 0.6 - 0.5 is not more than 0.1.
+    if now is None or round(now - before, 9) <= bound:
+        return None
+    return f"extraction confidence rose from {before:g} to {now:g}"
 
 
 def _type(state: RecordState) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from slipstream.domain.errors import InvalidInputError
 
+REEMBED_CONFIDENCE_GAIN = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSettings:
@@ -35,8 +37,12 @@ class SyncSettings:
     """Neighbours of one entity that are updated in the live lane; the rest goes to the backfill lane."""
     log_retention_entries: int = 100_000
     """Entries kept behind the checkpoint, for other readers of the log."""
+    reembed_confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN
+    """A record whose extraction confidence rose by more is embedded anew; None, or 1, switches it off."""
 
     def __post_init__(self) -> None:
+        if self.reembed_confidence_gain is not None and not 0 <= self.reembed_confidence_gain <= 1:
+            raise InvalidInputError("must be within 0..1", field="quality.reembed_confidence_gain")
         for name in ("pending_max", "log_page", "batch_min", "batch_max", "attempts_max", "fanout_live_max"):
             if getattr(self, name) < 1:
                 raise InvalidInputError("must be at least 1", field=f"sync.{name}")

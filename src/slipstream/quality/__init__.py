@@ -1,0 +1,1 @@
+"""How good the vectors are: one generation beside another, and each record by itself."""

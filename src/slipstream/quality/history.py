@@ -1,0 +1,61 @@
+"""Past runs, kept in the journal: their reports for the trend, and what the last one found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from slipstream.domain.errors import CorruptionError
+from slipstream.ports.journal import Journal
+from slipstream.quality.tracking import QualityRun, Weak, Weakness
+
+RUNS = "quality-runs"
+FINDINGS = "quality-findings"
+RUNS_MAX = 100
+
+
+class QualityHistory:
+    """The last `RUNS_MAX` reports, oldest first, and the findings of the last run."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def keep(self, run: QualityRun) -> dict[str, Any]:
+        """Keep a run in one step; returns its report with its id, one higher than that of the run before."""
+        with self._journal.transaction():
+            runs = self.runs()
+            report = {"id": runs[-1]["id"] + 1 if runs else 1, **run.report}
+            self._journal.set(RUNS, json.dumps([*runs, report][-RUNS_MAX:]))
+            self._journal.set(FINDINGS, json.dumps(run.findings))
+        return report
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the kept reports, oldest first; raises `CorruptionError` for what is unreadable."""
+        found = self._load(RUNS)
+        if not all(isinstance(item, Mapping) and isinstance(item.get("id"), int) for item in found):
+            raise _unreadable(RUNS)
+        return found
+
+    def findings(self) -> list[Weak]:
+        """Return what the last run found; raises `CorruptionError` for what is unreadable."""
+        try:
+            return [Weak(Weakness(kind), *rest) for kind, *rest in self._load(FINDINGS)]
+        except (TypeError, ValueError) as error:
+            raise _unreadable(FINDINGS) from error
+
+    def _load(self, name: str) -> list[Any]:
+        text = self._journal.get(name)
+        if text is None:
+            return []
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise _unreadable(name) from error
+        if not isinstance(found, list):
+            raise _unreadable(name)
+        return found
+
+
+def _unreadable(name: str) -> CorruptionError:
+    return CorruptionError(f"the journal's {name!r} can not be read: it was written by a newer version, or damaged")

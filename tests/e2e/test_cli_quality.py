@@ -1,0 +1,60 @@
+"""Quality as a script would look at it: run, list, embed anew, the trend, and a gate that vetoes a cut-over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_cli import Cli
+
+PEOPLE = 30
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    cli = Cli(tmp_path / "pkg")
+    cli.run("init")
+    rows = [
+        {
+            "type": "node",
+            "id": str(n),
+            "labels": ["Person"],
+            "properties": {"id": f"p{n:02}", "name": f"Person {n}", "extraction_confidence": 0.3 if n < 2 else 0.9},
+        }
+        for n in range(PEOPLE)
+    ]
+    dump = tmp_path / "people.jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    cli.run("import", str(dump))
+    return cli
+
+
+def test_a_run_is_listed_embedded_anew_and_kept(cli: Cli, tmp_path: Path) -> None:
+    assert "slipstream quality run" in cli.json("quality", "list", code=2)["message"]
+    found = cli.json("quality", "run", "--sample", "10", "--report", str(tmp_path / "page"))
+    assert (found["records"], found["sampled"], found["counts"]["invalid"]) == (PEOPLE, 10, 0)
+    assert "Quality of 30 records" in (tmp_path / "page.html").read_text()
+    weak = cli.json("quality", "list", "--confidence-below", "0.5")
+    assert [row["key"] for row in weak] == ["e:p00", "e:p01"]
+    assert cli.json("quality", "reembed", code=2)["field"] == "reembed"
+    assert cli.json("quality", "reembed", "--confidence-below", "0.5") == {"marked": 2}
+    assert [run["id"] for run in cli.json("quality", "trend")] == [1]
+
+
+def test_a_gate_vetoes_the_cut_over(cli: Cli, tmp_path: Path) -> None:
+    with (cli.directory / "slipstream.toml").open("a") as file:
+        file.write('\n[views.Person]\ntemplate = "alike"\n')
+    config = cli.directory / "slipstream.toml"
+    config.write_text(config.read_text().replace("[quality]\n", "[quality]\nmrr_min = 0.9\n"))
+    cli.run("migrate", "start")
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text('{"query": "Person 7", "expected": ["p07"]}\n')
+    data = cli.json("quality", "compare", "--queries", str(queries), "--report", str(tmp_path / "gate"), code=1)
+    assert data["passed"] is False
+    assert "Vetoed" in (tmp_path / "gate.html").read_text()
+    assert "vetoed" in cli.json("migrate", "cut-over", "--queries", str(queries), code=2)["message"]
+    assert cli.json("migrate", "status")["phase"] == "built"
+    queries.write_text('{"query": 7}\n')
+    assert cli.json("quality", "compare", "--queries", str(queries), code=2)["field"] == "queries line 1: query"

@@ -1,0 +1,148 @@
+"""Quality of real stores: ladybug and SQLite, with vectors that are bad on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.domain.errors import ConfigError, CorruptionError, InvalidInputError
+from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.stamps import VectorRecord
+from slipstream.quality.comparison import QualityGate, Query, comparison_as_dict
+from slipstream.quality.history import RUNS, RUNS_MAX, QualityHistory
+from slipstream.quality.page import comparison_page, quality_page, write_page
+from slipstream.quality.tracking import QualityRun, QualitySettings, Weakness
+from slipstream.service.slipstream import Slipstream
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.views.declaration import View
+
+PEOPLE = 40
+VIEW = View(type="Person", template="{{ name }}")
+
+
+@pytest.fixture
+def embedder() -> HashEmbedder:
+    return HashEmbedder(dimension=512)
+
+
+@pytest.fixture
+def slipstream(tmp_path: Path, embedder: HashEmbedder) -> Iterator[Slipstream]:
+    options = Options(views=(VIEW,), embedders=(embedder,))
+    with open_pkg(tmp_path, create=True, options=options) as opened:
+        for n in range(PEOPLE):
+            confidence = n / PEOPLE
+            opened.pkg.create_entity("Person", f"p{n:02}", {"name": f"word{n}", "extraction_confidence": confidence})
+        opened.sync.drain()
+        yield opened
+
+
+def _overwrite(slipstream: Slipstream, entity_id: str, like: str) -> None:
+    """Give a record the vector of another one, as a damaged index would."""
+    index, key, other = slipstream.store.index, entity_key(entity_id), entity_key(like)
+    (stamp,) = index.stamps([key])[key].records
+    vector = index.vectors([other], stamp.space)[other]
+    index.upsert([VectorRecord(stamp, vector)])
+
+
+def test_a_healthy_index_has_nothing_weak(slipstream: Slipstream) -> None:
+    report = slipstream.quality.run(QualitySettings(hub_sigmas=20))
+    assert (report["records"], report["sampled"], report["self_sampled"]) == (PEOPLE, PEOPLE, PEOPLE)
+    assert report["counts"] == dict.fromkeys(("invalid", "near_duplicate", "hub", "not_self_retrieved"), 0)
+    assert report["self_retrieval"] == {"first": 1.0, "found": 1.0, "mrr": 1.0}
+    assert report["confidence"]["known"] == PEOPLE
+    assert report["types"]["Person"]["records"] == PEOPLE
+    assert slipstream.quality.weak() == []
+
+
+def test_near_duplicates_and_what_its_name_does_not_find(slipstream: Slipstream, embedder: HashEmbedder) -> None:
+    _overwrite(slipstream, "p07", like="p30")
+    report = slipstream.quality.run(QualitySettings(k=1))
+    assert report["counts"]["near_duplicate"] == 2
+    near = slipstream.quality.weak([Weakness.NEAR_DUPLICATE])
+    assert {(weak.key, weak.other) for weak in near} == {("e:p07", "e:p30"), ("e:p30", "e:p07")}
+    lost = [weak.key for weak in slipstream.quality.weak([Weakness.NOT_SELF_RETRIEVED])]
+    assert "e:p07" in lost
+    embedder.reset()
+    assert slipstream.quality.reembed([RecordKey.decode("e:p07")], "near another") == 1
+    slipstream.sync.drain()
+    assert embedder.embedded == ["word7"]
+    assert slipstream.quality.run(QualitySettings(k=1))["counts"]["near_duplicate"] == 0
+
+
+def test_a_hub_is_found(slipstream: Slipstream) -> None:
+    slipstream.pkg.create_entity("Person", "hub", {"name": " ".join(f"word{n}" for n in range(PEOPLE))})
+    slipstream.sync.drain()
+    slipstream.quality.run(QualitySettings(k=2))
+    assert [weak.key for weak in slipstream.quality.weak([Weakness.HUB])] == ["e:hub"]
+
+
+def test_the_sample_is_the_same_from_run_to_run_and_stated(slipstream: Slipstream) -> None:
+    settings = QualitySettings(sample=5, self_sample=2)
+    first, second = slipstream.quality.run(settings), slipstream.quality.run(settings)
+    assert first["nearest_distance"] == second["nearest_distance"]
+    assert first["sampled"] == 5
+    assert any("5 of 40 records" in note for note in first["notes"])
+    assert [run["id"] for run in slipstream.quality.trend()] == [1, 2]
+
+
+def test_confidence_is_asked_of_the_index_as_it_is(slipstream: Slipstream) -> None:
+    found = slipstream.quality.confidence_below(0.05)
+    assert [(key.id, kind, value) for key, kind, value in found] == [("p00", "Person", 0.0), ("p01", "Person", 0.025)]
+    with pytest.raises(InvalidInputError) as refused:
+        slipstream.quality.confidence_below(2)
+    assert refused.value.field == "confidence_below"
+
+
+def test_without_a_run_or_a_migration_it_says_what_to_do(slipstream: Slipstream) -> None:
+    with pytest.raises(ConfigError, match="slipstream quality run"):
+        slipstream.quality.weak()
+    with pytest.raises(ConfigError, match="slipstream migrate start"):
+        slipstream.quality.compare()
+
+
+def test_history_is_bounded_and_damage_is_named(slipstream: Slipstream) -> None:
+    history = QualityHistory(slipstream.journal)
+    for _ in range(RUNS_MAX + 2):
+        history.keep(QualityRun({"at": "now"}, ()))
+    assert [history.runs()[0]["id"], history.runs()[-1]["id"], len(history.runs())] == [3, RUNS_MAX + 2, RUNS_MAX]
+    slipstream.journal.set(RUNS, "{")
+    with pytest.raises(CorruptionError, match="quality-runs"):
+        history.runs()
+
+
+def test_a_page_shows_what_was_found_and_no_markup_of_others(slipstream: Slipstream, tmp_path: Path) -> None:
+    report = slipstream.quality.run()
+    page = quality_page({**report, "notes": ["<script>"]}, slipstream.quality.trend())
+    assert "Quality of 40 records" in page
+    assert "<script>" not in page
+    assert write_page(tmp_path / "q", page).read_text() == page
+    with pytest.raises(ConfigError, match="choose another place"):
+        write_page(tmp_path / "missing" / "q", page)
+
+
+def test_generations_are_compared_and_a_veto_holds(tmp_path: Path, embedder: HashEmbedder) -> None:
+    with open_pkg(tmp_path, create=True, options=Options(views=(VIEW,), embedders=(embedder,))) as opened:
+        for n in range(PEOPLE):
+            opened.pkg.create_entity("Person", f"p{n:02}", {"name": f"word{n}"})
+        opened.sync.drain()
+    worse = replace(VIEW, template="all alike {% if name == 'word1' %}!{% endif %}")
+    options = Options(views=(worse,), embedders=(HashEmbedder(dimension=512),), on_other_recipe=OnOtherRecipe.KEEP)
+    with open_pkg(tmp_path, options=options) as opened:
+        opened.migrations.start(opened.migrations.candidate())
+        opened.migrations.wait()
+        comparison = opened.quality.compare([Query("word7", ("p07",))], sample=20)
+        assert (len(comparison.samples), comparison.skipped) == (20, 0)
+        summary = comparison.summary()
+        assert summary["mrr_old"] == 1.0
+        assert summary["mrr_new"] < 1.0
+        reasons = QualityGate(mrr_min=1.0).reasons(comparison)
+        with pytest.raises(ConfigError, match="mrr_new is"):
+            opened.migrations.cut_over(veto=lambda: reasons)
+        assert opened.search("word7")[0].entity_id == "p07"
+        data = json.loads(json.dumps(comparison_as_dict(comparison, reasons)))
+        assert "Vetoed" in comparison_page(data)

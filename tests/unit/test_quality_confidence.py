@@ -1,0 +1,74 @@
+"""A record whose extraction confidence rose is embedded anew, once; counted at the embedder."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
+from slipstream.domain.errors import InvalidInputError
+from slipstream.sync.settings import SyncSettings
+from slipstream.testing.system import MemorySystem
+
+
+def _system(gain: float | None = 0.1, before: float | None = 0.5) -> MemorySystem:
+    system = MemorySystem(settings=SyncSettings(reembed_confidence_gain=gain), cache=MemoryEmbeddingCache())
+    system.graph.create_entity("Person", "ada", {"name": "Ada", "extraction_confidence": before})
+    system.settle()
+    system.embedder.reset()
+    return system
+
+
+def _raise_to(system: MemorySystem, confidence: float) -> None:
+    system.graph.update_entity("ada", {"extraction_confidence": confidence})
+    system.settle()
+
+
+def test_a_rise_beyond_the_bound_embeds_exactly_once_past_the_cache() -> None:
+    system = _system()
+    _raise_to(system, 0.9)
+    assert system.embedder.embedded == ["Ada"]
+    stamp = system.stamp("ada")
+    assert stamp is not None
+    assert stamp.extraction_confidence == 0.9
+    assert stamp.reembedding_reason == "extraction confidence rose from 0.5 to 0.9"
+    assert not stamp.needs_reembedding
+    assert system.audit().is_consistent
+
+
+def test_it_does_not_loop() -> None:
+    system = _system()
+    _raise_to(system, 0.9)
+    system.sync.mark([stamp.key for stamp in system.index.scan(None, 10)], reason="look again")
+    system.settle()
+    system.reopen()
+    system.settle()
+    assert system.embedder.embedded == ["Ada"]
+
+
+@pytest.mark.parametrize("confidence", [0.55, 0.6, 0.2])
+def test_up_to_the_bound_and_downwards_only_the_stamp_moves(confidence: float) -> None:
+    system = _system()
+    _raise_to(system, confidence)
+    assert system.embedder.embedded == []
+    stamp = system.stamp("ada")
+    assert stamp is not None
+    assert (stamp.extraction_confidence, stamp.reembedding_reason) == (confidence, None)
+
+
+@pytest.mark.parametrize("gain", [None, 1.0])
+def test_it_can_be_switched_off(gain: float | None) -> None:
+    system = _system(gain, before=0.0)
+    _raise_to(system, 1.0)
+    assert system.embedder.embedded == []
+
+
+def test_a_confidence_that_was_not_known_has_not_risen() -> None:
+    system = _system(before=None)
+    _raise_to(system, 0.9)
+    assert system.embedder.embedded == []
+
+
+def test_a_bound_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        SyncSettings(reembed_confidence_gain=1.5)
+    assert refused.value.field == "quality.reembed_confidence_gain"
