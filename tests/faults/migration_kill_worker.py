@@ -80,7 +80,7 @@ def migrate(slip: Slipstream) -> None:
         slip.migrations.start(slip.migrations.candidate(default=wanted))
         slip.migrations.pause()
         slip.migrations.resume()
-        slip.migrations.wait(timeout_s=60)
+        assert slip.migrations.wait(timeout_s=60)
         slip.migrations.cut_over()
         slip.migrations.roll_back()
         slip.migrations.cut_over()

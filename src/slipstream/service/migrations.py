@@ -199,8 +199,9 @@ class Migrations:
         now, number = self._parts.clock.now(), found.number + 1
         other = chosen.renumbered(found.live, self._types(), number)
         recipe = self._parts.ready(other)
-        models = {recipe.space_of(name).model_id for name in self._types() | other.named_types()}
-        for model_id in sorted(models):
+        names = self._types() | other.named_types()
+        models = {recipe.space_of(name).model_id for name in names}
+        for model_id in sorted(models - {self._live.space_of(name).model_id for name in names}):
             self._parts.probe(model_id)  # what can not be reached is told now, and a model loads in nobody's way
         begun = replace(found, other=other, phase=Phase.BUILDING, number=number, started_at=now, since=now)
         self._put(begun, RecipePair(self._live, recipe), scan=True)

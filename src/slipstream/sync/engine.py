@@ -217,9 +217,7 @@ class SyncEngine:
             with self._state.changed:
                 self._state.ledger.finish(claims, prepared.position)
                 self._state.backlog.adopt(deferred)
-                if is_migration(claims):
-                    self._state.pay(settled.clean)
-                self._state.owe(prepared.deferred)
+                self._state.settle_debts(settled.clean, prepared.deferred)
                 self._taking.close(claims)
                 self._observe(claims)
                 self._state.advance_frontier()

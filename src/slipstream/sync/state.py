@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
@@ -55,10 +55,16 @@ class EngineState:
             self._owed_count += 1
             self.owed.setdefault(key, self._owed_count)
 
-    def pay(self, keys: Sequence[RecordKey]) -> None:
-        """Note keys that it has dealt with, for better or worse."""
+    def pay(self, keys: Iterable[RecordKey]) -> None:
+        """Note keys that are dealt with, for better or worse."""
         for key in keys:
             self.owed.pop(key, None)
+
+    def settle_debts(self, clean: Iterable[RecordKey], deferred: Sequence[RecordKey]) -> None:
+        """Note what a batch has left: a key that is clean and not deferred is owed nothing, whatever its lane was."""
+        if self.owed:
+            self.pay(set(clean).difference(deferred))
+        self.owe(deferred)
 
     def owes_since(self, mark: int) -> bool:
         """Whether something is owed that was owed already when `owed_mark` returned that."""
