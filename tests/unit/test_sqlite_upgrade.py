@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.adapters.indexes.sqlite.schema import SCHEMA_VERSION
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import entity_key
@@ -40,7 +41,8 @@ def _copy_into_v1(new: Path, old: Path) -> None:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         connection.execute("ATTACH ? AS new", (str(new),))
         for table in tables:
-            connection.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")  # noqa: S608  (names of our own)
+            names = ", ".join(name for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT INTO main.{table} SELECT {names} FROM new.{table}")  # noqa: S608  (our own)
         connection.commit()
 
 
@@ -72,7 +74,7 @@ def test_nothing_is_lost(old: Path, tmp_path: Path) -> None:
     with closing(SqliteStore(old)) as store:
         assert _everything(store) == expected
     with closing(sqlite3.connect(old)) as raw:
-        assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     with closing(SqliteStore(old)) as store:  # once only
         assert _everything(store) == expected
 
@@ -93,6 +95,6 @@ def test_what_is_new_works_on_the_old_rows(old: Path, tmp_path: Path) -> None:
 
 def test_a_newer_store_is_refused(old: Path) -> None:
     with closing(sqlite3.connect(old)) as raw:
-        raw.execute("PRAGMA user_version = 3")
+        raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(ConfigError, match="newer Slipstream"):
         SqliteStore(old)

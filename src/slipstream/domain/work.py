@@ -31,7 +31,7 @@ class WorkItem:
 
     `position` is the oldest mutation of the key that the index does not reflect yet and holds the frontier back;
     None for marks (repair, backfill) that no commit asked for. `force` asks for an embedding even when the
-    fingerprint is unchanged.
+    fingerprint is unchanged. A higher `priority` goes first within its lane.
     """
 
     key: RecordKey
@@ -42,6 +42,12 @@ class WorkItem:
     reason: str = ""
     error: str | None = None
     force: bool = False
+    priority: float = 0.0
+
+    @property
+    def order(self) -> tuple[Lane, float, str]:
+        """Where it stands among all work: the most urgent lane first, in it the highest priority, then by key."""
+        return self.lane, -self.priority, self.key.encode()
 
 
 @dataclass(frozen=True, slots=True)

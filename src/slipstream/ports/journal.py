@@ -39,7 +39,8 @@ class Journal(Protocol):
         """
         Add or replace work items by key.
 
-        Replacing keeps the smaller known `position`, the more urgent lane, and `force` once it is set.
+        Replacing keeps the smaller known `position`, the more urgent lane, the higher priority, and `force` once it
+        is set.
         """
         ...
 
@@ -47,8 +48,8 @@ class Journal(Protocol):
         """Forget the work items of these keys; absent ones are no error."""
         ...
 
-    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """Return work items ordered by `key.encode()` behind `after`."""
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """Return work items behind `after`, as `WorkItem.order` has it: what is most urgent comes first."""
         ...
 
     def work_count(self, lane: Lane | None = None) -> int:

@@ -32,7 +32,7 @@ class Backlog:
             self._mark(item)
         self.has_more, self.floor = False, None
         while items:
-            items = self._journal.work(items[-1].key, self._limit)
+            items = self._journal.work(items[-1], self._limit)
             self._leave_out(items)
 
     def keep(self, items: Sequence[WorkItem]) -> None:

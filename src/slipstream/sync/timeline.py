@@ -126,5 +126,5 @@ def _newest_of_work(journal: Journal) -> Position:
     page: list[WorkItem] = list(journal.work(None, PAGE))
     while page:
         newest = max(newest, *(item.position or ORIGIN for item in page))
-        page = list(journal.work(page[-1].key, PAGE))
+        page = list(journal.work(page[-1], PAGE))
     return newest

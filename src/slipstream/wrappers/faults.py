@@ -215,7 +215,7 @@ class FaultyJournal:
         """As of the journal below."""
         self._inner.remove_work(keys)
 
-    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
         """As of the journal below."""
         return self._inner.work(after, limit, lane)
 

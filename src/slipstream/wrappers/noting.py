@@ -110,7 +110,7 @@ class NotingJournal:
         finally:
             self._note(keys)
 
-    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
         """As of the journal below."""
         return self._inner.work(after, limit, lane)
 

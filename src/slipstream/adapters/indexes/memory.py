@@ -262,12 +262,12 @@ class MemoryJournal:
             for key in keys:
                 state.work.pop(key, None)
 
-    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """Return work items by key."""
-        bound = "" if after is None else after.encode()
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """Return work items, the most urgent first."""
         with self._open() as state:
-            found = sorted((item.key.encode(), item) for item in state.work.values() if lane in (None, item.lane))
-        return [item for text, item in found if text > bound][:limit]
+            found = [item for item in state.work.values() if lane in (None, item.lane)]
+        found.sort(key=lambda item: item.order)
+        return [item for item in found if after is None or item.order > after.order][:limit]
 
     def work_count(self, lane: Lane | None = None) -> int:
         """Count work items."""
@@ -352,4 +352,5 @@ def _merged(held: WorkItem | None, item: WorkItem) -> WorkItem:
         position=min(positions, default=None),
         lane=min(held.lane, item.lane),
         force=held.force or item.force,
+        priority=max(held.priority, item.priority),
     )

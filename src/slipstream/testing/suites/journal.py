@@ -92,13 +92,13 @@ class JournalSuite(ABC):
         assert due is not None
         assert due.utcoffset() == timedelta(0)
 
-    def test_work_is_paged_in_key_order(self, journal: FullJournal) -> None:
-        items = [WorkItem(key, Lane(i % 3)) for i, key in enumerate(ODD_KEYS)]
+    def test_work_is_paged_by_urgency(self, journal: FullJournal) -> None:
+        items = [WorkItem(key, Lane(i % 3), priority=i % 4 / 3) for i, key in enumerate(ODD_KEYS)]
         journal.put_work(items[::-1])
-        expected = sorted(items, key=lambda item: item.key.encode())
+        expected = sorted(items, key=lambda item: (item.lane, -item.priority, item.key.encode()))
         for lane in (None, Lane.LIVE, Lane.MIGRATION, Lane.REPAIR):
             seen: list[WorkItem] = []
-            while page := journal.work(seen[-1].key if seen else None, 2, lane):
+            while page := journal.work(seen[-1] if seen else None, 2, lane):
                 assert len(page) <= 2
                 seen.extend(page)
             wanted = [item for item in expected if lane in (None, item.lane)]
@@ -143,6 +143,12 @@ class JournalSuite(ABC):
         journal.remove_work([ADA])
         journal.put_work([held, put])  # within one call too
         assert list(journal.work(None, 10)) == [expected]
+
+    def test_the_higher_priority_stays(self, journal: FullJournal) -> None:
+        journal.put_work([WorkItem(ADA, Lane.MIGRATION, priority=0.5), WorkItem(BOB, Lane.MIGRATION, priority=0.5)])
+        journal.put_work([WorkItem(ADA, Lane.RETRY, attempts=1), WorkItem(BOB, Lane.MIGRATION, priority=0.75)])
+        found = {item.key: item.priority for item in journal.work(None, 10)}
+        assert found == {ADA: 0.5, BOB: 0.75}
 
     def test_put_work_replaces_what_is_not_merged_by_nothing_too(self, journal: FullJournal) -> None:
         journal.put_work([WorkItem(ADA, Lane.RETRY, attempts=3, due_at=NOW, reason="old", error="old")])

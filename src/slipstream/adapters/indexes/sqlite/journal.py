@@ -14,14 +14,14 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
 
-_WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force"
+_WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force, rank"
 _PUT_WORK = f"""
-INSERT INTO work ({_WORK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO work ({_WORK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
     lane = min(lane, excluded.lane),
     position = min(coalesce(position, excluded.position), coalesce(excluded.position, position)),
     attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
-    force = max(force, excluded.force)
+    force = max(force, excluded.force), rank = min(rank, excluded.rank)
 """  # noqa: S608  (names of columns, no values)
 _LETTER_COLUMNS = "id, key, error, attempts, failed_at, position, payload"
 _BURY = f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of columns)
@@ -86,6 +86,7 @@ class SqliteJournal:
                 item.reason,
                 item.error,
                 item.force,
+                -item.priority,
             )
             for item in items
         ]
@@ -97,11 +98,12 @@ class SqliteJournal:
         with self._writing() as connection:
             connection.executemany("DELETE FROM work WHERE key = ?", ((key.encode(),) for key in keys))
 
-    def work(self, after: RecordKey | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """Return work items by key."""
-        bound = "" if after is None else after.encode()
-        of_lane, parameters = ("", (bound, limit)) if lane is None else ("lane = ? AND", (int(lane), bound, limit))
-        query = f"SELECT {_WORK_COLUMNS} FROM work WHERE {of_lane} key > ? ORDER BY key LIMIT ?"  # noqa: S608
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """Return work items, the most urgent first."""
+        conditions = ["(lane, rank, key) > (?, ?, ?)" if after else "", "lane = ?" if lane is not None else ""]
+        where = " AND ".join(filter(None, conditions)) or "TRUE"
+        parameters = [*(after.order if after else ()), *([lane] if lane is not None else []), limit]
+        query = f"SELECT {_WORK_COLUMNS} FROM work WHERE {where} ORDER BY lane, rank, key LIMIT ?"  # noqa: S608
         with self._reading() as connection:
             return [_work_item(row) for row in connection.execute(query, parameters)]
 
@@ -198,7 +200,7 @@ def _count(connection: sqlite3.Connection, source: str, *parameters: object) -> 
 
 
 def _work_item(row: Row) -> WorkItem:
-    key, lane, position, attempts, due_at, reason, error, force = row
+    key, lane, position, attempts, due_at, reason, error, force, rank = row
     return WorkItem(
         key=RecordKey.decode(key),
         lane=Lane(lane),
@@ -208,6 +210,7 @@ def _work_item(row: Row) -> WorkItem:
         reason=reason,
         error=error,
         force=bool(force),
+        priority=-rank,
     )
 
 

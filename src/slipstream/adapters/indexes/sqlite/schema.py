@@ -10,7 +10,8 @@ from slipstream.domain.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""As many as there are steps."""
 _APPLICATION_ID = 0x534C4950  # "SLIP"
 _SQLITE_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
 
@@ -99,6 +100,14 @@ CREATE TABLE findings (
     PRIMARY KEY (audit, kind, key)
 ) STRICT, WITHOUT ROWID;
 """
+# Work by urgency: `rank` is the negated priority, so that one index gives the order.
+_THIRD = """
+ALTER TABLE work ADD COLUMN rank REAL NOT NULL DEFAULT 0;
+DROP INDEX work_by_lane;
+CREATE INDEX work_by_urgency ON work (lane, rank, key);
+"""
+_STEPS = (_TABLES, _SECOND, _THIRD)
+"""What brings a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
     digests TEXT,
@@ -203,13 +212,11 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file at the same time
     try:
         version = _version(connection, path)
-        if version < 1:
-            for statement in _TABLES.split(";"):
+        for step in _STEPS[version:]:
+            for statement in step.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         if version < SCHEMA_VERSION:
-            for statement in _SECOND.split(";"):
-                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         _notice(connection, path)
         connection.execute("COMMIT")
