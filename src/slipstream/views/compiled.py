@@ -27,6 +27,8 @@ _TEMPORAL = frozenset(TEMPORAL_PROPERTIES)
 _FIXED = frozenset(("id", "type"))
 _WHOLE = "properties"
 _HEAD = frozenset(("name", "description"))
+_TEXTUAL = frozenset(("string", "list"))
+"""Declared types whose values the default text holds."""
 
 
 class CompiledView:
@@ -57,6 +59,12 @@ class CompiledView:
             return False
         old, new = event.old_data or {}, event.new_data or {}
         return any(is_text(old.get(name)) or is_text(new.get(name)) for name in changed)
+
+    def reads_declared(self, properties: Mapping[str, str]) -> bool:
+        """Whether one of these properties, each with its declared type, can show in the record's text or stamp."""
+        if self._reads_all or not self._decisive.isdisjoint(properties):
+            return bool(properties)
+        return self._template is None and any(kind in _TEXTUAL for kind in properties.values())
 
     def endpoint_reads(self, end: str) -> frozenset[str] | None:
         """Return which properties of its `source` or `target` a relationship view reads; None stands for all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from slipstream.domain.entities import Direction, EntityState, Hop, RecordState
@@ -14,6 +14,7 @@ from slipstream.views.declaration import Affected, Fanout, Rendering, Via, View
 
 _REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction.BOTH: Direction.BOTH}
 _NOTHING = Affected()
+_ENDS = ("source", "target")
 
 
 class ViewSet:
@@ -143,6 +144,36 @@ class ViewSet:
         if types is None:
             return None
         return types | {owner for owner, _ in self._vias} | self._relationships.keys()
+
+    def types_showing(
+        self, type_name: str, properties: Mapping[str, str] | None, *, is_relationship: bool = False
+    ) -> frozenset[str]:
+        """
+        Return the types of the records whose text or stamp can hold one of some properties of a type.
+
+        `properties` maps names to declared types; None stands for whatever the type has. Never too little: which
+        entities a relationship leads to is not known.
+        """
+        if properties is not None and not properties:
+            return frozenset()
+        view = self._relationships.get(type_name) if is_relationship else self._entity_view(type_name)
+        own = view is not None and (properties is None or view.reads_declared(properties))
+        others = self._showing_relationship(type_name) if is_relationship else self._showing_entity(properties)
+        return others | {type_name} if own else others
+
+    def _showing_relationship(self, type_name: str) -> frozenset[str]:
+        return frozenset(owner for owner, via in self._vias if via.relationship_type == type_name)
+
+    def _showing_entity(self, properties: Mapping[str, str] | None) -> frozenset[str]:
+        def shows(names: Iterable[str] | None) -> bool:
+            return properties is None or names is None or not properties.keys().isdisjoint(names)
+
+        ends = {
+            name
+            for name, view in self._relationships.items()
+            if any((reads := view.endpoint_reads(end)) is None or (reads and shows(reads)) for end in _ENDS)
+        }
+        return frozenset({owner for owner, via in self._vias if shows(via.properties)} | ends)
 
 
 def _endpoints(event: PKGEvent, owner: str, direction: Direction) -> list[RecordKey]:
