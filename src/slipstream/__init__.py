@@ -33,6 +33,8 @@ _HOMES = {
     "EmbeddingRequest": "slipstream.domain.requests",
     "EmbeddingResult": "slipstream.domain.requests",
     "SchemaVersionedEmbeddingStore": "slipstream.schema.store",
+    "ReembeddingSelector": "slipstream.schema.selector",
+    "ReembeddingService": "slipstream.sync.reembedding",
     "Slipstream": "slipstream.service.slipstream",
     "View": "slipstream.views.declaration",
     "Via": "slipstream.views.declaration",

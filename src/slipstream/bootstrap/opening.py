@@ -15,7 +15,6 @@ from slipstream.bootstrap.recipes import InForce, declare, open_recipes, recipe_
 from slipstream.bootstrap.stores import RECIPE, Stores, compare_with_last_time, open_stores, recipe_digest
 from slipstream.bootstrap.watching import auditor_beside, audits_of, watch_of, write_back_of
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.keys import RecordKey
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
@@ -31,12 +30,14 @@ from slipstream.service.migrations import MigrationParts, Migrations
 from slipstream.service.quality import Quality, QualityParts
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.service.sweeping import Sweep
+from slipstream.sync.drains import EngineDrain
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.metrics import metrics_of
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.recipes import LivePlaces, Recipes
+from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.timeline import heal_timeline
@@ -98,16 +99,24 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     write_back = write_back_of(config, options, stores, engine)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
-    def mark(keys: Sequence[RecordKey], reason: str, force: bool) -> None:
-        sync.mark(keys, reason=reason, force=force)
-
     places = LivePlaces(recipes, partial(_types_with_records, graph, recipes))
     store = SchemaVersionedEmbeddingStore(
-        index, models.registry, journal, clock, schema=graph.schema, recipe=recipes, mark=mark, places=places
+        index,
+        models.registry,
+        journal,
+        clock,
+        schema=graph.schema,
+        schema_at=graph.schema_at,
+        recipe=recipes,
+        mark=lambda keys, reason, force: sync.mark(keys, reason=reason, force=force),
+        places=places,
     )
     queue = EventQueue(stores.messages, letters, clock)
     gain = engine.settings.reembed_confidence_gain
-    handler = PKGSyncHandler(service, store, queue, graph=graph, views=recipes, confidence_gain=gain)
+    reembedding = ReembeddingService(store, service, graph, views=recipes, drain=EngineDrain(sync, journal))
+    handler = PKGSyncHandler(
+        service, store, queue, graph=graph, views=recipes, confidence_gain=gain, reembedding=reembedding
+    )
     handler.subscribe_to_pkg_events()
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
@@ -119,31 +128,30 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
     ]
     watch, scrubber = watch_of(config, sync, auditor, repairer, stores, clock)
-    closing = stack.pop_all()
-    return Slipstream(
-        Parts(
-            pkg=graph,
-            sync=sync,
-            store=store,
-            service=service,
-            recipes=recipes,
-            migrations=migrations,
-            quality=_quality(config, sync, stores, models, store),
-            queue=queue,
-            handler=handler,
-            searcher=searcher,
-            journal=journal,
-            dead_letters=letters,
-            auditor=auditor,
-            audits=stores.audits,
-            repairer=repairer,
-            scrubber=scrubber,
-            watch=watch,
-            clock=clock,
-            close=closing.close,
-            write_back=write_back,
-        )
+    parts = Parts(
+        pkg=graph,
+        sync=sync,
+        store=store,
+        service=service,
+        recipes=recipes,
+        migrations=migrations,
+        reembedding=reembedding,
+        quality=_quality(config, sync, stores, models, store),
+        queue=queue,
+        handler=handler,
+        searcher=searcher,
+        journal=journal,
+        dead_letters=letters,
+        auditor=auditor,
+        audits=stores.audits,
+        repairer=repairer,
+        scrubber=scrubber,
+        watch=watch,
+        clock=clock,
+        close=stack.pop_all().close,
+        write_back=write_back,
     )
+    return Slipstream(parts)
 
 
 def _engine(config: Config, options: Options, stores: Stores, models: InForce) -> SyncEngine:

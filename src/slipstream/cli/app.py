@@ -18,6 +18,7 @@ from slipstream.cli import (
     migrate_commands,
     quality_commands,
     run_command,
+    schema_commands,
     show_commands,
 )
 from slipstream.cli.context import Context
@@ -60,6 +61,7 @@ _GROUPS = (
     audit_commands,
     migrate_commands,
     quality_commands,
+    schema_commands,
     run_command,
     show_commands,
     demo_command,

@@ -19,11 +19,12 @@ from slipstream.consistency.classes import CLASSES, PAST_THE_CACHE
 from slipstream.consistency.report import UNRENDERABLE, AuditReport
 from slipstream.consistency.unfencing import unfence
 from slipstream.domain.audits import Finding
-from slipstream.domain.errors import InvalidInputError, NotFoundError, PoisonEventError
+from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import EmbeddingRequest
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
+from slipstream.ports.costs import measured_cost, rendered
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
@@ -147,44 +148,19 @@ class Repairer:
             if len(probe) < _PROBE_TEXTS:
                 probe += self._requests(page, _PROBE_TEXTS - len(probe))
         texts = sum(n for kind, n in counts.items() if kind not in _DELETING | _RESTAMPING | {UNRENDERABLE})
-        tokens, seconds = self._cost(probe)
-        share = texts / len(probe) if probe else 0.0
+        cost = measured_cost(self._service, self._clock, probe).scaled_to(texts)
         return RepairPlan(
             keys=dict(counts),
             texts=texts,
-            tokens=round(tokens * share),
-            embed_s=seconds * share,
+            tokens=cost.tokens,
+            embed_s=cost.embed_s,
             deletions=sum(counts[kind] for kind in _DELETING),
             restamps=sum(counts[kind] for kind in _RESTAMPING),
         )
 
     def _requests(self, page: Sequence[Finding], limit: int) -> list[EmbeddingRequest]:
-        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in _DELETING | _RESTAMPING][
-            :limit
-        ]
-        found: list[EmbeddingRequest] = []
-        for state in self._graph.read(keys, self._recipe.hops()).states.values():
-            try:
-                target = self._recipe.target(state)
-            except PoisonEventError:
-                continue  # it is reported as unrenderable and costs no embedding
-            if target is not None:
-                found.append(replace(target.request, bypass_cache=True))
-        return found
-
-    def _cost(self, requests: Sequence[EmbeddingRequest]) -> tuple[int, float]:
-        if not requests:
-            return 0, 0.0
-        self._service.embed_batch(requests[:1])  # the model loads on its first use: not what a text costs
-        started = self._clock.monotonic()
-        self._service.embed_batch(requests)
-        elapsed_s = self._clock.monotonic() - started
-        models = [self._service.spec_for(request.entity_type, request.model_id).id for request in requests]
-        counted = (
-            self._service.count_tokens([request.content], model)[0]
-            for request, model in zip(requests, models, strict=True)
-        )
-        return sum(counted), elapsed_s
+        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in _DELETING | _RESTAMPING]
+        return rendered(self._graph, self._recipe, keys[:limit])
 
     # ------------------------------------------------------------------ doing
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.events import PKGEvent
 from slipstream.domain.schema import GraphSchema, PropertyTypes
 
 _TEXTUAL = ("string", "list")
@@ -105,7 +106,7 @@ def schema_changes(old: GraphSchema, new: GraphSchema, views: Shown) -> SchemaCh
         for name, change in changes.items():
             for names, found in ((change.names, affected), (change.silent, stale)):
                 shown = {prop: _wider(before[name].get(prop), after[name].get(prop)) for prop in names}
-                found |= views.types_showing(name, shown, is_relationship=is_relationship)
+                found.update(views.types_showing(name, shown, is_relationship=is_relationship))
     for name in removed_entities:
         stale |= views.types_showing(name, None)
     for name in removed_relationships:
@@ -138,9 +139,7 @@ def _gained_and_lost(
     return tuple(sorted(new.keys() - old.keys())), tuple(sorted(old.keys() - new.keys()))
 
 
-def _differing(
-    old: Mapping[str, PropertyTypes], new: Mapping[str, PropertyTypes]
-) -> dict[str, PropertyChanges]:
+def _differing(old: Mapping[str, PropertyTypes], new: Mapping[str, PropertyTypes]) -> dict[str, PropertyChanges]:
     found = {name: _property_changes(old[name], new[name]) for name in sorted(old.keys() & new.keys())}
     return {name: change for name, change in found.items() if change}
 
@@ -153,14 +152,39 @@ def _property_changes(old: PropertyTypes, new: PropertyTypes) -> PropertyChanges
     )
 
 
-def schema_from_data(data: Mapping[str, Any], *, version: int | None = None) -> GraphSchema:
+def changes_told(event: PKGEvent, schema_at: Callable[[int], GraphSchema | None], views: Shown) -> SchemaChanges:
+    """
+    Return what a schema evolution's event says, or where it only tells versions, what the graph knows of them.
+
+    Raises `InvalidInputError` when neither does.
+    """
+    old, new = event.old_data or {}, event.new_data or {}
+    newer = _told(new, new.get("new_version", event.schema_version), schema_at, "new_data")
+    older = _told(old, old.get("version", new.get("old_version", newer.version - 1)), schema_at, "old_data")
+    return schema_changes(older, newer, views)
+
+
+def _told(
+    data: Mapping[str, Any], version: object, schema_at: Callable[[int], GraphSchema | None], field_name: str
+) -> GraphSchema:
+    if "entity_types" in data or "relationship_types" in data:
+        return schema_from_data({"version": version, **data})
+    known = schema_at(version) if isinstance(version, int) and version >= 1 else None
+    if known is None:
+        raise InvalidInputError(
+            f"does not tell entity_types, and schema version {version!r} is not known here", field=field_name
+        )
+    return known
+
+
+def schema_from_data(data: Mapping[str, Any]) -> GraphSchema:
     """
     Return the schema that an event's `old_data` or `new_data` tells: `version`, `entity_types`, `relationship_types`.
 
     Types are mappings of a property's name to its type; a list of names stands for types without known properties.
     Raises `InvalidInputError` that names the field.
     """
-    number = data.get("version", version)
+    number = data.get("version")
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise InvalidInputError(f"must be a whole number of at least 1, not {number!r}", field="version")
     return GraphSchema(
@@ -171,11 +195,21 @@ def schema_from_data(data: Mapping[str, Any], *, version: int | None = None) -> 
     )
 
 
+def data_of(schema: GraphSchema) -> dict[str, Any]:
+    """Return what `schema_from_data` reads."""
+    return {
+        "version": schema.version,
+        "entity_types": {name: dict(properties) for name, properties in schema.entity_types.items()},
+        "relationship_types": {name: dict(properties) for name, properties in schema.relationship_types.items()},
+        "reason": schema.reason,
+    }
+
+
 def _types(value: object, field_name: str) -> dict[str, dict[str, str]]:
     if value is None:
         return {}
     if isinstance(value, list | tuple):
-        value = dict.fromkeys(value, {})
+        value = {name: {} for name in value}
     if not isinstance(value, Mapping):
         raise InvalidInputError("must be a mapping of type names to their properties", field=field_name)
     return {str(name): _properties(properties, f"{field_name}.{name}") for name, properties in value.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -12,6 +12,7 @@ from typing import Any, Self
 from slipstream.domain.errors import CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Stamp
+from slipstream.ports.index import VectorIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +20,9 @@ class ReembeddingSelector:
     """
     Records by what their stamps say; what is given must all hold, and something must be given.
 
-    `schema_version`: stamped with that version or an older one. `confidence_below`: an extraction confidence is known,
-    and below that. `older_than_s`: embedded longer ago. Raises `InvalidInputError` that names the field.
+    `schema_version`: stamped with that version or an older one. `confidence_below`: an extraction confidence is
+    known, and below that. `older_than_s`: embedded longer ago. `needs_reembedding`: flagged, or not.
+    Raises `InvalidInputError` that names the field.
     """
 
     entity_ids: tuple[str, ...] | None = None
@@ -30,6 +32,7 @@ class ReembeddingSelector:
     confidence_below: float | None = None
     older_than_s: float | None = None
     created_before: datetime | None = None
+    needs_reembedding: bool | None = None
 
     def __post_init__(self) -> None:
         if all(getattr(self, field.name) is None for field in fields(self)):
@@ -77,29 +80,93 @@ class ReembeddingSelector:
             and (self.entity_types is None or stamp.entity_type in self.entity_types)
             and (self.confidence_below is None or (confidence is not None and confidence < self.confidence_below))
             and (self.created_before is None or stamp.created_at < self.created_before)
+            and (self.needs_reembedding is None or stamp.needs_reembedding is self.needs_reembedding)
         )
 
     # ------------------------------------------------------------------ as JSON
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is given, as plain data."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
-            for name, value in found.items()
-            if value is not None
-        }
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: _plain(value) for name, value in given.items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what `as_dict` was called on; raises `CorruptionError` for anything else."""
         try:
-            lists = {name: tuple(data[name]) for name in ("entity_ids", "entity_types") if name in data}
-            before = data.get("created_before")
-            times = {} if before is None else {"created_before": datetime.fromisoformat(before)}
-            return cls(**{**data, **lists, **times})
+            given: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+            }
+            if "created_before" in data:
+                given["created_before"] = datetime.fromisoformat(data["created_before"])
+            return cls(**given)
         except (TypeError, ValueError) as error:
             raise CorruptionError(f"{json.dumps(data)[:200]} selects no records: {error}") from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedPage:
+    """What one look at the index has found."""
+
+    keys: list[RecordKey]
+    """The keys selected, in key order."""
+    stamps: list[Stamp]
+    """The records of them that are there."""
+    after: RecordKey | None
+    """Where to go on; None at the end."""
+
+    def confidences(self) -> dict[RecordKey, float]:
+        """Return the highest extraction confidence of each key, as far as it is known."""
+        found: dict[RecordKey, float] = {}
+        for stamp in self.stamps:
+            if stamp.extraction_confidence is not None:
+                found[stamp.key] = max(found.get(stamp.key, 0.0), stamp.extraction_confidence)
+        return found
+
+    def flagged(self, reason: str) -> list[Stamp]:
+        """Return the stamps that say that their record needs embedding anew, and why."""
+        return [
+            replace(stamp, needs_reembedding=True, reembedding_reason=reason)
+            for stamp in self.stamps
+            if not (stamp.needs_reembedding and stamp.reembedding_reason == reason)
+        ]
+
+
+def selected_page(
+    index: VectorIndex, selector: ReembeddingSelector, after: RecordKey | None, limit: int
+) -> SelectedPage:
+    """
+    Look at the next `limit` records or so behind `after`.
+
+    A selector that names entities and nothing else selects them whether they have a record or not.
+    """
+    if selector.keys is not None:
+        behind = [key for key in selector.keys if after is None or key.encode() > after.encode()]
+        keys = sorted(behind, key=RecordKey.encode)[:limit]
+        held = index.stamps(keys)
+        stamps = [stamp for key in keys if key in held for stamp in held[key].records if selector.matches(stamp)]
+        last = keys[-1] if keys else None
+    else:
+        page = index.scan(after, limit)
+        keys = []
+        stamps = [stamp for stamp in page if selector.matches(stamp)]
+        last = page[-1].key if page else None
+    chosen = keys if selector.is_by_id_alone else list(dict.fromkeys(stamp.key for stamp in stamps))
+    return SelectedPage(chosen, stamps, last)
+
+
+def selected_pages(index: VectorIndex, selector: ReembeddingSelector, size: int) -> Iterator[SelectedPage]:
+    """Look through the whole index, page by page."""
+    after: RecordKey | None = None
+    while (page := selected_page(index, selector, after, size)).after is not None:
+        yield page
+        after = page.after
 
 
 _NAMES = ("entity_ids", "schema_version", "model_id", "entity_types", "confidence_below", "older_than_s")

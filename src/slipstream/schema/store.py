@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 import numpy.typing as npt
 
-from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import ModelSpec, Space, SpaceScope
 from slipstream.domain.positions import ORIGIN, Position
@@ -29,6 +30,8 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
+from slipstream.schema.changes import data_of, schema_from_data
+from slipstream.schema.selector import ReembeddingSelector, SelectedPage, selected_pages, selector_of
 
 _PAGE = 1_000
 _SCHEMA_VERSION = "embedding_schema_version"
@@ -149,34 +152,50 @@ class SchemaVersionedEmbeddingStore:
         clock: Clock,
         *,
         schema: Callable[[], GraphSchema] | None = None,
+        schema_at: Callable[[int], GraphSchema | None] | None = None,
         recipe: Recipe | None = None,
         mark: Mark | None = None,
         places: Places | None = None,
     ) -> None:
         self.index = index
         self.clock = clock
+        self.journal = journal
         self.recipe = recipe
-        self._models, self._journal = models, journal
-        self._schema_source, self._places = schema, places or OneGeneration()
+        self._models = models
+        self._schema_source, self._schema_at, self._places = schema, schema_at, places or OneGeneration()
         self._mark = mark or self._put_work
-        self._evolved = int(journal.get(_SCHEMA_VERSION) or 1)
+        self._evolved = int(self.journal.get(_SCHEMA_VERSION) or 1)
 
     # ------------------------------------------------------------------ schema
 
     def schema(self) -> GraphSchema:
         """Return the current schema: the graph's, or what events have told where no graph is known."""
-        return self._schema_source() if self._schema_source is not None else GraphSchema(self._evolved)
+        if self._schema_source is not None:
+            return self._schema_source()
+        return self.schema_at(self._evolved) or GraphSchema(self._evolved)
+
+    def schema_at(self, version: int) -> GraphSchema | None:
+        """Return a schema version as the graph keeps it, or as an event has told it; None when it is not known."""
+        if self._schema_at is not None:
+            return self._schema_at(version)
+        told = self.journal.get(f"{_SCHEMA_VERSION}:{version}")
+        if told is not None:
+            return schema_from_data(json.loads(told))
+        return GraphSchema() if version == 1 else None
 
     @property
     def current_schema_version(self) -> int:
         """The current schema version."""
         return self.schema().version
 
-    def evolve_schema(self, version: int) -> None:
-        """Note that the schema has reached a version; an older one is ignored."""
-        if version > self._evolved:
-            self._journal.set(_SCHEMA_VERSION, str(version))
-            self._evolved = version
+    def evolve_schema(self, version: int, told: GraphSchema | None = None) -> None:
+        """Note that the schema has reached a version, and what its types are, where that is told."""
+        with self.journal.transaction():
+            if told is not None:
+                self.journal.set(f"{_SCHEMA_VERSION}:{told.version}", json.dumps(data_of(told)))
+            if version > self._evolved:
+                self.journal.set(_SCHEMA_VERSION, str(version))
+        self._evolved = max(version, self._evolved)
 
     # ------------------------------------------------------------------ writing
 
@@ -280,52 +299,49 @@ class SchemaVersionedEmbeddingStore:
     # ------------------------------------------------------------------ re-embedding
 
     def mark_for_reembedding(
-        self, entity_ids: Sequence[str] | None = None, schema_version: int | None = None, reason: str = "requested"
+        self,
+        entity_ids: Sequence[str] | None = None,
+        schema_version: int | None = None,
+        reason: str = "requested",
+        *,
+        model_id: str | None = None,
+        entity_type: str | None = None,
+        confidence_below: float | None = None,
+        older_than_s: float | None = None,
+        selector: ReembeddingSelector | None = None,
     ) -> int:
         """
-        Mark embeddings to be computed anew, all of them, and return how many records were marked.
+        Mark embeddings to be computed anew, all that are selected, and return how many keys were marked.
 
-        Either by entity ids, or by schema version: every record stamped with that version or an older one. Ids
-        without an embedding are marked too, so that a missing one is made. Durable before it returns.
+        See `ReembeddingSelector`: what is given must all hold. Ids alone are marked also where there is no embedding,
+        so that a missing one is made. Durable before it returns; the reason stays with the records. Raises
+        `InvalidInputError` that names the field.
         """
-        if (entity_ids is None) == (schema_version is None):
-            raise ConfigError("mark_for_reembedding takes either entity_ids or schema_version")
-        if entity_ids is not None:
-            pages = _pages([entity_key(entity_id) for entity_id in dict.fromkeys(entity_ids)])
-        else:
-            pages = self._keys_up_to(schema_version or 0)
+        chosen = selector_of(
+            selector,
+            entity_ids=entity_ids,
+            schema_version=schema_version,
+            model_id=model_id,
+            entity_type=entity_type,
+            confidence_below=confidence_below,
+            older_than_s=older_than_s,
+        )
+        pages = selected_pages(self.index, chosen.at(self.clock.now()), _PAGE)
         return sum(self._flag(page, reason) for page in pages)
 
     def mark_dirty(self, keys: Sequence[RecordKey], reason: str, *, force: bool = False) -> None:
         """Ask for keys to be made equal to the graph; what is equal already costs no embedding, unless `force`."""
         self._mark(keys, reason, force)
 
-    def _flag(self, keys: Sequence[RecordKey], reason: str) -> int:
-        held = self.index.stamps(keys)
-        flagged = [
-            replace(stamp, needs_reembedding=True, reembedding_reason=reason)
-            for stamps in held.values()
-            for stamp in stamps.records
-            if not stamp.needs_reembedding
-        ]
-        # The mark first: a flag without a mark would wait for ever, a mark without a flag still does the work.
-        self._mark(keys, reason, True)
+    def _flag(self, page: SelectedPage, reason: str) -> int:
+        # The flags first: behind the mark they could fall on the vector that is new already. What is flagged and,
+        # after a crash, not marked is what `ReembeddingService.trigger_reembedding()` goes on with.
+        flagged = page.flagged(reason)
         if flagged:
             self.index.restamp(flagged)
-        return len(keys)
-
-    def _keys_up_to(self, schema_version: int) -> Iterator[list[RecordKey]]:
-        after: RecordKey | None = None
-        while page := self.index.scan(after, _PAGE):
-            keys = [stamp.key for stamp in page if stamp.schema_version <= schema_version]
-            if keys:
-                yield list(dict.fromkeys(keys))
-            after = page[-1].key
+        if page.keys:
+            self._mark(page.keys, reason, True)
+        return len(page.keys)
 
     def _put_work(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:
-        self._journal.put_work([WorkItem(key, Lane.REPAIR, reason=reason, force=force) for key in keys])
-
-
-def _pages(keys: Sequence[RecordKey]) -> Iterator[list[RecordKey]]:
-    for start in range(0, len(keys), _PAGE):
-        yield list(keys[start : start + _PAGE])
+        self.journal.put_work([WorkItem(key, Lane.REPAIR, reason=reason, force=force) for key in keys])

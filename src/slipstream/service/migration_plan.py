@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import EmbeddingRequest
 from slipstream.ports.clock import Clock
+from slipstream.ports.costs import measured_cost, rendered
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.scans import PAGE
@@ -47,15 +47,14 @@ class Planning:
         }
         texts = sum(counts.values())
         probe = self._requests(recipe, frozenset(counts))
-        tokens, seconds, width = self._cost(probe)
-        share = texts / len(probe) if probe else 0.0
+        cost = measured_cost(self._service, self._clock, probe).scaled_to(texts)
         return MigrationPlan(
             types=counts,
             texts=texts,
             sampled=len(probe),
-            tokens=round(tokens * share),
-            embed_s=seconds * share,
-            disk_bytes=round((width / len(probe) if probe else 0.0) * 4 * texts) + _STAMP_BYTES * texts,
+            tokens=cost.tokens,
+            embed_s=cost.embed_s,
+            disk_bytes=4 * cost.numbers + _STAMP_BYTES * texts,
         )
 
     def _is_covered(self, recipe: ViewRecipe, name: str) -> bool:
@@ -75,30 +74,8 @@ class Planning:
                 if quota.get(row.type, 0) > 0:
                     quota[row.type] -= 1
                     chosen.append(row.key)
-            found += self._rendered(recipe, chosen)
+            found += rendered(self._graph, recipe, chosen)
         return found
-
-    def _rendered(self, recipe: ViewRecipe, keys: list[RecordKey]) -> list[EmbeddingRequest]:
-        found: list[EmbeddingRequest] = []
-        for state in self._graph.read(keys, recipe.hops()).states.values() if keys else ():
-            try:
-                target = recipe.target(state)
-            except PoisonEventError:
-                continue  # it would become a dead letter, and costs no embedding
-            if target is not None:
-                found.append(replace(target.request, bypass_cache=True))
-        return found
-
-    def _cost(self, requests: list[EmbeddingRequest]) -> tuple[int, float, int]:
-        """Return tokens, seconds and dimensions of some texts together."""
-        if not requests:
-            return 0, 0.0, 0
-        self._service.embed_batch(requests[:1])  # the model loads on its first use: not what a text costs
-        started = self._clock.monotonic()
-        results = self._service.embed_batch(requests)
-        elapsed_s = self._clock.monotonic() - started
-        tokens = sum(self._service.count_tokens([request.content], request.model_id)[0] for request in requests)
-        return tokens, elapsed_s, sum(result.dimension for result in results)
 
 
 def _is_unnamed(recipe: ViewRecipe, name: str) -> bool:

@@ -32,6 +32,7 @@ from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.recipes import Recipes
+from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
 from slipstream.sync.writeback import WriteBack
@@ -51,6 +52,7 @@ class Parts:
     service: MultiModelEmbeddingService
     recipes: Recipes
     migrations: Migrations
+    reembedding: ReembeddingService
     quality: Quality
     queue: EventQueue
     handler: PKGSyncHandler
@@ -113,6 +115,11 @@ class Slipstream:
     def migrations(self) -> Migrations:
         """The next generation: build it beside the live one, check it, cut over, go back, drop it."""
         return self._parts.migrations
+
+    @property
+    def reembedding(self) -> ReembeddingService:
+        """What a schema evolution changes in texts, and embedding records anew, selectively."""
+        return self._parts.reembedding
 
     @property
     def quality(self) -> Quality:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slipstream.domain.positions import Position
 from slipstream.domain.work import WorkItem
@@ -39,6 +39,16 @@ class Backlog:
         """Store items durably, then mark them dirty, as many as fit."""
         self._journal.put_work(items)
         self.adopt(items)
+
+    def put_by(self, items: Sequence[WorkItem], also: Callable[[], None]) -> None:
+        """Store items durably, together with something else; they are taken when nothing else is dirty."""
+        with self._journal.transaction():
+            self._journal.put_work(items)
+            also()
+        dirty = [item for item in items if item.key in self._ledger]
+        for item in dirty:  # its own item may be on the point of being removed from the journal
+            self._mark(item)
+        self._leave_out([item for item in items if item.key not in self._ledger])
 
     def adopt(self, items: Sequence[WorkItem]) -> None:
         """Mark items dirty that are in the journal already, as many as fit."""

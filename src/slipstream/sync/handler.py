@@ -5,49 +5,25 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.schema import GraphSchema
-from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
-from slipstream.ports.index import VectorIndex
-from slipstream.sync.carried import CarriedGraph
+from slipstream.sync.carried import CarriedGraph, carried_position
 from slipstream.sync.failures import backoff_s
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC, EventQueue
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
 from slipstream.sync.reconciler import Reconciler
+from slipstream.sync.reembedding import Reembedded, ReembeddingService
 from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
-
-
-class EmbeddingStore(Protocol):
-    """What the handler needs of a `SchemaVersionedEmbeddingStore`."""
-
-    @property
-    def index(self) -> VectorIndex:
-        """The vector index below the store."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """The store's clock."""
-        ...
-
-    def schema(self) -> GraphSchema:
-        """Return the current schema version, with its types where they are known."""
-        ...
-
-    def evolve_schema(self, version: int) -> None:
-        """Note that the graph's schema has reached a version; older ones are ignored."""
-        ...
 
 
 class PKGSyncHandler:
@@ -63,7 +39,7 @@ class PKGSyncHandler:
     def __init__(
         self,
         embedding_service: EmbeddingService,
-        embedding_store: EmbeddingStore,
+        embedding_store: Reembedded,
         event_queue: EventQueue,
         *,
         graph: Graph | None = None,
@@ -72,6 +48,7 @@ class PKGSyncHandler:
         retry_base_s: float = 0.2,
         rng: random.Random | None = None,
         confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN,
+        reembedding: ReembeddingService | None = None,
     ) -> None:
         self._confidence_gain = confidence_gain
         self.embedding_service = embedding_service
@@ -80,6 +57,9 @@ class PKGSyncHandler:
         self._graph = graph
         self._recipes = (
             views if isinstance(views, Recipes) else Recipes(ViewRecipe(views or ViewSet(), embedding_service))
+        )
+        self._reembedding = reembedding or ReembeddingService(
+            embedding_store, embedding_service, graph, views=self._recipes
         )
         self._max_retries, self._retry_base_s = max_retries, retry_base_s
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
@@ -122,7 +102,7 @@ class PKGSyncHandler:
 
     def _handle(self, event: PKGEvent) -> None:
         if event.event_type is PKGEventType.SCHEMA_EVOLVED:
-            self.store.evolve_schema(event.schema_version)
+            self._reembedding.follow(event, carried_position(event))
         elif self._graph is not None:
             self._reconcile_with_graph(self._graph, [event])
         elif event.key is not None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.events import PKGEvent
 from slipstream.domain.work import Lane
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
+from slipstream.schema.changes import changes_told
+from slipstream.schema.selector import ReembeddingSelector
 from slipstream.sync.backfill import Backfill, BackfillProgress, Backfills
 from slipstream.sync.failures import event_letters
 from slipstream.sync.names import FULL_SCAN
 from slipstream.sync.planner import Plan, Planner
 from slipstream.sync.recipes import Recipes
 from slipstream.sync.scanning import KeyScan
+from slipstream.sync.selections import Selections
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.spans import StageSpans
 from slipstream.sync.state import EngineState
@@ -46,6 +51,7 @@ class Intake:
         self._recipes, self._settings, self._spans, self._state = recipes, settings, spans, state
         self.planner = Planner(graph, recipes, settings.fanout_live_max)
         self._scan: KeyScan | None = None
+        self.selections = Selections(index, journal, state.put_work_by)
         self._backfills = Backfills(graph, index, journal, clock)
         if journal.get(FULL_SCAN) is not None:
             self._backfills.begin(FULL_SCAN, Lane.BACKFILL)
@@ -87,9 +93,27 @@ class Intake:
         if plan.poisoned:
             self._letters.bury(event_letters(plan.poisoned, self._clock.now()))
             logger.warning("%d events could not be planned and are dead letters now", len(plan.poisoned))
+        for event in plan.evolutions:
+            self._follow(event)
         with self._state.changed:
             self._state.letter_count += len(plan.poisoned)
             self._state.count(dead_lettered=len(plan.poisoned), fanout_deferred=len(plan.deferred))
+
+    def _follow(self, event: PKGEvent) -> None:
+        """Have looked at again what a schema evolution can have changed without an event of its own."""
+        try:
+            changes = changes_told(event, self._graph.schema_at, self._recipes)
+        except InvalidInputError as error:
+            logger.warning(
+                "schema evolution %s can not be read, so everything is compared: %s", event.event_id, error
+            )
+            self.begin_backfill(FULL_SCAN, Lane.BACKFILL)
+            return
+        types = (*changes.views_stale, *changes.removed_types)
+        if types:
+            logger.info("schema version %d: looking at the records of %s", changes.new_version, ", ".join(types))
+            reason = f"schema version {changes.new_version}"
+            self.selections.add(ReembeddingSelector(entity_types=types), reason, force=False)
 
     def _continue_rescan(self, scan: KeyScan, room: int) -> bool:
         size = min(room, self._settings.log_page)
@@ -139,9 +163,13 @@ class Intake:
 
     def is_done(self, *, migration: bool) -> bool:
         """Whether nothing is being scanned; without `migration` that lane's backfills do not count."""
+        if migration and self.selections.due:
+            return False
         return self._scan is None and not self._backfills.has_any(except_for=() if migration else (Lane.MIGRATION,))
 
     def _background(self, room: int) -> bool:
+        if self.selections.step():
+            return True
         backfill = self._backfills.current
         if backfill is not None:
             return self._continue_backfill(backfill, room)

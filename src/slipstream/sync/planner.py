@@ -42,7 +42,8 @@ class Plan:
     """Neighbours past the live limit: to be kept in the journal before the log is passed."""
     rescan: Rescan | None = None
     """The last entry read, when it is one: the entries behind it wait until it has been scanned."""
-    schema_evolved: bool = False
+    evolutions: list[PKGEvent] = field(default_factory=list)
+    """Evolutions of the schema: what they change in texts has no events of its own."""
     poisoned: list[tuple[PKGEvent, Exception]] = field(default_factory=list)
     """Events that could not be planned: to be dead-lettered, the others go on."""
 
@@ -78,7 +79,7 @@ class Planner:
                 break
             plan.through = position_of(entry)
             if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
-                plan.schema_evolved = True
+                plan.evolutions.append(entry)
                 plan.note(entry.event_type, "accepted")
             else:
                 self._plan_or_poison(plan, entry)

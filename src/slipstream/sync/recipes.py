@@ -114,6 +114,16 @@ class Recipes:
             found |= reached
         return found
 
+    def types_showing(
+        self, type_name: str, properties: Mapping[str, str] | None, *, is_relationship: bool = False
+    ) -> frozenset[str]:
+        """Return the types of the records that can show some properties of a type, in either generation."""
+        shown = (
+            recipe.views.types_showing(type_name, properties, is_relationship=is_relationship)
+            for recipe in self._pair.followed
+        )
+        return frozenset().union(*shown)
+
     # ------------------------------------------------------------------ where to search
 
     def scopes(self, types: Iterable[str]) -> list[SpaceScope]:

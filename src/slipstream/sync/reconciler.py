@@ -273,7 +273,10 @@ def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, f
         or current.position > prepared.position
     ):
         if force or gained or (current is not None and current.needs_reembedding):
-            target = replace(target, request=replace(target.request, bypass_cache=True), reembedding_reason=gained)
+            why = gained or (
+                current.reembedding_reason if current is not None and current.needs_reembedding else None
+            )
+            target = replace(target, request=replace(target.request, bypass_cache=True), reembedding_reason=why)
         prepared.targets.append(target)
         return target
     wanted = _restamped(current, target, prepared)

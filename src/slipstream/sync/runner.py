@@ -246,6 +246,10 @@ class Sync:
         """
         return self._wait_for(lambda: self.engine.frontier >= position, timeout_s, poll_s=1.0)
 
+    def pause(self, timeout_s: float) -> None:
+        """Let the engine work for a moment; raises what `wait` does."""
+        self._wait_for(lambda: False, timeout_s, poll_s=timeout_s)
+
     def reached(self, position: Position, timeout_s: float) -> bool:
         """Wait as `wait` does, but tell False as well when the engine is not running and so never gets there."""
         if self.engine.frontier >= position:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
@@ -93,6 +93,12 @@ class EngineState:
         with self.writing, self.changed:
             self.backlog.keep(items)
             self.owe([item.key for item in items if item.lane is Lane.MIGRATION])
+            self.changed.notify_all()
+
+    def put_work_by(self, items: Sequence[WorkItem], also: Callable[[], None]) -> None:
+        """Keep work for when nothing else is dirty, durably, together with something else."""
+        with self.writing, self.changed:
+            self.backlog.put_by(items, also)
             self.changed.notify_all()
 
     # ------------------------------------------------------------------ positions

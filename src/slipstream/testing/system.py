@@ -31,6 +31,7 @@ from slipstream.service.migration_plan import Planning
 from slipstream.service.migrations import MigrationParts, Migrations
 from slipstream.service.sweeping import Sweep
 from slipstream.sync.changes import LoggedChanges
+from slipstream.sync.drains import EngineDrain
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.handler import PKGSyncHandler
@@ -39,6 +40,7 @@ from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import LivePlaces
+from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.timeline import heal_timeline
@@ -61,6 +63,20 @@ from slipstream.wrappers.scoped import scoped
 
 def _nothing(name: str) -> None:
     del name
+
+
+class _SteppingDrain(EngineDrain):
+    """Steps the engine in the calling thread, on its clock."""
+
+    def __init__(self, system: MemorySystem, journal: Journal) -> None:
+        super().__init__(system.sync, journal)
+        self._system = system
+
+    def advance(self, batch_size: int) -> None:
+        """Do one step, or let time pass."""
+        del batch_size
+        if not self._system.engine.step():
+            self._system.clock.sleep(max(0.05, self._system.engine.wait_s()))
 
 
 @dataclass(slots=True)
@@ -99,6 +115,7 @@ class MemorySystem:
     repairer: Repairer = field(init=False)
     places: LivePlaces = field(init=False)
     migrations: Migrations = field(init=False)
+    reembedding: ReembeddingService = field(init=False)
 
     def __post_init__(self) -> None:
         self.graph = MemoryGraph(self.clock, virtual_time=True)
@@ -151,6 +168,7 @@ class MemorySystem:
             journal,
             self.clock,
             schema=self.graph.schema,
+            schema_at=self.graph.schema_at,
             recipe=self.engine.recipe,
             mark=self._mark,
         )
@@ -158,7 +176,12 @@ class MemorySystem:
         self._reopen_audits(graph, index, journal)
         self._reopen_migrations(graph, index, journal, declared)
         self.queue = EventQueue(self.journal, letters, self.clock)
-        self.handler = PKGSyncHandler(self.service, self.store, self.queue, graph=graph, views=recipes)
+        self.reembedding = ReembeddingService(
+            self.store, self.service, graph, views=recipes, drain=_SteppingDrain(self, journal)
+        )
+        self.handler = PKGSyncHandler(
+            self.service, self.store, self.queue, graph=graph, views=recipes, reembedding=self.reembedding
+        )
         self.handler.subscribe_to_pkg_events()
 
     def _reopen_migrations(

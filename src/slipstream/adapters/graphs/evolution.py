@@ -115,13 +115,15 @@ def _widened(kind: str, value: PropertyValue) -> PropertyValue:
 
 def evolution_data(old: GraphSchema, new: GraphSchema) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return old and new data of the schema event between two versions."""
-    return {"version": old.version, "hash": old.hash}, {
-        "version": new.version,
-        "hash": new.hash,
-        "old_version": old.version,
-        "new_version": new.version,
-        "entity_types": _types_as_json(new.entity_types),
-        "relationship_types": _types_as_json(new.relationship_types),
+    return _told(old), {**_told(new), "old_version": old.version, "new_version": new.version}
+
+
+def _told(schema: GraphSchema) -> dict[str, Any]:
+    return {
+        "version": schema.version,
+        "hash": schema.hash,
+        "entity_types": _types_as_json(schema.entity_types),
+        "relationship_types": _types_as_json(schema.relationship_types),
     }
 
 

@@ -177,8 +177,12 @@ class TransactionTests(Graphs):
         assert origin.entity_types == {}
         evolution = [entry for entry in entries(graph) if isinstance(entry, PKGEvent)][2]
         assert (evolution.event_type, evolution.entity_id) == (Kind.SCHEMA_EVOLVED, "schema")
-        assert evolution.old_data == {"version": 2, "hash": first.hash}
+        assert evolution.old_data is not None
         assert evolution.new_data is not None
+        for data, schema in ((evolution.old_data, first), (evolution.new_data, second)):
+            assert data["entity_types"] == schema.entity_types
+            assert data["relationship_types"] == schema.relationship_types
+        assert {k: evolution.old_data[k] for k in ("version", "hash")} == {"version": 2, "hash": first.hash}
         assert {k: evolution.new_data[k] for k in ("version", "hash", "old_version", "new_version")} == {
             "version": 3, "hash": second.hash, "old_version": 2, "new_version": 3
         }  # fmt: skip
