@@ -167,7 +167,7 @@ def _show_plan(plan: ReembeddingPlan, *, as_json: bool) -> None:
         )
         return
     rows = [(name or "(no record yet)", n) for name, n in plan.records.items()]
-    print_table("would be embedded anew", ("type", "records"), rows)
+    print_table("to embed anew", ("type", "records"), rows)
     print_facts(
         {
             "texts": f"{plan.texts:,}",

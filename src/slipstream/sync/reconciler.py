@@ -273,9 +273,8 @@ def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, f
         or current.position > prepared.position
     ):
         if force or gained or (current is not None and current.needs_reembedding):
-            why = gained or (
-                current.reembedding_reason if current is not None and current.needs_reembedding else None
-            )
+            # A key may be forced twice, the second time without its flag: the reason is still the same.
+            why = gained or (current.reembedding_reason if current is not None else None)
             target = replace(target, request=replace(target.request, bypass_cache=True), reembedding_reason=why)
         prepared.targets.append(target)
         return target

@@ -147,13 +147,23 @@ class VectorIndexSuite(IndexReadingCases):
             schema_hash="abcdef0123456789",
             created_at=datetime(2026, 5, 6, 7, 8, 9, 123457, tzinfo=UTC),
             extraction_template_version="t1",
-            extraction_confidence=0.1 + 0.2,
+            extraction_confidence=7 / 30,
             embedding_quality_score=1.0,
             source_document_id="doc é",
             last_validated=datetime(2031, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
             needs_reembedding=True,
             reembedding_reason="schema 4",
-            metadata={"city": "Zürich", "age": 36, "score": 0.1, "big": 2**40, "active": True, "gone": False, "": ""},
+            metadata={
+                "city": "Zürich",
+                "age": 36,
+                "score": 0.1,
+                "big": 2**40,
+                "active": True,
+                "gone": False,
+                "": "",
+                "long": 28 / 30,
+                "tiny": 1.7e-300,
+            },
         )
         bare = make_record("bare", 0, extraction_template_version="", metadata={})
         index.upsert([full, bare])

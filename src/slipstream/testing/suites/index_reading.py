@@ -111,6 +111,12 @@ class IndexReadingCases(IndexHooks):
             query = unit_vector(("query", k))
             assert_search(index, query, k, where, batch)
 
+    @pytest.mark.parametrize("number", [7 / 30, 28 / 30, 0.1 + 0.2, 1.7e-300, -2 / 3])
+    def test_a_filter_finds_a_number_to_its_last_digit(self, index: VectorIndex, number: float) -> None:
+        batch = [make_record(f"n{i}", metadata={"share": number if i else 0.5}) for i in range(3)]
+        index.upsert(batch)
+        assert_search(index, unit_vector("query"), 10, SearchFilter(metadata={"share": number}), batch)
+
     def test_search_follows_every_kind_of_write(self, index: VectorIndex) -> None:
         batch = {record.stamp.key: record for record in searchable_records(60)}
         index.upsert(list(batch.values()))

@@ -22,6 +22,10 @@ Metadata = dict[str, MetadataValue | None]
 
 USER = "meta."
 """Prefix of what the view keeps for filtering, so that no name of a user's can collide with ours or with Chroma's."""
+_EXACT = "exact"
+"""Where the numbers stand that Chroma does not give back bit for bit, as JSON text."""
+_ULPS = 4
+"""So many units in the last place Chroma's reading of a long number may be off; 1 was measured."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT_MAX = 2**63 - 1
@@ -99,7 +103,32 @@ def stamp_metadata(stamp: Stamp) -> Metadata:
     found["created_at"] = _microseconds(stamp.created_at)
     found["last_validated"] = None if stamp.last_validated is None else _microseconds(stamp.last_validated)
     found.update((USER + name, value) for name, value in stamp.metadata.items())
-    return {name: _checked(name, value, stamp) for name, value in found.items()}
+    checked = {name: _checked(name, value, stamp) for name, value in found.items()}
+    inexact = {name: value for name, value in checked.items() if type(value) is float and _is_long(value)}
+    checked[_EXACT] = json.dumps(inexact) if inexact else None
+    return checked
+
+
+def _is_long(number: float) -> bool:
+    """Say whether a number has more digits than Chroma reads exactly: it loses the last bit of 7 / 30."""
+    return float(f"{number:.15g}") != number or not (number == 0 or 1e-7 <= abs(number) < 1e15)
+
+
+def _with_exact(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return metadata with its long numbers as they were; one that is another number by now stays as it is."""
+    try:
+        exact = json.loads(stored.get(_EXACT) or "{}")
+        long = {name: float(number) for name, number in exact.items()}
+    except (TypeError, ValueError, AttributeError):
+        return stored
+    return {
+        **stored,
+        **{n: number for n, number in long.items() if type(stored.get(n)) is float and _is_near(stored[n], number)},
+    }
+
+
+def _is_near(stored: float, number: float) -> bool:
+    return abs(stored - number) <= _ULPS * math.ulp(number)
 
 
 def _checked(name: str, value: MetadataValue | None, stamp: Stamp) -> MetadataValue | None:
@@ -134,7 +163,7 @@ def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None)
 
     Where something is not there, or is no value of its kind, the stamp has no checksum: the record counts as corrupt.
     """
-    stored = found or {}
+    stored = _with_exact(found or {})
     if not _is_readable(stored):
         stored = {**_ABSENT, **{name: value for name, value in stored.items() if _fits(name, value)}, "checksum": ""}
     validated = stored.get("last_validated")
@@ -200,6 +229,9 @@ def where_clause(where: SearchFilter) -> dict[str, Any] | None:
 
 def _equals(name: str, value: MetadataValue) -> dict[str, Any]:
     """Return a comparison that takes 1 and 1.0 for equal, as Python does, but neither for True."""
+    if isinstance(value, float) and _is_long(value):
+        margin = _ULPS * math.ulp(value)
+        return {"$and": [{name: {"$gte": value - margin}}, {name: {"$lte": value + margin}}]}
     if isinstance(value, bool | str) or value != int(value):
         return {name: {"$eq": value}}
     return {"$or": [{name: {"$eq": int(value)}}, {name: {"$eq": float(value)}}]}

@@ -1,0 +1,136 @@
+"""Evolution over the real stores: how many embeddings each kind of change costs, and that nothing is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipstream.bootstrap import Options, open_pkg
+from slipstream.schema.selector import ReembeddingSelector
+from slipstream.service.config import Config, IndexConfig
+from slipstream.service.slipstream import Slipstream
+from slipstream.sync.reembedding import ReembeddingProgress
+from slipstream.sync.settings import SyncSettings
+from slipstream.testing.embedders import HashEmbedder
+from slipstream.views.declaration import Via, View
+
+VIEWS = (
+    View(
+        "Person",
+        "{{ name }}{% if title %}, {{ title }}{% endif %} at {{ employer|map(attribute='name')|join(', ') }}",
+        {"employer": Via("WORKS_AT")},
+    ),
+)
+PEOPLE = 30
+
+
+class _Counting(HashEmbedder):
+    def __init__(self) -> None:
+        super().__init__(dimension=32)
+        self.seen: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        self.seen += texts
+        return super().embed(texts)
+
+
+@pytest.fixture
+def embedder() -> _Counting:
+    return _Counting()
+
+
+@pytest.fixture(params=["sqlite", "chroma"])
+def slip(request: pytest.FixtureRequest, tmp_path: Path, embedder: _Counting) -> Iterator[Slipstream]:
+    config = Config(index=IndexConfig.model_validate({"adapter": request.param}))
+    settings = SyncSettings(batch_min=1, batch_max=4)
+    options = Options(views=VIEWS, embedders=(embedder,), settings=settings)
+    with open_pkg(tmp_path, config=config, options=options) as opened:
+        with opened.pkg.transaction() as tx:
+            for company in ("acme", "zuse"):
+                tx.create_entity("Company", company, {"name": company, "extraction_confidence": 0.99})
+            for n in range(PEOPLE):
+                tx.create_entity("Person", f"p{n}", {"name": f"person {n}", "extraction_confidence": n / PEOPLE})
+                tx.relate(f"p{n}", "WORKS_AT", "acme" if n < 4 else "zuse")
+        assert opened.sync.drain(timeout_s=60)
+        embedder.seen.clear()
+        yield opened
+
+
+def _settled(slip: Slipstream) -> None:
+    assert slip.sync.drain(timeout_s=60)
+    report = slip.verify()
+    assert report.is_consistent, report.divergences
+    version = slip.pkg.schema().version
+    assert {stamp.schema_version for stamp in slip.store.index.scan(None, 1_000)} == {version}
+
+
+def test_an_unrelated_type_embeds_nothing_but_itself(slip: Slipstream, embedder: _Counting) -> None:
+    slip.pkg.create_entity("Ship", "ms1", {"name": "Mary", "length_m": 12.5})
+    _settled(slip)
+    assert embedder.seen == ["Mary"]
+
+
+def test_a_property_that_a_template_names_embeds_exactly_those_that_have_it(
+    slip: Slipstream, embedder: _Counting
+) -> None:
+    before = slip.pkg.schema().version
+    with slip.pkg.transaction() as tx:
+        for name in ("p3", "p7"):
+            tx.update_entity(name, {"title": "Dr."})
+    _settled(slip)
+    assert sorted(embedder.seen) == ["person 3, Dr. at acme", "person 7, Dr. at zuse"]
+    changes = slip.reembedding.detect_schema_changes(before, slip.pkg.schema().version)
+    assert changes["changed_properties"] == {"Person": {"added": ["title"], "removed": [], "retyped": []}}
+    assert changes["views_affected"] == ["Person"]
+    assert changes["requires_reembedding"] is True
+
+
+def test_a_property_that_no_template_names_embeds_nothing(slip: Slipstream, embedder: _Counting) -> None:
+    before = slip.pkg.schema().version
+    slip.pkg.update_entity("p3", {"shoe_size": 44})
+    _settled(slip)
+    assert embedder.seen == []
+    assert slip.pkg.schema().version == before + 1
+    assert slip.reembedding.changes(before, before + 1).requires_reembedding is False
+
+
+def test_renaming_a_neighbour_embeds_exactly_those_that_show_it(slip: Slipstream, embedder: _Counting) -> None:
+    slip.pkg.update_entity("acme", {"name": "Acme Ltd"})
+    _settled(slip)
+    assert sorted(embedder.seen) == ["Acme Ltd", *(f"person {n} at Acme Ltd" for n in range(4))]
+
+
+def test_selected_records_are_embedded_by_falling_confidence(slip: Slipstream, embedder: _Counting) -> None:
+    told: list[ReembeddingProgress] = []
+    selector = ReembeddingSelector(entity_types=("Person",), confidence_below=0.5)
+    result = slip.reembedding.trigger_reembedding(
+        selector=selector, reason="low", batch_size=4, on_progress=told.append
+    )
+    assert result.selected == PEOPLE // 2
+    assert [text.split(" at ")[0] for text in embedder.seen] == [
+        f"person {n}" for n in range(PEOPLE // 2 - 1, -1, -1)
+    ]
+    assert told[-1].done == told[-1].total
+    (found,) = slip.store.get_metadata("p3")
+    assert (found.needs_reembedding, found.reembedding_reason) == (False, "low")
+    _settled(slip)
+
+
+def test_it_goes_on_beside_live_changes_and_after_a_reopen(
+    tmp_path: Path, slip: Slipstream, embedder: _Counting
+) -> None:
+    selections = slip.sync.engine.intake_stage.selections
+    slip.sync.stop()
+    selections.add(ReembeddingSelector(schema_version=1_000), "asked", force=True, page_size=5)
+    selections.step()
+    slip.sync.start()
+    position = slip.pkg.update_entity("p29", {"name": "live"})
+    assert slip.sync.wait(position, timeout_s=60)
+    slip.reembedding.resume()
+    assert {text.split(" at ")[0] for text in embedder.seen} == {
+        *(f"person {n}" for n in range(PEOPLE - 1)), "live", "acme", "zuse"
+    }  # fmt: skip
+    _settled(slip)
