@@ -134,3 +134,32 @@ def test_it_goes_on_beside_live_changes_and_after_a_reopen(
         *(f"person {n}" for n in range(PEOPLE - 1)), "live", "acme", "zuse"
     }  # fmt: skip
     _settled(slip)
+
+
+def _reopened(directory: Path, seen: list[str], *views: View) -> Slipstream:
+    embedder = _Counting()
+    embedder.seen = seen
+    return open_pkg(directory, config=Config(), options=Options(views=views, embedders=(embedder,)))
+
+
+def test_an_edited_template_embeds_exactly_the_records_whose_text_it_changes(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with _reopened(tmp_path, seen, View("Person", "{{ name }}")) as slip:
+        for n in range(6):
+            slip.pkg.create_entity("Person", f"p{n}", {"name": f"person {n}", **({"title": "Dr."} if n < 2 else {})})
+        slip.pkg.create_entity("Company", "acme", {"name": "Acme"})
+        assert slip.sync.drain(timeout_s=60)
+    seen.clear()
+    edited = View("Person", "{{ name }}{% if title %}, {{ title }}{% endif %}")
+    with _reopened(tmp_path, seen, edited) as slip:
+        _settled(slip)
+        assert sorted(seen) == ["person 0, Dr.", "person 1, Dr."]
+        versions = {stamp.extraction_template_version for stamp in slip.store.index.scan(None, 100)}
+        assert len(versions) == 2, "of Person's new template, all of them, and of Company"
+        assert slip.status().counters["restamped"] == 4
+    seen.clear()
+    same_text = View("Person", "{{ name }}{% if title is defined %}, {{ title }}{% endif %}")
+    with _reopened(tmp_path, seen, same_text) as slip:
+        _settled(slip)
+        assert seen == []
+        assert slip.status().counters["restamped"] == 6

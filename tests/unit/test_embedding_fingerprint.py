@@ -16,7 +16,6 @@ SPEC = ModelSpec("model", "1", 8)
 MOMENT = datetime(2024, 3, 1, 10, 30, tzinfo=UTC)
 BASE: dict[str, Any] = {
     "text": "a text",
-    "template_version": "t1",
     "temporal_context": TemporalEmbeddingContext(timestamp=MOMENT),
     "spec": SPEC,
     "recipe": "fusion/1:0.6,0.3,0.1",
@@ -27,7 +26,6 @@ BASE: dict[str, Any] = {
     "change",
     [
         {"text": "another text"},
-        {"template_version": "t2"},
         {"temporal_context": TemporalEmbeddingContext(timestamp=MOMENT + timedelta(days=1))},
         {"temporal_context": None},
         {"spec": replace(SPEC, id="other")},
@@ -47,8 +45,10 @@ def test_limits_of_a_model_do_not_decide() -> None:
 
 
 def test_parts_do_not_run_together() -> None:
-    one = fingerprint(**(BASE | {"text": "ab", "template_version": "c"}))
-    assert one != fingerprint(**(BASE | {"text": "a", "template_version": "bc"}))
+    plain = BASE | {"recipe": "", "temporal_context": None}
+    one = fingerprint(**(plain | {"text": "a", "spec": replace(SPEC, id="bc")}))
+    assert one != fingerprint(**(plain | {"text": "ab", "spec": replace(SPEC, id="c")}))
+    assert one != fingerprint(**(plain | {"text": "a", "spec": replace(SPEC, id="b", version="c1")}))
 
 
 def test_without_fusion_the_context_does_not_decide() -> None:
@@ -58,7 +58,7 @@ def test_without_fusion_the_context_does_not_decide() -> None:
 
 def test_it_is_the_same_in_every_release() -> None:
     """A changed digest would re-embed every index in the world: change it on purpose or not at all."""
-    assert fingerprint(**BASE) == "fb293138bde59a697bb3868c837f6199"
+    assert fingerprint(**BASE) == "066a178280ed292d4464c77b7090cde7"
     assert cache_key(SPEC, "a text") == "942edf349e75b9a3b5375aa26cfcb0d8"
 
 

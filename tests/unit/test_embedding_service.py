@@ -198,8 +198,8 @@ def test_fingerprints_follow_the_fusion_only_where_it_applies() -> None:
     two = MultiModelEmbeddingService(registry, fusion=FusionWeights(0.5, 0.4, 0.1))
     plain, event = EmbeddingRequest("Event", "release"), EmbeddingRequest("Event", "release", CONTEXT)
     empty = EmbeddingRequest("Event", "release", TemporalEmbeddingContext())
-    assert one.fingerprint(plain, "t") == two.fingerprint(plain, "t") == one.fingerprint(empty, "t")
-    assert one.fingerprint(event, "t") != two.fingerprint(event, "t")
+    assert one.fingerprint(plain) == two.fingerprint(plain) == one.fingerprint(empty)
+    assert one.fingerprint(event) != two.fingerprint(event)
     assert one.recipe(CONTEXT) != two.recipe(CONTEXT)
     assert one.recipe(None) == one.recipe(TemporalEmbeddingContext()) == ""
 
@@ -208,9 +208,8 @@ def test_a_view_can_ask_for_a_model_of_its_own() -> None:
     service = service_of(HashEmbedder(), HashEmbedder(id="other"))
     assert service.embed("Concept", "a", model_id="other").model_id == "other"
     assert service.spec_for("Concept", "other").id == "other"
-    assert service.fingerprint(EmbeddingRequest("Concept", "a"), "t") != service.fingerprint(
-        EmbeddingRequest("Concept", "a", model_id="other"), "t"
-    )
+    of_other = service.fingerprint(EmbeddingRequest("Concept", "a", model_id="other"))
+    assert service.fingerprint(EmbeddingRequest("Concept", "a")) != of_other
 
 
 def test_an_unknown_model_is_named_with_the_known_ones() -> None:

@@ -11,6 +11,7 @@ from slipstream.adapters.graphs.ladybug import LadybugGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.bootstrap.options import Options
 from slipstream.consistency.ledger import LEDGER
+from slipstream.embedding.fingerprint import RULES as FINGERPRINT_RULES
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal, MessageStore
@@ -76,7 +77,8 @@ def _index(config: Config, data: Path, database: SqliteStore, stack: ExitStack) 
 
 def recipe_digest(config: Config, live: RecipeDeclaration) -> str:
     """Return a digest of everything outside the graph that decides what the index should hold."""
-    parts = [config.index.model_dump_json(), config.models.fusion.model_dump_json(), declaration_text(live)]
+    settings = (config.index.model_dump_json(), config.models.fusion.model_dump_json())
+    parts = [FINGERPRINT_RULES, *settings, declaration_text(live)]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 

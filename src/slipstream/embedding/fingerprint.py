@@ -11,12 +11,13 @@ from slipstream.domain.models import ModelSpec
 from slipstream.domain.temporal import TemporalEmbeddingContext
 
 _DIGEST_BYTES = 16
+RULES = "2"
+"""Grows when the same text, context and model get another fingerprint: everything is then compared once, at open."""
 
 
 def fingerprint(
     *,
     text: str,
-    template_version: str,
     temporal_context: TemporalEmbeddingContext | None,
     spec: ModelSpec,
     recipe: str,
@@ -24,14 +25,15 @@ def fingerprint(
     """
     Return the digest of what decides a record's vector, 32 hexadecimal digits.
 
-    Each part goes in with its length before it, so that no two lists of parts can run together. Without a
-    `recipe` (no fusion applies) the temporal context decides nothing and stays out.
+    The text decides, not the template that it came from (docs/adr/0018). Each part goes in with its length before it,
+    so that no two lists of parts can run together. Without a `recipe` (no fusion applies) the temporal context
+    decides nothing and stays out.
     """
     if recipe:
         context = canonical_context(temporal_context)
-        behind = _joined((template_version, context, spec.id, spec.version, str(spec.dimension), recipe))
+        behind = _joined((context, spec.id, spec.version, str(spec.dimension), recipe))
     else:
-        behind = _plain_end(template_version, spec.id, spec.version, spec.dimension)
+        behind = _plain_end(spec.id, spec.version, spec.dimension)
     return _digest(_joined((text,)) + behind)
 
 
@@ -49,9 +51,9 @@ def canonical_context(context: TemporalEmbeddingContext | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _plain_end(template_version: str, model_id: str, model_version: str, dimension: int) -> bytes:
+def _plain_end(model_id: str, model_version: str, dimension: int) -> bytes:
     """Return all parts behind the text, when nothing is fused: the same for a million records of a type."""
-    return _joined((template_version, "", model_id, model_version, str(dimension), ""))
+    return _joined(("", model_id, model_version, str(dimension), ""))
 
 
 def _joined(parts: Iterable[str]) -> bytes:

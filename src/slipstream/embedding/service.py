@@ -99,11 +99,10 @@ class MultiModelEmbeddingService:
         """Return the fusion rule that applies to a context, empty when the content alone makes the vector."""
         return self._fusion.recipe if applies(temporal_context, self._fusion) else ""
 
-    def fingerprint(self, request: EmbeddingRequest, template_version: str) -> str:
+    def fingerprint(self, request: EmbeddingRequest) -> str:
         """Return the digest of everything that decides the request's vector."""
         return fingerprint(
             text=request.content,
-            template_version=template_version,
             temporal_context=request.temporal_context,
             spec=self.spec_for(request.entity_type, request.model_id),
             recipe=self.recipe(request.temporal_context),

@@ -17,7 +17,7 @@ class EmbeddingService(Protocol):
         """Return the model that embeds a type; raises `ConfigError` for an unknown `model_id`."""
         ...
 
-    def fingerprint(self, request: EmbeddingRequest, template_version: str) -> str:
+    def fingerprint(self, request: EmbeddingRequest) -> str:
         """Return the digest of everything that decides the request's vector."""
         ...
 

@@ -53,7 +53,7 @@ class ViewRecipe:
             key=key,
             entity_type=entity_type,
             space=space,
-            fingerprint=self._service.fingerprint(request, rendering.template_version),
+            fingerprint=self._service.fingerprint(request),
             template_version=rendering.template_version,
             request=request,
             metadata=rendering.metadata,

@@ -18,7 +18,7 @@ from slipstream.views.temporal import TEMPORAL_PROPERTIES, temporal_context
 from slipstream.views.values import as_metadata, format_value, is_text, normalised
 
 RULES_VERSION = 1
-"""Grows whenever the rules of rendering change: it is part of every fingerprint."""
+"""Grows whenever the rules of rendering change: it is part of every template version."""
 
 SOURCE_DOCUMENT = "source_document_id"
 CONFIDENCE = "extraction_confidence"
