@@ -2,7 +2,7 @@
 
 from slipstream.bootstrap.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
 from slipstream.bootstrap.options import OnOtherRecipe, Options, Wrapping
-from slipstream.bootstrap.recipes import load_candidate
+from slipstream.bootstrap.recipes import edited_recipe, load_candidate
 
 __all__ = [
     "DATA_FOLDER",
@@ -10,6 +10,7 @@ __all__ = [
     "Options",
     "Wrapping",
     "initialise",
+    "edited_recipe",
     "load_candidate",
     "open_pkg",
     "prometheus_page",

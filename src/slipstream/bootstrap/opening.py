@@ -25,11 +25,13 @@ from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, fuse, record_name
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
+from slipstream.service.explaining import Explaining
 from slipstream.service.migration_plan import Planning
 from slipstream.service.migrations import MigrationParts, Migrations
 from slipstream.service.quality import Quality, QualityParts
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.service.sweeping import Sweep
+from slipstream.service.view_check import ViewChecking
 from slipstream.sync.drains import EngineDrain
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.handler import PKGSyncHandler
@@ -136,6 +138,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         recipes=recipes,
         migrations=migrations,
         reembedding=reembedding,
+        explaining=Explaining(graph=graph, index=index, log=graph.log, letters=letters, engine=engine),
+        view_checking=ViewChecking(graph, service, clock),
         quality=_quality(config, sync, stores, models, store),
         queue=queue,
         handler=handler,

@@ -79,6 +79,12 @@ def load_candidate(slipstream: Slipstream, path: Path) -> RecipeDeclaration:
     return slipstream.migrations.declare(parse_views(config.views, config.relationship_views), routes)
 
 
+def edited_recipe(slipstream: Slipstream, path: Path | None = None) -> ViewRecipe:
+    """Return the recipe of another configuration file (None: of slipstream.toml, as it is now), for a look at it."""
+    declaration = slipstream.migrations.candidate() if path is None else load_candidate(slipstream, path)
+    return recipe_of(declaration, slipstream.embedding)
+
+
 def declare(
     views: Iterable[View], router: ModelRouter, registry: ModelRegistry, known: RecipeDeclaration | None = None
 ) -> RecipeDeclaration:

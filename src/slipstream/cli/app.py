@@ -20,6 +20,7 @@ from slipstream.cli import (
     run_command,
     schema_commands,
     show_commands,
+    views_commands,
 )
 from slipstream.cli.context import Context
 
@@ -62,6 +63,7 @@ _GROUPS = (
     migrate_commands,
     quality_commands,
     schema_commands,
+    views_commands,
     run_command,
     show_commands,
     demo_command,

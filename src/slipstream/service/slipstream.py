@@ -13,6 +13,7 @@ from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
 from slipstream.domain.errors import ConfigError
+from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
@@ -25,12 +26,15 @@ from slipstream.ports.sync_states import SyncState
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, SearchResults
 from slipstream.service.applying import Applier
+from slipstream.service.explaining import Explaining, Explanation
 from slipstream.service.importing import IMPORT_PREFIX, Importer
 from slipstream.service.migrations import Migrations
 from slipstream.service.quality import Quality
+from slipstream.service.view_check import SAMPLE, ViewCheck, ViewChecking
 from slipstream.service.watch import Watch
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
 from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
@@ -53,6 +57,8 @@ class Parts:
     recipes: Recipes
     migrations: Migrations
     reembedding: ReembeddingService
+    explaining: Explaining
+    view_checking: ViewChecking
     quality: Quality
     queue: EventQueue
     handler: PKGSyncHandler
@@ -220,6 +226,18 @@ class Slipstream:
         if self._parts.write_back is None:
             raise ConfigError("there is no sync view: set [graph] sync_states = true")
         return self._parts.write_back.state_of(entity_id)
+
+    def explain(self, entity_id: str | RecordKey) -> Explanation:
+        """
+        Return why a record is as it is: text, dependencies, how it stands in the index, what its last changes did.
+
+        Raises `NotFoundError` for an entity that nobody has heard of.
+        """
+        return self._parts.explaining.explain(entity_key(entity_id) if isinstance(entity_id, str) else entity_id)
+
+    def check_views(self, edited: ViewRecipe, *, sample: int | None = SAMPLE, types: Sequence[str] = ()) -> ViewCheck:
+        """Return what edited views would do to a sample of each type (None: to all records); applies nothing."""
+        return self._parts.view_checking.check(self.recipes.pair.live, edited, sample=sample, types=types)
 
     # ------------------------------------------------------------------ repairing
 

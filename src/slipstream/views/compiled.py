@@ -11,7 +11,7 @@ from slipstream.domain.entities import Entity, EntityState, Hop, Properties, Rel
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.stamps import MetadataValue
 from slipstream.views.checks import check_view
-from slipstream.views.declaration import Rendering, Via, View
+from slipstream.views.declaration import Dependencies, Rendering, Via, View
 from slipstream.views.reads import NO_READS
 from slipstream.views.templates import Template
 from slipstream.views.temporal import TEMPORAL_PROPERTIES, temporal_context
@@ -59,6 +59,17 @@ class CompiledView:
             return False
         old, new = event.old_data or {}, event.new_data or {}
         return any(is_text(old.get(name)) or is_text(new.get(name)) for name in changed)
+
+    @property
+    def dependencies(self) -> Dependencies:
+        """What the record depends on, its neighbours and endpoints apart."""
+        return Dependencies(
+            properties=tuple(sorted(self._decisive)),
+            all_text=self._template is None,
+            all_properties=self._reads_all,
+            template_version=self.template_version,
+            is_temporal=self.is_temporal,
+        )
 
     def reads_declared(self, properties: Mapping[str, str]) -> bool:
         """Whether one of these properties, each with its declared type, can show in the record's text or stamp."""

@@ -53,6 +53,20 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What a record's text, vector and stamp depend on, as its view says."""
+
+    properties: tuple[str, ...]
+    """Of the record itself, in alphabetical order."""
+    all_text: bool
+    """Whether every property that is text shows too (the default text)."""
+    all_properties: bool
+    """Whether every property shows."""
+    template_version: str
+    is_temporal: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """The text that stands for a record now, and everything else that decides its vector or stamp."""
 

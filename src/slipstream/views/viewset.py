@@ -10,7 +10,7 @@ from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.views.compiled import CompiledView
-from slipstream.views.declaration import Affected, Fanout, Rendering, Via, View
+from slipstream.views.declaration import Affected, Dependencies, Fanout, Rendering, Via, View
 
 _REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction.BOTH: Direction.BOTH}
 _NOTHING = Affected()
@@ -50,6 +50,13 @@ class ViewSet:
         if compiled is None:
             compiled = self._defaults[type_name] = CompiledView(View(type_name))
         return compiled
+
+    def dependencies(self, type_name: str, *, is_relationship: bool = False) -> Dependencies | None:
+        """Return what the records of a type depend on, None for a relationship type without a view."""
+        if is_relationship:
+            compiled = self._relationships.get(type_name)
+            return compiled.dependencies if compiled else None
+        return self._entity_view(type_name).dependencies
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         """Return which neighbours a read must bring along, by entity type."""
