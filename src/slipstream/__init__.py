@@ -36,6 +36,7 @@ _HOMES = {
     "ReembeddingSelector": "slipstream.schema.selector",
     "ReembeddingService": "slipstream.sync.reembedding",
     "Slipstream": "slipstream.service.slipstream",
+    "Chain": "slipstream.views.declaration",
     "View": "slipstream.views.declaration",
     "Via": "slipstream.views.declaration",
 }

@@ -17,14 +17,14 @@ from slipstream.domain.keys import RecordKey, RelationshipRef
 from slipstream.ports.graph import GraphTransaction
 from slipstream.sync.planner import Planner
 from slipstream.testing.clock import ManualClock
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.templates import Template
 from slipstream.views.viewset import ViewSet
 
 ENTITY_TYPES = ["A", "B", "Event"]
 RELATIONSHIP_TYPES = ["R", "S"]
 NAMES = ["name", "p", "q", "tags", "map", "timestamp", "extraction_confidence", "near", "source"]
-IDS = ["x", "y", "z"]
+IDS = ["x", "y", "z", "v", "w"]
 
 OWN = [
     "{{ p }}",
@@ -71,6 +71,16 @@ VIAS = st.builds(
 )
 
 
+CHAINS = st.builds(
+    Chain,
+    st.sampled_from(RELATIONSHIP_TYPES),
+    st.sampled_from(list(Direction)),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(["name", "p", "q"]), min_size=1, max_size=2, unique=True).map(tuple),
+    st.integers(1, 4),
+)
+
+
 @st.composite
 def entity_views(draw: st.DrawFn, type_name: str) -> View:
     """A view with own properties, neighbours, or the default text."""
@@ -79,7 +89,10 @@ def entity_views(draw: st.DrawFn, type_name: str) -> View:
     near = draw(st.lists(st.sampled_from(NEAR), max_size=2))
     template = "|".join([*own, *near]) if own or near else None
     via = {"near": draw(VIAS)} if near else {}
-    return View(type_name, template, via, metadata=metadata, temporal=temporal)
+    causes, sequence = draw(st.none() | CHAINS), draw(st.none() | CHAINS)
+    if causes or sequence:
+        temporal = temporal or None
+    return View(type_name, template, via, metadata=metadata, temporal=temporal, causes=causes, sequence=sequence)
 
 
 @st.composite

@@ -10,12 +10,20 @@ from hypothesis import strategies as st
 
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import CorruptionError
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.serialised import views_from_json, views_to_json
 
 _names = st.text(min_size=1, max_size=12)
 _vias = st.builds(
     Via, _names, st.sampled_from(Direction), st.lists(_names, max_size=3).map(tuple), st.integers(1, 1_000)
+)
+_chains = st.builds(
+    Chain,
+    _names,
+    st.sampled_from(Direction),
+    st.integers(1, 5),
+    st.lists(_names, max_size=3).map(tuple),
+    st.integers(1, 1_000),
 )
 _views = st.builds(
     View,
@@ -26,6 +34,8 @@ _views = st.builds(
     metadata=st.lists(_names, max_size=3).map(tuple),
     temporal=st.sampled_from([None, True, False]),
     is_relationship=st.booleans(),
+    causes=st.none() | _chains,
+    sequence=st.none() | _chains,
 )
 
 

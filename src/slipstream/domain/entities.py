@@ -52,11 +52,16 @@ class Relationship:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One step from an entity to its neighbours: along which type, in which direction, and how many of them."""
+    """
+    From an entity to its neighbours: along which type, in which direction, how many of them, and how many steps.
+
+    With a `depth` above 1 every entity within so many steps counts, each once, and the first entity never.
+    """
 
     relationship_type: str
     direction: Direction = Direction.OUT
     limit: int = 10
+    depth: int = 1
 
 
 @dataclass(frozen=True, slots=True)

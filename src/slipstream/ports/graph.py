@@ -47,7 +47,9 @@ class Graph(Protocol):
 
         `hops` maps an entity type to the hops to follow from entities of that type. Neighbours come ordered by
         (neighbour id, relationship id) and cut to the hop's limit after ordering, so that the same graph always
-        gives the same state. Absent keys are absent from the result; duplicates in `keys` are allowed.
+        gives the same state. A hop of more than one step gives every entity once, nearest first, those of one
+        distance by id, with the relationship of the smallest id that reaches it; no step is taken from what the
+        limit cuts off. Absent keys are absent from the result; duplicates in `keys` are allowed.
         """
         ...
 

@@ -120,15 +120,26 @@ class Planner:
         return list(keys)
 
     def reached_by(self, fanout: Fanout) -> Iterator[RecordKey]:
-        """Yield the keys that a fan-out reaches in the graph as it is now."""
-        types = frozenset((fanout.relationship_type,))
-        after: Adjacency | None = None
-        while page := self._graph.adjacent([fanout.entity_id], types, after, PAGE):
-            for adjacency in page:
-                if fanout.direction is not Direction.BOTH and adjacency.direction is not fanout.direction:
-                    continue
+        """Yield the keys that a fan-out reaches in the graph as it is now, nearest first."""
+        seen, level = {fanout.entity_id}, [fanout.entity_id]
+        for _ in range(fanout.depth):
+            reached: list[str] = []
+            for adjacency in self._across(level, fanout):
                 if fanout.relationships:
                     yield relationship_key(adjacency.ref.id)
-                elif fanout.types is None or adjacency.neighbour_type in fanout.types:
-                    yield entity_key(adjacency.neighbour_id)
-            after = page[-1]
+                elif fanout.depth == 1 or adjacency.neighbour_id not in seen:
+                    seen.add(adjacency.neighbour_id)
+                    reached.append(adjacency.neighbour_id)
+                    if fanout.types is None or adjacency.neighbour_type in fanout.types:
+                        yield entity_key(adjacency.neighbour_id)
+            level = reached
+
+    def _across(self, entity_ids: Sequence[str], fanout: Fanout) -> Iterator[Adjacency]:
+        types = frozenset((fanout.relationship_type,))
+        for start in range(0, len(entity_ids), PAGE):
+            after: Adjacency | None = None
+            while page := self._graph.adjacent(entity_ids[start : start + PAGE], types, after, PAGE):
+                for adjacency in page:
+                    if fanout.direction in (Direction.BOTH, adjacency.direction):
+                        yield adjacency
+                after = page[-1]

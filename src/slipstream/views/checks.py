@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.reads import Reads
 
 LIMIT_MAX = 1_000
 """Most neighbours under one name."""
+DEPTH_MAX = 5
+"""Most steps of a chain."""
 _TAKEN = ("id", "type", "properties", "loop", "self", "true", "false", "none")
 _OF_NEIGHBOUR = ("id", "type", "via")
 
@@ -31,12 +33,21 @@ def check_view(view: View, field: str, reads: Reads) -> None:
                 field=f"{field}.via.{alias}.properties",
             )
 
+    for role, chain in (("causes", view.causes), ("sequence", view.sequence)):
+        if chain is not None:
+            check_chain(chain, f"{field}.{role}")
+    if view.chains and view.temporal is False:
+        raise InvalidInputError("must not be false: a chain is a part of it", field=f"{field}.temporal")
+
 
 def _check_relationship_view(view: View, field: str) -> None:
     if view.template is None:
         raise InvalidInputError("is required for a relationship", field=f"{field}.template")
     if view.via:
         raise InvalidInputError("is for entities; a relationship has source and target", field=f"{field}.via")
+    if view.chains:
+        role = "causes" if view.causes is not None else "sequence"
+        raise InvalidInputError("is for entities; a relationship has no chain", field=f"{field}.{role}")
     if view.temporal:
         raise InvalidInputError("is for entities; a relationship has no temporal context", field=f"{field}.temporal")
 
@@ -45,7 +56,23 @@ def check_via(alias: str, via: Via, field: str) -> None:
     """Raise `InvalidInputError` that names the wrong field of one step to the neighbours."""
     if not alias.isidentifier() or alias.startswith("_") or alias.lower() in _TAKEN:
         raise InvalidInputError(f"{alias!r} can not be used in a template, or means something else", field=field)
-    if not via.relationship_type:
+    _check_step(via, field)
+
+
+def check_chain(chain: Chain, field: str) -> None:
+    """Raise `InvalidInputError` that names the wrong field of a chain."""
+    _check_step(chain, field)
+    _check_number(chain.depth, DEPTH_MAX, f"{field}.depth")
+    if not chain.properties:
+        raise InvalidInputError("needs a property to tell each event by", field=f"{field}.properties")
+
+
+def _check_step(step: Via | Chain, field: str) -> None:
+    if not step.relationship_type:
         raise InvalidInputError("is required: the relationship type to look across", field=f"{field}.relationship")
-    if isinstance(via.limit, bool) or not isinstance(via.limit, int) or not 1 <= via.limit <= LIMIT_MAX:
-        raise InvalidInputError(f"is {via.limit!r}, not a whole number in 1..{LIMIT_MAX}", field=f"{field}.limit")
+    _check_number(step.limit, LIMIT_MAX, f"{field}.limit")
+
+
+def _check_number(value: object, most: int, field: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidInputError(f"is {value!r}, not a whole number in 1..{most}", field=field)

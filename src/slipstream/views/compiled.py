@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from slipstream.domain.entities import Entity, EntityState, Hop, Properties, RelationshipState
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.stamps import MetadataValue
 from slipstream.views.checks import check_view
-from slipstream.views.declaration import Dependencies, Rendering, Via, View
+from slipstream.views.declaration import Chain, Dependencies, Rendering, Via, View
 from slipstream.views.reads import NO_READS
 from slipstream.views.templates import Template
 from slipstream.views.temporal import TEMPORAL_PROPERTIES, temporal_context
@@ -39,9 +40,10 @@ class CompiledView:
         self.field = f"{'relationship_views' if view.is_relationship else 'views'}.{view.type}"
         self.template_version = _version(view)
         self.is_temporal = not view.is_relationship and (
-            view.type == "Event" if view.temporal is None else view.temporal
+            view.type == "Event" or bool(view.chains) if view.temporal is None else view.temporal
         )
-        self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(via.hop for via in view.via.values()))
+        steps: list[Via | Chain] = [*view.via.values(), *view.chains]
+        self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(step.hop for step in steps))
         self._template = None if view.template is None else Template(view.template, field=f"{self.field}.template")
         check_view(view, self.field, self._template.reads if self._template is not None else NO_READS)
         reads = self._template.reads.names if self._template is not None else frozenset[str]()
@@ -93,8 +95,19 @@ class CompiledView:
             text = default_text(entity, temporal=self.is_temporal)
         else:
             text = self._template.render(self._entity_context(state))
-        context = temporal_context(entity.properties) if self.is_temporal else None
+        context = temporal_context(entity.properties, self._chains(state)) if self.is_temporal else None
         return self._rendering(text or entity.id, entity.properties, context)
+
+    def _chains(self, state: EntityState) -> dict[str, tuple[str, ...]]:
+        """Return what the declared chains say, by the name of the property that they stand for."""
+        declared = {"causal_chain": self.view.causes, "event_sequence": self.view.sequence}
+        found: dict[str, tuple[str, ...]] = {}
+        for name, chain in declared.items():
+            if chain is not None:
+                reached = {neighbour.entity.id: neighbour.entity for neighbour in state.neighbours.get(chain.hop, ())}
+                reached.pop(state.entity.id, None)
+                found[name] = tuple(_link(chain, entity) for entity in reached.values())
+        return found
 
     def _entity_context(self, state: EntityState) -> dict[str, Any]:
         context = self._context(state.entity.id, state.entity.type, state.entity.properties)
@@ -154,6 +167,11 @@ def default_text(entity: Entity, *, temporal: bool) -> str:
     return normalised(". ".join(parts)) or entity.id
 
 
+def _link(chain: Chain, entity: Entity) -> str:
+    values = (format_value(entity.properties.get(name)) for name in chain.properties)
+    return normalised(", ".join(value for value in values if value)) or entity.id
+
+
 def _neighbour(via: Via, entity: Entity, relationship: Properties) -> dict[str, Any]:
     properties = entity.properties
     shown = {name: properties[name] for name in via.properties if name in properties}
@@ -175,5 +193,7 @@ def _version(view: View) -> str:
         [name, via.relationship_type, via.direction.value, list(via.properties), via.limit]
         for name, via in sorted(view.via.items())
     ]
-    content = json.dumps([RULES_VERSION, view.template, vias])
+    chains = [["causes", astuple(view.causes)]] if view.causes else []
+    chains += [["sequence", astuple(view.sequence)]] if view.sequence else []
+    content = json.dumps([RULES_VERSION, view.template, vias, *chains])
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()

@@ -8,12 +8,13 @@ from typing import Any
 
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import InvalidInputError
-from slipstream.views.checks import check_via
-from slipstream.views.declaration import Via, View
+from slipstream.views.checks import check_chain, check_via
+from slipstream.views.declaration import Chain, Via, View
 
-_VIEW_KEYS = ("template", "model", "metadata", "temporal", "via")
+_VIEW_KEYS = ("template", "model", "metadata", "temporal", "via", "causes", "sequence")
 _RELATIONSHIP_KEYS = ("template", "model", "metadata")
 _VIA_KEYS = ("relationship", "direction", "properties", "limit")
+_CHAIN_KEYS = (*_VIA_KEYS, "depth")
 
 
 def parse_views(views: Mapping[str, Any], relationship_views: Mapping[str, Any]) -> list[View]:
@@ -39,19 +40,36 @@ def _view(name: str, table: object, field: str, known: Collection[str]) -> View:
         metadata=_names(values.get("metadata", []), f"{field}.metadata"),
         temporal=_optional(values, "temporal", bool, field),
         is_relationship="via" not in known,
+        causes=_chain(values.get("causes"), f"{field}.causes"),
+        sequence=_chain(values.get("sequence"), f"{field}.sequence"),
     )
 
 
+def _chain(table: object, field: str) -> Chain | None:
+    if table is None:
+        return None
+    values = _table(table, field, _CHAIN_KEYS)
+    chain = Chain(depth=values.get("depth", 3), **_step(values, field))
+    check_chain(chain, field)
+    return chain
+
+
 def _via(alias: str, table: object, field: str) -> Via:
-    values = _table(table, field, _VIA_KEYS)
-    relationship = _optional(values, "relationship", str, field)
+    via = Via(**_step(_table(table, field, _VIA_KEYS), field))
+    check_via(alias, via, field)
+    return via
+
+
+def _step(values: Mapping[str, Any], field: str) -> dict[str, Any]:
     direction = values.get("direction", "out")
     if direction not in list(Direction):
         raise InvalidInputError(f"is {direction!r}{_hint(direction, list(Direction))}", field=f"{field}.direction")
-    properties = _names(values.get("properties", ["name"]), f"{field}.properties")
-    via = Via(relationship or "", Direction(direction), properties, values.get("limit", 10))
-    check_via(alias, via, field)
-    return via
+    return {
+        "relationship_type": _optional(values, "relationship", str, field) or "",
+        "direction": Direction(direction),
+        "properties": _names(values.get("properties", ["name"]), f"{field}.properties"),
+        "limit": values.get("limit", 10),
+    }
 
 
 def _table(value: object, field: str, known: Collection[str] | None) -> Mapping[str, Any]:

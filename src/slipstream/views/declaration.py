@@ -32,6 +32,27 @@ class Via:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """
+    Events that one event follows from, over several relationships: its causes, or what came before it.
+
+    Nearest first, those of one distance by id, each once, at most `limit` of them, within `depth` steps. Each is told
+    by its named `properties`, or by its id where it has none of them.
+    """
+
+    relationship_type: str
+    direction: Direction = Direction.OUT
+    depth: int = 3
+    properties: tuple[str, ...] = ("name",)
+    limit: int = 10
+
+    @property
+    def hop(self) -> Hop:
+        """The steps in the graph that this stands for."""
+        return Hop(self.relationship_type, self.direction, self.limit, self.depth)
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """
     The declared rule for one entity type or relationship type: which text stands for it.
@@ -40,7 +61,8 @@ class View:
     names; None means the default text. Relationship views see `source`, `target` (mappings with `id`, `type` and
     properties), `type` and the relationship's properties. `model` overrides the router. `metadata` names
     properties to keep with the vector for filtering. `temporal` says whether time and causes are embedded with the
-    text; None: for the type `Event` only.
+    text; None: for the type `Event` only, and where a chain is declared. `causes` and `sequence` read the causal
+    chain and the event sequence out of the graph, instead of the properties of those names.
     """
 
     type: str
@@ -50,6 +72,13 @@ class View:
     metadata: tuple[str, ...] = ()
     temporal: bool | None = None
     is_relationship: bool = False
+    causes: Chain | None = None
+    sequence: Chain | None = None
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains that are declared."""
+        return tuple(chain for chain in (self.causes, self.sequence) if chain is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +116,8 @@ class Fanout:
     Neighbours of one entity whose text may hold something of it; the planner looks them up in the graph.
 
     `direction` is seen from `entity_id`: OUT reaches the targets of its relationships. `types` are the entity
-    types to mark dirty (None: any). With `relationships` the relationship records themselves are marked instead.
+    types to mark dirty (None: any). With `relationships` the relationship records themselves are marked instead. With
+    a `depth` above 1 whatever is that many steps away counts, over entities of any type.
     """
 
     entity_id: str
@@ -95,6 +125,7 @@ class Fanout:
     direction: Direction
     types: frozenset[str] | None = None
     relationships: bool = False
+    depth: int = 1
 
 
 @dataclass(frozen=True, slots=True)

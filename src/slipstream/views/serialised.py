@@ -9,9 +9,10 @@ from typing import Any
 
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import CorruptionError
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 
 _FORMAT = 1
+_CHAINS = ("causes", "sequence")
 
 
 def views_to_json(views: Iterable[View]) -> str:
@@ -31,12 +32,14 @@ def views_from_json(text: str) -> list[View]:
 
 
 def _view_content(view: View) -> dict[str, Any]:
-    plain = {field.name: getattr(view, field.name) for field in fields(view)}
-    return {**plain, "via": {name: _via_content(via) for name, via in view.via.items()}}
+    plain = {field.name: getattr(view, field.name) for field in fields(view) if field.name not in _CHAINS}
+    # Left out where there is none: views written before there were chains read, and compare, the same.
+    chains = {name: _content(chain) for name in _CHAINS if (chain := getattr(view, name)) is not None}
+    return {**plain, "via": {name: _content(via) for name, via in view.via.items()}, **chains}
 
 
-def _via_content(via: Via) -> dict[str, Any]:
-    return {field.name: getattr(via, field.name) for field in fields(via)}
+def _content(step: Via | Chain) -> dict[str, Any]:
+    return {field.name: getattr(step, field.name) for field in fields(step)}
 
 
 def _view(content: Mapping[str, Any]) -> View:
@@ -44,17 +47,16 @@ def _view(content: Mapping[str, Any]) -> View:
     return View(
         **{
             **content,
-            "via": {name: _via(via) for name, via in content["via"].items()},
+            "via": {name: Via(**_step(via)) for name, via in content["via"].items()},
             "metadata": tuple(content["metadata"]),
+            **{name: Chain(**_step(content[name])) for name in _CHAINS if name in content},
         }
     )
 
 
-def _via(content: Mapping[str, Any]) -> Via:
-    return Via(
-        **{
-            **content,
-            "direction": Direction(content["direction"]),
-            "properties": tuple(content["properties"]),
-        }
-    )
+def _step(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **content,
+        "direction": Direction(content["direction"]),
+        "properties": tuple(content["properties"]),
+    }

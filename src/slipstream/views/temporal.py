@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,11 +15,14 @@ TEMPORAL_PROPERTIES = ("timestamp", "duration", "temporal_type", "event_sequence
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
 
-def temporal_context(properties: Properties) -> TemporalEmbeddingContext | None:
+def temporal_context(
+    properties: Properties, chains: Mapping[str, tuple[str, ...]] | None = None
+) -> TemporalEmbeddingContext | None:
     """
-    Return when and why something happened, None when the properties say nothing of it.
+    Return when and why something happened, None when nothing is known of it.
 
-    A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
+    `chains` are an event sequence or causal chain that the graph tells; the properties of those names are not read
+    then. A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
     """
     fields: dict[str, Any] = {
         "timestamp": _moment(properties.get("timestamp")),
@@ -26,6 +30,7 @@ def temporal_context(properties: Properties) -> TemporalEmbeddingContext | None:
         "temporal_type": _text(properties.get("temporal_type")),
         "event_sequence": _texts(properties.get("event_sequence")),
         "causal_chain": _texts(properties.get("causal_chain")),
+        **(chains or {}),
     }
     if all(value is None or value == () for value in fields.values()):
         return None

@@ -10,7 +10,7 @@ from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.views.compiled import CompiledView
-from slipstream.views.declaration import Affected, Dependencies, Fanout, Rendering, Via, View
+from slipstream.views.declaration import Affected, Chain, Dependencies, Fanout, Rendering, Via, View
 
 _REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction.BOTH: Direction.BOTH}
 _NOTHING = Affected()
@@ -36,6 +36,8 @@ class ViewSet:
         self._hops = MappingProxyType({name: view.hops for name, view in self._entities.items() if view.hops})
         self._defaults: dict[str, CompiledView] = {}
         self._vias: list[tuple[str, Via]] = [(view.type, via) for view in self.views for via in view.via.values()]
+        self._chains: list[tuple[str, Chain]] = [(view.type, chain) for view in self.views for chain in view.chains]
+        self._steps: list[tuple[str, Via | Chain]] = [*self._vias, *self._chains]
         self._read_by_others = self._properties_read_by_others()
 
     def view_for(self, type_name: str, *, is_relationship: bool = False) -> View | None:
@@ -110,7 +112,7 @@ class ViewSet:
 
     def _properties_read_by_others(self) -> frozenset[str] | None:
         """Return which properties of an entity can show in other records; None stands for all of them."""
-        found = {name for _, via in self._vias for name in via.properties}
+        found = {name for _, step in self._steps for name in step.properties}
         for view in self._relationships.values():
             for end in ("source", "target"):
                 attributes = view.endpoint_reads(end)
@@ -128,6 +130,11 @@ class ViewSet:
             if changed is None or not changed.isdisjoint(via.properties):
                 found.setdefault((via.relationship_type, _REVERSED[via.direction]), set()).add(owner)
         fanouts = [Fanout(entity_id, name, direction, frozenset(types)) for (name, direction), types in found.items()]
+        fanouts += [
+            _back(entity_id, owner, chain, chain.depth)
+            for owner, chain in self._chains
+            if changed is None or not changed.isdisjoint(chain.properties)
+        ]
         for name, view in self._relationships.items():
             for end, direction in (("source", Direction.OUT), ("target", Direction.IN)):
                 attributes = view.endpoint_reads(end)
@@ -144,13 +151,31 @@ class ViewSet:
         for owner, via in self._vias:
             if via.relationship_type == event.entity_type:
                 keys.update(_endpoints(event, owner, via.direction))
-        return Affected(frozenset(keys)) if keys else _NOTHING
+        fanouts = self._chained_fanouts(event, keys)
+        return Affected(frozenset(keys), fanouts) if keys or fanouts else _NOTHING
+
+    def _chained_fanouts(self, event: PKGEvent, keys: set[RecordKey]) -> tuple[Fanout, ...]:
+        """
+        Add the events whose chain begins with a relationship, and return where to look for those behind them.
+
+        Of a path that loses several relationships at once, only what leads to the one nearest to its beginning is
+        still there to be walked back. That is enough: it has an event of its own.
+        """
+        if event.event_type is PKGEventType.RELATIONSHIP_UPDATED:
+            return ()  # a chain shows nothing of the relationships themselves
+        fanouts: dict[Fanout, None] = {}
+        for owner, chain in self._chains:
+            if chain.relationship_type == event.entity_type:
+                keys.update(_endpoints(event, owner, chain.direction))
+                for start in _endpoints(event, None, chain.direction) if chain.depth > 1 else ():
+                    fanouts[_back(start.id, owner, chain, chain.depth - 1)] = None
+        return tuple(fanouts)
 
     def types_reached_by(self, types: frozenset[str] | None) -> frozenset[str] | None:
         """Return the types whose text may hold something of the given types; None stands for all."""
         if types is None:
             return None
-        return types | {owner for owner, _ in self._vias} | self._relationships.keys()
+        return types | {owner for owner, _ in self._steps} | self._relationships.keys()
 
     def types_showing(
         self, type_name: str, properties: Mapping[str, str] | None, *, is_relationship: bool = False
@@ -169,7 +194,7 @@ class ViewSet:
         return others | {type_name} if own else others
 
     def _showing_relationship(self, type_name: str) -> frozenset[str]:
-        return frozenset(owner for owner, via in self._vias if via.relationship_type == type_name)
+        return frozenset(owner for owner, step in self._steps if step.relationship_type == type_name)
 
     def _showing_entity(self, properties: Mapping[str, str] | None) -> frozenset[str]:
         def shows(names: Iterable[str] | None) -> bool:
@@ -180,14 +205,23 @@ class ViewSet:
             for name, view in self._relationships.items()
             if any((reads := view.endpoint_reads(end)) is None or (reads and shows(reads)) for end in _ENDS)
         }
-        return frozenset({owner for owner, via in self._vias if shows(via.properties)} | ends)
+        return frozenset({owner for owner, step in self._steps if shows(step.properties)} | ends)
 
 
-def _endpoints(event: PKGEvent, owner: str, direction: Direction) -> list[RecordKey]:
-    """Return the endpoints of type `owner` that look across a relationship in this direction."""
+def _back(entity_id: str, owner: str, chain: Chain, depth: int) -> Fanout:
+    """Return who of a type has an entity in its chain, within so many steps."""
+    return Fanout(entity_id, chain.relationship_type, _REVERSED[chain.direction], frozenset((owner,)), depth=depth)
+
+
+def _endpoints(event: PKGEvent, owner: str | None, direction: Direction) -> list[RecordKey]:
+    """Return the endpoints of type `owner` (None: of any) that look across a relationship in this direction."""
     ends = []
-    if direction in (Direction.OUT, Direction.BOTH) and event.source_type in (owner, None) and event.source_id:
+    if direction in (Direction.OUT, Direction.BOTH) and _may_be(event.source_type, owner) and event.source_id:
         ends.append(entity_key(event.source_id))
-    if direction in (Direction.IN, Direction.BOTH) and event.target_type in (owner, None) and event.target_id:
+    if direction in (Direction.IN, Direction.BOTH) and _may_be(event.target_type, owner) and event.target_id:
         ends.append(entity_key(event.target_id))
     return ends
+
+
+def _may_be(type_name: str | None, owner: str | None) -> bool:
+    return owner is None or type_name in (owner, None)

@@ -18,6 +18,7 @@ from slipstream.testing.broken.graph import (
     ScanSkipsTheLast,
     ServesTrimmedRanges,
     SilentRelationshipDeletion,
+    TakesOneStep,
 )
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.suites.graph import failures_of
@@ -29,6 +30,7 @@ REASONS = {
     PositionAfterText: "test_a_snapshot_and_its_position_belong_together",
     SilentRelationshipDeletion: "test_a_deletion_takes_the_relationships_along_with_events",
     ForgetsNeighbourOrder: "test_neighbours_are_ordered_and_then_cut",
+    TakesOneStep: "test_hops_of_several_steps_reach_each_entity_once_nearest_first",
     KeepsFailedBlocks: "test_a_failed_block_leaves_no_trace",
     ScanSkipsTheLast: "test_a_scan_is_ordered_and_complete_while_keys_come_and_go",
     EchoesEvents: "test_a_created_entity_is_read_back_and_stored",

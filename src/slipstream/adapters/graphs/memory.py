@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from slipstream.adapters.graphs.chains import EdgesOf, reached
 from slipstream.adapters.graphs.memory_states import MemorySyncStates
 from slipstream.adapters.graphs.order import adjacency_order, parsed_ref
 from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
@@ -367,6 +368,14 @@ class MemoryGraph(PKG):
         return RelationshipState(relationship, self._entities[ref.source_id], self._entities[ref.target_id])
 
     def _neighbours(self, entity_id: str, hop: Hop) -> Sequence[Neighbour]:
+        if hop.depth > 1:
+            return tuple(Neighbour(self._entities[i], edge) for i, edge in reached(entity_id, hop, self._edges(hop)))
+        return self._next_to(entity_id, hop)[: hop.limit]
+
+    def _edges(self, hop: Hop) -> EdgesOf:
+        return lambda ids: ((i, item.relationship) for i in ids for item in self._next_to(i, hop))
+
+    def _next_to(self, entity_id: str, hop: Hop) -> Sequence[Neighbour]:
         found: dict[RelationshipRef, Neighbour] = {}
         for ref in self._incident.get(entity_id, ()):
             if ref.type != hop.relationship_type:
@@ -374,8 +383,7 @@ class MemoryGraph(PKG):
             for item in self._seen_from(entity_id, ref):
                 if hop.direction in (Direction.BOTH, item.direction):
                     found[ref] = Neighbour(self._entities[item.neighbour_id], self._relationships[ref])
-        ordered = sorted(found.values(), key=lambda item: (item.entity.id, item.relationship.ref.id))
-        return tuple(ordered[: hop.limit])
+        return tuple(sorted(found.values(), key=lambda item: (item.entity.id, item.relationship.ref.id)))
 
     def _seen_from(self, entity_id: str, ref: RelationshipRef) -> Iterator[Adjacency]:
         if ref.source_id == entity_id:

@@ -74,6 +74,23 @@ class ForgetsNeighbourOrder(_BrokenGraph):
         return GraphSnapshot(snapshot.position, states)
 
 
+class TakesOneStep(_BrokenGraph):
+    """Looks no further than the next neighbours, whatever the depth."""
+
+    def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
+        short = {name: [replace(hop, depth=1) for hop in of_type] for name, of_type in hops.items()}
+        snapshot = super().read(keys, short)
+        states = {
+            key: replace(
+                state, neighbours={hop: state.neighbours[replace(hop, depth=1)] for hop in hops[state.entity.type]}
+            )
+            if isinstance(state, EntityState) and state.entity.type in hops
+            else state
+            for key, state in snapshot.states.items()
+        }
+        return GraphSnapshot(snapshot.position, states)
+
+
 class KeepsFailedBlocks(_BrokenGraph):
     """Commits what a block did before it failed."""
 
@@ -147,6 +164,7 @@ BROKEN_GRAPHS: tuple[type[_BrokenGraph], ...] = (
     PositionAfterText,
     SilentRelationshipDeletion,
     ForgetsNeighbourOrder,
+    TakesOneStep,
     KeepsFailedBlocks,
     ScanSkipsTheLast,
     EchoesEvents,

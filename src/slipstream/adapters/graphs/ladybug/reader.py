@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from slipstream.adapters.graphs.chains import other_end, reached
 from slipstream.adapters.graphs.ladybug.catalog import quoted
 from slipstream.adapters.graphs.ladybug.snapshot import GraphShape, Snapshot
 from slipstream.adapters.graphs.ladybug.store import Session
@@ -20,7 +21,7 @@ from slipstream.domain.entities import (
     Relationship,
     RelationshipState,
 )
-from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef
+from slipstream.domain.keys import KeyKind, RecordKey
 
 _ADJACENT_ENTITIES_PER_STEP = 200
 
@@ -51,33 +52,32 @@ def _neighbours(
     snapshot: Snapshot, entities: Sequence[Entity], hops: Mapping[str, Sequence[Hop]]
 ) -> dict[str, dict[Hop, Sequence[Neighbour]]]:
     """Follow the hops of every entity, and fetch all neighbours that were not cut off at once."""
-    chosen: dict[str, dict[Hop, list[Relationship]]] = {
+    chosen = {
         entity.id: {hop: _nearest(snapshot, entity, hop) for hop in hops.get(entity.type, ())} for entity in entities
     }
-    ends = {
-        _other_end(edge.ref, entity_id)
-        for by_hop in chosen.values()
-        for edges in by_hop.values()
-        for edge in edges
-        for entity_id in (edge.ref.source_id, edge.ref.target_id)
-    }
+    ends = {other for by_hop in chosen.values() for edges in by_hop.values() for other, _ in edges}
     others = snapshot.entities(snapshot.types(ends)) if ends else {}
     return {
         entity_id: {
-            hop: tuple(Neighbour(others[_other_end(edge.ref, entity_id)], edge) for edge in edges)
-            for hop, edges in by_hop.items()
+            hop: tuple(Neighbour(others[other], edge) for other, edge in edges) for hop, edges in by_hop.items()
         }
         for entity_id, by_hop in chosen.items()
     }
 
 
-def _nearest(snapshot: Snapshot, entity: Entity, hop: Hop) -> list[Relationship]:
+def _nearest(snapshot: Snapshot, entity: Entity, hop: Hop) -> list[tuple[str, Relationship]]:
+    """Return what a hop leads to, each with the relationship that leads there."""
+    if hop.depth > 1:
+        return reached(entity.id, hop, lambda ids: _edges_of(snapshot, ids, hop))
     edges = snapshot.edges(entity.id, entity.type, hop.relationship_type, hop.direction)
-    return heapq.nsmallest(hop.limit, edges, key=lambda edge: (_other_end(edge.ref, entity.id), edge.ref.id))
+    nearest = heapq.nsmallest(hop.limit, edges, key=lambda edge: (other_end(edge.ref, entity.id), edge.ref.id))
+    return [(other_end(edge.ref, entity.id), edge) for edge in nearest]
 
 
-def _other_end(ref: RelationshipRef, entity_id: str) -> str:
-    return ref.target_id if ref.source_id == entity_id else ref.source_id
+def _edges_of(snapshot: Snapshot, ids: Sequence[str], hop: Hop) -> Iterator[tuple[str, Relationship]]:
+    for entity_id, entity_type in snapshot.types(ids).items():
+        for edge in snapshot.edges(entity_id, entity_type, hop.relationship_type, hop.direction):
+            yield entity_id, edge
 
 
 def read_adjacent(
@@ -112,11 +112,11 @@ def _adjacent_of(snapshot: Snapshot, entity_ids: Sequence[str], relationship_typ
         for direction in (Direction.OUT, Direction.IN)
         for ref in snapshot.edge_refs(entity_id, entity_type, relationship_type, direction)
     ]
-    other_types = snapshot.types(_other_end(ref, entity_id) for entity_id, ref, _ in edges) if edges else {}
+    other_types = snapshot.types(other_end(ref, entity_id) for entity_id, ref, _ in edges) if edges else {}
     return [
         Adjacency(entity_id, ref, direction, other, other_types[other])
         for entity_id, ref, direction in edges
-        for other in (_other_end(ref, entity_id),)
+        for other in (other_end(ref, entity_id),)
     ]
 
 

@@ -86,6 +86,40 @@ class RelationshipTests(Graphs):
         assert found[Hop("K")][0].entity.properties == {"name": "n"}
         assert found[Hop("K")][0].relationship.properties == {"n": 3}
 
+    def test_hops_of_several_steps_reach_each_entity_once_nearest_first(self, graph: LoggedGraph) -> None:
+        with graph.transaction() as tx:
+            for name in ("a", "b", "c", "d", "e", "f", "x"):
+                tx.create_entity("Person", name, {"name": name})
+            for source, target in ("ac", "ab", "bd", "cd", "de", "ea", "ef", "aa", "xa"):
+                tx.relate(source, "K", target)
+            tx.relate("a", "K", "b", {"n": 1}, discriminator="2")
+            tx.relate("b", "OTHER", "f")
+        cases = {
+            Hop("K", depth=2): ["b", "c", "d"],
+            Hop("K", depth=3): ["b", "c", "d", "e"],
+            Hop("K", depth=5): ["b", "c", "d", "e", "f"],
+            Hop("K", depth=5, limit=2): ["b", "c"],
+            Hop("K", depth=5, limit=3): ["b", "c", "d"],
+            Hop("K", Direction.IN, depth=2): ["e", "x", "d"],
+            Hop("K", Direction.BOTH, depth=2): ["b", "c", "e", "x", "d", "f"],
+            Hop("UNKNOWN", depth=3): [],
+        }
+        found = state(graph, "a", *cases).neighbours
+        assert {hop: [item.entity.id for item in found[hop]] for hop in cases} == cases
+        by = {item.entity.id: item.relationship.ref for item in found[Hop("K", depth=5)]}
+        assert (by["b"].discriminator, by["d"].source_id, by["f"].source_id) == ("", "b", "e")
+
+    def test_a_limit_also_cuts_what_lies_behind(self, graph: LoggedGraph) -> None:
+        with graph.transaction() as tx:
+            for name in ("a", "b", "c", "z"):
+                tx.create_entity("Person", name, {})
+            for source, target in ("ab", "ac", "cz"):
+                tx.relate(source, "K", target)
+        (hop, cut) = (Hop("K", depth=2, limit=3), Hop("K", depth=2, limit=1))
+        found = state(graph, "a", hop, cut).neighbours
+        assert [item.entity.id for item in found[hop]] == ["b", "c", "z"]
+        assert [item.entity.id for item in found[cut]] == ["b"]
+
     def test_hops_follow_the_type_of_each_entity(self, graph: LoggedGraph) -> None:
         create(graph, "p")
         create(graph, "o", entity_type="Org")
