@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from slipstream.service.slipstream import Slipstream
 from slipstream.sync.reembedding import ReembeddingProgress
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 
 VIEWS = (
     View(
@@ -163,3 +163,43 @@ def test_an_edited_template_embeds_exactly_the_records_whose_text_it_changes(tmp
         _settled(slip)
         assert seen == []
         assert slip.status().counters["restamped"] == 6
+
+
+def test_a_change_of_a_cause_embeds_its_effects_within_the_depth(tmp_path: Path) -> None:
+    seen: list[str] = []
+    view = View("Event", "{{ name }}", causes=Chain("CAUSED_BY", depth=2, properties=("name", "timestamp")))
+    with _reopened(tmp_path, seen, view) as slip:
+        with slip.pkg.transaction() as tx:
+            for n in range(5):
+                tx.create_entity("Event", f"e{n}", {"name": f"event {n}", "timestamp": f"2026-01-0{n + 1}T00:00:00Z"})
+            for n in range(1, 5):
+                tx.relate(f"e{n}", "CAUSED_BY", f"e{n - 1}")
+            tx.relate("e0", "CAUSED_BY", "e4")  # a cycle
+        assert slip.sync.drain(timeout_s=60)
+
+        def fingerprints() -> dict[str, str]:
+            return {stamp.entity_id: stamp.fingerprint for stamp in slip.store.index.scan(None, 100)}
+
+        def changed_by(change: Callable[[], object]) -> set[str]:
+            before, embedded = fingerprints(), _embedded(slip)
+            change()
+            _settled(slip)
+            now = fingerprints()
+            changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+            assert _embedded(slip) - embedded == len(changed & now.keys())
+            return changed
+
+        found = slip.explain("e2")
+        assert found.temporal_context is not None
+        assert found.temporal_context["causal_chain"][0].startswith("event 1, 2026-01-02")
+        assert found.neighbours == {"causes": ["e:e1", "e:e0"]}
+        assert changed_by(lambda: slip.pkg.update_entity("e0", {"name": "renamed"})) == {"e0", "e1", "e2"}
+        assert changed_by(lambda: slip.pkg.update_entity("e0", {"phone": "123"})) == set()
+        assert changed_by(lambda: slip.pkg.delete_entity("e1")) == {"e1", "e2", "e3"}
+    with _reopened(tmp_path, seen, view) as slip:
+        _settled(slip)
+
+
+def _embedded(slip: Slipstream) -> int:
+    counters = slip.status().counters
+    return counters.get("embedded", 0) + counters.get("cached", 0)

@@ -12,7 +12,8 @@ from slipstream.bootstrap import Options, open_pkg
 from slipstream.bootstrap.recipes import edited_recipe
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import NotFoundError
-from slipstream.domain.keys import KeyKind
+from slipstream.domain.keys import KeyKind, entity_key
+from slipstream.domain.stamps import Deletion
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.service.view_check import _interval
@@ -171,3 +172,21 @@ def test_the_configuration_as_edited_is_the_candidate(tmp_path: Path) -> None:
         assert check.examples[0].after == "Ada!"
         (same,) = slip.check_views(edited_recipe(slip)).types
         assert same.changed == 0
+
+
+def test_a_neighbours_change_that_its_view_does_not_show_is_told_so(slip: Slipstream) -> None:
+    slip.pkg.update_entity("acme", {"city": "Springfield"})
+    _committed(slip)
+    newest = slip.explain("p00").happenings[0]
+    assert (newest.about, newest.changed) == ("Company acme", ("city",))
+    assert newest.outcome == "nothing that its view shows has changed: not looked at"
+
+
+def test_a_record_that_is_missing_is_not_called_gone(slip: Slipstream) -> None:
+    slip.pkg.update_entity("p04", {"name": "again"})
+    _committed(slip)
+    slip.sync.stop()
+    (stamp,) = slip.store.index.stamps([entity_key("p04")])[entity_key("p04")].records
+    slip.store.index.delete([Deletion(stamp.key, stamp.position, stamp.space)])
+    found = slip.explain("p04")
+    assert (found.verdict, found.happenings[0].outcome) == ("missing", "looked at; the index has no record of it")

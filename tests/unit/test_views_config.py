@@ -12,7 +12,7 @@ from slipstream.domain.entities import Direction
 from slipstream.domain.errors import InvalidInputError
 from slipstream.service.config import TEMPLATE, parse_config
 from slipstream.views.config import parse_views
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.viewset import ViewSet
 
 
@@ -52,6 +52,13 @@ def test_everything_that_can_be_said() -> None:
         View("Org"),
         View("KNOWS", "{{ source.name }}", model="n", metadata=("since",), is_relationship=True),
     )
+
+
+def test_chains_have_defaults_too() -> None:
+    whole = "relationship = 'FOLLOWS'\ndirection = 'in'\ndepth = 2\nlimit = 4\nproperties = ['name', 'timestamp']"
+    (view,) = parsed(f"[views.Event]\ncauses.relationship = 'CAUSED_BY'\n[views.Event.sequence]\n{whole}")
+    assert view.causes == Chain("CAUSED_BY", Direction.OUT, 3, ("name",), 10)
+    assert view.sequence == Chain("FOLLOWS", Direction.IN, 2, ("name", "timestamp"), 4)
 
 
 def test_a_step_to_the_neighbours_has_defaults() -> None:
@@ -97,6 +104,14 @@ WRONG = [
     ("[views.P]\nvia.self.relationship = 'R'", "views.P.via.self", "can not be used in a template"),
     ("[views.P]\nvia.'my e'.relationship = 'R'", "views.P.via.my e", "can not be used in a template"),
     ("[views.P]\nvia._e.relationship = 'R'", "views.P.via._e", "can not be used in a template"),
+    ("[views.P.causes]", "views.P.causes.relationship", "is required"),
+    ("[views.P.causes]\nrelationship = 'R'\ndepth = 6", "views.P.causes.depth", "in 1..5"),
+    ("[views.P.causes]\nrelationship = 'R'\ndepth = true", "views.P.causes.depth", "is True"),
+    ("[views.P.causes]\nrelationship = 'R'\nproperties = []", "views.P.causes.properties", "needs a property"),
+    ("[views.P.sequence]\nrelationship = 'R'\nlimit = 0", "views.P.sequence.limit", "in 1..1000"),
+    ("[views.P.sequence]\nrelationship = 'R'\ndepht = 2", "views.P.sequence.depht", "did you mean 'depth'?"),
+    ("[views.P]\ntemporal = false\ncauses.relationship = 'R'", "views.P.temporal", "a chain is a part of it"),
+    ("[views.P]\ncauses = 3", "views.P.causes", "not a table"),
     ("[relationship_views.R]", "relationship_views.R.template", "is required for a relationship"),
     ("[relationship_views.R]\nvia = {}", "relationship_views.R.via", "is unknown"),
     ("[relationship_views.R]\ntemporal = true", "relationship_views.R.temporal", "is unknown"),
@@ -152,6 +167,9 @@ def test_what_is_no_property_of_a_neighbour_need_not_be_listed(template: str) ->
         (View("R", "{{ e }}", {"e": Via("R")}, is_relationship=True), "relationship_views.R.via"),
         (View("R", "{{ e }}", temporal=True, is_relationship=True), "relationship_views.R.temporal"),
         (View("R", is_relationship=True), "relationship_views.R.template"),
+        (View("P", causes=Chain("R", depth=0)), "views.P.causes.depth"),
+        (View("P", sequence=Chain("")), "views.P.sequence.relationship"),
+        (View("R", "{{ e }}", causes=Chain("R"), is_relationship=True), "relationship_views.R.causes"),
     ],
 )
 def test_views_from_python_are_checked_alike(view: View, field: str) -> None:

@@ -64,7 +64,7 @@ def _views(slipstream: Slipstream) -> list[dict[str, Any]]:
                 "model": slipstream.recipes.pair.live.space_of(name).model_id,
                 "template": view.template or "(default text)",
                 "reads": [*reads.properties, *(["every property"] if reads.all_properties else [])],
-                "neighbours": [f"{via.relationship_type}.{p}" for via in view.via.values() for p in via.properties],
+                "neighbours": [f"{step.relationship_type}.{name}" for step in view.steps for name in step.properties],
                 "metadata": list(view.metadata),
                 "temporal": reads.is_temporal,
                 "template_version": reads.template_version,

@@ -20,7 +20,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
 from slipstream.ports.log import ChangeLog
 from slipstream.sync.engine import SyncEngine
-from slipstream.views.declaration import Dependencies
+from slipstream.views.declaration import Dependencies, Fanout
 
 LOG_DEPTH = 10_000
 """How many of the newest log entries are looked through."""
@@ -91,7 +91,8 @@ class Explaining:
         state = self.graph.read([key], recipe.hops()).states.get(key)
         stored = self._stored(key)
         after, entries = self._newest(log_depth)
-        concerned = {key, *_shown(state)}
+        shown = _shown(state)
+        concerned = {key, *map(entity_key, shown)}
         newest = [entry for entry in entries if _concerns(entry, key, concerned)][-EVENTS_MAX:]
         if state is None and stored is None and not newest:
             raise NotFoundError(f"{key.encode()!r} is neither in the graph nor in the index")
@@ -99,7 +100,8 @@ class Explaining:
         entity_type = _type(state) or (stored.entity_type if stored else "")
         is_relationship = key.kind is KeyKind.RELATIONSHIP
         view = recipe.views.view_for(entity_type, is_relationship=is_relationship) if entity_type else None
-        is_waiting = any(self._is_waiting(key, entry) for entry in newest)
+        about = _About(key, entity_type, state is not None, shown, stored)
+        is_waiting = any(self._is_waiting(about, entry) for entry in newest)
         verdict, reasons = self._verdict(key, state, target, failure, stored, is_waiting=is_waiting)
         context = None if target is None else target.request.temporal_context
         return Explanation(
@@ -115,7 +117,7 @@ class Explaining:
             stored=stored,
             verdict=verdict,
             reasons=tuple(reasons),
-            happenings=tuple(self._happenings(key, newest, stored)),
+            happenings=tuple(self._happenings(about, newest)),
             looked_back_to=after,
         )
 
@@ -171,30 +173,28 @@ class Explaining:
             ("stale", differences) if differences else ("fresh", ["the stored fingerprint is that of the text now"])
         )
 
-    def _is_waiting(self, key: RecordKey, entry: PKGEvent | Rescan) -> bool:
+    def _is_waiting(self, about: _About, entry: PKGEvent | Rescan) -> bool:
         if Position(entry.position or ORIGIN) <= self.engine.frontier:
             return False
-        return isinstance(entry, Rescan) or self._dirties(key, entry)
+        return isinstance(entry, Rescan) or self._dirties(about, entry)
 
     # ------------------------------------------------------------------ what came of it
 
-    def _happenings(
-        self, key: RecordKey, entries: Sequence[PKGEvent | Rescan], stored: Stamp | None
-    ) -> Iterator[Happening]:
+    def _happenings(self, about: _About, entries: Sequence[PKGEvent | Rescan]) -> Iterator[Happening]:
         is_latest = True
         for entry in reversed(entries):
-            outcome = self._outcome(key, entry, stored, is_latest=is_latest)
+            outcome = self._outcome(about, entry, is_latest=is_latest)
             is_latest = is_latest and not outcome.startswith("re-embedded")
             yield _happening(entry, outcome)
 
-    def _outcome(self, key: RecordKey, entry: PKGEvent | Rescan, stored: Stamp | None, *, is_latest: bool) -> str:
-        position = Position(entry.position or ORIGIN)
-        if isinstance(entry, PKGEvent) and not self._dirties(key, entry):
+    def _outcome(self, about: _About, entry: PKGEvent | Rescan, *, is_latest: bool) -> str:
+        stored = about.stored
+        if isinstance(entry, PKGEvent) and not self._dirties(about, entry):
             return "nothing that its view shows has changed: not looked at"
-        if position > self.engine.frontier:
+        if Position(entry.position or ORIGIN) > self.engine.frontier:
             return "not reflected yet"
         if stored is None:
-            return "reflected: the record is gone"
+            return "looked at; the index has no record of it" if about.exists else "reflected: the record is gone"
         if isinstance(entry, Rescan) or stored.created_at < entry.timestamp:
             return "compared: its text was the same, so nothing was embedded"
         if is_latest:
@@ -202,13 +202,30 @@ class Explaining:
             return f"re-embedded, {stored.created_at.isoformat(timespec='milliseconds')}{why}"
         return "reflected by that vector too"
 
-    def _dirties(self, key: RecordKey, event: PKGEvent) -> bool:
+    def _dirties(self, about: _About, event: PKGEvent) -> bool:
         affected = self.engine.recipes.affected(event)
-        if key in affected.keys:
-            return True
-        if key.kind is KeyKind.RELATIONSHIP:
-            return any(fanout.relationships for fanout in affected.fanouts)
-        return any(not fanout.relationships for fanout in affected.fanouts) and event.entity_id != key.id
+        return about.key in affected.keys or any(about.is_reached_by(fanout) for fanout in affected.fanouts)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """The record in question, and what its text shows of others."""
+
+    key: RecordKey
+    entity_type: str
+    exists: bool
+    shown: Mapping[str, frozenset[str]]
+    """Ids of the entities that it shows, with the relationship types that lead there."""
+    stored: Stamp | None
+
+    def is_reached_by(self, fanout: Fanout) -> bool:
+        """Whether the record is among those that a fan-out looks for, as far as its present text tells."""
+        if fanout.entity_id not in self.shown:
+            return False
+        if self.key.kind is KeyKind.RELATIONSHIP:
+            return fanout.relationships and fanout.relationship_type == self.entity_type
+        is_of_type = fanout.types is None or self.entity_type in fanout.types
+        return is_of_type and not fanout.relationships and fanout.relationship_type in self.shown[fanout.entity_id]
 
 
 def _rendered(
@@ -241,13 +258,19 @@ def _type(state: RecordState | None) -> str | None:
     return state.entity.type if isinstance(state, EntityState) else state.relationship.ref.type
 
 
-def _shown(state: RecordState | None) -> set[RecordKey]:
-    """Return the keys of everything that a record's text can show beside itself."""
+def _shown(state: RecordState | None) -> dict[str, frozenset[str]]:
+    """Return the ids of everything that a record's text can show beside itself, with what leads there."""
     if state is None:
-        return set()
-    if isinstance(state, EntityState):
-        return {entity_key(n.entity.id) for found in state.neighbours.values() for n in found}
-    return {entity_key(state.source.id), entity_key(state.target.id)}
+        return {}
+    if not isinstance(state, EntityState):
+        ref = state.relationship.ref
+        return {ref.source_id: frozenset((ref.type,)), ref.target_id: frozenset((ref.type,))}
+    found: dict[str, frozenset[str]] = {}
+    for hop, neighbours in state.neighbours.items():
+        for neighbour in neighbours:
+            known = found.get(neighbour.entity.id, frozenset())
+            found[neighbour.entity.id] = known | {hop.relationship_type}
+    return found
 
 
 def _neighbours(view_for: Callable[[str], Any], state: RecordState | None) -> dict[str, list[str]]:
@@ -255,8 +278,12 @@ def _neighbours(view_for: Callable[[str], Any], state: RecordState | None) -> di
         return {}
     if not isinstance(state, EntityState):
         return {"source": [entity_key(state.source.id).encode()], "target": [entity_key(state.target.id).encode()]}
-    vias = view_for(state.entity.type).via.items()
-    return {name: [entity_key(n.entity.id).encode() for n in state.neighbours.get(via.hop, ())] for name, via in vias}
+    view = view_for(state.entity.type)
+    steps = {**view.via, **{n: c for n, c in (("causes", view.causes), ("sequence", view.sequence)) if c is not None}}
+    return {
+        name: [entity_key(neighbour.entity.id).encode() for neighbour in state.neighbours.get(step.hop, ())]
+        for name, step in steps.items()
+    }
 
 
 def _concerns(entry: PKGEvent | Rescan, key: RecordKey, concerned: set[RecordKey]) -> bool:

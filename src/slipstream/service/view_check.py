@@ -11,7 +11,7 @@ from math import sqrt
 from typing import Any
 
 from slipstream.domain.entities import RecordState
-from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.errors import ConfigError, PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import EmbeddingRequest, Target
 from slipstream.ports.clock import Clock
@@ -175,7 +175,7 @@ def _digest(key: RecordKey) -> int:
 def _target(recipe: ViewRecipe, state: RecordState) -> tuple[Target | None, str | None]:
     try:
         return recipe.target(state), None
-    except PoisonEventError as error:
+    except (PoisonEventError, ConfigError) as error:
         return None, str(error)
 
 

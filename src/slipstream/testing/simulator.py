@@ -31,7 +31,7 @@ from slipstream.sync.reconciler import Prepared
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.system import MemorySystem
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Chain, Via, View
 
 _IN_FLIGHT_MAX = 3
 _STEPS_TO_SETTLE_MAX = 5_000
@@ -41,6 +41,8 @@ VIEWS = (
         type="Person",
         template="{{ name }} {{ bio }} at {% for o in employer %}{{ o.name }} {% endfor %}",
         via={"employer": Via("WORKS_AT", Direction.OUT, ("name",), limit=3)},
+        # Whoever worked at the same place, and at the places that those worked at.
+        causes=Chain("WORKS_AT", Direction.BOTH, depth=4, properties=("name",), limit=5),
     ),
     View(
         type="WORKS_AT", template="{{ source.name }} works at {{ target.name }} as {{ role }}", is_relationship=True
@@ -227,10 +229,16 @@ class Simulation:
         self.restores += 1
         self.clock.advance(1.0)
         self.system.graph = backup
+        # Of an earlier process: a copy that was taken in the very session that then died is not noticed at open when
+        # somebody has gone on with it past the checkpoint. That is a known limit, which an audit makes good.
+        backup.mark_timeline("an earlier session")
         for number in range(self.rng.choice([0, 0, 3, 60])):
             backup.upsert_entity("Person", f"n{self.rng.randrange(12)}", {"name": self._word(), "bio": f"{number}"})
         self._reopen()
         self._note_changes()
+        # What the other past has left in the index is only looked at by the rescan, at the new head.
+        left = [stamp.key for stamp in self.system.index.scan(None, 10_000)]
+        self._changed_at.update(dict.fromkeys([*self._wanted, *left], self.graph.log.head()))
 
     def _restart(self) -> None:
         """Close and open again, without a crash."""

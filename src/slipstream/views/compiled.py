@@ -42,8 +42,7 @@ class CompiledView:
         self.is_temporal = not view.is_relationship and (
             view.type == "Event" or bool(view.chains) if view.temporal is None else view.temporal
         )
-        steps: list[Via | Chain] = [*view.via.values(), *view.chains]
-        self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(step.hop for step in steps))
+        self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(step.hop for step in view.steps))
         self._template = None if view.template is None else Template(view.template, field=f"{self.field}.template")
         check_view(view, self.field, self._template.reads if self._template is not None else NO_READS)
         reads = self._template.reads.names if self._template is not None else frozenset[str]()

@@ -80,6 +80,11 @@ class View:
         """The chains that are declared."""
         return tuple(chain for chain in (self.causes, self.sequence) if chain is not None)
 
+    @property
+    def steps(self) -> tuple[Via | Chain, ...]:
+        """Everything that leads from its entities to others."""
+        return (*self.via.values(), *self.chains)
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
