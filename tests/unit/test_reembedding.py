@@ -461,3 +461,23 @@ def test_an_evolution_that_tells_nothing_has_everything_compared_where_there_is_
     assert selection.selector.schema_version == 77
     system.settle()
     assert embedder.seen == []
+
+
+def test_an_evolution_with_malformed_types_is_a_dead_letter_and_changes_nothing() -> None:
+    system, _ = _filled(2)
+    old = system.graph.schema()
+    event = _evolution(old, GraphSchema(old.version + 1)).model_copy(
+        update={"new_data": {"version": old.version + 1, "entity_types": {"Person": ["name"]}}}
+    )
+    assert not system.handler.handle_event(event)
+    (letter,) = system.journal.letters(None, 10)
+    assert "entity_types.Person: must be a mapping" in letter.error
+    assert system.engine.intake_stage.selections.due == ()
+
+
+@pytest.mark.parametrize("text", ["{", '[{"id": 1}]', '[{"id": 1, "selector": {}, "reason": "", "force": true}]'])
+def test_selections_that_can_not_be_read_are_corruption(text: str) -> None:
+    system, _ = _filled(1)
+    system.journal.set(SELECTIONS, text)
+    with pytest.raises(CorruptionError, match="selec"):
+        system.reopen()

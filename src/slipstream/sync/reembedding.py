@@ -183,9 +183,10 @@ class ReembeddingService:
         all others get the new version into their stamp. A running engine does this in the background. Without a graph
         no text is known: records are flagged instead, and the next event of each brings it up to date.
         """
-        concerned = self._concern(event, position)
         told = event.new_data or {}
-        self._store.evolve_schema(event.schema_version, schema_from_data(told) if "entity_types" in told else None)
+        newer = schema_from_data({"version": event.schema_version, **told}) if "entity_types" in told else None
+        self._store.evolve_schema(event.schema_version, newer)
+        concerned = self._concern(event, position)
         if not isinstance(self._drain, EngineDrain):
             self._move_stamps()
         return concerned

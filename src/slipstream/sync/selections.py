@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from slipstream.domain.errors import CorruptionError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.index import VectorIndex
@@ -68,8 +69,7 @@ class Selections:
     def __init__(self, index: VectorIndex, journal: Journal, keep: Keep) -> None:
         self._index, self._journal, self._keep = index, journal, keep
         self._lock = threading.Lock()
-        kept = json.loads(journal.get(SELECTIONS) or "[]")
-        self._due = [Selection.from_dict(data) for data in kept]
+        self._due = _kept(journal.get(SELECTIONS))
         self._counts: dict[int, int] = {}
         self._last = max((selection.id for selection in self._due), default=0)
 
@@ -154,3 +154,12 @@ class Selections:
         if flagged:
             self._index.restamp(flagged)
         self._keep_or_restore(items, reached)
+
+
+def _kept(text: str | None) -> list[Selection]:
+    try:
+        return [Selection.from_dict(data) for data in json.loads(text or "[]")]
+    except (TypeError, ValueError, KeyError) as error:
+        raise CorruptionError(
+            f"the journal's {SELECTIONS!r} can not be read ({error}): it was written by a newer version, or damaged"
+        ) from error
