@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from slipstream.service.config import Config, IndexConfig
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.reembedding import ReembeddingProgress
 from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testing.embedders import NotingEmbedder
 from slipstream.views.declaration import Chain, Via, View
 
 VIEWS = (
@@ -27,23 +26,13 @@ VIEWS = (
 PEOPLE = 30
 
 
-class _Counting(HashEmbedder):
-    def __init__(self) -> None:
-        super().__init__(dimension=32)
-        self.seen: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        self.seen += texts
-        return super().embed(texts)
-
-
 @pytest.fixture
-def embedder() -> _Counting:
-    return _Counting()
+def embedder() -> NotingEmbedder:
+    return NotingEmbedder()
 
 
 @pytest.fixture(params=["sqlite", "chroma"])
-def slip(request: pytest.FixtureRequest, tmp_path: Path, embedder: _Counting) -> Iterator[Slipstream]:
+def slip(request: pytest.FixtureRequest, tmp_path: Path, embedder: NotingEmbedder) -> Iterator[Slipstream]:
     config = Config(index=IndexConfig.model_validate({"adapter": request.param}))
     settings = SyncSettings(batch_min=1, batch_max=4)
     options = Options(views=VIEWS, embedders=(embedder,), settings=settings)
@@ -67,14 +56,14 @@ def _settled(slip: Slipstream) -> None:
     assert {stamp.schema_version for stamp in slip.store.index.scan(None, 1_000)} == {version}
 
 
-def test_an_unrelated_type_embeds_nothing_but_itself(slip: Slipstream, embedder: _Counting) -> None:
+def test_an_unrelated_type_embeds_nothing_but_itself(slip: Slipstream, embedder: NotingEmbedder) -> None:
     slip.pkg.create_entity("Ship", "ms1", {"name": "Mary", "length_m": 12.5})
     _settled(slip)
     assert embedder.seen == ["Mary"]
 
 
 def test_a_property_that_a_template_names_embeds_exactly_those_that_have_it(
-    slip: Slipstream, embedder: _Counting
+    slip: Slipstream, embedder: NotingEmbedder
 ) -> None:
     before = slip.pkg.schema().version
     with slip.pkg.transaction() as tx:
@@ -88,7 +77,7 @@ def test_a_property_that_a_template_names_embeds_exactly_those_that_have_it(
     assert changes["requires_reembedding"] is True
 
 
-def test_a_property_that_no_template_names_embeds_nothing(slip: Slipstream, embedder: _Counting) -> None:
+def test_a_property_that_no_template_names_embeds_nothing(slip: Slipstream, embedder: NotingEmbedder) -> None:
     before = slip.pkg.schema().version
     slip.pkg.update_entity("p3", {"shoe_size": 44})
     _settled(slip)
@@ -97,13 +86,13 @@ def test_a_property_that_no_template_names_embeds_nothing(slip: Slipstream, embe
     assert slip.reembedding.changes(before, before + 1).requires_reembedding is False
 
 
-def test_renaming_a_neighbour_embeds_exactly_those_that_show_it(slip: Slipstream, embedder: _Counting) -> None:
+def test_renaming_a_neighbour_embeds_exactly_those_that_show_it(slip: Slipstream, embedder: NotingEmbedder) -> None:
     slip.pkg.update_entity("acme", {"name": "Acme Ltd"})
     _settled(slip)
     assert sorted(embedder.seen) == ["Acme Ltd", *(f"person {n} at Acme Ltd" for n in range(4))]
 
 
-def test_selected_records_are_embedded_by_falling_confidence(slip: Slipstream, embedder: _Counting) -> None:
+def test_selected_records_are_embedded_by_falling_confidence(slip: Slipstream, embedder: NotingEmbedder) -> None:
     told: list[ReembeddingProgress] = []
     selector = ReembeddingSelector(entity_types=("Person",), confidence_below=0.5)
     result = slip.reembedding.trigger_reembedding(
@@ -120,7 +109,7 @@ def test_selected_records_are_embedded_by_falling_confidence(slip: Slipstream, e
 
 
 def test_it_goes_on_beside_live_changes_and_after_a_reopen(
-    tmp_path: Path, slip: Slipstream, embedder: _Counting
+    tmp_path: Path, slip: Slipstream, embedder: NotingEmbedder
 ) -> None:
     selections = slip.sync.engine.intake_stage.selections
     slip.sync.stop()
@@ -137,9 +126,8 @@ def test_it_goes_on_beside_live_changes_and_after_a_reopen(
 
 
 def _reopened(directory: Path, seen: list[str], *views: View) -> Slipstream:
-    embedder = _Counting()
-    embedder.seen = seen
-    return open_pkg(directory, config=Config(), options=Options(views=views, embedders=(embedder,)))
+    options = Options(views=views, embedders=(NotingEmbedder(seen=seen),))
+    return open_pkg(directory, config=Config(), options=options)
 
 
 def test_an_edited_template_embeds_exactly_the_records_whose_text_it_changes(tmp_path: Path) -> None:

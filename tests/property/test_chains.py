@@ -16,7 +16,7 @@ from slipstream.domain.keys import RelationshipRef, entity_key
 from slipstream.sync.planner import Planner
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testing.embedders import NotingEmbedder
 from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import Chain, View
 from slipstream.views.viewset import ViewSet
@@ -120,19 +120,9 @@ def test_what_is_kept_up_incrementally_is_what_a_rebuild_makes(
 # ---------------------------------------------------------------------- how much that costs
 
 
-class _Counting(HashEmbedder):
-    def __init__(self) -> None:
-        super().__init__(dimension=16)
-        self.seen: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        self.seen += texts
-        return super().embed(texts)
-
-
-def _row(depth: int, **settings: Any) -> tuple[MemorySystem, _Counting]:
+def _row(depth: int, **settings: Any) -> tuple[MemorySystem, NotingEmbedder]:
     """Six events, each caused by the one before it, and a cycle at the end."""
-    embedder = _Counting()
+    embedder = NotingEmbedder()
     view = View("Event", "{{ name }}", causes=Chain("CAUSED_BY", depth=depth))
     system = MemorySystem(views=(view,), embedder=embedder, settings=SyncSettings(**settings))
     _filled(system.graph, [(f"e{n}", f"e{n - 1}") for n in range(1, 6)])

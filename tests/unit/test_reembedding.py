@@ -30,7 +30,7 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.names import SELECTIONS
 from slipstream.sync.reembedding import ReembeddingProgress, ReembeddingService
 from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testing.embedders import NotingEmbedder
 from slipstream.testing.records import make_record
 from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import View
@@ -39,20 +39,8 @@ from slipstream.views.viewset import ViewSet
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-class _Noting(HashEmbedder):
-    """Notes what it embeds, in order."""
-
-    def __init__(self) -> None:
-        super().__init__(dimension=16)
-        self.seen: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        self.seen += texts
-        return super().embed(texts)
-
-
-def _filled(count: int = 6, **settings: Any) -> tuple[MemorySystem, _Noting]:
-    embedder = _Noting()
+def _filled(count: int = 6, **settings: Any) -> tuple[MemorySystem, NotingEmbedder]:
+    embedder = NotingEmbedder()
     system = MemorySystem(embedder=embedder, settings=SyncSettings(**settings))
     for number in range(count):
         confidence = (number * 7 % 10) / 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from typing import Any
@@ -20,6 +20,7 @@ from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.ports.scans import PAGE, scan_graph
 from slipstream.sync.recipe import ViewRecipe
+from slipstream.sync.recipes import joined_hops
 
 SAMPLE = 100
 _PROBE_TEXTS = 32
@@ -128,7 +129,7 @@ class ViewChecking:
         return totals, {name: sorted((key for _, key in heap), key=RecordKey.encode) for name, heap in heaps.items()}
 
     def _tally(self, keys: Sequence[RecordKey], live: ViewRecipe, edited: ViewRecipe) -> _Tally:
-        tally, hops = _Tally(Counter(), [], []), _joined(live.hops(), edited.hops())
+        tally, hops = _Tally(Counter(), [], []), joined_hops((live, edited))
         for start in range(0, len(keys), PAGE):
             page = keys[start : start + PAGE]
             states = self._graph.read(page, hops).states
@@ -157,14 +158,6 @@ class ViewChecking:
         if spec.counts_tokens:
             (tokens,) = self._service.count_tokens([request.content], spec.id)
             tally.counts["truncated"] += tokens > spec.tokens_max
-
-
-def _joined(*all_hops: Mapping[str, Iterable[Any]]) -> dict[str, tuple[Any, ...]]:
-    joined: dict[str, dict[Any, None]] = {}
-    for hops in all_hops:
-        for name, of_type in hops.items():
-            joined.setdefault(name, {}).update(dict.fromkeys(of_type))
-    return {name: tuple(hops) for name, hops in joined.items()}
 
 
 def _digest(key: RecordKey) -> int:

@@ -11,6 +11,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.models import ModelSpec, Space, SpaceScope
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
+from slipstream.ports.recipe import Recipe
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.views.declaration import Affected
 
@@ -41,13 +42,7 @@ class RecipePair:
     @cached_property
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         """Which neighbours a read must bring along, by entity type."""
-        if self.other is None:
-            return self.live.hops()
-        joined: dict[str, dict[Hop, None]] = {}
-        for recipe in self.followed:
-            for name, hops in recipe.hops().items():
-                joined.setdefault(name, {}).update(dict.fromkeys(hops))
-        return {name: tuple(hops) for name, hops in joined.items()}
+        return self.live.hops() if self.other is None else joined_hops(self.followed)
 
     def is_hidden(self, stamp: Stamp) -> bool:
         """Whether a stored record belongs to the generation beside the live one."""
@@ -56,6 +51,15 @@ class RecipePair:
     def is_live(self, stamp: Stamp) -> bool:
         """Whether a stored record belongs to the live generation, and not to the one beside it."""
         return self.beside is not None and _belongs(stamp, self.live, self.beside)
+
+
+def joined_hops(recipes: Iterable[Recipe]) -> dict[str, Sequence[Hop]]:
+    """Return the neighbours that several recipes want a read to bring along, by entity type."""
+    joined: dict[str, dict[Hop, None]] = {}
+    for recipe in recipes:
+        for name, hops in recipe.hops().items():
+            joined.setdefault(name, {}).update(dict.fromkeys(hops))
+    return {name: tuple(hops) for name, hops in joined.items()}
 
 
 def _belongs(stamp: Stamp, recipe: ViewRecipe, rather_than: ViewRecipe) -> bool:

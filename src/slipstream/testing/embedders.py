@@ -96,3 +96,16 @@ class HashEmbedder:
         digest = hashlib.shake_128(data).digest(self._spec.dimension)
         # Bytes as odd numbers around zero: no component, hence no vector, can be zero.
         return np.frombuffer(digest, dtype=np.uint8).astype(np.float32) * 2 - 255
+
+
+class NotingEmbedder(HashEmbedder):
+    """Notes what it embeds, in order; several may note into one list."""
+
+    def __init__(self, dimension: int = 16, seen: list[str] | None = None) -> None:
+        super().__init__(dimension=dimension)
+        self.seen: list[str] = [] if seen is None else seen
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed as ever, and note."""
+        self.seen += texts
+        return super().embed(texts)
