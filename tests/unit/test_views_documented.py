@@ -12,9 +12,10 @@ import pytest
 from slipstream.domain.entities import Entity, EntityState, Neighbour, Relationship, RelationshipState
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.keys import RelationshipRef
+from slipstream.views.checks import DEPTH_MAX as CHAIN_DEPTH_MAX
 from slipstream.views.checks import LIMIT_MAX
 from slipstream.views.config import parse_views
-from slipstream.views.declaration import View
+from slipstream.views.declaration import Chain, View
 from slipstream.views.sandbox import FILTERS, STEPS_MAX
 from slipstream.views.templates import DEPTH_MAX, TEMPLATE_SIZE_MAX
 from slipstream.views.temporal import TEMPORAL_PROPERTIES
@@ -27,9 +28,10 @@ ACME = Entity("acme", "Org", {"name": "Acme"})
 WORKS = Relationship(RelationshipRef("WORKS_AT", "ada", "acme"), {"role": "analyst"})
 
 
-def block(language: str) -> str:
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return str(found)
+def block(language: str, containing: str = "Person") -> str:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    [wanted] = [text for text in found if containing in text]
+    return str(wanted)
 
 
 def section(title: str) -> str:
@@ -50,6 +52,17 @@ def from_python() -> list[View]:
 
 def test_both_declarations_are_the_same() -> None:
     assert from_toml() == from_python()
+
+
+def test_the_chains_are_as_described() -> None:
+    (view,) = parse_views(tomllib.loads(block("toml", "CAUSED_BY"))["views"], {})
+    assert view.causes == Chain("CAUSED_BY", depth=3, properties=("name", "timestamp"), limit=10)
+    assert view.sequence == Chain("FOLLOWS")
+    (shown,) = re.findall(r"`(View\(\"Event\", .*)` *\.? ?Then", PAGE.replace("\n", " "))
+    assert eval(shown, {"View": View, "Chain": Chain}) == View(  # noqa: S307  (the page is ours)
+        "Event", causes=Chain("CAUSED_BY", depth=3), sequence=Chain("FOLLOWS")
+    )
+    assert f"1 to {CHAIN_DEPTH_MAX} steps" in PAGE
 
 
 def test_the_examples_render() -> None:
