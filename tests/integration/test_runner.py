@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
 import pytest
@@ -111,6 +112,56 @@ def test_marks_are_worked_off_without_any_commit(system: MemorySystem) -> None:
         system.sync.mark([entity_key("ada")], reason="asked", force=True)
         assert system.sync.drain(timeout_s=10)
     assert system.service.stats.computed == 2
+
+
+def test_a_live_change_passes_what_is_embedded_in_the_background(system: MemorySystem) -> None:
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hook(name: str) -> None:
+        if name == "embed.before" and threading.current_thread().name == "slipstream-embed":
+            is_held.set()
+            may_go.wait(30)
+
+    with system.sync:
+        with system.graph.transaction() as tx:
+            for number in range(20):
+                tx.upsert_entity("Person", f"p{number}", {"name": f"n{number}"})
+        assert system.sync.drain(timeout_s=10)
+        system.hook = hook
+        system.sync.mark([entity_key(f"p{number}") for number in range(20)], reason="asked", force=True)
+        assert is_held.wait(10)
+        passing = system.graph.create_entity("Person", "ada", {"name": "Ada"})
+        assert system.sync.wait(passing, timeout_s=10)
+        held = system.graph.update_entity("p0", {"name": "newer"})  # in flight: it runs once more
+        assert not system.sync.wait(held, timeout_s=0.05)
+        may_go.set()
+        assert system.sync.wait(held, timeout_s=10)
+        assert system.sync.drain(timeout_s=10)
+    assert system.audit().is_consistent
+
+
+def test_work_in_the_background_beside_live_changes_and_outages(system: MemorySystem) -> None:
+    failing = {"graph.read.before": 5, "embed.before": 9, "index.upsert.after": 9, "journal.commit.before": 5}
+    rng = random.Random(7)
+
+    def hook(name: str) -> None:
+        if failing.get(name, 0) and rng.random() < 0.2:
+            failing[name] -= 1
+            raise UnavailableError(f"down at {name}")
+
+    with system.sync:
+        with system.graph.transaction() as tx:
+            for number in range(200):
+                tx.upsert_entity("Person", f"p{number}", {"name": f"n{number}"})
+        assert system.sync.drain(timeout_s=60)
+        system.hook = hook
+        for number in range(200):
+            system.sync.mark([entity_key(f"p{n}") for n in rng.sample(range(200), 20)], reason="asked", force=True)
+            system.graph.update_entity(f"p{number}", {"name": f"m{number}"})
+        assert system.sync.drain(timeout_s=60)
+    assert system.journal.letter_count() == 0
+    assert system.audit().is_consistent
+    assert system.engine.checkpoint == system.graph.log.head()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -83,18 +83,28 @@ class Auditor:
         """Whether the index digests its own records, so that an unchanged one is not read."""
         return isinstance(self._index, RangeDigests)
 
-    def audit(self, on_progress: Progress | None = None, *, deep: int | None = None, page: int = PAGE) -> AuditReport:
+    def audit(
+        self,
+        on_progress: Progress | None = None,
+        *,
+        deep: int | None = None,
+        page: int = PAGE,
+        read_ahead: bool = False,
+    ) -> AuditReport:
         """
         Compare every key of both sides, and every stored vector with its checksum.
 
-        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
+        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all). With
+        `read_ahead` a second thread reads both stores: faster by a third, and more in the way of everything else.
         """
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("full" if deep is None else "deep")
-            self._run_full(report, on_progress, deep, page)
+            self._run_full(report, on_progress, deep, page, read_ahead)
             return self._kept(report)
 
-    def audit_changes(self, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
+    def audit_changes(
+        self, on_progress: Progress | None = None, *, page: int = PAGE, read_ahead: bool = False
+    ) -> AuditReport:
         """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("incremental")
@@ -102,7 +112,7 @@ class Auditor:
             if refused is not None:
                 report = self._begun("full")
                 report.notes.append(f"full, because {refused}")
-                self._run_full(report, on_progress, None, page)
+                self._run_full(report, on_progress, None, page, read_ahead)
             return self._kept(report)
 
     def audit_sample(self, size: int) -> AuditReport:
@@ -142,14 +152,19 @@ class Auditor:
 
     # ------------------------------------------------------------------ parts
 
-    def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, page: int) -> None:
+    def _run_full(
+        self, report: AuditReport, on_progress: Progress | None, deep: int | None, page: int, read_ahead: bool
+    ) -> None:
         comparer, memory = self._comparer(report), self._memory
         builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
         drift = None
         if deep is not None:
             records = sum(self._graph.counts().values())
             drift = self._drift(comparer, min(1.0, deep / max(1, records)))
-        FullAudit(self._graph, self._index, comparer, report, builder=builder, drift=drift).run(page, on_progress)
+        audit = FullAudit(
+            self._graph, self._index, comparer, report, builder=builder, drift=drift, read_ahead=read_ahead
+        )
+        audit.run(page, on_progress)
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
         if drift is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from slipstream.consistency.classes import Head, classify, head_of
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.digests import Digest, damaged_vectors, stamp_term, target_term
-from slipstream.domain.entities import RecordState
+from slipstream.domain.entities import GraphSnapshot, RecordState
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
@@ -77,15 +77,22 @@ class Comparer:
 
     def targets(self, keys: Sequence[RecordKey]) -> tuple[Position, dict[RecordKey, Target | PoisonEventError]]:
         """Return what the graph asks for, and the position at which it was read; a key without a view is absent."""
-        snapshot = self._graph.read(keys, self._recipe.hops())
-        self._rows.graph += len(keys)
-        self._rows.queries += 1
+        snapshot = self.snapshot(keys)
+        return snapshot.position, self.rendered(snapshot)
+
+    def snapshot(self, keys: Sequence[RecordKey]) -> GraphSnapshot:
+        """Return what the graph holds of the keys now."""
+        self._rows.add(graph=len(keys), queries=1)
+        return self._graph.read(keys, self._recipe.hops())
+
+    def rendered(self, snapshot: GraphSnapshot) -> dict[RecordKey, Target | PoisonEventError]:
+        """Return what a snapshot asks for; a key without a view is absent."""
         found: dict[RecordKey, Target | PoisonEventError] = {}
         for key, state in snapshot.states.items():
             target = self._target(state)
             if target is not None:
                 found[key] = target
-        return snapshot.position, found
+        return found
 
     def _target(self, state: RecordState) -> Target | PoisonEventError | None:
         try:
@@ -113,8 +120,7 @@ class Comparer:
         for space in dict.fromkeys(spaces.values()):
             keys = [stamp.key for stamp in stamps if stamp.space is space or stamp.space == space]
             held[space] = self._index.vectors(keys, space)
-        self._rows.vectors += len(stamps)
-        self._rows.queries += len(held)
+        self._rows.add(vectors=len(stamps), queries=len(held))
         found = {number: held[space] for number, space in spaces.items()}
         return [found[id(stamp.space)].get(stamp.key) for stamp in stamps]
 
@@ -145,8 +151,7 @@ class Comparer:
         position, targets = self.targets(keys)
         self._wait_for(position)
         held = self._index.stamps(keys)
-        self._rows.index += len(keys)
-        self._rows.queries += 1
+        self._rows.add(index=len(keys), queries=1)
         every = [stamp for key in keys for stamp in held.get(key, _NOTHING).records]
         damaged = dict(zip(((s.key, s.space) for s in every), self.damaged(every), strict=True))
         # A stamp that was written between the two reads has a vector of its own: read again, do not judge.

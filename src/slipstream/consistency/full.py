@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.digests import Digest, digests_by_type, is_as_asked, stamp_term, target_term, unrenderable_term
-from slipstream.domain.entities import KeyedType
+from slipstream.domain.entities import GraphSnapshot, KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.requests import Target
@@ -29,8 +31,23 @@ _SUSPECTS_AT_ONCE = 500
 _Row = tuple[KeyedType | None, list[Stamp]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What was read of some keys, in this order: stamps, graph, vectors."""
+
+    rows: Sequence[_Row]
+    snapshot: GraphSnapshot
+    head: Head
+    vectors: Sequence[tuple[Vector | None, bool]]
+
+
 class FullAudit:
-    """One pass over both stores. Memory grows with the divergences only."""
+    """
+    One pass over both stores. Memory grows with the divergences only.
+
+    With `read_ahead` a thread reads the next page while this one is compared: most of what the stores do needs no
+    Python, so both go on beside each other.
+    """
 
     def __init__(
         self,
@@ -41,34 +58,42 @@ class FullAudit:
         *,
         builder: LedgerBuilder | None,
         drift: DriftCheck | None,
+        read_ahead: bool = False,
     ) -> None:
         self._graph, self._index = graph, index
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
+        self._read_ahead = read_ahead
         self._suspects: list[RecordKey] = []
 
     def run(self, page: int, on_progress: Progress | None) -> None:
         """Compare everything."""
         schema_version = self._graph.schema().version
         compared = 0
-        for rows in batched(scan_both(self._graph, self._index, page), page):
-            self._compare(rows, schema_version)
+        pages = map(self._read, batched(scan_both(self._graph, self._index, page), page))
+        for read in ahead(pages) if self._read_ahead else pages:
+            self._compare(read, schema_version)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
-            compared += len(rows)
+            compared += len(read.rows)
             if on_progress is not None:
                 on_progress(compared)
         self._decide()
 
-    def _compare(self, rows: Sequence[_Row], schema_version: int) -> None:
+    def _read(self, rows: Sequence[_Row]) -> _Page:
+        """Read what the graph says now of some keys whose stamps have been read, and their vectors."""
+        snapshot = self._comparer.snapshot([row.key for row, _ in rows if row])
+        head = Head(snapshot.position, self._graph.schema().version)  # the stamps were read before
+        vectors = self._comparer.checked_vectors([stamp for _, held in rows for stamp in held])
+        return _Page(rows, snapshot, head, vectors)
+
+    def _compare(self, page: _Page, schema_version: int) -> None:
         """Count what agrees, and keep the rest for a second look."""
-        keys = [row.key for row, _ in rows if row]
-        self._report.total_entities += sum(key.kind is KeyKind.ENTITY for key in keys)
-        position, targets = self._comparer.targets(keys)
-        head = Head(position, self._graph.schema().version)  # the stamps were read before
-        stamps = [stamp for _, held in rows for stamp in held]
-        self._report.rows.index += len(stamps)
-        vectors = iter(self._comparer.checked_vectors(stamps))
+        rows, head = page.rows, page.head
+        self._report.total_entities += sum(row.key.kind is KeyKind.ENTITY for row, _ in rows if row)
+        self._report.rows.add(index=sum(len(held) for _, held in rows))
+        targets = self._comparer.rendered(page.snapshot)
+        vectors = iter(page.vectors)
         terms: list[tuple[str, tuple[str, int]]] = []
         matched: list[tuple[str, int]] = []
         for row, held in rows:
@@ -146,6 +171,15 @@ def terms_of(
         key.encode(): None if (wanted := targets.get(key)) is None else (_type_of(wanted), _wanted_term(key, wanted))
         for key in keys
     }
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items, each made by a thread while the one before it is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="slipstream-audit") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

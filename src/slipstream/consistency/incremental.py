@@ -70,7 +70,7 @@ class IncrementalAudit:
         if page < PAGE and isinstance(self._index, RangeDigests):
             self._warm_up(tree, digests, on_progress)
         found = descend(tree, digests, schema.version, self._comparer.head)
-        self._report.rows.queries += found.queries
+        self._report.rows.add(queries=found.queries)
         counts = self._graph.counts()
         self._report.total_entities = sum(counts.get(name, 0) for name in schema.entity_types)
         for _, held in found.equal:
@@ -96,7 +96,7 @@ class IncrementalAudit:
         wanted = self._ledger.terms([bounds.after]).get(bounds.after, {})
         held: dict[str, list[int]] = {}
         for stamps in scan_range(self._index, bounds, page):
-            self._report.rows.index += len(stamps)
+            self._report.rows.add(index=len(stamps))
             head = self._comparer.head()
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
                 # Schema version and position are divergences that no term shows.

@@ -28,7 +28,7 @@ class ScannedDigests:
     def _digest(self, bounds: KeyRange) -> RangeDigest:
         found = RangeDigest()
         for stamps in scan_range(self._index, bounds):
-            self._rows.index += len(stamps)
+            self._rows.add(index=len(stamps))
             found.add(digest_of(stamps, self._damaged(stamps)))
         return found
 

@@ -203,8 +203,8 @@ class Slipstream:
         """
         self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
         if incremental:
-            return self._parts.auditor.audit_changes(on_progress)
-        return self._parts.auditor.audit(on_progress, deep=deep)
+            return self._parts.auditor.audit_changes(on_progress, read_ahead=True)
+        return self._parts.auditor.audit(on_progress, deep=deep, read_ahead=True)
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:

@@ -261,9 +261,13 @@ class SyncEngine:
             prepared = self.prepare(claims)
             self.write(claims, prepared, self.embed(prepared, urgent=is_urgent))
             if not is_urgent:
-                self._taking.note_alone(len(claims), self._clock.monotonic() - started)
+                self.note_background(len(claims), self._clock.monotonic() - started)
         except Exception as error:  # noqa: BLE001  (every failure ends in a retry, a dead letter or a halt)
             self.recover(claims, error)
+
+    def note_background(self, keys: int, duration_s: float) -> None:
+        """Note how long a batch in the background took, from its first read to its last write."""
+        self._taking.note_background(keys, duration_s)
 
     def step(self) -> bool:
         """Do one round of the loop in the calling thread; False when there was nothing to do."""

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -48,7 +48,12 @@ _POLL_S = 0.5
 class _Batch:
     claims: Sequence[Claim]
     prepared: Prepared
+    began_s: float
     results: Sequence[EmbeddingResult] = ()
+
+    @property
+    def is_urgent(self) -> bool:
+        return _is_urgent(self.claims)
 
 
 class Sync:
@@ -73,6 +78,7 @@ class Sync:
         self._to_embed: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
         self._to_write: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
         self._in_pipeline = 0
+        self._urgent_in_pipeline = 0
         self._crash: BaseException | None = None
         self.on_idle: Callable[[], object] | None = None
         """Called, now and then, when there is nothing to do: the queue's topics are delivered here."""
@@ -152,10 +158,18 @@ class Sync:
             if not taken_in and not self._idle_work():
                 wait_s = self.engine.wait_s()
                 self._log.wait(self.engine.consumed, min(wait_s, _BUSY_WAIT_S) if self._in_pipeline else wait_s)
-        elif self._in_pipeline == 0 and (len(claims) <= _INLINE_MAX or (is_busy and claims[0].lane not in URGENT)):
+        elif self._goes_here(claims, is_busy=is_busy):
             self.engine.process(claims)
         else:
             self._hand_on(claims)
+
+    def _goes_here(self, claims: Sequence[Claim], *, is_busy: bool) -> bool:
+        """Whether the reader processes a batch itself: a few keys that pass nothing urgent in the pipeline."""
+        if len(claims) > _INLINE_MAX:
+            return False
+        if _is_urgent(claims):
+            return self._urgent_in_pipeline == 0  # a live change passes what nobody waits for
+        return self._in_pipeline == 0 and not is_busy
 
     def _idle_work(self) -> bool:
         if self._in_pipeline:
@@ -180,6 +194,7 @@ class Sync:
         return self._write_back.step()
 
     def _hand_on(self, claims: Sequence[Claim]) -> None:
+        began_s = self._clock.monotonic()
         try:
             prepared = self.engine.prepare(claims)
         except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
@@ -187,16 +202,17 @@ class Sync:
             return
         with self.engine.changed:
             self._in_pipeline += 1
-        self._put(self._to_embed, _Batch(claims, prepared))
+            self._urgent_in_pipeline += _is_urgent(claims)
+        self._put(self._to_embed, _Batch(claims, prepared, began_s))
 
     def _embed(self) -> None:
         while (batch := self._take(self._to_embed)) is not None:
             try:
-                results = self.engine.embed(batch.prepared, urgent=batch.claims[0].lane in URGENT)
+                results = self.engine.embed(batch.prepared, urgent=batch.is_urgent)
             except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
                 self._leave(batch, error)
             else:
-                self._put(self._to_write, _Batch(batch.claims, batch.prepared, results))
+                self._put(self._to_write, replace(batch, results=results))
         self._put(self._to_write, None)
 
     def _write(self) -> None:
@@ -206,6 +222,8 @@ class Sync:
             except Exception as error:  # noqa: BLE001  (ends in a retry, a dead letter or a halt)
                 self._leave(batch, error)
             else:
+                if not batch.is_urgent:
+                    self.engine.note_background(len(batch.claims), self._clock.monotonic() - batch.began_s)
                 self._leave(batch, None)
 
     def _leave(self, batch: _Batch, error: Exception | None) -> None:
@@ -215,6 +233,7 @@ class Sync:
         finally:
             with self.engine.changed:
                 self._in_pipeline -= 1
+                self._urgent_in_pipeline -= batch.is_urgent
                 self.engine.changed.notify_all()
 
     def _take(self, source: queue.Queue[_Batch | None]) -> _Batch | None:
@@ -381,3 +400,7 @@ class Sync:
         removed = self._letters.remove([letter.id for letter in letters])
         self.engine.recount_letters()
         return removed
+
+
+def _is_urgent(claims: Sequence[Claim]) -> bool:
+    return claims[0].lane in URGENT

@@ -62,7 +62,7 @@ class Taking:
         """Note how long embeddings took."""
         (self._live_sizer if urgent else self._sizer).observe(computed, duration_s)
 
-    def note_alone(self, keys: int, duration_s: float) -> None:
+    def note_background(self, keys: int, duration_s: float) -> None:
         """Note how long a batch in the background took, from its first read to its last write."""
         self._polite.observe(keys, duration_s)
 
