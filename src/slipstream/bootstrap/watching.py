@@ -97,7 +97,8 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
             return False
         mark = engine.state.owed_mark
         while engine.state.owes_since(mark):
-            if time.monotonic() >= deadline or not sync.running or sync.failure is not None:
+            is_standing = not sync.running or sync.failure is not None or engine.migration_outage is not None
+            if is_standing or time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_S)
         return True

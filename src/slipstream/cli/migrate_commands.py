@@ -32,6 +32,7 @@ from slipstream.service.slipstream import Slipstream
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Work until it is done; Ctrl-C leaves it resumable.")]
+Force = Annotated[bool, typer.Option("--force", help="Without an audit: what is missing from it is not found then.")]
 
 _STAGES = {
     Phase.ALONE: "no migration: one generation",
@@ -162,10 +163,11 @@ def cut_over(
             out.print("cut over: `slipstream migrate roll-back` goes back, `slipstream migrate drop` ends it")
 
 
-def roll_back(context: typer.Context, as_json: Json = False) -> None:
-    """Let searches be answered by the old generation again."""
+def roll_back(context: typer.Context, force: Force = False, as_json: Json = False) -> None:
+    """Audit the old generation and, at 100 %, let searches be answered by it again."""
     with handled_errors(as_json=as_json), _opened(context) as slipstream:
-        slipstream.migrations.roll_back()
+        with _comparing(slipstream, shown=not (as_json or force)) as on_progress:
+            slipstream.migrations.roll_back(force=force, on_progress=on_progress)
         _show_status(slipstream.migrations.status(), as_json=as_json)
         if not as_json:
             _warn_of_config(slipstream)

@@ -24,6 +24,16 @@ URGENT = (Lane.LIVE, Lane.RETRY)
 """What somebody waits for: everything else stands back behind it."""
 
 
+def merged_lane(held: Lane, put: Lane) -> Lane:
+    """
+    Return the lane of work that is held in one lane and asked for again in another: the more urgent one.
+
+    But what waits in the migration lane, perhaps for a model that is down, goes where it is asked for: the live
+    record is dealt with there, and what the generation beside it needs comes back.
+    """
+    return put if held is Lane.MIGRATION else min(held, put)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """

@@ -39,8 +39,8 @@ class Journal(Protocol):
         """
         Add or replace work items by key.
 
-        Replacing keeps the smaller known `position`, the more urgent lane, the higher priority, and `force` once it
-        is set.
+        Replacing keeps the smaller known `position`, the lane that `merged_lane` says, the higher priority, and
+        `force` once it is set.
         """
         ...
 

@@ -13,14 +13,17 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import PAST_THE_CACHE
+from slipstream.consistency.full import batched
 from slipstream.consistency.ledger import LEDGER
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
+from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.work import Lane
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.journal import Journal
+from slipstream.ports.scans import PAGE
 from slipstream.schema.declaration import RecipeDeclaration, differing_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
 from slipstream.service.migration_plan import MigrationPlan, Planning
@@ -44,6 +47,10 @@ _ROUNDS_MAX = 3
 
 Veto = Callable[[], Sequence[str]]
 """Returns the reasons against a cut-over, none when the quality of the next generation is good enough."""
+
+
+class _OvertakenError(Exception):
+    """What was proven need not hold any more."""
 
 
 _P = ParamSpec("_P")
@@ -296,18 +303,28 @@ class Migrations:
         Everything is audited first, and repaired where that is possible. Raises `ConfigError` when the generation is
         not built, is not at 100 % or is vetoed, and `UnavailableError` when mutations outran it for `patience_s`.
         """
-        self._in(Phase.BUILT, doing="cut over")
-        report = self._proven(on_progress, patience_s)
-        reasons = veto() if veto is not None else ()
-        if reasons:
-            raise ConfigError(f"the cut-over is vetoed: {'; '.join(reasons)}")
-        self._swap_live(Phase.RETIRED, patience_s)
-        return report
+        found = self._in(Phase.BUILT, doing="cut over")
+        return self._prove_and_swap(found, Phase.RETIRED, veto, on_progress, patience_s)
 
-    def roll_back(self, *, patience_s: float = _PATIENCE_S) -> None:
-        """Let searches be answered by the retired generation again, which has followed the log all the time."""
-        self._in(Phase.RETIRED, doing="roll back")
-        self._swap_live(Phase.BUILT, patience_s)
+    def roll_back(
+        self,
+        *,
+        force: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> AuditReport | None:
+        """
+        Let searches be answered by the retired generation again, which has followed the log all the time.
+
+        It is audited and repaired as for a cut-over, and what `cut_over` raises is raised here. With `force` it is
+        not, and None is returned: where a bad generation answers searches, that may be worth more than proof.
+        """
+        found = self._in(Phase.RETIRED, doing="roll back")
+        if not force:
+            return self._prove_and_swap(found, Phase.BUILT, None, on_progress, patience_s)
+        while not self._swap_live(found, Phase.BUILT, self._buried, patience_s):
+            logger.info("a record beside the live one became a dead letter: rolling back all the same")
+        return None
 
     @_stepwise
     def drop(self) -> None:
@@ -317,10 +334,35 @@ class Migrations:
         self._put(dropping, RecipePair(self._live, None, self._beside))
         self._engine.intake_stage.cancel_backfill(MIGRATION_SCAN)
 
+    def _prove_and_swap(
+        self,
+        found: Generations,
+        phase: Phase,
+        veto: Veto | None,
+        on_progress: Callable[[int], None] | None,
+        patience_s: float,
+    ) -> AuditReport:
+        for _ in range(_ROUNDS_MAX):
+            buried = self._buried
+            report = self._proven(on_progress, patience_s)
+            reasons = veto() if veto is not None else ()
+            if reasons:
+                raise ConfigError(f"the cut-over is vetoed: {'; '.join(reasons)}")
+            if self._swap_live(found, phase, buried, patience_s):
+                return report
+            logger.info("a record became a dead letter behind the audit: auditing again")
+        raise ConfigError("records keep becoming dead letters: look at `slipstream dead-letters`, then try again")
+
+    @property
+    def _buried(self) -> int:
+        """How many dead letters there have been: behind an audit, each may be a record that it still found."""
+        return self._engine.stats.counters["dead_lettered"]
+
     def _proven(self, on_progress: Callable[[int], None] | None, patience_s: float) -> AuditReport:
         for _ in range(_ROUNDS_MAX):
+            self._await_recovery(patience_s)
             report = self.audit(on_progress)
-            if report.is_consistent:
+            if self._is_complete(report):
                 return report
             for kind, keys in report.divergences.items():
                 self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
@@ -331,40 +373,73 @@ class Migrations:
             "`slipstream dead-letters` and at the audit, then cut over again"
         )
 
+    def _is_complete(self, report: AuditReport) -> bool:
+        """Whether the generation beside lacks nothing; a record that the live one can not render either, it may."""
+        if report.is_consistent or any(report.divergences.values()) or report.unsettled:
+            return report.is_consistent
+        return all(self._fails_in_live(page) for page in batched(report.unrenderable, PAGE))
+
+    def _fails_in_live(self, keys: Sequence[RecordKey]) -> bool:
+        """Whether the live recipe can render none of the records of some keys."""
+        live = self._live
+        for state in self._parts.graph.read(keys, live.hops()).states.values():
+            try:
+                live.target(state)
+            except PoisonEventError:
+                continue
+            return False
+        return True
+
     @_stepwise
-    def _swap_live(self, phase: Phase, patience_s: float) -> None:
-        """Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects."""
+    def _swap_live(self, proven: Generations, phase: Phase, buried: int, patience_s: float) -> bool:
+        """
+        Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects.
+
+        `proven` is what was audited: whatever step another thread has taken meanwhile ends this one. False when
+        there are more dead letters than the `buried` ones that were there before the audit.
+        """
         self._engine.state.is_draining = True
         try:
-            self._swap_when_drained(phase, patience_s)
+            deadline = time.monotonic() + patience_s
+            while not self._swap_if_drained(proven, phase, buried):
+                self._check_alive()
+                if time.monotonic() >= deadline:
+                    raise UnavailableError(self._why_not_drained(patience_s))
+                time.sleep(_SWAP_POLL_S)
+            return True
+        except _OvertakenError:
+            return False
         finally:
             self._engine.state.is_draining = False
 
-    def _swap_when_drained(self, phase: Phase, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while True:
-            found, pair = self.generations, self._engine.recipes.pair
-            if found.other is None or pair.other is None:
-                raise ConfigError("there is no generation to cut over to: it is paused, or was dropped meanwhile")
-            swapped = replace(found, live=found.other, other=found.live, phase=phase, since=self._parts.clock.now())
+    def _swap_if_drained(self, proven: Generations, phase: Phase, buried: int) -> bool:
+        found, pair = self.generations, self._engine.recipes.pair
+        if found != proven or found.other is None or pair.other is None:
+            raise ConfigError(f"another step was taken meanwhile, and the migration is {found.phase}: try again")
+        swapped = replace(found, live=found.other, other=found.live, phase=phase, since=self._parts.clock.now())
 
-            def commit(swapped: Generations = swapped) -> None:
-                with self._parts.journal.transaction():
-                    save_generations(self._parts.journal, swapped)
-                    self._parts.journal.set(LEDGER, None)
-                    self._parts.put_in_force(swapped.live)
+        def commit() -> None:
+            if self._buried != buried:
+                raise _OvertakenError
+            with self._parts.journal.transaction():
+                save_generations(self._parts.journal, swapped)
+                self._parts.journal.set(LEDGER, None)
+                self._parts.put_in_force(swapped.live)
 
-            flipped = RecipePair(pair.other, pair.live)
-            if self._engine.swap_recipes(flipped, commit, partial(self._has, swapped), drained=True):
-                self._parts.on_live(swapped.live)
-                return
-            self._check_alive()
-            if time.monotonic() >= deadline:
-                raise UnavailableError(
-                    f"mutations outran the next generation for {patience_s:g} s: its model or the index is too slow "
-                    "for this traffic; try when there is less"
-                )
-            time.sleep(_SWAP_POLL_S)
+        flipped = RecipePair(pair.other, pair.live)
+        if not self._engine.swap_recipes(flipped, commit, partial(self._has, swapped), drained=True):
+            return False
+        self._parts.on_live(swapped.live)
+        return True
+
+    def _why_not_drained(self, patience_s: float) -> str:
+        outage = self._engine.migration_outage
+        if outage is not None:
+            return f"the generation beside the live one could not be completed within {patience_s:g} s: {outage}"
+        return (
+            f"mutations outran the generation beside the live one for {patience_s:g} s: its model or the index is "
+            "too slow for this traffic; try when there is less"
+        )
 
     # ------------------------------------------------------------------ what the engine calls
 
@@ -451,6 +526,15 @@ class Migrations:
 
     def _waiting(self) -> int:
         return max(self._parts.journal.work_count(Lane.MIGRATION), self._engine.pending()[Lane.MIGRATION])
+
+    def _await_recovery(self, patience_s: float) -> None:
+        """Wait while what the generation beside lacks can not be made; raises `UnavailableError` in the end."""
+        deadline = time.monotonic() + patience_s
+        while self._engine.migration_outage is not None and self._waiting():
+            self._check_alive()
+            if time.monotonic() >= deadline:
+                raise UnavailableError(self._why_not_drained(patience_s))
+            time.sleep(_POLL_S)
 
     def _drained(self, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s

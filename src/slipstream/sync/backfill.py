@@ -136,7 +136,7 @@ class Backfills:
     def __init__(self, graph: Graph, index: VectorIndex, journal: Journal, clock: Clock) -> None:
         self._graph, self._index, self._journal, self._clock = graph, index, journal, clock
         self._due: dict[str, _Due] = {}
-        self._running: Backfill | None = None
+        self._running: dict[str, Backfill] = {}
 
     def begin(
         self,
@@ -152,33 +152,38 @@ class Backfills:
     def cancel(self, name: str) -> None:
         """Take one out."""
         self._due.pop(name, None)
-        if self._running is not None and self._running.name == name:
-            self._running = None
+        self._running.pop(name, None)
 
     def has_any(self, *, except_for: Sequence[Lane] = ()) -> bool:
         """Whether one is due in any other lane."""
         return any(due.lane not in except_for for due in self._due.values())
 
-    @property
-    def current(self) -> Backfill | None:
-        """The one to work on; only the engine's reader asks."""
-        if self._running is None and self._due:
-            name, due = min(self._due.items(), key=lambda item: item[1].lane)
-            self._running = Backfill(
-                name,
-                due.lane,
-                due.types,
-                graph=self._graph,
-                index=self._index,
-                journal=self._journal,
-                clock=self._clock,
-            )
-        return self._running
+    def current(self, *, except_for: Sequence[Lane] = ()) -> Backfill | None:
+        """Return the one to work on, of any other lane; only the engine's reader asks."""
+        due = [(due.lane, name) for name, due in self._due.items() if due.lane not in except_for]
+        if not due:
+            return None
+        _, name = min(due)
+        if name not in self._running:
+            self._running[name] = self._made(name)
+        return self._running[name]
+
+    def _made(self, name: str) -> Backfill:
+        due = self._due[name]
+        return Backfill(
+            name,
+            due.lane,
+            due.types,
+            graph=self._graph,
+            index=self._index,
+            journal=self._journal,
+            clock=self._clock,
+        )
 
     def finish(self, backfill: Backfill) -> None:
         """End one, durably; one that was cancelled meanwhile has ended already."""
         due = self._due.get(backfill.name)
-        if due is None or self._running is not backfill:
+        if due is None or self._running.get(backfill.name) is not backfill:
             return
         with self._journal.transaction():
             self._journal.set(backfill.name, None)
@@ -188,18 +193,4 @@ class Backfills:
 
     def progress(self) -> dict[str, BackfillProgress]:
         """Return how far each is, by name."""
-        running = self._running
-        return {
-            name: running.progress()
-            if running is not None and running.name == name
-            else Backfill(
-                name,
-                due.lane,
-                due.types,
-                graph=self._graph,
-                index=self._index,
-                journal=self._journal,
-                clock=self._clock,
-            ).progress()
-            for name, due in dict(self._due).items()
-        }
+        return {name: (self._running.get(name) or self._made(name)).progress() for name in list(self._due)}

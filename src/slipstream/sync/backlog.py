@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
-from slipstream.domain.work import WorkItem
+from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import Journal
 from slipstream.sync.ledger import DirtyLedger
+
+_BEHIND_MIGRATION = WorkItem(entity_key(""), Lane.MIGRATION, priority=float("-inf"))
+"""Behind it is everything that is less urgent than the migration lane."""
 
 
 class Backlog:
@@ -25,15 +29,27 @@ class Backlog:
         self.floor: Position | None = None
         """The oldest position among the items that are only in the journal."""
 
-    def load(self) -> None:
-        """Take items into the ledger, as many as fit; call it with an empty ledger."""
-        items = self._journal.work(None, self._limit)
-        for item in items:
+    def load(self, *, migration: bool = True) -> None:
+        """
+        Take items into the ledger, the most urgent first, as many as fit; call it when none of them is in there.
+
+        Without `migration` those of the migration lane, and what is more urgent, are left where they are.
+        """
+        for item in self._journal.work(None if migration else _BEHIND_MIGRATION, self._limit):
             self._mark(item)
         self.has_more, self.floor = False, None
-        while items:
-            items = self._journal.work(items[-1], self._limit)
-            self._leave_out(items)
+        page = self._journal.work(None, self._limit)
+        while page:
+            self._leave_out([item for item in page if item.key not in self._ledger])
+            page = self._journal.work(page[-1], self._limit)
+
+    def first(self) -> WorkItem | None:
+        """Return the most urgent item of the journal."""
+        return next(iter(self._journal.work(None, 1)), None)
+
+    def has_less_urgent(self) -> bool:
+        """Whether the journal has items behind those of the migration lane."""
+        return bool(self._journal.work(_BEHIND_MIGRATION, 1))
 
     def keep(self, items: Sequence[WorkItem]) -> None:
         """Store items durably, then mark them dirty, as many as fit."""

@@ -72,6 +72,7 @@ class SyncEngine:
         )
         self._spans = StageSpans(tracer, graph, index)
         self._state = EngineState(journal, dead_letters, clock, self.settings.pending_max)
+        self._taking = Taking(self.settings, self._state, clock, self._rng)
         self.intake_stage = Intake(
             graph=graph,
             log=log,
@@ -83,8 +84,8 @@ class SyncEngine:
             settings=self.settings,
             spans=self._spans,
             state=self._state,
+            is_migration_down=lambda: self._taking.migration_outage is not None,
         )
-        self._taking = Taking(self.settings, self._state, clock, self._rng)
         self._halted: Exception | None = None
         self._saved_at = clock.monotonic()
         self._recover_position()
@@ -203,7 +204,7 @@ class SyncEngine:
                 with self._state.changed:
                     self._state.ledger.release(claims)
                 return
-            deferred = _deferred(claims, prepared)
+            deferred = _deferred(prepared)
             with self._state.changed:
                 firsts = self._state.ledger.firsts(claims)
                 settled = self._state.ledger.settle(claims, prepared.position)
@@ -408,6 +409,11 @@ class SyncEngine:
         return self._halted
 
     @property
+    def is_down(self) -> bool:
+        """Whether it has halted, or waits for a dependency of the live generation."""
+        return self._halted is not None or self._taking.breaker.failures > 0
+
+    @property
     def outage(self) -> str | None:
         """The error of the dependency that is down, if one is."""
         return self._taking.breaker.error
@@ -441,9 +447,9 @@ class SyncEngine:
         """Return how many dirty keys are held in memory, by lane."""
         return self._state.pending()
 
-    def is_pending(self, keys: Sequence[RecordKey]) -> list[bool]:
-        """Return for each key whether it is dirty now."""
-        return self._state.is_pending(keys)
+    def is_pending(self, keys: Sequence[RecordKey], *, migration: bool = True) -> list[bool]:
+        """Return for each key whether it is dirty now; without `migration`, whether the live record may be behind."""
+        return self._state.is_pending(keys, migration=migration)
 
     def oldest_commit(self) -> datetime | None:
         """Return when the oldest mutation was committed that was read but is not reflected yet."""
@@ -478,9 +484,6 @@ class SyncEngine:
         return max(breaker_s, wait_s) if breaker_s else wait_s
 
 
-def _deferred(claims: Sequence[Claim], prepared: Prepared) -> list[WorkItem]:
+def _deferred(prepared: Prepared) -> list[WorkItem]:
     """Return the work that is left for the generation beside the live one."""
-    if not prepared.deferred:
-        return []
-    forced = {claim.key for claim in claims if claim.force}
-    return [WorkItem(k, Lane.MIGRATION, reason="next generation", force=k in forced) for k in prepared.deferred]
+    return [WorkItem(key, Lane.MIGRATION, reason="next generation") for key in prepared.deferred]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
@@ -45,10 +46,12 @@ class Intake:
         settings: SyncSettings,
         spans: StageSpans,
         state: EngineState,
+        is_migration_down: Callable[[], bool],
     ) -> None:
         self._graph, self._log, self._index = graph, log, index
         self._journal, self._letters, self._clock = journal, dead_letters, clock
         self._recipes, self._settings, self._spans, self._state = recipes, settings, spans, state
+        self._is_migration_down = is_migration_down
         self.planner = Planner(graph, recipes, settings.fanout_live_max)
         self._scan: KeyScan | None = None
         self.selections = Selections(index, journal, state.put_work_by)
@@ -170,25 +173,60 @@ class Intake:
     def _background(self, room: int) -> bool:
         if self.selections.step():
             return True
-        backfill = self._backfills.current
-        if backfill is not None:
-            return self._continue_backfill(backfill, room)
-        if len(self._state.ledger):
+        # One whose model is down would hold up those behind it.
+        backfill = self._backfills.current(except_for=(Lane.MIGRATION,) if self._is_migration_down() else ())
+        if self._load_work(None if backfill is None else backfill.lane):
+            return True
+        return backfill is not None and self._continue_backfill(backfill, room)
+
+    def _load_work(self, before: Lane | None) -> bool:
+        """Take in durable work that is more urgent than the backfill of a lane; whether some came."""
+        state = self._state
+        if not state.backlog.has_more:
             return False
-        self._state.load_work()
-        return len(self._state.ledger) > 0
+        first = state.backlog.first()
+        if first is None:
+            state.load_work()  # there was none, and now it is known
+            return False
+        if before is not None:
+            is_due = first.lane < before and first.key not in state.ledger
+            if is_due:
+                state.load_work()
+            return is_due
+        dirty = state.pending()
+        if sum(dirty.values()) > dirty[Lane.MIGRATION]:
+            return False
+        # What the generation beside the live one is owed may wait for its model: the rest does not.
+        is_waiting = dirty[Lane.MIGRATION] > 0
+        if is_waiting and not state.backlog.has_less_urgent():
+            return False
+        state.load_work(migration=not is_waiting)
+        return True
+
+    def _is_full(self, *, migration: bool) -> bool:
+        """Whether there is work enough in memory; what a dead model holds up must not hold up other backfills."""
+        dirty, enough = len(self._state.ledger), self._page_size
+        if dirty >= enough and not migration:
+            dirty -= self._state.pending()[Lane.MIGRATION]
+        return dirty >= enough
+
+    @property
+    def _page_size(self) -> int:
+        """How many keys a backfill reads at once: few enough to leave room for live changes."""
+        return max(1, min(self._settings.log_page, self._settings.pending_max // 4))
 
     def _continue_backfill(self, backfill: Backfill, room: int) -> bool:
         state = self._state
-        backfill.note_done(state.is_pending)
+        migration = backfill.lane is Lane.MIGRATION
+        backfill.note_done(partial(state.is_pending, migration=migration))
         if backfill.is_finished:
             with state.changed:
                 self._backfills.finish(backfill)
                 state.changed.notify_all()
             return True
-        if backfill.is_read or len(state.ledger) >= self._settings.log_page:
+        if backfill.is_read or self._is_full(migration=migration):
             return False
-        size = min(room, self._settings.log_page)
+        size = min(room, self._page_size)
         with self._spans.intake("scan", size):
             page = backfill.page(size)
         with state.changed:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
-from slipstream.domain.work import Lane
+from slipstream.domain.work import Lane, merged_lane
 
 
 class Claim(NamedTuple):
@@ -119,6 +119,11 @@ class DirtyLedger:
             counts[entry.lane] += 1
         return counts
 
+    def is_dirty(self, key: RecordKey, *, migration: bool = True) -> bool:
+        """Whether a key is dirty; without `migration` one counts for clean that only the migration lane waits for."""
+        entry = self._entries.get(key)
+        return entry is not None and (migration or entry.lane is not Lane.MIGRATION)
+
     def keys_in(self, lane: Lane) -> list[RecordKey]:
         """Return the dirty keys of a lane."""
         return [entry.key for entry in self._entries.values() if entry.lane is lane]
@@ -140,7 +145,7 @@ class DirtyLedger:
         if entry is None:
             entry = _Entry(key, lane, attempts=attempts, due=due)
             self._entries[key] = entry
-        elif lane < entry.lane or (lane is Lane.LIVE and entry.due):
+        elif merged_lane(entry.lane, lane) is not entry.lane or (lane is Lane.LIVE and entry.due):
             # A live change is a fresh start: it may have cured what the retry waits for.
             entry.lane, entry.due, entry.queued, entry.attempts = lane, due, False, attempts
         if durable:

@@ -64,10 +64,14 @@ class Maintenance:
 
     def step(self) -> bool:
         """Do one piece of work; False when there is none."""
-        if self.restamp_due:
-            self._restamp_page()
-            return True
-        return any(chore.step() for chore in self.chores)
+        return self.restamp() or any(chore.step() for chore in self.chores)
+
+    def restamp(self) -> bool:
+        """Move a page of stamps to the current schema version; False when all are there."""
+        if not self.restamp_due:
+            return False
+        self._restamp_page()
+        return True
 
     def _restamp_page(self) -> None:
         # One version for the whole pass: the schema may evolve again between two pages.
@@ -79,7 +83,7 @@ class Maintenance:
             self._restamped, self._after, self._target = schema.version, None, None
             return
         older = [stamp for stamp in page if stamp.schema_version < schema.version]
-        pending = self._engine.is_pending([stamp.key for stamp in older])
+        pending = self._engine.is_pending([stamp.key for stamp in older], migration=False)
         digest = schema.hash
         # A dirty key gets its stamp when it is reconciled; the index refuses what has changed meanwhile.
         moved = [

@@ -199,9 +199,13 @@ class Reconciler:
             return _Other.DEFERRED  # a recipe that fails must not keep the live one from going on
         if target is None:
             return _Other.ABSENT
-        _plan_target(prepared, target, current.get(target.space), force=force)
+        stored = current.get(target.space)
+        _plan_target(prepared, target, stored, force=force)
         if live_only and len(prepared.targets) > planned:
             del prepared.targets[planned:]
+            if force and stored is not None and not stored.needs_reembedding:
+                # Its own flag, not the work item's: that would have the live record embedded a second time.
+                prepared.restamps.append(replace(stored, needs_reembedding=True))
             return _Other.DEFERRED
         return _Other.PLANNED
 

@@ -40,6 +40,8 @@ _INLINE_MAX = 4
 _STOP_TIMEOUT_S = 60.0
 _BUSY_WAIT_S = 0.01
 """How long the reader waits for a commit while batches are under way: a backfill goes on when they are done."""
+_KEEP_UP_S = 1.0
+"""How often topics are delivered, and stamps and house are kept, while there is work in the background."""
 _POLL_S = 0.5
 """How often a waiting thread looks whether another one has died; batches themselves wake it at once."""
 
@@ -79,9 +81,10 @@ class Sync:
         self._to_write: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
         self._in_pipeline = 0
         self._urgent_in_pipeline = 0
+        self._kept_up_at = clock.monotonic()
         self._crash: BaseException | None = None
         self.on_idle: Callable[[], object] | None = None
-        """Called, now and then, when there is nothing to do: the queue's topics are delivered here."""
+        """Called when there is nothing to do, and else every second or so: the queue's topics are delivered here."""
 
     # ------------------------------------------------------------------ life
 
@@ -152,6 +155,7 @@ class Sync:
 
     def _read_once(self) -> None:
         taken_in = self.engine.guarded_intake()
+        self._keep_up()
         is_busy = self.engine.is_busy
         claims = self.engine.take(background=not (is_busy and self._in_pipeline))
         if not claims:
@@ -165,11 +169,27 @@ class Sync:
 
     def _goes_here(self, claims: Sequence[Claim], *, is_busy: bool) -> bool:
         """Whether the reader processes a batch itself: a few keys that pass nothing urgent in the pipeline."""
+        if not _is_urgent(claims) and self.engine.state.is_draining:
+            return True  # nothing live is written before it is done
         if len(claims) > _INLINE_MAX:
             return False
         if _is_urgent(claims):
             return self._urgent_in_pipeline == 0  # a live change passes what nobody waits for
         return self._in_pipeline == 0 and not is_busy
+
+    def _keep_up(self) -> None:
+        """Do, now and then, what must not wait until all work in the background is done."""
+        now = self._clock.monotonic()
+        if now - self._kept_up_at < _KEEP_UP_S or self.engine.is_down or self.engine.pending()[Lane.LIVE]:
+            return
+        self._kept_up_at = now
+        try:
+            self._maintenance.keep_house()
+            if self.on_idle is not None:
+                self.on_idle()
+            self._maintenance.restamp()
+        except TransientError as error:
+            self.engine.recover([], error)
 
     def _idle_work(self) -> bool:
         if self._in_pipeline:

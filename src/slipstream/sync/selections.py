@@ -138,12 +138,14 @@ class Selections:
 
     def _mark(self, selection: Selection, page: SelectedPage, reached: Callable[[], None]) -> None:
         confidences = page.confidences()
+        held = {stamp.key for stamp in page.stamps}
         items = [
             WorkItem(
                 key,
                 Lane.MIGRATION,
                 reason=selection.reason,
-                force=selection.force,
+                # What is held is flagged, record by record: of two generations only what was selected is embedded.
+                force=selection.force and key not in held,
                 priority=confidences.get(key, 0.0),
             )
             for key in page.keys

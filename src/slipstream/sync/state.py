@@ -27,7 +27,8 @@ class EngineState:
         self.changed = threading.Condition(threading.RLock())
         self.writing = threading.Lock()
         self.ledger = DirtyLedger()
-        self.backlog = Backlog(journal, self.ledger, clock, pending_max)
+        # Half of the room: however much is owed and can not be done, live changes are taken in.
+        self.backlog = Backlog(journal, self.ledger, clock, max(1, pending_max // 2))
         self.stats = SyncStats()
         self.checkpoint = self.consumed = Position(int(journal.get(CHECKPOINT) or 0))
         self.frontier = ORIGIN
@@ -79,11 +80,11 @@ class EngineState:
 
     # ------------------------------------------------------------------ work that lasts
 
-    def load_work(self) -> None:
+    def load_work(self, *, migration: bool = True) -> None:
         """Take in work items that are only in the journal, when there may be some."""
         if self.backlog.has_more:
             with self.writing, self.changed:
-                self.backlog.load()
+                self.backlog.load(migration=migration)
                 self.owe(self.ledger.keys_in(Lane.MIGRATION))
                 self.advance_frontier()
 
@@ -126,10 +127,10 @@ class EngineState:
         with self.changed:
             return self.ledger.counts()
 
-    def is_pending(self, keys: Sequence[RecordKey]) -> list[bool]:
-        """Return for each key whether it is dirty now."""
+    def is_pending(self, keys: Sequence[RecordKey], *, migration: bool = True) -> list[bool]:
+        """Return for each key whether it is dirty now; see `DirtyLedger.is_dirty`."""
         with self.changed:
-            return [key in self.ledger for key in keys]
+            return [self.ledger.is_dirty(key, migration=migration) for key in keys]
 
     def count(self, **counts: int) -> None:
         """Add to the counters."""

@@ -33,6 +33,7 @@ class Taking:
             BatchSizer(settings),
             PoliteSizer(settings),
         )
+        self._owed_last = False
 
     @property
     def is_busy(self) -> bool:
@@ -46,7 +47,7 @@ class Taking:
             return []
         is_probing = bool(self._breaker.failures)
         limit = 1 if is_probing else self._live_sizer.live
-        if self._state.is_draining and (owed := ledger.take(limit, now, (Lane.MIGRATION,))):
+        if self._state.is_draining and (owed := self._owed(now)):
             return owed
         claims = ledger.take(limit, now, URGENT)
         if claims or not background:
@@ -55,6 +56,20 @@ class Taking:
         if self._migration_breaker.wait_s(now) <= 0:
             claims = ledger.take(1 if self._migration_breaker.failures else size, now, (Lane.MIGRATION,))
         return claims or ledger.take(size, now, _BACKGROUND)
+
+    def _owed(self, now: float) -> list[Claim]:
+        """
+        Claim what the generation beside the live one lacks, before a live change, but never twice in a row.
+
+        Behind such a batch nothing is owed until the next live one is written: a moment for the swap.
+        """
+        if self._owed_last or self._migration_breaker.wait_s(now) > 0:
+            self._owed_last = False
+            return []
+        size = 1 if self._migration_breaker.failures else self._sizer.background
+        owed = self._state.ledger.take(size, now, (Lane.MIGRATION,))
+        self._owed_last = bool(owed)
+        return owed
 
     # ------------------------------------------------------------------ sizes
 

@@ -29,7 +29,7 @@ from slipstream.domain.stamps import (
     VectorRecord,
     checked_vector,
 )
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import DeadLetter, Lane, WorkItem, merged_lane
 from slipstream.ports.index import IndexCapabilities
 
 
@@ -350,7 +350,7 @@ def _merged(held: WorkItem | None, item: WorkItem) -> WorkItem:
     return replace(
         item,
         position=min(positions, default=None),
-        lane=min(held.lane, item.lane),
+        lane=merged_lane(held.lane, item.lane),
         force=held.force or item.force,
         priority=max(held.priority, item.priority),
     )

@@ -127,8 +127,20 @@ class JournalSuite(ABC):
             (WorkItem(ADA, Lane.REPAIR), WorkItem(ADA, Lane.REPAIR), (Lane.REPAIR, None, False)),
             (WorkItem(ADA, Lane.REPAIR, force=True), WorkItem(ADA, Lane.LIVE), (Lane.LIVE, None, True)),
             (WorkItem(ADA, Lane.LIVE), WorkItem(ADA, Lane.REPAIR, force=True), (Lane.LIVE, None, True)),
+            (WorkItem(ADA, Lane.MIGRATION), WorkItem(ADA, Lane.REPAIR), (Lane.REPAIR, None, False)),
+            (WorkItem(ADA, Lane.REPAIR), WorkItem(ADA, Lane.MIGRATION), (Lane.MIGRATION, None, False)),
         ],
-        ids=["older-kept", "older-comes", "first-known", "stays-known", "unknown", "force-kept", "force-comes"],
+        ids=[
+            "older-kept",
+            "older-comes",
+            "first-known",
+            "stays-known",
+            "unknown",
+            "force-kept",
+            "force-comes",
+            "lifted",
+            "moved",
+        ],
     )
     def test_put_work_merges(
         self, journal: FullJournal, held: WorkItem, put: WorkItem, merged: tuple[Lane, int | None, bool]

@@ -18,7 +18,7 @@ _WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force, ra
 _PUT_WORK = f"""
 INSERT INTO work ({_WORK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
-    lane = min(lane, excluded.lane),
+    lane = CASE WHEN lane = {int(Lane.MIGRATION)} THEN excluded.lane ELSE min(lane, excluded.lane) END,
     position = min(coalesce(position, excluded.position), coalesce(excluded.position, position)),
     attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
     force = max(force, excluded.force), rank = min(rank, excluded.rank)
