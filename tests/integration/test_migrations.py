@@ -406,3 +406,29 @@ def test_every_search_during_a_migration_is_answered_by_one_generation(slip: Sli
     assert slip.sync.drain(timeout_s=30)
     assert slip.verify().is_consistent
     assert models(slip) == {(NEW, 2): PEOPLE}
+
+
+def test_texts_and_models_of_a_search_are_of_one_generation(slip: Slipstream) -> None:
+    """Searches beside cut-overs and roll-backs of a migration that changes both."""
+    slip.migrations.start(slip.migrations.candidate(views=[View("Person", "edited {{ name }}")], default=NEW))
+    assert slip.migrations.wait(timeout_s=60)
+    seen: set[tuple[str, bool]] = set()
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            hits = slip.search("name 7", k=30, entity_type="Person")
+            seen.update((hit.model_id, hit.text.startswith("edited")) for hit in hits)
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            slip.migrations.cut_over()
+            slip.migrations.roll_back()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert seen == {(OLD, False), (NEW, True)}
