@@ -364,6 +364,56 @@ def test_a_model_that_changed_under_its_own_id_is_refused(tmp_path: Path) -> Non
         opened(tmp_path, HashEmbedder(dimension=16, id=OLD, version="2"))
 
 
+def reopened_with(root: Path, *views: View) -> Slipstream:
+    config = Config.model_validate({"models": {"routes": {"Person": NEW}}})
+    return open_pkg(root, config=config, options=Options(embedders=(old(), new()), views=views))
+
+
+def test_an_edit_in_place_reaches_the_retired_generation_where_records_are_shared(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
+        assert slip.migrations.wait(timeout_s=30)
+        slip.migrations.cut_over()
+    shared, moved = View("Organization", "organisation {{ name }}"), View("Person", "person {{ name }}")
+    with reopened_with(tmp_path, shared, moved) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.migrations.status().phase is Phase.RETIRED
+        assert slip.verify().is_consistent
+        assert slip.migrations.audit().is_consistent
+        assert slip.search("name 7", k=1, entity_type="Person")[0].text.startswith("person name")
+        slip.migrations.roll_back()
+        assert slip.verify().is_consistent
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "organisation Acme"
+        assert slip.search("name 7. motto: motto 7", k=1, entity_type="Person")[0].text == "name 7. motto: motto 7"
+    with reopened_with(tmp_path, shared, moved) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.status().counters.get("embedded", 0) == 0
+        assert slip.migrations.status().phase is Phase.BUILT
+        assert slip.verify().is_consistent
+        slip.migrations.cut_over()
+        assert slip.verify().is_consistent
+
+
+def test_a_view_of_relationships_that_comes_and_goes_beside_a_retired_generation_can_be_rolled_back(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
+        assert slip.migrations.wait(timeout_s=30)
+        slip.migrations.cut_over()
+    jobs = View("WORKS_AT", "{{ source.name }} works at {{ target.name }}", is_relationship=True)
+    for views in ((jobs,), ()):
+        with reopened_with(tmp_path, *views) as slip:
+            assert slip.sync.drain(timeout_s=30)
+            assert len(models(slip, "WORKS_AT")) == len(views)
+            for step in (slip.migrations.roll_back, slip.migrations.cut_over):
+                step()
+                assert slip.verify().is_consistent
+                assert slip.migrations.audit().is_consistent
+
+
 # ---------------------------------------------------------------------- readers
 
 

@@ -135,12 +135,20 @@ def open_generations(
     refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
     if refusal is not None and on_other is OnOtherRecipe.REFUSE:
         raise ConfigError(refusal)
-    generations = replace(kept, live=declared.numbered_as(kept.live))
+    generations = _edited(kept, declared)
     if refusal is not None:
         logger.warning("putting another recipe in force without a migration: %s", refusal)
         generations = Generations(live=generations.live, number=kept.number)
     save_generations(journal, generations)
     return Opened(generations, declared, changed_in_place=True)
+
+
+def _edited(kept: Generations, declared: RecipeDeclaration) -> Generations:
+    """Return what is in force after an edit in place, with a retired generation that can still be gone back to."""
+    edited = replace(kept, live=declared.numbered_as(kept.live))
+    if kept.other is None or kept.phase is not Phase.RETIRED:
+        return edited
+    return replace(edited, other=kept.other.edited_beside(kept.live, declared))
 
 
 def _types_with_records(graph: Graph, *recipes: RecipeDeclaration) -> set[str]:
