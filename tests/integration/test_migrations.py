@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
@@ -357,11 +357,64 @@ def test_three_models_are_kept_apart(tmp_path: Path) -> None:
         assert vector
 
 
-def test_a_model_that_changed_under_its_own_id_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_other", [OnOtherRecipe.REFUSE, OnOtherRecipe.KEEP, OnOtherRecipe.KEEP_MODELS])
+@pytest.mark.parametrize(
+    "changed", [HashEmbedder(dimension=16, id=OLD, version="2"), HashEmbedder(dimension=8, id=OLD)]
+)
+def test_a_model_that_changed_under_its_own_id_is_refused(
+    tmp_path: Path, changed: HashEmbedder, on_other: OnOtherRecipe
+) -> None:
     with opened(tmp_path, old()) as slip:
         fill(slip)
-    with pytest.raises(ConfigError, match=r"old version 1, 16-d -> old version 2, 16-d"):
-        opened(tmp_path, HashEmbedder(dimension=16, id=OLD, version="2"))
+    spec = changed.spec
+    with pytest.raises(ConfigError, match=rf"old version 1, 16-d -> old version {spec.version}, {spec.dimension}-d"):
+        opened(tmp_path, changed, on_other_recipe=on_other)
+    with pytest.raises(ConfigError, match="old version 1, 16-d -> "):
+        opened(tmp_path, new(), changed, on_other_recipe=on_other)
+
+
+def test_a_live_model_that_changed_under_its_own_id_is_refused_amid_a_migration(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        build(slip)
+    with pytest.raises(ConfigError, match="old version 1, 16-d -> old version 2, 16-d"):
+        opened(tmp_path, new(), HashEmbedder(dimension=16, id=OLD, version="2"))  # declares what is being built
+    with opened(tmp_path, new(), old()) as slip:
+        assert slip.search("name 7", k=1)[0].model_id == OLD
+
+
+def test_other_models_are_kept_out_and_edited_views_let_in_where_that_is_asked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+    edited = (View("Organization", "organisation {{ name }}"),)
+    keep = OnOtherRecipe.KEEP_MODELS
+    after = new()
+    with opened(tmp_path, after, old(), views=edited, on_other_recipe=keep) as slip:
+        assert slip.refused_recipe is not None
+        assert "Person: old version 1, 16-d -> new version 1, 32-d" in slip.refused_recipe
+        slip.pkg.create_entity("Person", "late", {"name": "late"})
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "Acme"
+        assert slip.search("late", k=1)[0].model_id == OLD
+        assert slip.verify().is_consistent
+        assert after.embedded == []
+    with opened(tmp_path, old(), new(), views=edited, on_other_recipe=keep) as slip:
+        assert slip.refused_recipe is None
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "organisation Acme"
+
+
+def test_a_third_recipe_is_kept_out_amid_a_migration_where_that_is_asked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        build(slip)
+    third = (View("Person", "a third"),)
+    with pytest.raises(ConfigError, match="neither the live recipe nor"):
+        opened(tmp_path, views=third)
+    with opened(tmp_path, views=third, on_other_recipe=OnOtherRecipe.KEEP_MODELS) as slip:
+        assert "neither the live recipe nor" in (slip.refused_recipe or "")
+        assert slip.search("name 7", k=1)[0].text.startswith("name ")
+        assert slip.migrations.cut_over().is_consistent
 
 
 def reopened_with(root: Path, *views: View) -> Slipstream:

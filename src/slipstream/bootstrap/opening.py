@@ -155,6 +155,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         close=stack.pop_all().close,
         write_back=write_back,
+        refused_recipe=models.opened.refusal,
     )
     return Slipstream(parts)
 
