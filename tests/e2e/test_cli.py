@@ -8,10 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.markup import render
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import slipstream
@@ -252,3 +255,25 @@ def _checkpoint(index_file: Path) -> int:
         except sqlite3.OperationalError:  # the tables are not there yet
             return 0
     return int(rows[0][0]) if rows else 0
+
+
+def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for part, inner in getattr(command, "commands", {}).items():
+        yield from _commands(inner, f"{name} {part}")
+
+
+def test_no_help_text_holds_what_would_be_taken_for_markup() -> None:
+    helps = [
+        (name, text)
+        for name, command in _commands(get_command(app), "slipstream")
+        for text in (command.help, *(getattr(parameter, "help", None) for parameter in command.params))
+        if text
+    ]
+    assert len(helps) > 100
+    assert [(name, text) for name, text in helps if render(text).plain != text] == []
+
+
+def test_a_directory_is_named_as_it_is(tmp_path: Path) -> None:
+    odd = Cli(tmp_path / "a[red]b")
+    assert "a[red]b" in odd.run("init").replace("\n", "")

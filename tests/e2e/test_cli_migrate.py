@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from slipstream.cli.app import app
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 30
@@ -42,7 +46,7 @@ MINILM, STATIC = "minilm-l6-v2", "wordllama-l2"
 
 def test_a_model_is_replaced_and_search_never_stops(cli: Cli) -> None:
     edit(cli, f'default = "{MINILM}"', f'default = "{STATIC}"')
-    assert "slipstream migrate start" in cli.json("search", "Person 7", code=2)["message"]
+    assert answering(cli) == {MINILM}
     plan = cli.json("migrate", "start", "--dry-run")
     assert (plan["texts"], plan["types"]) == (PEOPLE, {"Person": PEOPLE})
     assert plan["tokens"] > 0
@@ -62,6 +66,51 @@ def test_a_model_is_replaced_and_search_never_stops(cli: Cli) -> None:
     assert answering(cli) == {STATIC}
     assert cli.json("status")["embeddings_by_model"] == {STATIC: PEOPLE}
     assert cli.json("verify")["consistency"] == 1.0
+
+
+KEPT_GOING = (
+    ("search", "Person 7"),
+    ("status",),
+    ("query", "MATCH (p:Person) RETURN count(p)"),
+    ("query", "CREATE (:Person {id: 'late', name: 'Late'})", "--write"),
+    ("reembed", "--id", "p07"),
+    ("verify",),
+    ("repair",),
+    ("dead-letters", "list"),
+    ("schema", "history"),
+)
+
+
+def test_commands_go_on_with_the_models_in_force_and_warn(cli: Cli) -> None:
+    edit(cli, f'default = "{MINILM}"', f'default = "{STATIC}"')
+    for command in KEPT_GOING:
+        result = cli.runner.invoke(app, ["--dir", str(cli.directory), *command, "--json"])
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout) is not None
+        (warning,) = result.stderr.splitlines()
+        assert warning.startswith("warning: the recipe in force is kept")
+        assert f"Person: {MINILM} version" in warning
+        assert f"-> {STATIC} version" in warning
+        assert "slipstream migrate start" in warning
+    assert cli.json("migrate", "status")["phase"] == "alone"
+    assert cli.json("status")["embeddings_by_model"] == {MINILM: PEOPLE + 1}
+
+
+def test_a_running_pkg_is_stopped_for_a_migration(cli: Cli) -> None:
+    edit(cli, f'default = "{MINILM}"', f'default = "{STATIC}"')
+    command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "slipstream migrate start" in process.stderr.readline()
+            assert "running" in process.stderr.readline()
+            for refused in (("migrate", "start"), ("search", "Person 7"), ("status",)):
+                assert "is open already" in cli.json(*refused, code=2)["message"]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            ended, _ = process.communicate(timeout=60)
+    assert "nothing is lost" in ended
+    assert cli.json("migrate", "start")["phase"] == "built"
 
 
 def test_an_edited_template_is_built_beside_the_old_one(cli: Cli) -> None:

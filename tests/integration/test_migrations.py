@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
@@ -357,11 +357,114 @@ def test_three_models_are_kept_apart(tmp_path: Path) -> None:
         assert vector
 
 
-def test_a_model_that_changed_under_its_own_id_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_other", [OnOtherRecipe.REFUSE, OnOtherRecipe.KEEP, OnOtherRecipe.KEEP_MODELS])
+@pytest.mark.parametrize(
+    "changed", [HashEmbedder(dimension=16, id=OLD, version="2"), HashEmbedder(dimension=8, id=OLD)]
+)
+def test_a_model_that_changed_under_its_own_id_is_refused(
+    tmp_path: Path, changed: HashEmbedder, on_other: OnOtherRecipe
+) -> None:
     with opened(tmp_path, old()) as slip:
         fill(slip)
-    with pytest.raises(ConfigError, match=r"old version 1, 16-d -> old version 2, 16-d"):
-        opened(tmp_path, HashEmbedder(dimension=16, id=OLD, version="2"))
+    spec = changed.spec
+    with pytest.raises(ConfigError, match=rf"old version 1, 16-d -> old version {spec.version}, {spec.dimension}-d"):
+        opened(tmp_path, changed, on_other_recipe=on_other)
+    with pytest.raises(ConfigError, match="old version 1, 16-d -> "):
+        opened(tmp_path, new(), changed, on_other_recipe=on_other)
+
+
+def test_a_live_model_that_changed_under_its_own_id_is_refused_amid_a_migration(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        build(slip)
+    with pytest.raises(ConfigError, match="old version 1, 16-d -> old version 2, 16-d"):
+        opened(tmp_path, new(), HashEmbedder(dimension=16, id=OLD, version="2"))  # declares what is being built
+    with opened(tmp_path, new(), old()) as slip:
+        assert slip.search("name 7", k=1)[0].model_id == OLD
+
+
+def test_other_models_are_kept_out_and_edited_views_let_in_where_that_is_asked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+    edited = (View("Organization", "organisation {{ name }}"),)
+    keep = OnOtherRecipe.KEEP_MODELS
+    after = new()
+    with opened(tmp_path, after, old(), views=edited, on_other_recipe=keep) as slip:
+        assert slip.refused_recipe is not None
+        assert "Person: old version 1, 16-d -> new version 1, 32-d" in slip.refused_recipe
+        slip.pkg.create_entity("Person", "late", {"name": "late"})
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "Acme"
+        assert slip.search("late", k=1)[0].model_id == OLD
+        assert slip.verify().is_consistent
+        assert after.embedded == []
+    with opened(tmp_path, old(), new(), views=edited, on_other_recipe=keep) as slip:
+        assert slip.refused_recipe is None
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "organisation Acme"
+
+
+def test_a_third_recipe_is_kept_out_amid_a_migration_where_that_is_asked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        build(slip)
+    third = (View("Person", "a third"),)
+    with pytest.raises(ConfigError, match="neither the live recipe nor"):
+        opened(tmp_path, views=third)
+    with opened(tmp_path, views=third, on_other_recipe=OnOtherRecipe.KEEP_MODELS) as slip:
+        assert "neither the live recipe nor" in (slip.refused_recipe or "")
+        assert slip.search("name 7", k=1)[0].text.startswith("name ")
+        assert slip.migrations.cut_over().is_consistent
+
+
+def reopened_with(root: Path, *views: View) -> Slipstream:
+    config = Config.model_validate({"models": {"routes": {"Person": NEW}}})
+    return open_pkg(root, config=config, options=Options(embedders=(old(), new()), views=views))
+
+
+def test_an_edit_in_place_reaches_the_retired_generation_where_records_are_shared(tmp_path: Path) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
+        assert slip.migrations.wait(timeout_s=30)
+        slip.migrations.cut_over()
+    shared, moved = View("Organization", "organisation {{ name }}"), View("Person", "person {{ name }}")
+    with reopened_with(tmp_path, shared, moved) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.migrations.status().phase is Phase.RETIRED
+        assert slip.verify().is_consistent
+        assert slip.migrations.audit().is_consistent
+        assert slip.search("name 7", k=1, entity_type="Person")[0].text.startswith("person name")
+        slip.migrations.roll_back()
+        assert slip.verify().is_consistent
+        assert slip.search("Acme", k=1, entity_type="Organization")[0].text == "organisation Acme"
+        assert slip.search("name 7. motto: motto 7", k=1, entity_type="Person")[0].text == "name 7. motto: motto 7"
+    with reopened_with(tmp_path, shared, moved) as slip:
+        assert slip.sync.drain(timeout_s=30)
+        assert slip.status().counters.get("embedded", 0) == 0
+        assert slip.migrations.status().phase is Phase.BUILT
+        assert slip.verify().is_consistent
+        slip.migrations.cut_over()
+        assert slip.verify().is_consistent
+
+
+def test_a_view_of_relationships_that_comes_and_goes_beside_a_retired_generation_can_be_rolled_back(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path) as slip:
+        fill(slip)
+        slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
+        assert slip.migrations.wait(timeout_s=30)
+        slip.migrations.cut_over()
+    jobs = View("WORKS_AT", "{{ source.name }} works at {{ target.name }}", is_relationship=True)
+    for views in ((jobs,), ()):
+        with reopened_with(tmp_path, *views) as slip:
+            assert slip.sync.drain(timeout_s=30)
+            assert len(models(slip, "WORKS_AT")) == len(views)
+            for step in (slip.migrations.roll_back, slip.migrations.cut_over):
+                step()
+                assert slip.verify().is_consistent
+                assert slip.migrations.audit().is_consistent
 
 
 # ---------------------------------------------------------------------- readers
@@ -406,3 +509,29 @@ def test_every_search_during_a_migration_is_answered_by_one_generation(slip: Sli
     assert slip.sync.drain(timeout_s=30)
     assert slip.verify().is_consistent
     assert models(slip) == {(NEW, 2): PEOPLE}
+
+
+def test_texts_and_models_of_a_search_are_of_one_generation(slip: Slipstream) -> None:
+    """Searches beside cut-overs and roll-backs of a migration that changes both."""
+    slip.migrations.start(slip.migrations.candidate(views=[View("Person", "edited {{ name }}")], default=NEW))
+    assert slip.migrations.wait(timeout_s=60)
+    seen: set[tuple[str, bool]] = set()
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            hits = slip.search("name 7", k=30, entity_type="Person")
+            seen.update((hit.model_id, hit.text.startswith("edited")) for hit in hits)
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            slip.migrations.cut_over()
+            slip.migrations.roll_back()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert seen == {(OLD, False), (NEW, True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,23 +11,27 @@ from slipstream.domain.entities import Entity
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
+from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
+from slipstream.ports.graph import Graph
+from slipstream.ports.index import VectorIndex
 from slipstream.search.searcher import Searcher
+from slipstream.sync.recipes import RecipePair
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.testing.system import MemorySystem
-from slipstream.views.declaration import View
+from slipstream.views.declaration import Via, View
+from slipstream.wrappers.faults import FaultyGraph, FaultyIndex
 
 
-def _searcher(system: MemorySystem) -> Searcher:
+def _searcher(system: MemorySystem, graph: Graph | None = None, index: VectorIndex | None = None) -> Searcher:
     def wait(position: Position, timeout_s: float) -> bool:
         del timeout_s
         return system.engine.frontier >= position
 
     return Searcher(
-        system.graph,
-        system.index,
+        graph or system.graph,
+        index or system.index,
         system.service,
-        system.engine.recipe,
-        scopes=system.places.all_scopes,
+        system.places.live,
         frontier=lambda: system.engine.frontier,
         wait=wait,
     )
@@ -118,6 +123,48 @@ def test_several_models_answer_together_and_are_never_mixed() -> None:
     results = _searcher(system).search("Ada Lovelace")
     assert {hit.entity_id: hit.model_id for hit in results} == {"ada": "small", "notes": "large"}
     assert [stamp.space for stamp in system.index.scan(None, 10)] == [Space.of(small.spec), Space.of(large.spec)]
+
+
+class _WatchedIndex(FaultyIndex):
+    """Notes which spaces a search asks, and calls its hook behind each answer."""
+
+    def __init__(self, system: MemorySystem, hook: Callable[[str], None]) -> None:
+        super().__init__(system.index, hook)
+        self.asked: list[Space] = []
+        self._behind = hook
+
+    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+        self.asked.append(space)
+        hits = super().search(space, vector, k, where)
+        self._behind("index.search.after")
+        return hits
+
+
+@pytest.mark.parametrize("moment", ["index.search.after", "graph.read.before", "graph.read.after"])
+def test_a_cut_over_amid_a_search_is_not_seen_by_it(moment: str) -> None:
+    old, new = HashEmbedder(dimension=8, id="old"), HashEmbedder(dimension=32, id="new")
+    system = MemorySystem(embedders=[old, new])
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.graph.create_entity("Person", "bob", {"name": "Bob"})
+    system.graph.relate("ada", "KNOWS", "bob")
+    knowing = View("Person", "{{ name }} knows {% for p in known %}{{ p.name }}{% endfor %}", {"known": Via("KNOWS")})
+    system.settle()
+    system.migrations.start(system.migrations.candidate(views=[knowing], default="new"))
+    system.settle()
+
+    def cut_over(failpoint: str) -> None:
+        if failpoint == moment:
+            pair = system.engine.recipes.pair
+            assert pair.other is not None
+            system.engine.recipes.swap(RecipePair(pair.other, pair.live))
+
+    index = _WatchedIndex(system, cut_over)
+    searcher = _searcher(system, FaultyGraph(system.graph, cut_over), index)
+    seen = [
+        (hit.text, hit.model_id, space.generation)
+        for hit, space in ((searcher.search("Ada", k=1)[0], index.asked[-1]) for _ in range(2))
+    ]
+    assert seen == [("Ada", "old", 1), ("Ada knows Bob", "new", 2)]
 
 
 def test_an_entity_that_can_not_be_rendered_any_more_is_still_named(system: MemorySystem) -> None:

@@ -38,6 +38,7 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.metrics import metrics_of
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import LivePlaces, Recipes
 from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
@@ -101,7 +102,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     write_back = write_back_of(config, options, stores, engine)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
-    places = LivePlaces(recipes, partial(_types_with_records, graph, recipes))
+    places = LivePlaces(recipes, partial(_types_with_records, graph))
     store = SchemaVersionedEmbeddingStore(
         index,
         models.registry,
@@ -154,6 +155,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         clock=clock,
         close=stack.pop_all().close,
         write_back=write_back,
+        refused_recipe=models.opened.refusal,
     )
     return Slipstream(parts)
 
@@ -185,17 +187,16 @@ def _searcher(
         graph,
         index,
         service,
-        sync.engine.recipe,
-        scopes=places.all_scopes,
+        places.live,
         frontier=lambda: sync.engine.frontier,
         wait=sync.wait,
         tracer=tracer,
     )
 
 
-def _types_with_records(graph: Graph, recipes: Recipes) -> list[str]:
+def _types_with_records(graph: Graph, recipe: ViewRecipe) -> list[str]:
     """Return every type that may have records: entity types, and relationship types that a view covers."""
-    covered = [view.type for view in recipes.pair.live.views.views if view.is_relationship]
+    covered = [view.type for view in recipe.views.views if view.is_relationship]
     return [*graph.schema().entity_types, *covered]
 
 
@@ -255,7 +256,7 @@ def _quality(
             journal=stores.journal,
             clock=store.clock,
             recipes=models.recipes,
-            types=partial(_types_with_records, stores.graph, models.recipes),
+            types=lambda: _types_with_records(stores.graph, models.recipes.pair.live),
             embed_query=models.service.embed_query,
             fuse=fuse,
             name_of=record_name,

@@ -37,6 +37,12 @@ class OnOtherRecipe(StrEnum):
     """
     KEEP = "keep"
     """Go on with the recipe in force; the declared one is only a candidate for a migration."""
+    KEEP_MODELS = "keep_models"
+    """
+    Put edited views in force as `REFUSE` does; where that would raise, go on with the recipe in force.
+
+    `Slipstream.refused_recipe` then tells what differs. The command line opens so: search goes on until a migration.
+    """
     REPLACE = "replace"
     """Put the declared one in force at once: until all is embedded anew, searches find what is."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +40,8 @@ class Opened:
     declared: RecipeDeclaration
     changed_in_place: bool
     """Whether texts may have changed without a migration: everything is to be compared."""
+    refusal: str | None = None
+    """Why what is declared was not put in force, under `OnOtherRecipe.KEEP_MODELS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def open_recipes(
     )
     fusion = FusionWeights(**config.models.fusion.model_dump())
     live = opened.generations.live
+    _check_identities(live, opened.declared, registry, graph)
     service = MultiModelEmbeddingService(registry, router_of(live, registry), cache, fusion, options.tracer)
     return InForce(registry, service, recipes_of(opened.generations, service), opened)
 
@@ -135,12 +138,42 @@ def open_generations(
     refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
     if refusal is not None and on_other is OnOtherRecipe.REFUSE:
         raise ConfigError(refusal)
-    generations = replace(kept, live=declared.numbered_as(kept.live))
+    if refusal is not None and on_other is OnOtherRecipe.KEEP_MODELS:
+        return Opened(kept, declared, changed_in_place=False, refusal=refusal)
+    generations = _edited(kept, declared)
     if refusal is not None:
         logger.warning("putting another recipe in force without a migration: %s", refusal)
         generations = Generations(live=generations.live, number=kept.number)
     save_generations(journal, generations)
     return Opened(generations, declared, changed_in_place=True)
+
+
+def _check_identities(
+    live: RecipeDeclaration, declared: RecipeDeclaration, registry: ModelRegistry, graph: Graph
+) -> None:
+    """Fail closed: a model that is another one under its old id never answers for what the old one embedded."""
+    found = {
+        model_id: declared.models.get(model_id) or _identity(registry, model_id, live) or known
+        for model_id, known in live.models.items()
+        if model_id in registry
+    }
+    if all(live.models[model_id] == identity for model_id, identity in found.items()):
+        return
+    registered = replace(live, models={**live.models, **found})
+    moved = moved_types(live, registered, _types_with_records(graph, live))
+    if moved:
+        raise ConfigError(
+            f"a model of the live recipe is another one under its old id ({_listed(moved)}): bring the old one back, "
+            "or register the new one under another id and migrate to it (`slipstream migrate start`)"
+        )
+
+
+def _edited(kept: Generations, declared: RecipeDeclaration) -> Generations:
+    """Return what is in force after an edit in place, with a retired generation that can still be gone back to."""
+    edited = replace(kept, live=declared.numbered_as(kept.live))
+    if kept.other is None or kept.phase is not Phase.RETIRED:
+        return edited
+    return replace(edited, other=kept.other.edited_beside(kept.live, declared))
 
 
 def _types_with_records(graph: Graph, *recipes: RecipeDeclaration) -> set[str]:
@@ -168,12 +201,15 @@ def _refusal(kept: Generations, declared: RecipeDeclaration, types: set[str]) ->
         )
     if not moved:
         return None
-    shown = "; ".join(f"{name}: {change}" for name, change in moved.items())
     return (
-        f"the configuration declares other models than the index was built with ({shown}). Vectors of different "
-        "models are never mixed: build the next generation beside this one with `slipstream migrate start`, or put "
-        "the old models back"
+        f"the configuration declares other models than the index was built with ({_listed(moved)}). Vectors of "
+        "different models are never mixed: build the next generation beside this one with `slipstream migrate "
+        "start`, or put the old models back"
     )
+
+
+def _listed(moved: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {change}" for name, change in moved.items())
 
 
 def recipe_of(declaration: RecipeDeclaration, service: EmbeddingService) -> ViewRecipe:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipstream.bootstrap import open_pkg
-from slipstream.cli.output import progress_bar
+from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.cli.output import print_warning, progress_bar
 from slipstream.domain.errors import UnavailableError
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.status import SyncStatus
@@ -22,8 +22,15 @@ class Context:
 
     @contextmanager
     def opened(self, *, run: bool = True) -> Iterator[Slipstream]:
-        """Open the PKG; with `run` the engine works from the start."""
-        with open_pkg(self.directory, run=run) as slipstream:
+        """
+        Open the PKG; with `run` the engine works from the start.
+
+        Models that slipstream.toml declares, and that nothing has migrated to, are warned of and left alone.
+        """
+        options = Options(on_other_recipe=OnOtherRecipe.KEEP_MODELS)
+        with open_pkg(self.directory, run=run, options=options) as slipstream:
+            if slipstream.refused_recipe is not None:
+                print_warning(f"the recipe in force is kept: {slipstream.refused_recipe}")
             yield slipstream
 
 

@@ -44,7 +44,7 @@ def init(context: typer.Context, as_json: Json = False) -> None:
         if as_json:
             print_json({"directory": str(settings.directory.resolve()), "created": created})
         else:
-            out.print(f"{'created' if created else 'already there:'} {settings.directory.resolve()}")
+            out.print(f"{'created' if created else 'already there:'} {settings.directory.resolve()}", markup=False)
 
 
 def import_file(

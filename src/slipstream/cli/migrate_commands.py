@@ -148,7 +148,7 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
 def cut_over(
     context: typer.Context, queries: QueriesFile = None, sample: Sample = SAMPLE, as_json: Json = False
 ) -> None:
-    """Audit the next generation and, at 100 % and past the gate of [quality], let searches be answered by it."""
+    """Audit the next generation and, at 100 % and past the quality gate, let searches be answered by it."""
     with handled_errors(as_json=as_json), _opened(context) as slipstream:
         gate, asked = slipstream.quality.gate, read_queries(queries)
 

@@ -53,6 +53,11 @@ def print_facts(facts: Mapping[str, object]) -> None:
         out.print(f"[bold]{escape(name):<{width}}[/bold]  {escape(str(value))}")
 
 
+def print_warning(text: str) -> None:
+    """Say on stderr, in one line for logs, what is not as somebody may think."""
+    err.print(f"[yellow]warning[/yellow]: {escape(text)}", soft_wrap=True)
+
+
 @contextmanager
 def handled_errors(*, as_json: bool = False) -> Iterator[None]:
     """Turn errors into a message on stderr (and JSON on stdout, when asked for) and an exit code."""

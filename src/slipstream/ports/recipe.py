@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from slipstream.domain.entities import Hop, RecordState
+from slipstream.domain.models import SpaceScope
 from slipstream.domain.requests import Target
 
 
@@ -24,3 +26,11 @@ class Recipe(Protocol):
         Raises `PoisonEventError` when the record can not be rendered.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRecipe:
+    """One reading of what searches are answered by: the live recipe, and the spaces that hold its records."""
+
+    recipe: Recipe
+    scopes: tuple[SpaceScope, ...]

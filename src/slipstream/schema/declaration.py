@@ -81,6 +81,28 @@ class RecipeDeclaration:
         """Return this declaration in the generations of another one: what changes, changes in place."""
         return replace(self, generations=live.generations, generation=live.generation)
 
+    def edited_beside(self, live: RecipeDeclaration, declared: RecipeDeclaration) -> RecipeDeclaration:
+        """
+        Return this declaration, which stands beside `live`, after the live one was edited in place to `declared`.
+
+        Types whose records both share are edited here too: one record can not have two texts. Others stay.
+        """
+        names = self.named_types() | live.named_types() | declared.named_types()
+        shared = {name for name in names if self._home_of(name) == live._home_of(name)}
+        kept = [view for view in self.views if view.type not in shared]
+        edited = [view for view in declared.views if view.type in shared]
+        models = {name: declared.model_of(name) for name in shared}
+        moved = {name: model for name, model in models.items() if model != self.model_of(name)}
+        return replace(
+            self,
+            views=(*kept, *edited),
+            routes={**self.routes, **moved},
+            models={**declared.models, **self.models},
+        )
+
+    def _home_of(self, type_name: str) -> tuple[str, int]:
+        return self.identity_of(type_name)[0], self.generation_of(type_name)
+
 
 def differing_types(old: RecipeDeclaration, new: RecipeDeclaration, types: Iterable[str]) -> set[str]:
     """Return those types whose view or model identity differs; "" stands for a type that nothing names."""

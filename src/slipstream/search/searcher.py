@@ -14,7 +14,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.recipe import Recipe
+from slipstream.ports.recipe import LiveRecipe, Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 K_MAX = 1_000
@@ -27,8 +27,8 @@ SEARCH = "slipstream.search"
 """The name of a search's span; the query itself is never in it."""
 
 Wait = Callable[[Position, float], bool]
-Scopes = Callable[[str | None], Sequence[SpaceScope]]
-"""Returns the spaces that hold the live records of a type (None: of every type). One call sees one generation."""
+LiveNow = Callable[[str | None], LiveRecipe]
+"""Returns what is live, for a type (None: for every type): a search asks once, so that it sees one generation."""
 
 
 class QueryEmbedder(Protocol):
@@ -94,15 +94,14 @@ class Searcher:
         graph: Graph,
         index: VectorIndex,
         service: QueryEmbedder,
-        recipe: Recipe,
+        live: LiveNow,
         *,
-        scopes: Scopes,
         frontier: Callable[[], Position],
         wait: Wait,
         tracer: Tracer = NO_TRACER,
     ) -> None:
-        self._graph, self._index, self._service, self._recipe = graph, index, service, recipe
-        self._scopes, self._frontier, self._wait = scopes, frontier, wait
+        self._graph, self._index, self._service = graph, index, service
+        self._live, self._frontier, self._wait = live, frontier, wait
         self._tracer, self._system = tracer, index.capabilities.system
 
     def search(
@@ -149,21 +148,22 @@ class Searcher:
 
     def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
         """Ask for more than `k` until `k` of them are alive, or there are no more."""
-        queries = self._queries(text, where)
+        in_force = self._live(next(iter(where.entity_types)) if where.entity_types else None)
+        queries = self._queries(text, where, in_force.scopes)
         wanted = k
         for _ in range(_ROUNDS_MAX):
             rankings = [self._index.search(space, vector, wanted, narrowed) for space, vector, narrowed in queries]
             exhausted = all(len(ranking) < wanted for ranking in rankings)
-            live = self._join(fuse(rankings))
+            live = self._join(fuse(rankings), in_force.recipe)
             if len(live) >= k or exhausted:
                 return live[:k]
             wanted *= 4
         return live[:k]
 
-    def _queries(self, text: str, where: SearchFilter) -> list[tuple[Space, Vector, SearchFilter]]:
+    def _queries(
+        self, text: str, where: SearchFilter, scopes: Sequence[SpaceScope]
+    ) -> list[tuple[Space, Vector, SearchFilter]]:
         """Return what to ask each live space: a query embedded by one model never meets vectors of another."""
-        only = next(iter(where.entity_types)) if where.entity_types else None
-        scopes = self._scopes(only)
         models = dict.fromkeys(scope.space.model_id for scope in scopes)
         vectors = {model_id: self._service.embed_query(text, model_id) for model_id in models}
         return [
@@ -175,33 +175,14 @@ class Searcher:
             for scope in scopes
         ]
 
-    def _join(self, hits: Sequence[VectorHit]) -> list[SearchHit]:
-        snapshot = self._graph.read([hit.stamp.key for hit in hits], self._recipe.hops())
+    def _join(self, hits: Sequence[VectorHit], recipe: Recipe) -> list[SearchHit]:
+        snapshot = self._graph.read([hit.stamp.key for hit in hits], recipe.hops())
         joined: list[SearchHit] = []
         for hit in hits:
             state = snapshot.states.get(hit.stamp.key)
             if state is not None:
-                joined.append(self._hit(hit, state))
+                joined.append(_hit(hit, state, recipe))
         return joined
-
-    def _hit(self, hit: VectorHit, state: RecordState) -> SearchHit:
-        properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
-        return SearchHit(
-            entity_id=hit.stamp.key.id,
-            entity_type=_type(state),
-            score=hit.score,
-            name=record_name(state),
-            text=self._text(state),
-            model_id=hit.stamp.space.model_id,
-            properties=dict(properties),
-        )
-
-    def _text(self, state: RecordState) -> str:
-        try:
-            target = self._recipe.target(state)
-        except PoisonEventError:
-            return record_name(state)  # it was rendered once; its present state can not be, and is a dead letter
-        return record_name(state) if target is None else target.request.content
 
     def _neighbours(self, entity_id: str, hops: int) -> tuple[NeighbourHit, ...]:
         found: dict[str, tuple[str, Direction, int]] = {}
@@ -269,6 +250,27 @@ def record_name(state: RecordState) -> str:
         ref = state.relationship.ref
         return f"{entity_name(state.source)} -[{ref.type}]-> {entity_name(state.target)}"
     return entity_name(state.entity)
+
+
+def _hit(hit: VectorHit, state: RecordState, recipe: Recipe) -> SearchHit:
+    properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
+    return SearchHit(
+        entity_id=hit.stamp.key.id,
+        entity_type=_type(state),
+        score=hit.score,
+        name=record_name(state),
+        text=_text(state, recipe),
+        model_id=hit.stamp.space.model_id,
+        properties=dict(properties),
+    )
+
+
+def _text(state: RecordState, recipe: Recipe) -> str:
+    try:
+        target = recipe.target(state)
+    except PoisonEventError:
+        return record_name(state)  # it was rendered once; its present state can not be, and is a dead letter
+    return record_name(state) if target is None else target.request.content
 
 
 def _type(state: RecordState) -> str:

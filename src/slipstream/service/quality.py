@@ -20,7 +20,7 @@ from slipstream.quality.history import QualityHistory
 from slipstream.quality.sides import EmbedQuery, Fuse, Sampler, Scoped, side_of
 from slipstream.quality.tracking import QualitySettings, QualityTracker, Weak, Weakness
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.sync.recipes import Recipes
+from slipstream.sync.recipes import RecipePair, Recipes
 
 SAMPLE = 200
 """Records whose neighbours a comparison of two generations asks for."""
@@ -117,8 +117,8 @@ class Quality:
             raise ConfigError("there is no generation to compare with: `slipstream migrate start` builds one")
         types = list(self._parts.types())
         differing = {name for name in types if pair.live.space_of(name) != pair.other.space_of(name)}
-        flipped = Recipes(pair.other, pair.live)
-        live, other = self._scoped(Recipes(pair.live, pair.other).scopes(types)), self._scoped(flipped.scopes(types))
+        flipped = RecipePair(pair.other, pair.live)
+        live, other = self._scoped(pair.scopes(types)), self._scoped(flipped.scopes(types))
         sampler = Sampler(sample)
         for page in live.pages():
             for stamp in page:
@@ -137,7 +137,7 @@ class Quality:
         return replace(self.gate, **{name: value for name, value in thresholds.items() if value is not None})
 
     def _live(self) -> Scoped:
-        return self._scoped(self._parts.recipes.scopes(list(self._parts.types())))
+        return self._scoped(self._parts.recipes.pair.scopes(self._parts.types()))
 
     def _scoped(self, scopes: Sequence[SpaceScope]) -> Scoped:
         return Scoped(self._parts.store.index, tuple(scopes))

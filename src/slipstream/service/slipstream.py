@@ -73,6 +73,7 @@ class Parts:
     clock: Clock
     close: Callable[[], None]
     write_back: WriteBack | None = None
+    refused_recipe: str | None = None
 
 
 class Slipstream:
@@ -121,6 +122,11 @@ class Slipstream:
     def migrations(self) -> Migrations:
         """The next generation: build it beside the live one, check it, cut over, go back, drop it."""
         return self._parts.migrations
+
+    @property
+    def refused_recipe(self) -> str | None:
+        """Why what the configuration declares was not put in force, where opening goes on without; else None."""
+        return self._parts.refused_recipe
 
     @property
     def reembedding(self) -> ReembeddingService:

@@ -11,7 +11,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.models import ModelSpec, Space, SpaceScope
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.recipe import Recipe
+from slipstream.ports.recipe import LiveRecipe, Recipe
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.views.declaration import Affected
 
@@ -51,6 +51,17 @@ class RecipePair:
     def is_live(self, stamp: Stamp) -> bool:
         """Whether a stored record belongs to the live generation, and not to the one beside it."""
         return self.beside is not None and _belongs(stamp, self.live, self.beside)
+
+    def scopes(self, types: Sequence[str]) -> list[SpaceScope]:
+        """Return the spaces that hold the live records of these types, each once."""
+        homes: dict[Space, list[str]] = {}
+        for name in dict.fromkeys(types):
+            homes.setdefault(self.live.space_of(name), []).append(name)
+        beside = self.beside
+        if beside is None:
+            return [SpaceScope(space) for space in homes]
+        shared = {beside.space_of(name) for name in types if beside.space_of(name) != self.live.space_of(name)}
+        return [SpaceScope(space, frozenset(names) if space in shared else None) for space, names in homes.items()]
 
 
 def joined_hops(recipes: Iterable[Recipe]) -> dict[str, Sequence[Hop]]:
@@ -128,36 +139,24 @@ class Recipes:
         )
         return frozenset().union(*shown)
 
-    # ------------------------------------------------------------------ where to search
-
-    def scopes(self, types: Iterable[str]) -> list[SpaceScope]:
-        """Return the spaces that hold the live records of these types, each once."""
-        pair = self._pair
-        homes: dict[Space, list[str]] = {}
-        for name in dict.fromkeys(types):
-            homes.setdefault(pair.live.space_of(name), []).append(name)
-        beside = pair.beside
-        if beside is None:
-            return [SpaceScope(space) for space in homes]
-        shared = {beside.space_of(name) for name in types if beside.space_of(name) != pair.live.space_of(name)}
-        return [SpaceScope(space, frozenset(names) if space in shared else None) for space, names in homes.items()]
-
 
 class LivePlaces:
-    """Where the live records of a graph are; `types` returns the types that it has now."""
+    """Where the live records of a graph are; `types` returns those that a recipe may have records of now."""
 
-    def __init__(self, recipes: Recipes, types: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, recipes: Recipes, types: Callable[[ViewRecipe], Iterable[str]]) -> None:
         self._recipes, self._types = recipes, types
 
-    def all_scopes(self, entity_type: str | None = None) -> list[SpaceScope]:
-        """Return the spaces that hold live records of a type (None: of any)."""
-        return self._recipes.scopes(list(self._types()) if entity_type is None else [entity_type])
+    def live(self, entity_type: str | None = None) -> LiveRecipe:
+        """Return the live recipe and the spaces that hold its records of a type (None: of any), of one moment."""
+        pair = self._recipes.pair
+        types = list(self._types(pair.live)) if entity_type is None else [entity_type]
+        return LiveRecipe(pair.live, tuple(pair.scopes(types)))
 
     def scopes(self, spec: ModelSpec, entity_type: str | None) -> list[SpaceScope]:
         """Return those of one model."""
         return [
             scope
-            for scope in self.all_scopes(entity_type)
+            for scope in self.live(entity_type).scopes
             if (scope.space.model_id, scope.space.model_version) == (spec.id, spec.version)
         ]
 

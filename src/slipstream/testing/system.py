@@ -172,7 +172,7 @@ class MemorySystem:
             recipe=self.engine.recipe,
             mark=self._mark,
         )
-        self.places = LivePlaces(recipes, lambda: self.graph.schema().entity_types)
+        self.places = LivePlaces(recipes, lambda _: self.graph.schema().entity_types)
         self._reopen_audits(graph, index, journal)
         self._reopen_migrations(graph, index, journal, declared)
         self.queue = EventQueue(self.journal, letters, self.clock)
