@@ -17,6 +17,8 @@ from slipstream.quality.comparison import QualityGate, Query, comparison_as_dict
 from slipstream.quality.history import RUNS, RUNS_MAX, QualityHistory
 from slipstream.quality.page import comparison_page, quality_page, write_page
 from slipstream.quality.tracking import QualityRun, QualitySettings, Weakness
+from slipstream.schema.generations import Phase
+from slipstream.service.config import Config, QualityConfig
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
@@ -123,6 +125,74 @@ def test_a_page_shows_what_was_found_and_no_markup_of_others(slipstream: Slipstr
     assert write_page(tmp_path / "q", page).read_text() == page
     with pytest.raises(ConfigError, match="choose another place"):
         write_page(tmp_path / "missing" / "q", page)
+
+
+def _worse(root: Path, gate: QualityConfig) -> Slipstream:
+    """Return a PKG whose next generation is built, and finds nothing."""
+    with open_pkg(root, create=True, options=Options(views=(VIEW,), embedders=(HashEmbedder(dimension=512),))) as pkg:
+        for n in range(PEOPLE):
+            pkg.pkg.create_entity("Person", f"p{n:02}", {"name": f"word{n}"})
+        pkg.sync.drain()
+    worse = replace(VIEW, template="all alike {% if name == 'word1' %}!{% endif %}")
+    options = Options(views=(worse,), embedders=(HashEmbedder(dimension=512),), on_other_recipe=OnOtherRecipe.KEEP)
+    opened = open_pkg(root, config=Config(quality=gate), options=options)
+    opened.migrations.start(opened.migrations.candidate())
+    assert opened.migrations.wait(timeout_s=30)
+    return opened
+
+
+def test_the_configured_gate_vetoes_a_cut_over_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    with _worse(tmp_path, QualityConfig(overlap_min=0.99)) as slip:
+        assert slip.quality.objections()
+        with pytest.raises(ConfigError, match=r"vetoed: overlap is 0\.\d+, at least 0\.99"):
+            slip.migrations.cut_over()
+        assert slip.search("word7")[0].entity_id == "p07"
+        slip.migrations.cut_over(gated=False)
+        assert slip.migrations.status().phase is Phase.RETIRED
+
+
+def test_a_veto_of_the_callers_stands_in_for_the_configured_gate(tmp_path: Path) -> None:
+    with _worse(tmp_path, QualityConfig(recall_min=0.0)) as slip:
+        with pytest.raises(ConfigError, match="recall_new was not measured"):
+            slip.migrations.cut_over()
+        slip.migrations.cut_over(veto=lambda: slip.quality.objections([Query("word7", ("p07",))]))
+        assert slip.migrations.status().phase is Phase.RETIRED
+
+
+def test_a_gate_that_asks_for_nothing_compares_nothing(tmp_path: Path) -> None:
+    with _worse(tmp_path, QualityConfig()) as slip:
+        slip.migrations.pause()
+        with pytest.raises(ConfigError, match="no generation to compare"):
+            slip.quality.compare()
+        assert slip.quality.objections() == ()
+
+
+def test_what_a_query_expects_has_to_be_in_the_graph(tmp_path: Path) -> None:
+    with _worse(tmp_path, QualityConfig()) as slip:
+        slip.pkg.relate("p01", "KNOWS", "p02")
+        known = Query("word7", ("p07", "KNOWS:p01:p02"))
+        slip.quality.check([known])
+        for ids in (("nobody",), ("KNOWS:p02:p01", "nobody"), ("a:b:c:d:e",)):
+            with pytest.raises(InvalidInputError, match=rf"{len(ids)} expected ids .*{ids[-1]}") as refused:
+                slip.quality.compare([known, Query("word1", ids)])
+            assert refused.value.field == "queries: expected"
+
+
+def test_a_relationship_view_of_one_generation_is_compared_before_and_behind(slipstream: Slipstream) -> None:
+    slipstream.pkg.relate("p01", "KNOWS", "p02")
+    slipstream.sync.drain()
+    view = View("KNOWS", "{{ source.name }} knows {{ target.name }}", is_relationship=True)
+    query = Query("word1 knows word2", ("KNOWS:p01:p02",))
+    slipstream.migrations.start(slipstream.migrations.candidate(views=[view]))
+    assert slipstream.migrations.wait(timeout_s=30)
+    before = slipstream.quality.compare([query]).summary()
+    assert (before["mrr_old"], before["mrr_new"]) == (0.0, 1.0)
+    slipstream.migrations.cut_over()
+    assert slipstream.search(query.text, k=1)[0].entity_id == "KNOWS:p01:p02"
+    behind = slipstream.quality.compare([query]).summary()
+    assert (behind["mrr_old"], behind["mrr_new"]) == (1.0, 0.0)
+    slipstream.migrations.roll_back()
+    assert slipstream.quality.compare([query]).summary() == before
 
 
 def test_generations_are_compared_and_a_veto_holds(tmp_path: Path, embedder: HashEmbedder) -> None:

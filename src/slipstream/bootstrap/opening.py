@@ -38,6 +38,7 @@ from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.metrics import metrics_of
 from slipstream.sync.queue import EventQueue
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import LivePlaces, Recipes
 from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
@@ -101,7 +102,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     write_back = write_back_of(config, options, stores, engine)
     sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
 
-    places = LivePlaces(recipes, partial(_types_with_records, graph, recipes))
+    places = LivePlaces(recipes, lambda: _types_with_records(graph, recipes.pair.live))
     store = SchemaVersionedEmbeddingStore(
         index,
         models.registry,
@@ -124,7 +125,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
     recipe_id = partial(_recipe_id, config, recipes)
     auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
-    migrations = _migrations(config, options, sync, stores, models, write_back)
+    quality = _quality(config, sync, stores, models, store)
+    migrations = _migrations(config, options, sync, stores, models, write_back, quality)
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
@@ -140,7 +142,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         reembedding=reembedding,
         explaining=Explaining(graph=graph, index=index, log=graph.log, letters=letters, engine=engine),
         view_checking=ViewChecking(graph, service, clock),
-        quality=_quality(config, sync, stores, models, store),
+        quality=quality,
         queue=queue,
         handler=handler,
         searcher=searcher,
@@ -193,9 +195,9 @@ def _searcher(
     )
 
 
-def _types_with_records(graph: Graph, recipes: Recipes) -> list[str]:
+def _types_with_records(graph: Graph, recipe: ViewRecipe) -> list[str]:
     """Return every type that may have records: entity types, and relationship types that a view covers."""
-    covered = [view.type for view in recipes.pair.live.views.views if view.is_relationship]
+    covered = [view.type for view in recipe.views.views if view.is_relationship]
     return [*graph.schema().entity_types, *covered]
 
 
@@ -211,6 +213,7 @@ def _migrations(
     stores: Stores,
     models: InForce,
     write_back: WriteBack | None,
+    quality: Quality,
 ) -> Migrations:
     registry, service = models.registry, models.service
 
@@ -240,6 +243,7 @@ def _migrations(
             on_live=on_live,
             probe=partial(service.embed_query, "slipstream"),
             planning=Planning(stores.graph, service, options.clock),
+            gate=quality.objections,
             grace_s=config.migration.grace_s,
         )
     )
@@ -255,7 +259,7 @@ def _quality(
             journal=stores.journal,
             clock=store.clock,
             recipes=models.recipes,
-            types=partial(_types_with_records, stores.graph, models.recipes),
+            types=partial(_types_with_records, stores.graph),
             embed_query=models.service.embed_query,
             fuse=fuse,
             name_of=record_name,

@@ -173,9 +173,9 @@ def compare(
                 ndcg_min=ndcg_min,
             )
             reasons, data = judged(slipstream, gate, asked, sample, k)
-        if report is not None:
-            _written(write_page(report, comparison_page(data)))
-        _show(data, comparison_tables(data), reasons, as_json=as_json)
+        show_comparison(data, report, as_json=as_json)
+        if as_json:
+            print_json(data)
         if reasons:
             raise typer.Exit(EXIT_DIVERGENT)
 
@@ -187,6 +187,14 @@ def judged(
     comparison = slipstream.quality.compare(queries, sample=sample, k=k)
     reasons = gate.reasons(comparison)
     return reasons, comparison_as_dict(comparison, reasons)
+
+
+def show_comparison(data: dict[str, Any], report: Path | None, *, as_json: bool) -> None:
+    """Write the page of a comparison, when one is asked for, and print its figures and what speaks against it."""
+    if report is not None:
+        _written(write_page(report, comparison_page(data)))
+    if not as_json:
+        _show(data, comparison_tables(data), data["reasons"], as_json=False)
 
 
 def read_queries(path: Path | None) -> list[Query]:
