@@ -108,3 +108,21 @@ def test_the_comparison_can_be_skipped_by_name_only(cli: Cli, tmp_path: Path) ->
     assert both["field"] == "--skip-comparison"
     assert "comparison" not in cli.json("migrate", "cut-over", "--skip-comparison")
     assert cli.json("migrate", "status")["phase"] == "retired"
+
+
+def test_a_record_shows_its_figures_and_how_its_confidence_went(cli: Cli, tmp_path: Path) -> None:
+    assert "no kept run looked at it" in cli.run("quality", "show", "p00")
+    found = cli.json("quality", "run", "--sample", "all")
+    assert (found["sampled"], found["self_sampled"], found["notes"]) == (PEOPLE, PEOPLE, [])
+    better = tmp_path / "better.jsonl"
+    row = {"type": "node", "id": "0", "labels": ["Person"], "properties": {"id": "p00", "extraction_confidence": 0.8}}
+    better.write_text(json.dumps(row) + "\n")
+    cli.run("import", str(better))
+    cli.run("quality", "run", "--sample", "all")
+    shown = cli.json("quality", "show", "p00", "--report", str(tmp_path / "p00"))
+    assert [run["confidence"] for run in shown["runs"]] == [0.3, 0.8]
+    assert (shown["confidence_change"], shown["embedded_confidence"]) == (0.5, 0.8)
+    assert "+0.5 over the kept runs" in (tmp_path / "p00.html").read_text()
+    assert "+0.5 over" in cli.run("quality", "show", "p00")
+    assert cli.json("quality", "show", "nobody", code=2)["field"] == "id"
+    assert cli.json("quality", "run", "--sample", "some", code=2)["field"] == "--sample"

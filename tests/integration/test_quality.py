@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.bootstrap.opening import DATA_FOLDER
 from slipstream.domain.errors import ConfigError, CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import VectorRecord
 from slipstream.quality.comparison import QualityGate, Query, comparison_as_dict
-from slipstream.quality.history import RUNS, RUNS_MAX, QualityHistory
-from slipstream.quality.page import comparison_page, quality_page, write_page
+from slipstream.quality.figures import RecordFigures
+from slipstream.quality.history import RECORD_RUNS_MAX, RECORDS, RUNS, RUNS_MAX, QualityHistory
+from slipstream.quality.page import comparison_page, quality_page, record_page, write_page
 from slipstream.quality.tracking import QualityRun, QualitySettings, Weakness
 from slipstream.schema.generations import Phase
 from slipstream.service.config import Config, QualityConfig
@@ -92,6 +97,73 @@ def test_the_sample_is_the_same_from_run_to_run_and_stated(slipstream: Slipstrea
     assert [run["id"] for run in slipstream.quality.trend()] == [1, 2]
 
 
+def _all(**more: int) -> QualitySettings:
+    return QualitySettings(sample=None, self_sample=None, **more)
+
+
+def test_every_record_is_looked_at_when_all_are_asked_for(slipstream: Slipstream) -> None:
+    slipstream.pkg.relate("p01", "KNOWS", "p02")
+    done: list[int] = []
+    report = slipstream.quality.run(_all(), done.append)
+    assert (report["sampled"], report["self_sampled"], report["notes"]) == (PEOPLE, PEOPLE, [])
+    assert done[-1] == 2 * PEOPLE
+    assert all(slipstream.quality.record(f"p{n:02}")["runs"] for n in range(PEOPLE))
+    sampled = slipstream.quality.run(QualitySettings(sample=PEOPLE, self_sample=PEOPLE))
+    same = ("counts", "nearest_distance", "hubness_skewness", "self_retrieval", "types")
+    assert {name: report[name] for name in same} == {name: sampled[name] for name in same}
+
+
+def test_a_record_has_figures_in_every_run_and_a_trend(slipstream: Slipstream) -> None:
+    _overwrite(slipstream, "p07", like="p30")
+    slipstream.quality.run(_all(k=1))
+    slipstream.pkg.update_entity("p07", {"extraction_confidence": 0.9})  # embedded anew: its own vector again
+    slipstream.sync.drain()
+    slipstream.quality.run(_all(k=1))
+    found = slipstream.quality.record("p07")
+    assert (found["key"], found["type"], found["confidence"]) == ("e:p07", "Person", 0.9)
+    assert found["embedded_confidence"] == 0.9
+    assert found["confidence_change"] == pytest.approx(0.9 - 7 / PEOPLE)
+    damaged, sound = found["runs"]
+    assert (damaged["run"], damaged["nearest"], damaged["nearest_distance"]) == (1, "e:p30", 0.0)
+    assert (damaged["neighbour_of"], damaged["self_rank"]) == (1, 0)
+    assert (sound["run"], sound["self_rank"], sound["valid"]) == (2, 1, True)
+    assert sound["norm"] == pytest.approx(1.0, abs=1e-5)
+    assert sound["nearest_distance"] > 0.02
+    assert slipstream.quality.record("e:p07") == found
+
+
+def test_a_vector_that_is_none_has_figures_too(slipstream: Slipstream, tmp_path: Path) -> None:
+    damage = "UPDATE vectors SET vector = zeroblob(2048) WHERE record = (SELECT id FROM records WHERE key = 'e:p07')"
+    with closing(sqlite3.connect(tmp_path / DATA_FOLDER / "index.sqlite")) as raw, raw:
+        assert raw.execute(damage).rowcount == 1
+    slipstream.quality.run(QualitySettings(sample=0, self_sample=0))
+    (run,) = slipstream.quality.record("p07")["runs"]
+    assert (run["valid"], run["norm"], run["nearest"]) == (False, 0.0, None)
+    assert slipstream.quality.record("p08")["runs"] == [], "a sample of none looks at no sound record"
+
+
+def test_an_unknown_record_is_refused_and_a_lost_one_is_remembered(slipstream: Slipstream) -> None:
+    slipstream.quality.run(_all())
+    slipstream.pkg.delete_entity("p07")
+    slipstream.sync.drain()
+    assert slipstream.quality.record("p07")["confidence"] is None
+    with pytest.raises(InvalidInputError) as refused:
+        slipstream.quality.record("nobody")
+    assert refused.value.field == "id"
+
+
+def test_figures_of_records_are_bounded_and_damage_is_named(slipstream: Slipstream) -> None:
+    history = QualityHistory(slipstream.journal)
+    figures = (RecordFigures("e:x", "Person", 1.0, 0.5),)
+    for _ in range(RECORD_RUNS_MAX + 2):
+        history.keep(QualityRun({"at": "now"}, (), figures))
+    assert [run["run"] for run in history.record("e:x")] == list(range(3, RECORD_RUNS_MAX + 3))
+    assert slipstream.journal.get(f"{RECORDS}:2") is None
+    slipstream.journal.set(f"{RECORDS}:5", '[["e:x", 1]]')
+    with pytest.raises(CorruptionError, match="quality-records:5"):
+        history.record("e:x")
+
+
 def test_confidence_is_asked_of_the_index_as_it_is(slipstream: Slipstream) -> None:
     found = slipstream.quality.confidence_below(0.05)
     assert [(key.id, kind, value) for key, kind, value in found] == [("p00", "Person", 0.0), ("p01", "Person", 0.025)]
@@ -122,6 +194,11 @@ def test_a_page_shows_what_was_found_and_no_markup_of_others(slipstream: Slipstr
     page = quality_page({**report, "notes": ["<script>"]}, slipstream.quality.trend())
     assert "Quality of 40 records" in page
     assert "<script>" not in page
+    (points,) = re.findall(r"mean extraction confidence.*?<polyline points=\"([^\"]*)\"", page, re.DOTALL)
+    assert points == "10.0,81.5", "0.4875 of the height"
+    slipstream.quality.run()
+    assert quality_page(report, slipstream.quality.trend()).count("<circle") == 6
+    assert "extraction confidence 0.175" in record_page(slipstream.quality.record("p07"))
     assert write_page(tmp_path / "q", page).read_text() == page
     with pytest.raises(ConfigError, match="choose another place"):
         write_page(tmp_path / "missing" / "q", page)

@@ -12,10 +12,12 @@ from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.models import SpaceScope
 from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Stamp
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.journal import Journal
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query, compare_generations
+from slipstream.quality.figures import confidence_change
 from slipstream.quality.history import QualityHistory
 from slipstream.quality.sides import EmbedQuery, Fuse, Sampler, Scoped, side_of
 from slipstream.quality.tracking import QualitySettings, QualityTracker, Weak, Weakness
@@ -74,6 +76,31 @@ class Quality:
     def trend(self) -> list[dict[str, Any]]:
         """Return the reports of past runs, oldest first."""
         return self._history.runs()
+
+    def record(self, identity: str) -> dict[str, Any]:
+        """
+        Return what is known of one record, by its id or key: its confidence now, and its figures in the kept runs.
+
+        Raises `InvalidInputError` for one that neither the live generation nor a kept run has.
+        """
+        printed = [RecordKey.decode(identity)] if identity[:2] in ("e:", "r:") else []
+        for key in [*printed, *_keys_of(identity)]:
+            runs, stamp = self._history.record(key.encode()), self._live_stamp(key)
+            if stamp is not None or runs:
+                return {
+                    "key": key.encode(),
+                    "type": runs[-1]["entity_type"] if stamp is None else stamp.entity_type,
+                    "confidence": None if stamp is None else stamp.extraction_confidence,
+                    "embedded_confidence": None if stamp is None else stamp.embedded_confidence,
+                    "confidence_change": confidence_change(runs),
+                    "runs": runs,
+                }
+        raise InvalidInputError(f"{identity!r} is neither in the index nor in a run that is kept", field="id")
+
+    def _live_stamp(self, key: RecordKey) -> Stamp | None:
+        live, held = self._live(), self._parts.store.index.stamps([key]).get(key)
+        records = held.records if held is not None else ()
+        return next((stamp for stamp in records if live.filter_of(stamp) is not None), None)
 
     def weak(self, kinds: Sequence[Weakness] = tuple(Weakness)) -> list[Weak]:
         """Return what the last run found of these kinds; raises `ConfigError` when there was no run."""
