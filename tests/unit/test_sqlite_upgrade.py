@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,24 @@ def test_what_is_new_works_on_the_old_rows(old: Path, tmp_path: Path) -> None:
         (after,) = store.index.digests(everything)
         assert after != before, "the triggers of version 2 notice raw writes"
         assert store.audits.keep({"kind": "full"}, [], audits_max=10) == 1
+
+
+def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_embedding(tmp_path: Path) -> None:
+    path, record = tmp_path / "store.sqlite", make_record("ada", extraction_confidence=0.4, embedded_confidence=0.3)
+    with closing(SqliteStore(path)) as store:
+        store.index.upsert([record])
+        before = store.index.digests([KeyRange("", None)])
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("ALTER TABLE records DROP COLUMN embedded_confidence")
+        raw.execute("PRAGMA user_version = 3")
+    with closing(SqliteStore(path)) as store:
+        (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
+        assert (stamp.extraction_confidence, stamp.embedded_confidence) == (0.4, None)
+        assert store.index.digests([KeyRange("", None)]) == before
+        store.index.restamp([replace(stamp, embedded_confidence=0.4, extraction_confidence=0.45)])
+    with closing(SqliteStore(path)) as store:
+        (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
+        assert (stamp.extraction_confidence, stamp.embedded_confidence) == (0.45, 0.4)
 
 
 def test_a_newer_store_is_refused(old: Path) -> None:

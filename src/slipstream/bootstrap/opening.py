@@ -125,7 +125,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
     recipe_id = partial(_recipe_id, config, recipes)
     auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
-    migrations = _migrations(config, options, sync, stores, models, write_back)
+    quality = _quality(config, sync, stores, models, store)
+    migrations = _migrations(config, options, sync, stores, models, write_back, quality)
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
@@ -141,7 +142,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         reembedding=reembedding,
         explaining=Explaining(graph=graph, index=index, log=graph.log, letters=letters, engine=engine),
         view_checking=ViewChecking(graph, service, clock),
-        quality=_quality(config, sync, stores, models, store),
+        quality=quality,
         queue=queue,
         handler=handler,
         searcher=searcher,
@@ -212,6 +213,7 @@ def _migrations(
     stores: Stores,
     models: InForce,
     write_back: WriteBack | None,
+    quality: Quality,
 ) -> Migrations:
     registry, service = models.registry, models.service
 
@@ -241,6 +243,7 @@ def _migrations(
             on_live=on_live,
             probe=partial(service.embed_query, "slipstream"),
             planning=Planning(stores.graph, service, options.clock),
+            gate=quality.objections,
             grace_s=config.migration.grace_s,
         )
     )
@@ -256,7 +259,7 @@ def _quality(
             journal=stores.journal,
             clock=store.clock,
             recipes=models.recipes,
-            types=lambda: _types_with_records(stores.graph, models.recipes.pair.live),
+            types=partial(_types_with_records, stores.graph),
             embed_query=models.service.embed_query,
             fuse=fuse,
             name_of=record_name,

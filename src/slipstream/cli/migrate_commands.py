@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +22,9 @@ from slipstream.cli.output import (
     print_table,
     progress_bar,
 )
-from slipstream.cli.quality_commands import QueriesFile, Sample, judged, read_queries
+from slipstream.cli.quality_commands import QueriesFile, Report, Sample, judged, read_queries, show_comparison
 from slipstream.consistency.report import AuditReport, report_as_dict
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
 from slipstream.schema.generations import Phase
 from slipstream.service.migrations import MigrationStatus
@@ -146,18 +147,40 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
 
 
 def cut_over(
-    context: typer.Context, queries: QueriesFile = None, sample: Sample = SAMPLE, as_json: Json = False
+    context: typer.Context,
+    *,
+    queries: QueriesFile = None,
+    sample: Sample = SAMPLE,
+    report: Report = None,
+    skip_comparison: Annotated[
+        bool, typer.Option("--skip-comparison", help="Compare nothing: cut over whatever [quality] asks for.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Audit the next generation and, at 100 % and past the quality gate, let searches be answered by it."""
-    with handled_errors(as_json=as_json), _opened(context) as slipstream:
-        gate, asked = slipstream.quality.gate, read_queries(queries)
+    """
+    Audit the next generation, compare it with the live one, and let searches be answered by it.
+
+    Refused below 100 %, and by the thresholds of the quality gate.
+    """
+    found: dict[str, Any] = {}
+    with handled_errors(as_json=as_json, more=found), _opened(context) as slipstream, ExitStack() as bar:
+        if skip_comparison and (queries is not None or report is not None):
+            raise InvalidInputError("can not go with --queries or --report", field="--skip-comparison")
+        asked = read_queries(queries)
+        slipstream.quality.check(asked)  # before the audit, which takes a while
 
         def veto() -> Sequence[str]:
-            return judged(slipstream, gate, asked, sample)[0]
+            bar.close()  # no bar between the figures
+            reasons, found["comparison"] = judged(slipstream, slipstream.quality.gate, asked, sample)
+            show_comparison(found["comparison"], report, as_json=as_json)
+            return reasons
 
-        with _comparing(slipstream, shown=not as_json) as on_progress:
-            report = slipstream.migrations.cut_over(veto=None if gate.is_open else veto, on_progress=on_progress)
-        _show_audit(report, as_json=as_json)
+        on_progress = bar.enter_context(_comparing(slipstream, shown=not as_json))
+        audited = slipstream.migrations.cut_over(
+            veto=None if skip_comparison else veto, gated=not skip_comparison, on_progress=on_progress
+        )
+        bar.close()
+        _show_audit(audited, as_json=as_json, more=found)
         if not as_json:
             _warn_of_config(slipstream)
             out.print("cut over: `slipstream migrate roll-back` goes back, `slipstream migrate drop` ends it")
@@ -227,9 +250,9 @@ def _show_status(status: MigrationStatus, *, as_json: bool) -> None:
         print_table("what differs", ["type", "live", "beside it"], rows)
 
 
-def _show_audit(report: AuditReport, *, as_json: bool) -> None:
+def _show_audit(report: AuditReport, *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
     if as_json:
-        print_json(report_as_dict(report))
+        print_json({**report_as_dict(report), **(more or {})})
         return
     for kind, count in report.counts().items():
         if count:

@@ -59,8 +59,8 @@ def print_warning(text: str) -> None:
 
 
 @contextmanager
-def handled_errors(*, as_json: bool = False) -> Iterator[None]:
-    """Turn errors into a message on stderr (and JSON on stdout, when asked for) and an exit code."""
+def handled_errors(*, as_json: bool = False, more: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Turn errors into a message on stderr (and JSON on stdout with `more`, when asked for) and an exit code."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -71,7 +71,7 @@ def handled_errors(*, as_json: bool = False) -> Iterator[None]:
             details: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
             if isinstance(error, InvalidInputError):
                 details["field"] = error.field
-            print_json(details)
+            print_json({**details, **(more or {})})
         err.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}")
         raise typer.Exit(EXIT_ERROR) from error
 

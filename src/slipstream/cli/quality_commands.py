@@ -1,4 +1,4 @@
-"""Commands about quality: `quality run`, `list`, `reembed`, `trend`, `compare`."""
+"""Commands about quality: `quality run`, `show`, `list`, `reembed`, `trend`, `compare`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ from slipstream.quality.page import (
     Table,
     comparison_page,
     comparison_tables,
+    confidence_text,
     quality_page,
     quality_tables,
+    record_page,
+    record_table,
     trend_table,
     write_page,
 )
@@ -53,6 +56,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     quality = typer.Typer(help="How good the vectors are, record by record.", no_args_is_help=True)
     quality.command("run")(run)
+    quality.command("show")(show)
     quality.command("list")(list_weak)
     quality.command("reembed")(reembed)
     quality.command("trend")(trend)
@@ -63,14 +67,18 @@ def register(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     as_json: Json = False,
-    sample: Annotated[int, typer.Option(help="Records whose neighbours are asked for.")] = 1_000,
-    self_sample: Annotated[int, typer.Option(help="Records whose own name is searched for.")] = 200,
+    sample: Annotated[str, typer.Option(help="Records whose neighbours are asked for: a number, or all.")] = "1000",
+    self_sample: Annotated[
+        str | None, typer.Option(help="Entities of them whose own name is searched for; 200, with --sample all all.")
+    ] = None,
     report: Report = None,
     sync: Sync = True,
 ) -> None:
     """Measure the vectors of all records, and the neighbourhoods of a sample; the report is kept."""
     with handled_errors(as_json=as_json):
-        settings = QualitySettings(sample=sample, self_sample=self_sample)
+        size = _size(sample, "--sample")
+        names = _size(self_sample or ("all" if size is None else "200"), "--self-sample")
+        settings = QualitySettings(sample=size, self_sample=names)
         opened: Context = context.obj
         with opened.opened(run=sync) as slipstream:
             if sync:
@@ -81,6 +89,25 @@ def run(
         if report is not None:
             _written(write_page(report, quality_page(found, runs)))
         _show(found, quality_tables(found), found["notes"], as_json=as_json)
+
+
+def show(
+    context: typer.Context,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Of an entity or a relationship.")],
+    as_json: Json = False,
+    report: Report = None,
+) -> None:
+    """Show what the last runs measured of one record, and how its extraction confidence went."""
+    with handled_errors(as_json=as_json):
+        opened: Context = context.obj
+        with opened.opened(run=False) as slipstream:
+            found = slipstream.quality.record(identity)
+        if report is not None:
+            _written(write_page(report, record_page(found)))
+        notes = [confidence_text(found)]
+        if not found["runs"]:
+            notes.append("no kept run looked at it: `slipstream quality run --sample all` looks at every record")
+        _show(found, [record_table(found)], notes, as_json=as_json)
 
 
 def list_weak(
@@ -173,9 +200,9 @@ def compare(
                 ndcg_min=ndcg_min,
             )
             reasons, data = judged(slipstream, gate, asked, sample, k)
-        if report is not None:
-            _written(write_page(report, comparison_page(data)))
-        _show(data, comparison_tables(data), reasons, as_json=as_json)
+        show_comparison(data, report, as_json=as_json)
+        if as_json:
+            print_json(data)
         if reasons:
             raise typer.Exit(EXIT_DIVERGENT)
 
@@ -189,6 +216,14 @@ def judged(
     return reasons, comparison_as_dict(comparison, reasons)
 
 
+def show_comparison(data: dict[str, Any], report: Path | None, *, as_json: bool) -> None:
+    """Write the page of a comparison, when one is asked for, and print its figures and what speaks against it."""
+    if report is not None:
+        _written(write_page(report, comparison_page(data)))
+    if not as_json:
+        _show(data, comparison_tables(data), data["reasons"], as_json=False)
+
+
 def read_queries(path: Path | None) -> list[Query]:
     """Read a file of queries; raises `ConfigError` when it can not be read, `InvalidInputError` for a wrong line."""
     if path is None:
@@ -198,6 +233,15 @@ def read_queries(path: Path | None) -> list[Query]:
             return parse_queries(lines)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the queries in {path} can not be read: {error}") from error
+
+
+def _size(text: str, field: str) -> int | None:
+    """Return a sample's size, None for all; raises `InvalidInputError`."""
+    if text == "all":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise InvalidInputError(f"must be a number or all, not {text!r}", field=field)
+    return int(text)
 
 
 def _kinds(*, invalid: bool, near: bool, hubs: bool, not_found: bool) -> tuple[Weakness, ...]:

@@ -41,6 +41,12 @@ class Stamp:
     created_at: datetime
     extraction_template_version: str = ""
     extraction_confidence: float | None = None
+    embedded_confidence: float | None = None
+    """
+    What `extraction_confidence` was when the vector was made; a restamp carries it on.
+
+    None where it was not known, or an older version wrote the record: then the first that is known stands for it.
+    """
     embedding_quality_score: float | None = None
     source_document_id: str | None = None
     last_validated: datetime | None = None

@@ -153,7 +153,7 @@ _GATED: Mapping[str, tuple[str, float]] = {
 
 def _remedy(figure: str) -> str:
     if figure in ("overlap", "rank_correlation"):
-        return "sample more records"
+        return "sample more records that both generations hold, or give queries"
     return "give queries with expected ids"
 
 

@@ -48,6 +48,45 @@ class Histogram:
     bars: Sequence[Bar]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One run on a line, in user units."""
+
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure from run to run; runs that do not know it are left out."""
+
+    title: str
+    low: str
+    high: str
+    marks: Sequence[Mark]
+
+    @property
+    def points(self) -> str:
+        """The marks as an SVG `points` attribute."""
+        return " ".join(f"{mark.x},{mark.y}" for mark in self.marks)
+
+
+def line(title: str, runs: Sequence[tuple[str, float | None]], high: float = 1.0) -> Line:
+    """Place values between 0 and `high`, the runs evenly from left to right; a run is its name and its value."""
+    step = _WIDTH / max(1, len(runs) - 1)
+    marks = [
+        Mark(
+            x=round(_LEFT + n * step, 2),
+            y=round(_BASE - _HEIGHT * min(1.0, max(0.0, value / high)), 2),
+            label=f"{name}: {value:g}",
+        )
+        for n, (name, value) in enumerate(runs)
+        if value is not None
+    ]
+    return Line(title, "0", f"{high:g}", marks)
+
+
 def histogram(title: str, values: Sequence[float], low: float, high: float) -> Histogram:
     """Count values in equal bins from `low` to `high`; what is outside goes to the outermost."""
     counts = [0] * _BINS
@@ -136,6 +175,7 @@ def comparison_page(data: Mapping[str, Any]) -> str:
             f"{data['sampled']:,} sampled records, {len(data['queries']):,} queries, k = {data['k']}",
         ],
         plots=plots if data["samples"] else [],
+        lines=[],
         tables=comparison_tables(data),
     )
 
@@ -149,8 +189,55 @@ def quality_page(data: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> 
         is_bad=data["counts"]["invalid"] > 0,
         notes=[f"At position {data['position']:,}, {data['at']}", *data["notes"]],
         plots=[],
+        lines=_trend_lines(runs),
         tables=[*quality_tables(data), trend_table(runs)],
     )
+
+
+def _trend_lines(runs: Sequence[Mapping[str, Any]]) -> list[Line]:
+    names = [f"run {run['id']}, {run['at']}" for run in runs]
+    weak = [float(sum(run["counts"].values())) for run in runs]
+    confidence = [run["confidence"].get("mean") for run in runs]
+    ranks = [run["self_retrieval"].get("mrr") for run in runs]
+    return [
+        line("mean extraction confidence, by run", list(zip(names, confidence, strict=True))),
+        line("mean reciprocal rank of own names, by run", list(zip(names, ranks, strict=True))),
+        line("weak records, by run", list(zip(names, weak, strict=True)), max([1.0, *weak])),
+    ]
+
+
+def record_page(data: Mapping[str, Any]) -> str:
+    """Return the page of one record, as `Quality.record` gives it."""
+    runs = [(f"run {run['run']}, {run['at']}", run["confidence"]) for run in data["runs"]]
+    return _render(
+        title=f"Quality of {data['key']}",
+        verdict=confidence_text(data),
+        is_bad=any(not run["valid"] for run in data["runs"][-1:]),
+        notes=[f"{len(runs):,} kept runs looked at it"],
+        plots=[],
+        lines=[line("extraction confidence, by run", runs)],
+        tables=[record_table(data)],
+    )
+
+
+def confidence_text(data: Mapping[str, Any]) -> str:
+    """Return one line on the confidence of a record."""
+    now, change = data["confidence"], data["confidence_change"]
+    text = "its extraction confidence is not known" if now is None else f"extraction confidence {now:g}"
+    if data["embedded_confidence"] is not None:
+        text += f", {data['embedded_confidence']:g} when its vector was made"
+    return text if change is None else f"{text}, {change:+g} over the kept runs"
+
+
+def record_table(data: Mapping[str, Any]) -> Table:
+    """Return one row for each run that looked at a record."""
+    names = ("norm", "valid", "nearest_distance", "nearest", "neighbour_of", "self_rank", "confidence")
+    rows = [
+        (str(run["run"]), run["at"], *("" if run[name] is None else str(run[name]) for name in names))
+        for run in data["runs"]
+    ]
+    columns = ("run", "at", "norm", "valid", "nearest distance", "nearest", "neighbour of", "own name's rank")
+    return Table(data["key"], (*columns, "confidence"), rows)
 
 
 def trend_table(runs: Sequence[Mapping[str, Any]]) -> Table:

@@ -3,13 +3,14 @@ Quality of the records of one generation: one pass over all of them, and a close
 
 All records: is the vector finite and of unit length, and how sure was the extraction? A sample: how near is the
 nearest other record (near-duplicates), how often is a record among others' nearest (hubs), and does its own name find
-it? Memory is bounded by the sample, and by so many findings of a kind.
+it? Memory is bounded by the sample, and by so many findings of a kind. What was measured of each record of the sample
+is kept, up to a bound, so that a record has a trend.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,7 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.graph import Graph
+from slipstream.quality.figures import RECORDS_MAX, RecordFigures
 from slipstream.quality.metrics import mean_and_spread, quantiles, skewness
 from slipstream.quality.sides import EmbedQuery, Sampler, Scoped
 
@@ -32,6 +34,8 @@ FINDINGS_MAX = 1_000
 """Listed of a kind; more are only counted."""
 _UNIT_TOLERANCE = 1e-3
 _PAGE = 500
+_DIGITS = 6
+"""Of a norm or a distance that is kept."""
 
 
 class Weakness(StrEnum):
@@ -58,10 +62,10 @@ class Weak(NamedTuple):
 class QualitySettings:
     """How closely to look."""
 
-    sample: int = 1_000
-    """Records whose neighbours are asked for."""
-    self_sample: int = 200
-    """Records of the sample, at most, whose name is embedded and searched for."""
+    sample: int | None = 1_000
+    """Records whose neighbours are asked for; None is all of them, and memory for the key of each."""
+    self_sample: int | None = 200
+    """Entities of the sample, at most, whose name is embedded and searched for; None is all of them."""
     k: int = 10
     near_duplicate_max: float = 0.02
     """Cosine distance up to which two records are near-duplicates."""
@@ -70,7 +74,8 @@ class QualitySettings:
 
     def __post_init__(self) -> None:
         for name, least, most in (("sample", 0, 1_000_000), ("self_sample", 0, 1_000_000), ("k", 1, 100)):
-            if not least <= getattr(self, name) <= most:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
                 raise InvalidInputError(f"must be in {least}..{most:,}", field=f"quality.{name}")
         if not 0 <= self.near_duplicate_max <= 2:
             raise InvalidInputError("must be within 0..2, a cosine distance", field="quality.near_duplicate_max")
@@ -105,6 +110,8 @@ class QualityRun:
 
     report: Mapping[str, Any]
     findings: tuple[Weak, ...]
+    figures: tuple[RecordFigures, ...] = ()
+    """Of at most `RECORDS_MAX` records of the sample, and the invalid ones that are listed."""
 
 
 class QualityTracker:
@@ -124,20 +131,35 @@ class QualityTracker:
         self._spaces: Counter[Space] = Counter()
         self._found: dict[Weakness, list[Weak]] = {kind: [] for kind in Weakness}
         self._counts: Counter[Weakness] = Counter()
+        self._kept: set[RecordKey] = set()
+        self._figures: dict[RecordKey, RecordFigures] = {}
+        self._sampled = self._looked_at = 0
 
     def run(self, at: datetime, position: Position, on_progress: Callable[[int], None] | None = None) -> QualityRun:
         """Look at all records, then at the sample; raises `TransientError` when a store or a model is down."""
-        sampler, read = Sampler(self._settings.sample), 0
-        for page in self._scoped.pages():
+        size, self_size = self._settings.sample, self._settings.self_sample
+        sampler = Sampler(max(RECORDS_MAX, self_size or 0) if size is None else size)
+        for page in self._told(self._scoped.pages(), on_progress):
             for stamp in self._valid_of(page):
                 sampler.add(stamp)
-            read += len(page)
+        stamps = sampler.stamps
+        self._kept = {stamp.key for stamp in stamps[:RECORDS_MAX]}
+        skew = self._neighbourhoods(self._told(self._scoped.pages() if size is None else _pages(stamps), on_progress))
+        entities = [stamp for stamp in stamps if stamp.key.kind is KeyKind.ENTITY][:self_size]
+        self._self_retrieval(self._scoped.pages() if size is None and self_size is None else _pages(entities))
+        return QualityRun(
+            self._report(at, position, self._sampled, skew), self._findings(), tuple(self._figures.values())
+        )
+
+    def _told(
+        self, pages: Iterable[Sequence[Stamp]], on_progress: Callable[[int], None] | None
+    ) -> Iterator[Sequence[Stamp]]:
+        """Pass pages on, and tell how many records have been looked at, twice where that is so."""
+        for page in pages:
+            yield page
+            self._looked_at += len(page)
             if on_progress is not None:
-                on_progress(read)
-        skew = self._neighbourhoods(sampler.stamps)
-        entities = [stamp for stamp in sampler.stamps if stamp.key.kind is KeyKind.ENTITY]
-        self._self_retrieval(entities[: self._settings.self_sample])
-        return QualityRun(self._report(at, position, len(sampler.stamps), skew), self._findings())
+                on_progress(self._looked_at)
 
     # ------------------------------------------------------------------ every record
 
@@ -145,18 +167,23 @@ class QualityTracker:
         valid: list[Stamp] = []
         vectors = self._vectors(page)
         for stamp in page:
-            of_type = self._types.setdefault(stamp.entity_type, _OfType())
+            of_type = self._of(stamp)
             of_type.records += 1
             self._spaces[stamp.space] += 1
             if stamp.extraction_confidence is not None:
                 of_type.confidences[round(stamp.extraction_confidence, 2)] += 1
             norm = _norm(vectors.get((stamp.space, stamp.key)), stamp.space)
-            if norm is not None and abs(norm - 1.0) <= _UNIT_TOLERANCE:
+            if _is_unit(norm):
                 valid.append(stamp)
             else:
                 of_type.invalid += 1
+                if self._counts[Weakness.INVALID] < FINDINGS_MAX:
+                    self._figures[stamp.key] = _figures(stamp, norm)
                 self._note(Weak(Weakness.INVALID, stamp.key.encode(), stamp.entity_type, norm))
         return valid
+
+    def _of(self, stamp: Stamp) -> _OfType:
+        return self._types.setdefault(stamp.entity_type, _OfType())
 
     def _vectors(self, stamps: Sequence[Stamp]) -> dict[tuple[Space, RecordKey], Vector]:
         keys_of: dict[Space, list[RecordKey]] = {}
@@ -170,16 +197,21 @@ class QualityTracker:
 
     # ------------------------------------------------------------------ the sample
 
-    def _neighbourhoods(self, sample: Sequence[Stamp]) -> dict[str, float]:
+    def _neighbourhoods(self, pages: Iterable[Sequence[Stamp]]) -> dict[str, float]:
         """Ask for the nearest of each sampled record; returns the skewness of N_k by space."""
         occurrences: dict[Space, Counter[RecordKey]] = {}
         types: dict[RecordKey, str] = {}
-        for start in range(0, len(sample), _PAGE):
-            page = sample[start : start + _PAGE]
+        for page in pages:
             vectors = self._vectors(page)
             for stamp in page:
                 vector = vectors.get((stamp.space, stamp.key))
-                hits = [] if vector is None else self._scoped.near(stamp, vector, self._settings.k)
+                norm = _norm(vector, stamp.space)
+                if vector is None or not _is_unit(norm):
+                    continue
+                self._sampled += 1
+                if stamp.key in self._kept:
+                    self._figures[stamp.key] = _figures(stamp, norm)
+                hits = self._scoped.near(stamp, vector, self._settings.k)
                 if hits:
                     self._note_nearest(stamp, hits[0].stamp, max(0.0, 1.0 - hits[0].score))
                 counted = occurrences.setdefault(stamp.space, Counter())
@@ -189,12 +221,17 @@ class QualityTracker:
         return {_space_name(space): self._hubs(space, counted, types) for space, counted in occurrences.items()}
 
     def _note_nearest(self, stamp: Stamp, nearest: Stamp, distance: float) -> None:
-        self._types[stamp.entity_type].distances.append(distance)
+        self._of(stamp).distances.append(distance)
+        figures = self._figures.get(stamp.key)
+        if figures is not None:
+            figures.nearest_distance, figures.nearest = round(distance, _DIGITS), nearest.key.encode()
         if distance <= self._settings.near_duplicate_max:
             other = nearest.key.encode()
             self._note(Weak(Weakness.NEAR_DUPLICATE, stamp.key.encode(), stamp.entity_type, distance, other))
 
     def _hubs(self, space: Space, counted: Counter[RecordKey], types: Mapping[RecordKey, str]) -> float:
+        for known in self._figures.keys() & counted.keys():
+            self._figures[known].neighbour_of = counted[known]
         values = list(counted.values())
         zeros = max(0, self._spaces[space] - len(values))
         mean, spread = mean_and_spread(values, zeros)
@@ -205,9 +242,8 @@ class QualityTracker:
             self._note(Weak(Weakness.HUB, key.encode(), types[key], float(times)))
         return skewness(values, zeros)
 
-    def _self_retrieval(self, sample: Sequence[Stamp]) -> None:
-        for start in range(0, len(sample), _PAGE):
-            page = sample[start : start + _PAGE]
+    def _self_retrieval(self, pages: Iterable[Sequence[Stamp]]) -> None:
+        for page in pages:
             states = self._graph.read([stamp.key for stamp in page], {}).states
             for stamp in page:
                 state = states.get(stamp.key)
@@ -221,7 +257,9 @@ class QualityTracker:
             return
         hits = self._scoped.index.search(stamp.space, vector, self._settings.k, where)
         rank = next((rank for rank, hit in enumerate(hits, start=1) if hit.stamp.key == stamp.key), 0)
-        self._types[stamp.entity_type].self_ranks.append(rank)
+        self._of(stamp).self_ranks.append(rank)
+        if stamp.key in self._figures:
+            self._figures[stamp.key].self_rank = rank
         if not rank:
             self._note(Weak(Weakness.NOT_SELF_RETRIEVED, stamp.key.encode(), stamp.entity_type, None))
 
@@ -281,6 +319,25 @@ def _norm(vector: Vector | None, space: Space) -> float | None:
         return None
     norm = float(np.linalg.norm(vector.astype(np.float64)))
     return norm if np.isfinite(norm) else None
+
+
+def _is_unit(norm: float | None) -> bool:
+    return norm is not None and abs(norm - 1.0) <= _UNIT_TOLERANCE
+
+
+def _figures(stamp: Stamp, norm: float | None) -> RecordFigures:
+    return RecordFigures(
+        stamp.key.encode(),
+        stamp.entity_type,
+        None if norm is None else round(norm, _DIGITS),
+        stamp.extraction_confidence,
+        valid=_is_unit(norm),
+    )
+
+
+def _pages(stamps: Sequence[Stamp]) -> Iterator[Sequence[Stamp]]:
+    for start in range(0, len(stamps), _PAGE):
+        yield stamps[start : start + _PAGE]
 
 
 def _confidence_summary(counted: Counter[float]) -> dict[str, float]:

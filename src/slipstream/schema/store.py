@@ -235,6 +235,7 @@ class SchemaVersionedEmbeddingStore:
             created_at=self.clock.now(),
             extraction_template_version=extraction_template_version,
             extraction_confidence=extraction_confidence,
+            embedded_confidence=extraction_confidence,
             source_document_id=source_document_id,
             metadata=dict(metadata or {}),
         )

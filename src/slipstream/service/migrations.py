@@ -108,6 +108,8 @@ class MigrationParts:
     probe: Callable[[str], object]
     """Embeds something with a model; raises when that is not possible."""
     planning: Planning
+    gate: Veto
+    """What is asked before a cut-over unless the caller brings a veto or asks for none."""
     grace_s: float = GRACE_S
 
 
@@ -294,6 +296,7 @@ class Migrations:
         self,
         *,
         veto: Veto | None = None,
+        gated: bool = True,
         on_progress: Callable[[int], None] | None = None,
         patience_s: float = _PATIENCE_S,
     ) -> AuditReport:
@@ -302,8 +305,11 @@ class Migrations:
 
         Everything is audited first, and repaired where that is possible. Raises `ConfigError` when the generation is
         not built, is not at 100 % or is vetoed, and `UnavailableError` when mutations outran it for `patience_s`.
+        The veto is the gate of `[quality]`; one of the caller's stands in for it, and `gated=False` asks for none.
         """
         found = self._in(Phase.BUILT, doing="cut over")
+        if veto is None and gated:
+            veto = self._parts.gate
         return self._prove_and_swap(found, Phase.RETIRED, veto, on_progress, patience_s)
 
     def roll_back(

@@ -9,21 +9,26 @@ from typing import Any
 
 from slipstream.domain.entities import RecordState
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.domain.keys import KeyKind, RecordKey
+from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.models import SpaceScope
 from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Stamp
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import Graph
 from slipstream.ports.journal import Journal
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query, compare_generations
+from slipstream.quality.figures import confidence_change
 from slipstream.quality.history import QualityHistory
 from slipstream.quality.sides import EmbedQuery, Fuse, Sampler, Scoped, side_of
 from slipstream.quality.tracking import QualitySettings, QualityTracker, Weak, Weakness
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 
 SAMPLE = 200
 """Records whose neighbours a comparison of two generations asks for."""
+_PAGE = 500
+_UNKNOWN_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,8 @@ class QualityParts:
     journal: Journal
     clock: Clock
     recipes: Recipes
-    types: Callable[[], Sequence[str]]
-    """Returns every type that may have records."""
+    types: Callable[[ViewRecipe], Sequence[str]]
+    """Returns every type that may have records by a recipe."""
     embed_query: EmbedQuery
     fuse: Fuse
     name_of: Callable[[RecordState], str]
@@ -71,6 +76,31 @@ class Quality:
     def trend(self) -> list[dict[str, Any]]:
         """Return the reports of past runs, oldest first."""
         return self._history.runs()
+
+    def record(self, identity: str) -> dict[str, Any]:
+        """
+        Return what is known of one record, by its id or key: its confidence now, and its figures in the kept runs.
+
+        Raises `InvalidInputError` for one that neither the live generation nor a kept run has.
+        """
+        printed = [RecordKey.decode(identity)] if identity[:2] in ("e:", "r:") else []
+        for key in [*printed, *_keys_of(identity)]:
+            runs, stamp = self._history.record(key.encode()), self._live_stamp(key)
+            if stamp is not None or runs:
+                return {
+                    "key": key.encode(),
+                    "type": runs[-1]["entity_type"] if stamp is None else stamp.entity_type,
+                    "confidence": None if stamp is None else stamp.extraction_confidence,
+                    "embedded_confidence": None if stamp is None else stamp.embedded_confidence,
+                    "confidence_change": confidence_change(runs),
+                    "runs": runs,
+                }
+        raise InvalidInputError(f"{identity!r} is neither in the index nor in a run that is kept", field="id")
+
+    def _live_stamp(self, key: RecordKey) -> Stamp | None:
+        live, held = self._live(), self._parts.store.index.stamps([key]).get(key)
+        records = held.records if held is not None else ()
+        return next((stamp for stamp in records if live.filter_of(stamp) is not None), None)
 
     def weak(self, kinds: Sequence[Weakness] = tuple(Weakness)) -> list[Weak]:
         """Return what the last run found of these kinds; raises `ConfigError` when there was no run."""
@@ -108,14 +138,17 @@ class Quality:
         Compare the two generations, on sampled records of the types that differ and on queries.
 
         Before a cut-over that is old against new, behind one the other way round: the live one is always first.
-        Raises `ConfigError` when there is no generation beside the live one that is kept in line.
+        Raises `ConfigError` when there is no generation beside the live one that is kept in line, and
+        `InvalidInputError` for a query that expects what the graph does not have.
         """
         if sample < 0:
             raise InvalidInputError(f"must be at least 0, not {sample}", field="sample")
         pair = self._parts.recipes.pair
         if pair.other is None:
             raise ConfigError("there is no generation to compare with: `slipstream migrate start` builds one")
-        types = list(self._parts.types())
+        self.check(queries)
+        # Of both: a view of a relationship may be in one of them only.
+        types = list(dict.fromkeys([*self._parts.types(pair.live), *self._parts.types(pair.other)]))
         differing = {name for name in types if pair.live.space_of(name) != pair.other.space_of(name)}
         flipped = RecipePair(pair.other, pair.live)
         live, other = self._scoped(pair.scopes(types)), self._scoped(flipped.scopes(types))
@@ -132,12 +165,45 @@ class Quality:
             k,
         )
 
+    def check(self, queries: Sequence[Query]) -> None:
+        """Raise `InvalidInputError` when queries expect ids that the graph does not have: nothing can find those."""
+        wanted = list(dict.fromkeys(identity for query in queries for identity in query.expected))
+        unknown: list[str] = []
+        for start in range(0, len(wanted), _PAGE):
+            keys = {identity: _keys_of(identity) for identity in wanted[start : start + _PAGE]}
+            states = self._parts.graph.read([key for both in keys.values() for key in both], {}).states
+            unknown += [identity for identity, both in keys.items() if not any(key in states for key in both)]
+        if unknown:
+            shown = ", ".join(map(repr, unknown[:_UNKNOWN_SHOWN])) + (", …" if len(unknown) > _UNKNOWN_SHOWN else "")
+            raise InvalidInputError(
+                f"{len(unknown):,} expected ids are not in the graph ({shown}): correct them or leave them out",
+                field="queries: expected",
+            )
+
+    def objections(self, queries: Sequence[Query] = (), *, sample: int = SAMPLE, k: int = 10) -> tuple[str, ...]:
+        """
+        Return what the configured gate has against the next generation: the veto of a cut-over.
+
+        A gate that asks for nothing compares nothing. Raises what `compare` raises.
+        """
+        return () if self.gate.is_open else self.gate.reasons(self.compare(queries, sample=sample, k=k))
+
     def gate_with(self, **thresholds: float | None) -> QualityGate:
         """Return the configured gate with some thresholds replaced; None keeps the configured one."""
         return replace(self.gate, **{name: value for name, value in thresholds.items() if value is not None})
 
     def _live(self) -> Scoped:
-        return self._scoped(self._parts.recipes.pair.scopes(self._parts.types()))
+        pair = self._parts.recipes.pair
+        return self._scoped(pair.scopes(self._parts.types(pair.live)))
 
     def _scoped(self, scopes: Sequence[SpaceScope]) -> Scoped:
         return Scoped(self._parts.store.index, tuple(scopes))
+
+
+def _keys_of(identity: str) -> list[RecordKey]:
+    """Return the keys of the records that an id may stand for."""
+    try:
+        RelationshipRef.parse(identity)
+    except InvalidInputError:
+        return [entity_key(identity)]
+    return [entity_key(identity), relationship_key(identity)]

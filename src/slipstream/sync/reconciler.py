@@ -237,6 +237,7 @@ class Reconciler:
                     created_at=now,
                     extraction_template_version=target.template_version,
                     extraction_confidence=target.extraction_confidence,
+                    embedded_confidence=target.extraction_confidence,
                     embedding_quality_score=result.quality_score,
                     source_document_id=target.source_document_id,
                     reembedding_reason=target.reembedding_reason,
@@ -289,12 +290,18 @@ def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, f
 
 
 def _gained(current: Stamp | None, target: Target, bound: float | None) -> str | None:
-    """Return why a record is embedded anew: its extraction confidence rose beyond the bound. None when it did not."""
-    if bound is None or current is None or current.extraction_confidence is None:
+    """
+    Return why a record is embedded anew: its extraction confidence rose beyond the bound. None when it did not.
+
+    It rose since it was embedded, in however many steps, or in one step from where it had fallen to.
+    """
+    if bound is None or current is None:
         return None
-    before, now = current.extraction_confidence, target.extraction_confidence
+    held = (current.embedded_confidence, current.extraction_confidence)
+    before = min((value for value in held if value is not None), default=None)
+    now = target.extraction_confidence
     # Rounded: 0.6 - 0.5 is not more than 0.1.
-    if now is None or round(now - before, 9) <= bound:
+    if before is None or now is None or round(now - before, 9) <= bound:
         return None
     return f"extraction confidence rose from {before:g} to {now:g}"
 
@@ -307,8 +314,10 @@ def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | No
     """Return the stamp to store beside an unchanged vector, None when the stored one is right already."""
     if current.schema_version >= prepared.schema_version and stamp_term(current) == target_term(target):
         return None
+    embedded = current.embedded_confidence
     return replace(
         current,
+        embedded_confidence=current.extraction_confidence if embedded is None else embedded,
         position=prepared.position,
         entity_type=target.entity_type,
         schema_version=max(current.schema_version, prepared.schema_version),

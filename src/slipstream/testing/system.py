@@ -204,6 +204,7 @@ class MemorySystem:
                 on_live=self._follow,
                 probe=lambda _: None,
                 planning=Planning(graph, self.service, self.clock),
+                gate=tuple,  # asks for nothing
             )
         )
         sweep = Sweep(index, self.engine.recipes, lambda: self.migrations.is_dropping, self.migrations.finish_drop)

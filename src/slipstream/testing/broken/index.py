@@ -118,6 +118,14 @@ class RestampsAnything(MemoryIndex):
                 self._records[stamp.key][space] = VectorRecord(stamp, record.vector)
 
 
+class MovesTheBaseline(MemoryIndex):
+    """Takes the confidence of a restamp for that of the vector."""
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Make them one."""
+        super().restamp([replace(stamp, embedded_confidence=stamp.extraction_confidence) for stamp in stamps])
+
+
 class SearchesWithoutFilters(MemoryIndex):
     """Filters nothing."""
 
@@ -209,6 +217,7 @@ BROKEN_INDEXES: Mapping[type[MemoryIndex], str] = {
     ScansInOrderOfWriting: "test_scan_pages_through_everything_in_order",
     ScansHalfAKey: "test_scan_pages_through_everything_in_order",
     RestampsAnything: "test_restamp_of_another_record_is_ignored",
+    MovesTheBaseline: "test_restamp_keeps_both_confidences_apart",
     SearchesWithoutFilters: "test_search_agrees_with_brute_force",
     FiltersAfterCutting: "test_search_agrees_with_brute_force",
     SearchesAFrozenSnapshot: "test_search_follows_every_kind_of_write",

@@ -148,6 +148,7 @@ class VectorIndexSuite(IndexReadingCases):
             created_at=datetime(2026, 5, 6, 7, 8, 9, 123457, tzinfo=UTC),
             extraction_template_version="t1",
             extraction_confidence=7 / 30,
+            embedded_confidence=11 / 30,
             embedding_quality_score=1.0,
             source_document_id="doc é",
             last_validated=datetime(2031, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
@@ -307,6 +308,16 @@ class VectorIndexSuite(IndexReadingCases):
         assert_holds(index, [VectorRecord(stamp, record.vector)])
         hits = index.search(SPACE, record.vector, 1, SearchFilter(frozenset({"Hero"}), 3, {"city": "Bern"}))
         assert [hit.stamp for hit in hits] == [stamp]
+
+    def test_restamp_keeps_both_confidences_apart(self, index: VectorIndex) -> None:
+        record = make_record("ada", 5, extraction_confidence=0.1, embedded_confidence=0.1)
+        index.upsert([record])
+        risen = replace(record.stamp, extraction_confidence=0.19)
+        index.restamp([risen])
+        assert_holds(index, [VectorRecord(risen, record.vector)])
+        unknown = replace(risen, extraction_confidence=None, embedded_confidence=None)
+        index.restamp([unknown])
+        assert_holds(index, [VectorRecord(unknown, record.vector)])
 
     @pytest.mark.parametrize(
         "fields",

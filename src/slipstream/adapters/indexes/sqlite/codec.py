@@ -37,6 +37,7 @@ STAMP_COLUMNS = (
     "needs_reembedding",
     "reembedding_reason",
     "metadata",
+    "embedded_confidence",
 )
 """Columns of `records` in the order of `stamp_row`."""
 
@@ -66,6 +67,7 @@ def stamp_row(stamp: Stamp, space: int) -> Row:
         stamp.needs_reembedding,
         stamp.reembedding_reason,
         json.dumps(dict(stamp.metadata)) if stamp.metadata else None,
+        stamp.embedded_confidence,
     )
 
 
@@ -90,6 +92,7 @@ def row_stamp(row: Row, spaces: Mapping[int, Space]) -> Stamp:
             needs_reembedding=bool(row[14]),
             reembedding_reason=row[15],
             metadata={} if row[16] is None else json.loads(row[16]),
+            embedded_confidence=row[17],
         )
     except (ValueError, KeyError, OverflowError) as error:
         raise CorruptionError(f"the stamp of {row[0]!r} can not be read ({error}); audit and repair") from error
