@@ -55,7 +55,7 @@ def test_views_are_listed_and_records_explained(cli: Cli) -> None:
     assert found == cli.json("views", "explain", "e:p1")
     shown = cli.run("views", "explain", "p1")
     assert "fresh" in shown
-    assert "re-embedded" in shown
+    assert "embedded for" in shown
     assert "nobody" in cli.json("views", "explain", "nobody", code=2)["message"]
 
 

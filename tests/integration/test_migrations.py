@@ -13,11 +13,13 @@ import pytest
 
 from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.domain.entities import Direction
-from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.errors import ConfigError, InvalidInputError, UnavailableError
+from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import entity_key
-from slipstream.domain.stamps import Deletion, Stamp
+from slipstream.domain.stamps import Deletion, SearchFilter, Stamp
+from slipstream.domain.work import Lane
 from slipstream.schema.generations import Phase
-from slipstream.service.config import Config
+from slipstream.service.config import Config, IndexConfig
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
@@ -43,9 +45,9 @@ def twin() -> HashEmbedder:
     return HashEmbedder(dimension=16, id=TWIN)
 
 
-def opened(root: Path, *embedders: HashEmbedder, **more: object) -> Slipstream:
+def opened(root: Path, *embedders: HashEmbedder, index: str = "sqlite", **more: object) -> Slipstream:
     options = Options(embedders=embedders or (old(), new()), **more)  # type: ignore[arg-type]
-    return open_pkg(root, config=Config(), options=options)
+    return open_pkg(root, config=Config(index=IndexConfig.model_validate({"adapter": index})), options=options)
 
 
 def fill(slip: Slipstream, people: int = PEOPLE) -> None:
@@ -57,11 +59,15 @@ def fill(slip: Slipstream, people: int = PEOPLE) -> None:
     assert slip.sync.drain(timeout_s=60)
 
 
-@pytest.fixture
-def slip(tmp_path: Path) -> Iterator[Slipstream]:
-    with opened(tmp_path) as slip:
+@pytest.fixture(params=["sqlite"])
+def slip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Slipstream]:
+    with opened(tmp_path, index=request.param) as slip:
         fill(slip)
         yield slip
+
+
+on_each_index = pytest.mark.parametrize("slip", ["sqlite", "chroma"], indirect=True)
+"""For what an index decides: that two generations are kept apart, and that one of them can be removed."""
 
 
 def stamps(slip: Slipstream) -> list[Stamp]:
@@ -86,6 +92,7 @@ def build(slip: Slipstream, default: str = NEW) -> None:
 # ---------------------------------------------------------------------- building
 
 
+@on_each_index
 def test_the_next_generation_stands_beside_the_live_one(slip: Slipstream) -> None:
     build(slip)
     assert models(slip) == {(OLD, 1): PEOPLE, (NEW, 2): PEOPLE}
@@ -98,6 +105,7 @@ def test_the_next_generation_stands_beside_the_live_one(slip: Slipstream) -> Non
     assert report.total_embeddings == PEOPLE + 1
 
 
+@on_each_index
 def test_mutations_reach_both_generations(slip: Slipstream) -> None:
     build(slip)
     slip.pkg.update_entity("p1", {"name": "changed"})
@@ -108,6 +116,26 @@ def test_mutations_reach_both_generations(slip: Slipstream) -> None:
     assert models(slip) == {(OLD, 1): PEOPLE, (NEW, 2): PEOPLE}
     assert slip.verify().is_consistent
     assert slip.migrations.audit().is_consistent
+
+
+@on_each_index
+def test_live_changes_go_on_beside_the_build(slip: Slipstream) -> None:
+    slip.sync.stop()
+    slip.migrations.start(slip.migrations.candidate(default=NEW))
+    slip.sync.start()
+    for number in range(PEOPLE):
+        position = slip.pkg.update_entity(f"p{number}", {"name": f"live {number}"})
+        if number % 20 == 0:
+            assert slip.sync.wait(position, timeout_s=30)
+            assert slip.search(f"live {number}. motto: motto {number}", k=1)[0].entity_id == f"p{number}"
+    slip.pkg.delete_entity("p2")
+    assert slip.migrations.wait(timeout_s=60)
+    assert slip.sync.drain(timeout_s=60)
+    assert models(slip) == {(OLD, 1): PEOPLE - 1, (NEW, 2): PEOPLE - 1}
+    assert slip.verify().is_consistent
+    assert slip.migrations.cut_over().is_consistent
+    hit = slip.search("live 7. motto: motto 7", k=1)[0]
+    assert (hit.entity_id, hit.model_id) == ("p7", NEW)
 
 
 def test_a_migration_of_one_type_embeds_that_type_only(tmp_path: Path) -> None:
@@ -146,6 +174,7 @@ _STAFF = Via("WORKS_AT", Direction.IN)
 # ---------------------------------------------------------------------- cutting over
 
 
+@on_each_index
 def test_a_cut_over_changes_what_answers_and_a_roll_back_changes_it_back(slip: Slipstream) -> None:
     build(slip)
     report = slip.migrations.cut_over()
@@ -162,6 +191,7 @@ def test_a_cut_over_changes_what_answers_and_a_roll_back_changes_it_back(slip: S
     assert {hit.model_id for hit in slip.search("name 7", k=20)} == {NEW}
 
 
+@on_each_index
 def test_a_dropped_generation_leaves_nothing(slip: Slipstream) -> None:
     build(slip)
     slip.migrations.cut_over()
@@ -172,6 +202,7 @@ def test_a_dropped_generation_leaves_nothing(slip: Slipstream) -> None:
     assert slip.verify().is_consistent
 
 
+@on_each_index
 def test_an_unwanted_generation_is_dropped(slip: Slipstream) -> None:
     build(slip)
     slip.migrations.drop()
@@ -198,6 +229,7 @@ def test_a_retired_generation_is_dropped_when_its_grace_time_is_over(tmp_path: P
         assert models(slip) == {(NEW, 2): PEOPLE}
 
 
+@on_each_index
 def test_damage_beside_is_repaired_before_the_cut_over(slip: Slipstream) -> None:
     build(slip)
     beside = next(stamp for stamp in stamps(slip) if stamp.space.model_id == NEW)
@@ -340,21 +372,76 @@ def test_an_outage_of_the_next_model_stops_nothing_else(tmp_path: Path) -> None:
         assert slip.migrations.cut_over().is_consistent
 
 
-def test_three_models_are_kept_apart(tmp_path: Path) -> None:
-    with opened(tmp_path, old(), new(), twin()) as slip:
+@pytest.mark.parametrize("index", ["sqlite", "chroma"])
+def test_three_models_are_kept_apart(tmp_path: Path, index: str) -> None:
+    """Two dimensions, and two identities of one: a query meets the vectors of its own model, and no others."""
+    embedders = (old(), new(), twin())
+    with opened(tmp_path, *embedders, index=index) as slip:
         fill(slip)
         build(slip, TWIN)
         assert models(slip) == {(OLD, 1): PEOPLE, (TWIN, 2): PEOPLE}
+        assert found_by_each(slip, embedders) == {OLD: OLD, TWIN: None, NEW: None}
         slip.migrations.cut_over()
-        assert {hit.model_id for hit in slip.search("name 7", k=100)} == {TWIN}
+        assert found_by_each(slip, embedders) == {OLD: None, TWIN: TWIN, NEW: None}
         slip.migrations.drop()
-        assert slip.sync.drain(timeout_s=30)
+        assert slip.sync.drain(timeout_s=60)
         build(slip, NEW)
         slip.migrations.cut_over()
-        assert {hit.model_id for hit in slip.search("name 7", k=100)} == {NEW}
         assert models(slip) == {(TWIN, 2): PEOPLE, (NEW, 3): PEOPLE}
-        vector = slip.store.index.vectors([entity_key("p7")], stamps(slip)[0].space)
-        assert vector
+        assert found_by_each(slip, embedders) == {OLD: None, TWIN: None, NEW: NEW}
+        with pytest.raises(InvalidInputError, match="query_vector"):
+            slip.store.query_embeddings(embedders[0].embed(["name 7"])[0], model_id=NEW)
+
+
+def found_by_each(slip: Slipstream, embedders: Sequence[HashEmbedder]) -> dict[str, str | None]:
+    """
+    Search what is live with a query of each model, and the index itself in the space of each.
+
+    Returns, for each model, whose vectors answered; None when it found nothing.
+    """
+    text, answered = "name 7. motto: motto 7", dict[str, str | None]()
+    for embedder in embedders:
+        vector, name = embedder.embed([text])[0], embedder.spec.id
+        hits = slip.store.query_embeddings(vector, top_k=1_000, entity_type="Person", model_id=name)
+        owners = {hit.metadata.model_id for hit in hits}
+        assert len(owners) <= 1
+        assert not hits or (hits[0].metadata.entity_id, round(hits[0].score, 4)) == ("p7", 1.0)
+        assert len(hits) in (0, PEOPLE)
+        answered[name] = next(iter(owners), None)
+        for space in {stamp.space for stamp in stamps(slip) if stamp.space.model_id == name}:
+            raw = slip.store.index.search(space, vector, 1_000, SearchFilter(frozenset(("Person",))))
+            assert {hit.stamp.space for hit in raw} == {space}
+            assert (raw[0].stamp.key, round(raw[0].score, 4)) == (entity_key("p7"), 1.0)
+    live = {hit.model_id for hit in slip.search(text, k=1_000, entity_type="Person")}
+    assert live == {owner for owner in answered.values() if owner is not None}
+    return answered
+
+
+def test_an_event_is_handled_while_the_next_model_is_down(tmp_path: Path) -> None:
+    after = new()
+    with opened(tmp_path, old(), after) as slip:
+        fill(slip)
+        build(slip)
+        slip.sync.stop()
+        after.fail_with = UnavailableError("the new model's server is down")
+        slip.pkg.update_entity("p1", {"name": "changed live"})
+        assert slip.handler.handle_event(
+            PKGEvent(
+                event_id="from elsewhere",
+                event_type=PKGEventType.ENTITY_UPDATED,
+                entity_id="p1",
+                entity_type="Person",
+                timestamp=slip.clock.now(),
+                schema_version=1,
+            )
+        )
+        assert slip.search("changed live. motto: motto 1", k=1)[0].entity_id == "p1"
+        assert [item.key for item in slip.journal.work(None, 10, Lane.MIGRATION)] == [entity_key("p1")]
+    with opened(tmp_path) as slip:
+        assert slip.migrations.wait(timeout_s=60)
+        assert slip.sync.drain(timeout_s=60)
+        assert slip.migrations.cut_over().is_consistent
+        assert slip.search("changed live. motto: motto 1", k=1)[0].entity_id == "p1"
 
 
 @pytest.mark.parametrize("on_other", [OnOtherRecipe.REFUSE, OnOtherRecipe.KEEP, OnOtherRecipe.KEEP_MODELS])

@@ -18,6 +18,7 @@ from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.service.view_check import _interval
 from slipstream.sync.recipe import ViewRecipe
+from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
@@ -32,7 +33,8 @@ KNOWS = View("KNOWS", "{{ source.name }} knows {{ target.name }}", is_relationsh
 
 @pytest.fixture
 def slip(tmp_path: Path) -> Iterator[Slipstream]:
-    options = Options(views=(PERSON, KNOWS), embedders=(HashEmbedder(dimension=16, tokens_max=256),))
+    embedder = HashEmbedder(dimension=16, tokens_max=256)
+    options = Options(views=(PERSON, KNOWS), embedders=(embedder,), clock=ManualClock())  # no load makes it late
     with open_pkg(tmp_path, config=Config(), options=options) as opened:
         with opened.pkg.transaction() as tx:
             tx.create_entity("Company", "acme", {"name": "Acme"})
@@ -66,8 +68,9 @@ def test_a_fresh_record_and_what_its_changes_did(slip: Slipstream) -> None:
     assert (newest.about, newest.changed) == ("Company acme", ("name",))
     assert newest.outcome.startswith("re-embedded, ")
     assert (older.about, older.changed) == ("Person p00", ("phone",))
-    assert older.outcome == "nothing that its view shows has changed: not looked at"
+    assert older.outcome == "nothing that its view shows now has changed"
     assert {h.outcome for h in found.happenings[2:]} >= {"reflected by that vector too"}
+    assert found.embedded_for == f"entity_updated of Company acme at position {newest.position}"
     assert found.as_dict()["verdict"] == "fresh"
 
 
@@ -179,7 +182,7 @@ def test_a_neighbours_change_that_its_view_does_not_show_is_told_so(slip: Slipst
     _committed(slip)
     newest = slip.explain("p00").happenings[0]
     assert (newest.about, newest.changed) == ("Company acme", ("city",))
-    assert newest.outcome == "nothing that its view shows has changed: not looked at"
+    assert newest.outcome == "nothing that its view shows now has changed"
 
 
 def test_a_record_that_is_missing_is_not_called_gone(slip: Slipstream) -> None:

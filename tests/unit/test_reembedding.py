@@ -24,7 +24,7 @@ from slipstream.domain.requests import EmbeddingRequest, EmbeddingResult
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.work import Lane
 from slipstream.schema.changes import data_of
-from slipstream.schema.selector import ReembeddingSelector
+from slipstream.schema.selector import MARKING, ReembeddingSelector
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.sync.handler import PKGSyncHandler
 from slipstream.sync.names import SELECTIONS
@@ -323,6 +323,71 @@ def test_without_a_graph_texts_are_not_known() -> None:
         service.trigger_reembedding(schema_version=1)
     with pytest.raises(ConfigError, match="pass pkg_client"):
         service.plan(ReembeddingSelector(schema_version=1))
+
+
+class Killed(BaseException):
+    """What a kill is to the code that it strikes."""
+
+
+def test_what_an_interrupted_marking_has_flagged_is_embedded_when_it_is_opened_again() -> None:
+    def hook(name: str) -> None:
+        if name == "index.restamp.after" and armed:
+            raise Killed
+
+    armed = False
+    embedder = NotingEmbedder()
+    system = MemorySystem(embedder=embedder, hook=hook)
+    for name in ("a", "b", "c"):
+        system.graph.create_entity("Person", name, {"name": name})
+    system.settle()
+    embedder.seen.clear()
+    armed = True
+    with pytest.raises(Killed):
+        system.store.mark_for_reembedding(["a", "b"], reason="doubted")
+    armed = False
+    assert system.journal.work_count() == 0
+    assert {stamp.entity_id for stamp in system.index.scan(None, 10) if stamp.needs_reembedding} == {"a", "b"}
+    system.reopen()
+    system.settle()
+    assert sorted(embedder.seen) == ["a", "b"]
+    assert [s.reembedding_reason for s in system.index.scan(None, 10) if s.entity_id != "c"] == ["doubted"] * 2
+    assert not any(stamp.needs_reembedding for stamp in system.index.scan(None, 10))
+    assert system.journal.get(MARKING) is None
+    assert system.audit().is_consistent
+
+
+def test_a_marking_that_fails_is_not_forgotten_by_the_next_one() -> None:
+    def hook(name: str) -> None:
+        if name == "index.restamp.after" and armed:
+            raise UnavailableError("the acknowledgement is lost")
+
+    armed = False
+    system = MemorySystem(hook=hook)
+    for name in ("a", "b"):
+        system.graph.create_entity("Person", name, {"name": name})
+    system.settle()
+    armed = True
+    with pytest.raises(UnavailableError):
+        system.store.mark_for_reembedding(["a"], reason="first")
+    armed = False
+    system.store.mark_for_reembedding(["b"], reason="second")
+    system.settle()
+    flagged = [stamp.entity_id for stamp in system.index.scan(None, 10) if stamp.needs_reembedding]
+    assert flagged == ["a"]
+    system.reopen()
+    system.settle()
+    reasons = {stamp.entity_id: stamp.reembedding_reason for stamp in system.index.scan(None, 10)}
+    assert reasons == {"a": "first", "b": "second"}
+    assert system.audit().is_consistent
+
+
+def test_a_marking_that_ends_leaves_nothing_to_go_on_with() -> None:
+    system, embedder = _filled(3)
+    system.store.mark_for_reembedding(["n1"], reason="asked")
+    system.reopen()
+    assert system.engine.intake_stage.selections.due == ()
+    system.settle()
+    assert embedder.seen == ["n1"]
 
 
 # ---------------------------------------------------------------------- schema evolutions

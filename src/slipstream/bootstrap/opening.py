@@ -115,12 +115,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         places=places,
     )
     queue = EventQueue(stores.messages, letters, clock)
-    gain = engine.settings.reembed_confidence_gain
     reembedding = ReembeddingService(store, service, graph, views=recipes, drain=EngineDrain(sync, journal))
-    handler = PKGSyncHandler(
-        service, store, queue, graph=graph, views=recipes, confidence_gain=gain, reembedding=reembedding
-    )
-    handler.subscribe_to_pkg_events()
+    handler = _handler(engine, graph, models, store, queue, reembedding)
     sync.on_idle = handler.deliver
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
     recipe_id = partial(_recipe_id, config, recipes)
@@ -174,6 +170,28 @@ def _engine(config: Config, options: Options, stores: Stores, models: InForce) -
         settings=options.settings or _sync_settings(config),
         tracer=options.tracer,
     )
+
+
+def _handler(
+    engine: SyncEngine,
+    graph: Graph,
+    models: InForce,
+    store: SchemaVersionedEmbeddingStore,
+    queue: EventQueue,
+    reembedding: ReembeddingService,
+) -> PKGSyncHandler:
+    handler = PKGSyncHandler(
+        models.service,
+        store,
+        queue,
+        graph=graph,
+        views=models.recipes,
+        confidence_gain=engine.settings.reembed_confidence_gain,
+        reembedding=reembedding,
+        engine=engine,
+    )
+    handler.subscribe_to_pkg_events()
+    return handler
 
 
 def _searcher(

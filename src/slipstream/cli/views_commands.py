@@ -109,6 +109,7 @@ def _show_explanation(found: Explanation) -> None:
     if stored is not None:
         facts["stored"] = stored.fingerprint
         facts["embedded at"] = f"{stored.created_at.isoformat(timespec='seconds')}, by {stored.space.model_id}"
+        facts["embedded for"] = found.embedded_for
         facts["position, schema"] = f"{stored.position}, version {stored.schema_version}"
     facts["verdict"] = f"{found.verdict}: {'; '.join(found.reasons)}"
     print_facts(facts)

@@ -14,6 +14,9 @@ from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.index import VectorIndex
 
+MARKING = "marking_for_reembedding"
+"""The journal's name for the reason of a `mark_for_reembedding` that has begun and not ended: see `Selections`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReembeddingSelector:

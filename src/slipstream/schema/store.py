@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -31,7 +33,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
 from slipstream.schema.changes import data_of, schema_from_data
-from slipstream.schema.selector import ReembeddingSelector, SelectedPage, selected_pages, selector_of
+from slipstream.schema.selector import MARKING, ReembeddingSelector, SelectedPage, selected_pages, selector_of
 
 _PAGE = 1_000
 _SCHEMA_VERSION = "embedding_schema_version"
@@ -165,6 +167,7 @@ class SchemaVersionedEmbeddingStore:
         self._schema_source, self._schema_at, self._places = schema, schema_at, places or OneGeneration()
         self._mark = mark or self._put_work
         self._evolved = int(self.journal.get(_SCHEMA_VERSION) or 1)
+        self._marking_lock = threading.Lock()
 
     # ------------------------------------------------------------------ schema
 
@@ -328,15 +331,26 @@ class SchemaVersionedEmbeddingStore:
             older_than_s=older_than_s,
         )
         pages = selected_pages(self.index, chosen.at(self.clock.now()), _PAGE)
-        return sum(self._flag(page, reason) for page in pages)
+        with self._marking(reason):
+            return sum(self._flag(page, reason) for page in pages)
+
+    @contextmanager
+    def _marking(self, reason: str) -> Iterator[None]:
+        """Have the journal know of flags whose marks may not be kept."""
+        with self._marking_lock:
+            earlier = self.journal.get(MARKING)
+            if earlier is None:
+                self.journal.set(MARKING, reason)
+            yield
+            if earlier is None:  # else another call has failed, and its flags still wait for the next open
+                self.journal.set(MARKING, None)
 
     def mark_dirty(self, keys: Sequence[RecordKey], reason: str, *, force: bool = False) -> None:
         """Ask for keys to be made equal to the graph; what is equal already costs no embedding, unless `force`."""
         self._mark(keys, reason, force)
 
     def _flag(self, page: SelectedPage, reason: str) -> int:
-        # The flags first: behind the mark they could fall on the vector that is new already. What is flagged and,
-        # after a crash, not marked is what `ReembeddingService.trigger_reembedding()` goes on with.
+        # The flags first: behind the mark they could fall on the vector that is new already.
         flagged = page.flagged(reason)
         if flagged:
             self.index.restamp(flagged)

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.errors import ConfigError, NotFoundError, PoisonEventError, PositionLostError
-from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
@@ -19,8 +19,9 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
 from slipstream.ports.log import ChangeLog
+from slipstream.service.history import About, History, concerning
 from slipstream.sync.engine import SyncEngine
-from slipstream.views.declaration import Dependencies, Fanout
+from slipstream.views.declaration import Dependencies
 
 LOG_DEPTH = 10_000
 """How many of the newest log entries are looked through."""
@@ -58,6 +59,8 @@ class Explanation:
     model: str | None
     fingerprint: str | None
     stored: Stamp | None
+    embedded_for: str | None
+    """What the stored vector was made for, as far as stamp and log tell; None when there is none."""
     verdict: str
     """`fresh`, `stale`, `missing`, `pending`, `unrenderable`, `dead letter`, `no record`."""
     reasons: tuple[str, ...]
@@ -90,34 +93,42 @@ class Explaining:
         recipe = self.engine.recipes.pair.live
         state = self.graph.read([key], recipe.hops()).states.get(key)
         stored = self._stored(key)
+        about = About(key, _type(state) or (stored.entity_type if stored else ""), state, _shown(state), stored)
         after, entries = self._newest(log_depth)
-        shown = _shown(state)
-        concerned = {key, *map(entity_key, shown)}
-        newest = [entry for entry in entries if _concerns(entry, key, concerned)][-EVENTS_MAX:]
-        if state is None and stored is None and not newest:
+        logged = list(concerning(entries, about, recipe))
+        if state is None and stored is None and not any(isinstance(found.entry, PKGEvent) for found in logged):
             raise NotFoundError(f"{key.encode()!r} is neither in the graph nor in the index")
         target, failure = _rendered(recipe.target, state)
-        entity_type = _type(state) or (stored.entity_type if stored else "")
-        is_relationship = key.kind is KeyKind.RELATIONSHIP
-        view = recipe.views.view_for(entity_type, is_relationship=is_relationship) if entity_type else None
-        about = _About(key, entity_type, state is not None, shown, stored)
-        is_waiting = any(self._is_waiting(about, entry) for entry in newest)
+        version = None if target is None else target.template_version
+        history = History(about, recipe, version, self.engine.frontier, logged)
+        is_waiting = any(map(history.is_waiting, logged))
         verdict, reasons = self._verdict(key, state, target, failure, stored, is_waiting=is_waiting)
+        return self._explanation(history, target, verdict, reasons, after)
+
+    @staticmethod
+    def _explanation(
+        history: History, target: Target | None, verdict: str, reasons: Sequence[str], after: Position
+    ) -> Explanation:
+        about, views = history.about, history.recipe.views
+        is_relationship, entity_type = about.key.kind is KeyKind.RELATIONSHIP, about.entity_type
+        view = views.view_for(entity_type, is_relationship=is_relationship) if entity_type else None
         context = None if target is None else target.request.temporal_context
+        newest = reversed(history.logged[-EVENTS_MAX:])
         return Explanation(
-            key=key.encode(),
+            key=about.key.encode(),
             entity_type=entity_type,
             text=None if target is None else target.request.content,
             template=None if view is None else view.template,
-            dependencies=recipe.views.dependencies(entity_type, is_relationship=is_relationship) if view else None,
-            neighbours=_neighbours(recipe.views.view_for, state),
+            dependencies=views.dependencies(entity_type, is_relationship=is_relationship) if view else None,
+            neighbours=_neighbours(views.view_for, about.state),
             temporal_context=None if context is None else context.model_dump(mode="json", exclude_defaults=True),
             model=None if target is None else target.space.model_id,
             fingerprint=None if target is None else target.fingerprint,
-            stored=stored,
+            stored=about.stored,
+            embedded_for=history.because(),
             verdict=verdict,
             reasons=tuple(reasons),
-            happenings=tuple(self._happenings(about, newest)),
+            happenings=tuple(_happening(logged.entry, history.outcome(logged)) for logged in newest),
             looked_back_to=after,
         )
 
@@ -172,60 +183,6 @@ class Explaining:
         return (
             ("stale", differences) if differences else ("fresh", ["the stored fingerprint is that of the text now"])
         )
-
-    def _is_waiting(self, about: _About, entry: PKGEvent | Rescan) -> bool:
-        if Position(entry.position or ORIGIN) <= self.engine.frontier:
-            return False
-        return isinstance(entry, Rescan) or self._dirties(about, entry)
-
-    # ------------------------------------------------------------------ what came of it
-
-    def _happenings(self, about: _About, entries: Sequence[PKGEvent | Rescan]) -> Iterator[Happening]:
-        is_latest = True
-        for entry in reversed(entries):
-            outcome = self._outcome(about, entry, is_latest=is_latest)
-            is_latest = is_latest and not outcome.startswith("re-embedded")
-            yield _happening(entry, outcome)
-
-    def _outcome(self, about: _About, entry: PKGEvent | Rescan, *, is_latest: bool) -> str:
-        stored = about.stored
-        if isinstance(entry, PKGEvent) and not self._dirties(about, entry):
-            return "nothing that its view shows has changed: not looked at"
-        if Position(entry.position or ORIGIN) > self.engine.frontier:
-            return "not reflected yet"
-        if stored is None:
-            return "looked at; the index has no record of it" if about.exists else "reflected: the record is gone"
-        if isinstance(entry, Rescan) or stored.created_at < entry.timestamp:
-            return "compared: its text was the same, so nothing was embedded"
-        if is_latest:
-            why = f" ({stored.reembedding_reason})" if stored.reembedding_reason else ""
-            return f"re-embedded, {stored.created_at.isoformat(timespec='milliseconds')}{why}"
-        return "reflected by that vector too"
-
-    def _dirties(self, about: _About, event: PKGEvent) -> bool:
-        affected = self.engine.recipes.affected(event)
-        return about.key in affected.keys or any(about.is_reached_by(fanout) for fanout in affected.fanouts)
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    """The record in question, and what its text shows of others."""
-
-    key: RecordKey
-    entity_type: str
-    exists: bool
-    shown: Mapping[str, frozenset[str]]
-    """Ids of the entities that it shows, with the relationship types that lead there."""
-    stored: Stamp | None
-
-    def is_reached_by(self, fanout: Fanout) -> bool:
-        """Whether the record is among those that a fan-out looks for, as far as its present text tells."""
-        if fanout.entity_id not in self.shown:
-            return False
-        if self.key.kind is KeyKind.RELATIONSHIP:
-            return fanout.relationships and fanout.relationship_type == self.entity_type
-        is_of_type = fanout.types is None or self.entity_type in fanout.types
-        return is_of_type and not fanout.relationships and fanout.relationship_type in self.shown[fanout.entity_id]
 
 
 def _rendered(
@@ -284,16 +241,6 @@ def _neighbours(view_for: Callable[[str], Any], state: RecordState | None) -> di
         name: [entity_key(neighbour.entity.id).encode() for neighbour in state.neighbours.get(step.hop, ())]
         for name, step in steps.items()
     }
-
-
-def _concerns(entry: PKGEvent | Rescan, key: RecordKey, concerned: set[RecordKey]) -> bool:
-    if isinstance(entry, Rescan):
-        return entry.types is None
-    if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
-        return False
-    if entry.event_type.is_relationship and key.kind is KeyKind.ENTITY:
-        return key.id in (entry.source_id, entry.target_id)
-    return entry.key in concerned
 
 
 def _happening(entry: PKGEvent | Rescan, outcome: str) -> Happening:

@@ -9,16 +9,15 @@ from typing import Any
 
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
-from slipstream.domain.keys import RecordKey
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
 from slipstream.sync.carried import CarriedGraph, carried_position
+from slipstream.sync.direct import DirectWrites
+from slipstream.sync.engine import SyncEngine
 from slipstream.sync.failures import backoff_s
-from slipstream.sync.planner import Planner
 from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC, EventQueue
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
-from slipstream.sync.reconciler import Reconciler
 from slipstream.sync.reembedding import Reembedded, ReembeddingService
 from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
 from slipstream.views.viewset import ViewSet
@@ -28,12 +27,15 @@ logger = logging.getLogger(__name__)
 
 class PKGSyncHandler:
     """
-    Handles PKG mutation events one by one: the index reflects the event when `handle_event` returns.
+    Handles PKG mutation events one by one: when `handle_event` returns True the index reflects the event, and what
+    could wait is kept durably: neighbours past the limit of a fan-out, a schema evolution's comparison, and vectors
+    of a generation that nobody searches yet.
 
     A failure goes to the `sync_retries` topic with its true count and, after `max_retries` of them or at once
     when it is hopeless, to the dead letters. With a `graph`, events only say which keys are dirty and the graph
     says what they are now; without one the event's own `new_data` is taken as the entity's full state, fenced by
-    the event's position (or time), so that duplicates and reordered events are harmless in both.
+    the event's position (or time), so that duplicates and reordered events are harmless in both. With an `engine`,
+    which must be the graph's own, it does what is left; without one nothing of a fan-out is.
     """
 
     def __init__(
@@ -49,17 +51,18 @@ class PKGSyncHandler:
         rng: random.Random | None = None,
         confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN,
         reembedding: ReembeddingService | None = None,
+        engine: SyncEngine | None = None,
     ) -> None:
-        self._confidence_gain = confidence_gain
         self.embedding_service = embedding_service
         self.store = embedding_store
         self.queue = event_queue
         self._graph = graph
-        self._recipes = (
-            views if isinstance(views, Recipes) else Recipes(ViewRecipe(views or ViewSet(), embedding_service))
+        recipes = views if isinstance(views, Recipes) else Recipes(ViewRecipe(views or ViewSet(), embedding_service))
+        self._direct = DirectWrites(
+            embedding_store, embedding_service, recipes, engine=engine, confidence_gain=confidence_gain
         )
         self._reembedding = reembedding or ReembeddingService(
-            embedding_store, embedding_service, graph, views=self._recipes
+            embedding_store, embedding_service, graph, views=recipes
         )
         self._max_retries, self._retry_base_s = max_retries, retry_base_s
         self._rng = rng or random.Random()  # noqa: S311  (jitter, not cryptography)
@@ -82,7 +85,7 @@ class PKGSyncHandler:
         if self._graph is None:
             return sum(self.handle_event(event) for event in events)
         try:
-            self._reconcile_with_graph(self._graph, events)
+            self._direct.reflect(self._graph, events)
         except Exception as error:  # noqa: BLE001  (each event is tried alone, and ends in a retry or dead letter)
             logger.warning("a batch of %d events failed, trying one by one: %s", len(events), error)
             return sum(self.handle_event(event) for event in events)
@@ -104,27 +107,10 @@ class PKGSyncHandler:
         if event.event_type is PKGEventType.SCHEMA_EVOLVED:
             self._reembedding.follow(event, carried_position(event))
         elif self._graph is not None:
-            self._reconcile_with_graph(self._graph, [event])
+            self._direct.reflect(self._graph, [event])
         elif event.key is not None:
-            self._reconcile(CarriedGraph(event, self.store.schema), [event.key])
-
-    def _reconcile_with_graph(self, graph: Graph, events: Sequence[PKGEvent]) -> None:
-        planner = Planner(graph, self._recipes, fanout_live_max=1_000)
-        keys = dict.fromkeys(key for event in events for key in planner.keys_of(event))
-        if keys:
-            self._reconcile(graph, list(keys))
-
-    def _reconcile(self, graph: Graph, keys: Sequence[RecordKey]) -> None:
-        reconciler = Reconciler(
-            graph,
-            self.store.index,
-            self.embedding_service,
-            self._recipes,
-            self.store.clock,
-            confidence_gain=self._confidence_gain,
-        )
-        prepared = reconciler.prepare(keys)
-        reconciler.apply(prepared, reconciler.embed(prepared))
+            # Nobody could read the text again later: every generation gets its vector now.
+            self._direct.reconcile(CarriedGraph(event, self.store.schema), [event.key], live_only=False)
 
     def _handle_sync_error(self, event: PKGEvent, error: Exception, retry_count: int) -> None:
         text = f"{type(error).__name__}: {error}"

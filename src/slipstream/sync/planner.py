@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from slipstream.domain.entities import Adjacency, Direction
@@ -113,11 +113,16 @@ class Planner:
 
     def keys_of(self, event: PKGEvent) -> list[RecordKey]:
         """Return every key that an event affects, neighbours included."""
+        return list(self.each_key_of(event))
+
+    def each_key_of(self, event: PKGEvent) -> Iterator[RecordKey]:
+        """Yield every key that an event affects, once: its own first, then neighbours as the graph gives them."""
         affected = self._views.affected(event)
-        keys = dict.fromkeys(affected.keys)
-        for fanout in affected.fanouts:
-            keys.update(dict.fromkeys(self.reached_by(fanout)))
-        return list(keys)
+        seen: set[RecordKey] = set()
+        for key in chain(affected.keys, *map(self.reached_by, affected.fanouts)):
+            if key not in seen:
+                seen.add(key)
+                yield key
 
     def reached_by(self, fanout: Fanout) -> Iterator[RecordKey]:
         """Yield the keys that a fan-out reaches in the graph as it is now, nearest first."""

@@ -14,7 +14,7 @@ from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.scans import PAGE
-from slipstream.schema.selector import ReembeddingSelector, SelectedPage, selected_page
+from slipstream.schema.selector import MARKING, ReembeddingSelector, SelectedPage, selected_page
 from slipstream.sync.names import SELECTIONS
 
 
@@ -72,6 +72,16 @@ class Selections:
         self._due = _kept(journal.get(SELECTIONS))
         self._counts: dict[int, int] = {}
         self._last = max((selection.id for selection in self._due), default=0)
+        self._take_over_marking()
+
+    def _take_over_marking(self) -> None:
+        """Go on with what an interrupted `mark_for_reembedding` has flagged, and may not have marked."""
+        reason = self._journal.get(MARKING)
+        if reason is None:
+            return
+        with self._journal.transaction():
+            self.add(ReembeddingSelector(needs_reembedding=True), reason, force=True)
+            self._journal.set(MARKING, None)
 
     @property
     def due(self) -> tuple[Selection, ...]:

@@ -180,7 +180,13 @@ class MemorySystem:
             self.store, self.service, graph, views=recipes, drain=_SteppingDrain(self, journal)
         )
         self.handler = PKGSyncHandler(
-            self.service, self.store, self.queue, graph=graph, views=recipes, reembedding=self.reembedding
+            self.service,
+            self.store,
+            self.queue,
+            graph=graph,
+            views=recipes,
+            reembedding=self.reembedding,
+            engine=self.engine,
         )
         self.handler.subscribe_to_pkg_events()
 

@@ -1,0 +1,118 @@
+"""Direct: keys made equal on both sides by the calling thread, in bounded pages, beside an engine or without one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+
+from slipstream.domain.errors import UnavailableError
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.work import Lane, WorkItem
+from slipstream.ports.embedding_service import EmbeddingService
+from slipstream.ports.graph import Graph
+from slipstream.ports.scans import PAGE
+from slipstream.sync.engine import SyncEngine
+from slipstream.sync.planner import Planner
+from slipstream.sync.recipes import Recipes
+from slipstream.sync.reconciler import Prepared, Reconciler
+from slipstream.sync.reembedding import Reembedded
+from slipstream.sync.settings import SyncSettings
+
+logger = logging.getLogger(__name__)
+
+_SWAPS_MAX = 3
+"""How often the recipes may change under one page before it is given up."""
+
+
+class DirectWrites:
+    """
+    Writes as the engine does, but for whoever calls: under the same lock, and only by recipes that are in force.
+
+    What the generation beside the live one needs goes to the journal's migration lane: its model may be down. Beside
+    an `engine` a fan-out is cut at the engine's limit, and the rest left to its backfill lane, durably; without one
+    nobody else would do it, so all of it is done here, page by page.
+    """
+
+    def __init__(
+        self,
+        store: Reembedded,
+        service: EmbeddingService,
+        recipes: Recipes,
+        *,
+        engine: SyncEngine | None = None,
+        confidence_gain: float | None = None,
+    ) -> None:
+        self._store, self._service, self._recipes = store, service, recipes
+        self._confidence_gain = confidence_gain
+        self._state = None if engine is None else engine.state
+        self._settings = SyncSettings() if engine is None else engine.settings
+
+    def reflect(self, graph: Graph, events: Iterable[PKGEvent]) -> None:
+        """Bring up to date what events dirty in a graph; raises what reading, embedding or writing does."""
+        planner = Planner(graph, self._recipes, self._settings.fanout_live_max)
+        keys: dict[RecordKey, None] = {}
+        for event in events:
+            found = planner.each_key_of(event)
+            if self._state is not None:
+                keys.update(dict.fromkeys(islice(found, self._settings.fanout_live_max)))
+                self._leave(found, f"fan-out of {event.entity_id}")
+                continue
+            while page := list(islice(found, PAGE)):
+                self.reconcile(graph, page, live_only=True)
+        self.reconcile(graph, list(keys), live_only=True)
+
+    def _leave(self, keys: Iterator[RecordKey], reason: str) -> None:
+        """Have the engine do the rest, in its own time."""
+        left = 0
+        while self._state is not None and (page := list(islice(keys, PAGE))):
+            self._state.keep_work([WorkItem(key, Lane.BACKFILL, reason=reason) for key in page])
+            left += len(page)
+        if left:
+            logger.warning("%d neighbours past the live limit go to the backfill lane (%s)", left, reason)
+
+    def reconcile(self, graph: Graph, keys: Sequence[RecordKey], *, live_only: bool) -> None:
+        """
+        Make keys equal on both sides; with `live_only` the generation beside the live one gets its vectors later.
+
+        Raises `UnavailableError` when the recipes change again and again meanwhile.
+        """
+        size = self._settings.batch_max
+        for start in range(0, len(keys), size):
+            self._reconcile_page(graph, keys[start : start + size], live_only=live_only)
+
+    def _reconcile_page(self, graph: Graph, keys: Sequence[RecordKey], *, live_only: bool) -> None:
+        for _ in range(_SWAPS_MAX):
+            reconciler = Reconciler(
+                graph,
+                self._store.index,
+                self._service,
+                self._recipes,
+                self._store.clock,
+                confidence_gain=self._confidence_gain,
+            )
+            prepared = reconciler.prepare(keys, live_only=live_only)
+            if self._write(reconciler, prepared):
+                return
+        raise UnavailableError(f"the recipes changed {_SWAPS_MAX} times while {len(keys)} records were embedded")
+
+    def _write(self, reconciler: Reconciler, prepared: Prepared) -> bool:
+        """Embed and write, together with what is left for later; False when other recipes are in force by then."""
+        results = reconciler.embed(prepared)
+        later = [WorkItem(key, Lane.MIGRATION, reason="next generation") for key in prepared.deferred]
+        state = self._state
+        with nullcontext() if state is None else state.writing:
+            if prepared.recipes is not self._recipes.pair:
+                return False
+            with self._store.journal.transaction():
+                reconciler.apply(prepared, results)
+                if later:
+                    self._store.journal.put_work(later)
+            if state is not None and later:
+                with state.changed:
+                    state.backlog.adopt(later)
+                    state.owe(prepared.deferred)
+                    state.changed.notify_all()
+        return True
