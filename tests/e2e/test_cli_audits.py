@@ -109,6 +109,31 @@ def test_a_dry_run_tells_the_cost_and_changes_nothing(cli: Cli) -> None:
     assert cli.json("repair", "--class", "nonsense", code=2)["field"] == "kinds"
 
 
+def test_a_repair_that_goes_on_says_with_what(cli: Cli) -> None:
+    tamper(cli, DELETED)
+    audit_id = cli.json("verify", code=1)["id"]
+    reached = json.dumps([audit_id, ["missing"], ["missing", "e:p05"], 1])
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+        raw.execute("INSERT INTO named_values (name, value) VALUES ('repair', ?)", (reached,))
+    result = cli.json("repair")
+    assert result["resumed"] == {"audit": audit_id, "marked": {"missing": 1}, "marked_before": 1}
+    assert (result["marked"], found(result["before"])) == (2, {"missing": ["e:p05"]})
+    assert result["after"]["consistency"] == 1.0
+    assert cli.json("repair")["resumed"] is None
+
+
+def test_a_pkg_that_was_never_scrubbed_is_overdue(cli: Cli) -> None:
+    cli.run("status", "--check")
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+        (text,) = raw.execute("SELECT value FROM named_values WHERE name = 'scrub'").fetchone()
+        state = json.loads(text)
+        state["opened_at"] = "2026-01-01T00:00:00+00:00"
+        raw.execute("UPDATE named_values SET value = ? WHERE name = 'scrub'", (json.dumps(state),))
+    cli.run("status", "--check", code=1)
+    cli.run("verify")  # as good as a scheduled one
+    cli.run("status", "--check")
+
+
 def test_findings_are_kept_and_paged(cli: Cli) -> None:
     tamper(cli, ZEROED, DELETED)
     audit_id = cli.json("verify", code=1)["id"]

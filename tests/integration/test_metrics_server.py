@@ -22,6 +22,7 @@ from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.http import MetricsServer, read_token, serve_metrics
 from slipstream.http.server import CONNECTIONS_MAX, REQUEST_BYTES_MAX
 from slipstream.ports.embedder import Embedder
+from slipstream.service.insights import status_as_dict
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
@@ -141,6 +142,27 @@ def test_health_follows_the_engine(slip: Slipstream) -> None:
         assert _scraped(server)["slipstream_engine_running",] == 0
         slip.sync.start()
         assert _get(server, "/healthz")[::2] == (200, "ok\n")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_unwatched_engine_is_unhealthy(slip: Slipstream) -> None:
+    class Bug(BaseException):
+        pass
+
+    def die() -> None:
+        raise Bug
+
+    with serve_metrics(slip, port=0, consistency=slip.watch.metrics) as server:
+        assert _scraped(server)["slipstream_scrub_failing",] == 0
+        slip.scrubber.stop()
+        slip.scrubber.step = die  # type: ignore[method-assign]
+        slip.scrubber.start()
+        thread = slip.scrubber._thread
+        assert thread is not None
+        thread.join(30)
+        assert _get(server, "/healthz")[::2] == (503, "unwatched\n")
+        assert _scraped(server)["slipstream_scrub_failing",] == 1
+        assert status_as_dict(slip)["scrubber"] == "dead"
 
 
 def test_a_halted_engine_is_unhealthy_and_its_error_stays_inside(

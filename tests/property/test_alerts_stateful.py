@@ -81,9 +81,10 @@ class AlertsMachine(RuleBasedStateMachine):
     def _check_turns(self, measured: Measurements, before: set[str], after: set[str]) -> None:
         bad = {
             "consistency": None if measured.consistency is None else measured.consistency < 0.999,
-            "lag": measured.lag_s > 1,
-            "dead_letters": measured.dead_letters > 0,
+            "lag": None if measured.lag_s is None else measured.lag_s > 1,
+            "dead_letters": None if measured.dead_letters is None else measured.dead_letters > 0,
             "scrub_overdue": None if measured.scrub_age_s is None else measured.scrub_age_s > 172_800,
+            "scrub_failed": measured.scrub_failure is not None,
             "halted": measured.halted is not None,
             "outage": measured.outage is not None,
         }
@@ -91,7 +92,7 @@ class AlertsMachine(RuleBasedStateMachine):
             assert bad[name] is True, f"{name} fired without a cause"
         for name in before - after:
             assert bad[name] is False, f"{name} resolved although nobody knows that it is over"
-        for name in set(RULES) - {"lag", "outage"}:
+        for name in set(RULES) - {"lag", "outage", "scrub_failed"}:
             assert bad[name] is None or (name in after) == bad[name]
 
     @rule(

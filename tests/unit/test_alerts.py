@@ -353,8 +353,12 @@ def test_judge_holds_every_known_measurement_against_its_limit() -> None:
     readings = judge(replace(GOOD, halted="x", outage="y"), AlertThresholds())
     assert [reading.rule for reading in readings] == list(RULES)
     assert [reading.rule for reading in readings if reading.is_breached] == ["halted", "outage"]
-    unknown = judge(Measurements(lag_s=0, dead_letters=0), AlertThresholds())
-    assert {reading.rule for reading in unknown} == set(RULES) - {"consistency", "scrub_overdue"}
+    unknown = judge(Measurements(lag_s=None, dead_letters=None), AlertThresholds())
+    assert {reading.rule for reading in unknown} == {"scrub_failed", "halted", "outage"}
+    (failed,) = [
+        reading for reading in judge(replace(GOOD, scrub_failure="z"), AlertThresholds()) if reading.is_breached
+    ]
+    assert (failed.rule, failed.hold_s) == ("scrub_failed", AlertThresholds().for_s)
 
 
 def test_a_consistency_just_below_one_is_not_called_a_whole() -> None:

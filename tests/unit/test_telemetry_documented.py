@@ -116,6 +116,7 @@ def test_the_rules_watch_what_was_promised() -> None:
         "slipstream_last_verified_timestamp_seconds",
         "slipstream_engine_running",
         "slipstream_engine_outage",
+        "slipstream_scrub_failing",
     }
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
     for rule in RULES:

@@ -159,12 +159,15 @@ def test_what_was_verified_is_shown_and_before_it_is_absent() -> None:
         last_verified_at=at,
         repairs={"missing": 5},
         alerts={"consistency": True, "lag": False},
+        scrub_failing=True,
     )
     after = _families(system, found)
     assert _values(after["slipstream_consistency_ratio"]) == {(): 0.9975}
     assert _values(after["slipstream_last_verified_timestamp_seconds"]) == {(): at.timestamp()}
     assert _values(after["slipstream_divergences"]) == {("missing",): 2.0, ("stale",): 0.0}
     assert _values(after["slipstream_repairs"]) == {("missing",): 5.0}
+    assert before["slipstream_scrub_failing"].samples == []
+    assert _values(after["slipstream_scrub_failing"]) == {(): 1.0}
     assert _values(after["slipstream_alert_firing"]) == {("consistency",): 1.0, ("lag",): 0.0}
 
 

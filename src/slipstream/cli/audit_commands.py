@@ -21,7 +21,7 @@ from slipstream.cli.output import (
 )
 from slipstream.consistency.audit import DEEP_ALL
 from slipstream.consistency.evidence import write_evidence
-from slipstream.consistency.repair import KINDS, RepairBudget
+from slipstream.consistency.repair import KINDS, RepairBudget, RepairResult
 from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.audits import Finding
 from slipstream.domain.errors import InvalidInputError, NotFoundError
@@ -150,41 +150,59 @@ def repair(
         budget = RepairBudget(keys_per_s=keys_per_s)
         with settings.opened() as slipstream:
             drain(slipstream, shown=not as_json)
+            resumed = None
             if slipstream.repairer.unfinished is not None and not dry_run:
-                _mend(slipstream, None, chosen, budget, shown=not as_json)
+                resumed, _ = _mend(slipstream, None, chosen, budget, shown=not as_json)
             before = _audit(slipstream, incremental=incremental, deep=_sample_size(deep), shown=not as_json)
             if dry_run:
                 _show_plan(slipstream, before.kept_id, chosen, as_json=as_json)
                 is_consistent = before.is_consistent
             else:
-                is_consistent = _repair(slipstream, before, chosen, budget, as_json=as_json)
+                is_consistent = _repair(slipstream, before, chosen, budget, resumed, as_json=as_json)
         if not is_consistent:
             raise typer.Exit(EXIT_DIVERGENT)
 
 
 def _repair(
-    slipstream: Slipstream, before: AuditReport, kinds: list[str], budget: RepairBudget, *, as_json: bool
+    slipstream: Slipstream,
+    before: AuditReport,
+    kinds: list[str],
+    budget: RepairBudget,
+    resumed: RepairResult | None,
+    *,
+    as_json: bool,
 ) -> bool:
-    after, marked = before, 0
+    after, marked = before, 0 if resumed is None else resumed.keys
     if not before.is_consistent:
-        marked, remaining = _mend(slipstream, before.kept_id, kinds, budget, shown=not as_json)
+        result, remaining = _mend(slipstream, before.kept_id, kinds, budget, shown=not as_json)
+        marked += result.keys
         after = slipstream.verify(incremental=True) if remaining.is_consistent else remaining
     if as_json:
-        print_json({"marked": marked, "before": report_as_dict(before), "after": report_as_dict(after)})
+        went_on = None if resumed is None else _resumed(resumed)
+        reports = {"before": report_as_dict(before), "after": report_as_dict(after)}
+        print_json({"marked": marked, "resumed": went_on, **reports})
     else:
+        if resumed is not None:
+            before_it = f"{resumed.keys} keys, behind {resumed.marked_before} that were marked before"
+            out.print(f"went on with the repair of audit {resumed.audit_id}: {before_it}")
         out.print(f"marked {marked} keys; consistency {before.consistency:.4%} -> {after.consistency:.4%}")
         if not after.is_consistent:
             out.print(f"still divergent: { {name: n for name, n in after.counts().items() if n} }", markup=False)
     return after.is_consistent
 
 
+def _resumed(result: RepairResult) -> dict[str, object]:
+    return {"audit": result.audit_id, "marked": dict(result.marked), "marked_before": result.marked_before}
+
+
 def _mend(
     slipstream: Slipstream, audit_id: int | None, kinds: list[str], budget: RepairBudget, *, shown: bool
-) -> tuple[int, AuditReport]:
+) -> tuple[RepairResult, AuditReport]:
+    slipstream.scrubber.interrupt()  # one repair at a time, and somebody waits for this one
     with progress_bar("repairing", "keys", shown=shown) as update:
         result = slipstream.repairer.repair(audit_id, kinds, budget, update)
     drain(slipstream, shown=shown)
-    return result.keys, slipstream.repairer.verify(result)
+    return result, slipstream.repairer.verify(result)
 
 
 def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_json: bool) -> None:

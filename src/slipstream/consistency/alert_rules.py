@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from slipstream.consistency.ratios import percent
 from slipstream.domain.errors import InvalidInputError
 
-RULES = ("consistency", "lag", "dead_letters", "scrub_overdue", "halted", "outage")
+RULES = ("consistency", "lag", "dead_letters", "scrub_overdue", "scrub_failed", "halted", "outage")
 """Every rule, in the order in which they are judged."""
 
 _REASON_CHARACTERS_MAX = 300
@@ -29,7 +29,8 @@ class AlertThresholds:
     scrub_age_s_max: float = 2 * 86_400.0
     """How old the last full look at both sides may be: about twice the interval of the scrub."""
     for_s: float = 10.0
-    """How long lag or an outage must hold, at every look, before it fires; and be gone, before it resolves."""
+    """How long lag, an outage or failing audits must hold, at every look, before it fires; and be gone, before it
+    resolves."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.consistency_min <= 1.0:
@@ -44,15 +45,16 @@ class Measurements:
     """
     What is known at one moment.
 
-    None for `consistency` and `scrub_age_s` means unknown: neither fires nor resolves. None for `halted` and
-    `outage` means that there is none; else they say why.
+    None for a number means unknown: neither fires nor resolves. None for `scrub_failure`, `halted` and `outage` means
+    that there is none; else they say why.
     """
 
-    lag_s: float
-    dead_letters: int
+    lag_s: float | None
+    dead_letters: int | None
     consistency: float | None = None
     scrub_age_s: float | None = None
-    """Since the last scrub ended; of an index that never had one, since it was made."""
+    """Since the last full audit ended; of an index that never had one, since it was first opened."""
+    scrub_failure: str | None = None
     halted: str | None = None
     outage: str | None = None
 
@@ -91,15 +93,23 @@ def judge(measurements: Measurements, thresholds: AlertThresholds) -> Sequence[R
         said = f"consistency is {percent(at.consistency)}, at least {percent(limits.consistency_min)} is wanted"
         is_low = at.consistency < limits.consistency_min
         readings.append(Reading("consistency", is_low, at.consistency, limits.consistency_min, said))
-    said = f"the index is {at.lag_s:,.3f} s behind the graph, at most {limits.lag_s_max:g} s is wanted"
-    readings.append(Reading("lag", at.lag_s > limits.lag_s_max, at.lag_s, limits.lag_s_max, said, limits.for_s))
-    said = f"{at.dead_letters:,} dead letters, at most {limits.dead_letters_max:,} are accepted: replay or discard"
-    has_more = at.dead_letters > limits.dead_letters_max
-    readings.append(Reading("dead_letters", has_more, at.dead_letters, limits.dead_letters_max, said))
+    if at.lag_s is not None:
+        said = f"the index is {at.lag_s:,.3f} s behind the graph, at most {limits.lag_s_max:g} s is wanted"
+        readings.append(Reading("lag", at.lag_s > limits.lag_s_max, at.lag_s, limits.lag_s_max, said, limits.for_s))
+    if at.dead_letters is not None:
+        said = (
+            f"{at.dead_letters:,} dead letters, at most {limits.dead_letters_max:,} are accepted: replay or discard"
+        )
+        has_more = at.dead_letters > limits.dead_letters_max
+        readings.append(Reading("dead_letters", has_more, at.dead_letters, limits.dead_letters_max, said))
     if at.scrub_age_s is not None:
-        said = f"the last scrub was {at.scrub_age_s:,.0f} s ago, at most {limits.scrub_age_s_max:,.0f} s is wanted"
+        said = (
+            f"the last full audit was {at.scrub_age_s:,.0f} s ago, at most {limits.scrub_age_s_max:,.0f} s is wanted"
+        )
         is_old = at.scrub_age_s > limits.scrub_age_s_max
         readings.append(Reading("scrub_overdue", is_old, at.scrub_age_s, limits.scrub_age_s_max, said))
+    audits = ("scheduled audits fail", "scheduled audits do not fail")
+    readings.append(_stopped("scrub_failed", *audits, at.scrub_failure, limits.for_s))
     readings.append(_stopped("halted", "the engine has halted", "the engine runs", at.halted))
     readings.append(_stopped("outage", "the engine waits", "nothing is out", at.outage, limits.for_s))
     return readings

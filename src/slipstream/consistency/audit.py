@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from slipstream.consistency.carrying import RECIPE, Earlier, carry
 from slipstream.consistency.comparing import Comparer, Settle, count
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.full import FullAudit, Progress, batched
 from slipstream.consistency.incremental import Changes, IncrementalAudit
 from slipstream.consistency.ledger import Ledger, LedgerBuilder, LedgerMark
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.sampling import choose, embed_anew, offer
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.positions import Position
@@ -74,7 +76,9 @@ class Auditor:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
-        self._on_kept, self._tracer = on_kept, tracer
+        self._tracer = tracer
+        self.on_kept: list[Callable[[AuditReport], object]] = [] if on_kept is None else [on_kept]
+        """Told of every audit that is kept, in the thread that audits."""
         self._one_at_a_time = threading.Lock()
         self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
 
@@ -115,39 +119,46 @@ class Auditor:
                 self._run_full(report, on_progress, None, page, read_ahead)
             return self._kept(report)
 
-    def audit_sample(self, size: int) -> AuditReport:
-        """Audit about `size` records of randomly chosen leaves of the digest tree, and embed them anew; not kept."""
-        heads = [] if self._ledger is None else [head for head in self._ledger.heads() if head.by_type]
-        self._rng.shuffle(heads)
-        chosen: list[RecordKey] = []
-        for head in heads:
-            if self._ledger is None or len(chosen) >= size:
-                break
-            terms = self._ledger.terms([head.after])[head.after]
-            chosen += [RecordKey.decode(key) for key in self._rng.sample(sorted(terms), min(len(terms), 32))]
-        report = self._begun("sample")
-        comparer = self._comparer(report)
-        drift = self._drift(comparer, 1.0)
-        for page in batched(chosen[:size], PAGE):
-            for compared in comparer.decide(page).decided:
-                count(report, compared)
-                if compared.kind is None and compared.target is not None and compared.stamps:
-                    ((vector, _),) = comparer.checked_vectors(compared.stamps)
-                    if vector is not None:
-                        drift.offer(compared.target, compared.stamps[0], vector)
-            drift.enter(report)
-        return self._finished(report)
+    def audit_sample(self, size: int, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
+        """
+        Audit as `audit_changes` does, and embed about `size` randomly chosen records anew.
 
-    def audit_keys(self, keys: Sequence[RecordKey]) -> AuditReport:
-        """Compare some keys only; not kept."""
+        `on_progress` is called behind each page, and nothing is embedded in larger batches. A deep audit where there
+        is nothing to start from.
+        """
+        with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
+            report = self._begun("sample")
+            refused = self._run_incremental(report, on_progress, page, sample=size)
+            if refused is not None:
+                report = self._begun("deep")
+                report.notes.append(f"all of it, because {refused}")
+                self._run_full(report, on_progress, size, page, read_ahead=False)
+            return self._kept(report)
+
+    def audit_keys(
+        self,
+        keys: Sequence[RecordKey],
+        on_progress: Progress | None = None,
+        *,
+        anew: Collection[RecordKey] = (),
+        page: int = PAGE,
+    ) -> AuditReport:
+        """Compare some keys only, and embed those of `anew` anew; not kept. Asks no leaf: it waits for no audit."""
         report = self._begun("keys")
         comparer = self._comparer(report)
-        for page in batched(keys, PAGE):
-            outcome = comparer.decide(page)
+        drift = self._drift(comparer, 1.0) if anew else None
+        for batch in batched(keys, page):
+            outcome = comparer.decide(batch)
             for compared in outcome.decided:
                 count(report, compared)
                 report.total_entities += compared.target is not None and compared.key.kind is KeyKind.ENTITY
+                if drift is not None and compared.key in anew:
+                    offer(comparer, drift, compared)
+            if drift is not None:
+                drift.enter(report)
             report.unsettled += len(outcome.unsettled)
+            if on_progress is not None:
+                on_progress(len(batch))
         return self._finished(report)
 
     # ------------------------------------------------------------------ parts
@@ -160,7 +171,7 @@ class Auditor:
         drift = None
         if deep is not None:
             records = sum(self._graph.counts().values())
-            drift = self._drift(comparer, min(1.0, deep / max(1, records)))
+            drift = self._drift(comparer, min(1.0, deep / max(1, records)), self._earlier_drift())
         audit = FullAudit(
             self._graph, self._index, comparer, report, builder=builder, drift=drift, read_ahead=read_ahead
         )
@@ -169,23 +180,40 @@ class Auditor:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
         if drift is not None:
             report.notes.append(f"{drift.checked} records were embedded anew")
+        elif memory is not None:
+            carry(report, comparer, self._earlier(memory), (), page, on_progress)
 
-    def _run_incremental(self, report: AuditReport, on_progress: Progress | None, page: int) -> str | None:
+    def _run_incremental(
+        self, report: AuditReport, on_progress: Progress | None, page: int, sample: int = 0
+    ) -> str | None:
         if self._memory is None or self._ledger is None:
             return "this auditor keeps no digest tree"
-        audit = IncrementalAudit(self._graph, self._index, self._comparer(report), report, self._ledger)
+        comparer = self._comparer(report)
+        audit = IncrementalAudit(self._graph, self._index, comparer, report, self._ledger)
         refused = audit.catch_up(self._memory.changes, self._memory.recipe_id(), page, on_progress)
         if refused is None:
             audit.run(page, on_progress)
+            embedded: Collection[RecordKey] = ()
+            if sample:
+                chosen = choose(self._ledger, self._earlier_drift(), sample, self._rng)
+                embedded = embed_anew(report, comparer, self._drift(comparer, 1.0), chosen, page, on_progress)
+                report.notes.append(f"{len(embedded)} records were embedded anew")
+            carry(report, comparer, self._earlier(self._memory), embedded, page, on_progress)
         return refused
+
+    def _earlier(self, memory: AuditMemory) -> Earlier:
+        return Earlier.of(memory.audits, memory.recipe_id())
+
+    def _earlier_drift(self) -> Collection[RecordKey]:
+        return () if self._memory is None else self._earlier(self._memory).drifted()
 
     def _comparer(self, report: AuditReport) -> Comparer:
         return Comparer(self._graph, self._index, self._recipe, report, self._settle)
 
-    def _drift(self, comparer: Comparer, share: float) -> DriftCheck:
+    def _drift(self, comparer: Comparer, share: float, doubted: Collection[RecordKey] = ()) -> DriftCheck:
         if self._service is None:
             raise ConfigError("a deep audit embeds texts anew: give the auditor an embedding service")
-        return DriftCheck(self._service, comparer, share, self._rng)
+        return DriftCheck(self._service, comparer, share, self._rng, doubted)
 
     def _begun(self, kind: str) -> AuditReport:
         report = AuditReport(self._graph.read([], {}).position, kind=kind)
@@ -201,7 +229,8 @@ class Auditor:
     def _kept(self, report: AuditReport) -> AuditReport:
         self._finished(report)
         if self._memory is not None:
-            report.id = self._memory.audits.keep(report.summary(), report.findings(), audits_max=AUDITS_MAX)
-        if self._on_kept is not None:
-            self._on_kept(report)
+            kept = report.summary() | {RECIPE: self._memory.recipe_id()}
+            report.id = self._memory.audits.keep(kept, report.findings(), audits_max=AUDITS_MAX)
+        for told in self.on_kept:
+            told(report)
         return report

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from slipstream.consistency.comparing import Comparer
 from slipstream.consistency.report import AuditReport
+from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.embedding_service import EmbeddingService
@@ -18,21 +20,28 @@ _BATCH = 64
 
 class DriftCheck:
     """
-    Takes a share of the records that look right, and embeds them past the cache.
+    Takes a share of the records that look right, and all that are doubted, and embeds them past the cache.
 
     A vector has drifted when its cosine distance from the new one is past the model's tolerance.
     """
 
-    def __init__(self, service: EmbeddingService, comparer: Comparer, share: float, rng: random.Random) -> None:
+    def __init__(
+        self,
+        service: EmbeddingService,
+        comparer: Comparer,
+        share: float,
+        rng: random.Random,
+        doubted: Collection[RecordKey] = (),
+    ) -> None:
         self._service, self._comparer = service, comparer
-        self._share, self._rng = share, rng
+        self._share, self._rng, self._doubted = share, rng, doubted
         self._sampled: list[tuple[Target, Stamp, Vector]] = []
         self._drifted: list[Stamp] = []
         self.checked = 0
 
     def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
         """Take a record into the sample, or not."""
-        if self._rng.random() < self._share:
+        if stamp.key in self._doubted or self._rng.random() < self._share:
             self._sampled.append((target, stamp, vector))
             if len(self._sampled) >= _BATCH:
                 self._compute()

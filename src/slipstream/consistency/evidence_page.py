@@ -24,6 +24,7 @@ _KINDS: Mapping[str, str] = MappingProxyType(
         "full": "every key of both sides, and every stored vector with its checksum",
         "deep": "as a full audit, and texts embedded anew to be compared with their vectors",
         "incremental": "digests of both sides, and key by key what differs or has changed since the audit before",
+        "sample": "as an incremental audit, and a sample embedded anew to be compared with its vectors",
         "keys": "some chosen keys",
     }
 )

@@ -9,13 +9,17 @@ that is marked twice, or was mended meanwhile, costs a comparison.
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipstream.consistency.audit import Auditor
+from slipstream.consistency.carrying import DRIFTED
 from slipstream.consistency.classes import CLASSES, PAST_THE_CACHE
+from slipstream.consistency.full import Progress as AuditProgress
 from slipstream.consistency.report import UNRENDERABLE, AuditReport
 from slipstream.consistency.unfencing import unfence
 from slipstream.domain.audits import Finding
@@ -30,18 +34,23 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.scans import PAGE
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 REPAIR = "repair"
+"""Where the journal keeps how far a repair is that somebody asked for."""
 SPAN = "slipstream.repair"
 KINDS = (*CLASSES, UNRENDERABLE)
 _PAGE = 500
 _PROBE_TEXTS = 32
+_WAIT_S = 0.1
 _DELETING = frozenset({"orphaned", "duplicate"})
 _RESTAMPING = frozenset({"outdated"})
 
 Progress = Callable[[int, int], None]
 """Told how many keys have been marked so far, and of how many."""
+Rest = Callable[[float], None]
+"""Waits so many seconds; may raise, to end the repair between two pages."""
 
 
 class Mark(Protocol):
@@ -71,8 +80,12 @@ class RepairResult:
     """What a repair did."""
 
     audit_id: int
+    kinds: tuple[str, ...] = KINDS
+    """The classes that it was to mend."""
     marked: dict[str, int] = field(default_factory=dict)
     """Keys by divergence class."""
+    marked_before: int = 0
+    """Keys that had been marked before the repair was cut short and went on here."""
 
     @property
     def keys(self) -> int:
@@ -114,7 +127,12 @@ class RepairBudget:
 
 
 class Repairer:
-    """Repairs kept audits, one at a time."""
+    """
+    Repairs kept audits, one at a time; safe for threads.
+
+    How far a repair is stands in a `slot` of the journal: the scrubber has one of its own, so that it never gives
+    somebody's interrupted repair up. Naming another audit in the same slot does.
+    """
 
     def __init__(
         self,
@@ -134,6 +152,7 @@ class Repairer:
         self._graph, self._index, self._recipe, self._service = graph, index, recipe, service
         self._auditor, self._audits, self._journal, self._clock = auditor, audits, journal, clock
         self._mark, self._waiting, self._tracer = mark, waiting, tracer
+        self._one_at_a_time = threading.Lock()
         self.repaired: Counter[str] = Counter()
         """Keys marked since this process started, by class."""
 
@@ -166,8 +185,12 @@ class Repairer:
 
     @property
     def unfinished(self) -> int | None:
-        """The audit whose repair was cut short, None when there is none."""
-        text = self._journal.get(REPAIR)
+        """The audit whose repair was cut short, None when there is none; not the scrubber's."""
+        return self.unfinished_in(REPAIR)
+
+    def unfinished_in(self, slot: str) -> int | None:
+        """Return the audit whose repair was cut short in a slot, None when there is none."""
+        text = self._journal.get(slot)
         return None if text is None else _Progress.load(text).audit_id
 
     def repair(
@@ -176,16 +199,34 @@ class Repairer:
         kinds: Sequence[str] = KINDS,
         budget: RepairBudget | None = None,
         on_progress: Progress | None = None,
+        *,
+        slot: str = REPAIR,
+        rest: Rest | None = None,
     ) -> RepairResult:
         """
         Mark everything that a kept audit found (None: go on with the repair that was cut short).
 
         Raises `NotFoundError` for an audit that is not kept, or when there is nothing to go on with. The engine
-        does the work; `verify` then looks again.
+        does the work; `verify` then looks again. `rest` does the waiting: for the budget, for the engine, and for
+        another repair.
         """
-        progress = self._begun(audit_id, kinds)
-        limits = budget or RepairBudget()
-        result = RepairResult(progress.audit_id)
+        wait = rest or self._clock.sleep
+        with self._turn(wait):
+            return self._repair(self._begun(audit_id, kinds, slot), budget or RepairBudget(), on_progress, slot, wait)
+
+    @contextmanager
+    def _turn(self, wait: Rest) -> Iterator[None]:
+        while not self._one_at_a_time.acquire(blocking=False):
+            wait(_WAIT_S)
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    def _repair(
+        self, progress: _Progress, limits: RepairBudget, on_progress: Progress | None, slot: str, wait: Rest
+    ) -> RepairResult:
+        result = RepairResult(progress.audit_id, progress.kinds, marked_before=progress.marked)
         total = self._total(progress)
         for page in self._pages(progress):
             started = self._clock.monotonic()
@@ -193,19 +234,19 @@ class Repairer:
                 self._mark_page(page)
             progress = replace(progress, after=page[-1], marked=progress.marked + len(page))
             # Marked first: dying in between marks the page once more, which is harmless.
-            self._journal.set(REPAIR, progress.dump())
+            self._journal.set(slot, progress.dump())
             for kind, n in Counter(finding.kind for finding in page).items():
                 result.marked[kind] = result.marked.get(kind, 0) + n
                 self.repaired[kind] += n
             if on_progress is not None:
                 on_progress(progress.marked, total)
             if progress.marked < total:
-                self._pause(len(page) / limits.keys_per_s - (self._clock.monotonic() - started), limits)
-        self._journal.set(REPAIR, None)
+                self._pause(len(page) / limits.keys_per_s - (self._clock.monotonic() - started), limits, wait)
+        self._journal.set(slot, None)
         return result
 
-    def _begun(self, audit_id: int | None, kinds: Sequence[str]) -> _Progress:
-        text = self._journal.get(REPAIR)
+    def _begun(self, audit_id: int | None, kinds: Sequence[str], slot: str) -> _Progress:
+        text = self._journal.get(slot)
         if audit_id is None:
             if text is None:
                 raise NotFoundError("no repair was cut short: name an audit")
@@ -217,7 +258,7 @@ class Repairer:
         if started is not None and (started.audit_id, started.kinds) == (audit_id, tuple(kinds)):
             return started
         progress = _Progress(self._known(audit_id), tuple(kinds))
-        self._journal.set(REPAIR, progress.dump())
+        self._journal.set(slot, progress.dump())
         return progress
 
     def _known(self, audit_id: int) -> int:
@@ -244,15 +285,23 @@ class Repairer:
             keys = [RecordKey.decode(finding.key) for finding in page if finding.kind == kind]
             self._mark(keys, reason=f"repair: {kind}", force=kind in PAST_THE_CACHE)
 
-    def _pause(self, wait_s: float, limits: RepairBudget) -> None:
-        if wait_s > 0:
-            self._clock.sleep(wait_s)
+    def _pause(self, wait_s: float, limits: RepairBudget, wait: Rest) -> None:
+        wait(max(0.0, wait_s))
         while self._waiting() > limits.waiting_max:
-            self._clock.sleep(0.1)
+            wait(_WAIT_S)
 
     # ------------------------------------------------------------------ after
 
-    def verify(self, result: RepairResult) -> AuditReport:
-        """Audit exactly what was found before; call it once the engine has caught up."""
-        keys = [RecordKey.decode(f.key) for page in self._pages(_Progress(result.audit_id, KINDS)) for f in page]
-        return self._auditor.audit_keys(list(dict.fromkeys(keys)))
+    def verify(
+        self, result: RepairResult, on_progress: AuditProgress | None = None, *, page: int = PAGE
+    ) -> AuditReport:
+        """
+        Audit exactly what the repair was to mend, and embed anew what had drifted; raises what `on_progress` does.
+
+        Call it once the engine has caught up.
+        """
+        keys: dict[RecordKey, bool] = {}
+        for findings in self._pages(_Progress(result.audit_id, result.kinds)):
+            keys.update((RecordKey.decode(finding.key), finding.kind == DRIFTED) for finding in findings)
+        anew = {key for key, has_drifted in keys.items() if has_drifted}
+        return self._auditor.audit_keys(list(keys), on_progress, anew=anew, page=page)

@@ -1,25 +1,26 @@
 """
-The scrubber: audits in the background by a schedule, repairs what it may, and raises alerts.
+The scrubber: audits in the background by a schedule, and repairs what it may.
 
 Incremental audits run often, a full one, which asks no digest, runs on its own slower schedule, and a small sample
 is embedded anew now and then. All of it keeps to a share of one core and stands back while live changes wait.
 When it ran last is kept in the journal, so a restart neither forgets an overdue audit nor begins all of them at once.
+Nothing that a pass raises ends the scrubber: it says what failed, and tries again later.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import CLASSES
 from slipstream.consistency.repair import KINDS, Repairer
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrub_state import ScrubMemory, ScrubState
 from slipstream.domain.errors import InvalidInputError, SlipstreamError
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
@@ -27,16 +28,24 @@ from slipstream.ports.journal import Journal
 
 logger = logging.getLogger(__name__)
 
-SCRUB = "scrub"
+SCRUB_REPAIR = "scrub_repair"
+"""Where the journal keeps how far the scrubber's own repair is."""
 _PAGE = 16
 """Small: what computes holds Python's lock, and a live change never waits for more than so many keys."""
 _SLICE_S = 0.1
 _IDLE_CORE_SHARE = 0.5
 """What a pass may take while nothing changes."""
 _VERIFY_PATIENCE_S = 120.0
+_BACKOFF_S_MAX = 60.0
 
 FULL, INCREMENTAL, SAMPLE = "full", "incremental", "sample"
-Passes = Mapping[str, float]
+_COUNTS_AS = {
+    FULL: (FULL, INCREMENTAL),
+    "deep": (FULL, INCREMENTAL),
+    SAMPLE: (SAMPLE, INCREMENTAL),
+    INCREMENTAL: (INCREMENTAL,),
+}
+"""What an audit leaves nothing to do for, by its kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +81,6 @@ class ScrubSettings:
         return {FULL: self.full_every_s, SAMPLE: self.sample_every_s, INCREMENTAL: self.incremental_every_s}
 
 
-@dataclass(slots=True)
-class ScrubState:
-    """What the journal keeps: when each kind of pass ended last (UTC), and whether the scrubber is paused."""
-
-    ended_at: dict[str, datetime] = field(default_factory=dict)
-    paused: bool = False
-
-    @classmethod
-    def load(cls, text: str | None) -> ScrubState:
-        """Return the state that `dump` wrote; a new one where there is none."""
-        if text is None:
-            return cls()
-        found = json.loads(text)
-        return cls({kind: datetime.fromisoformat(at) for kind, at in found["ended_at"].items()}, found["paused"])
-
-    def dump(self) -> str:
-        """Return the state as JSON."""
-        ended_at = {kind: at.isoformat() for kind, at in self.ended_at.items()}
-        return json.dumps({"ended_at": ended_at, "paused": self.paused})
-
-
 class ScrubInterruptedError(Exception):
     """The scrubber is to stop; the pass that was under way counts for nothing."""
 
@@ -113,43 +101,66 @@ class Scrubber:
         repairs_waiting: Callable[[], int],
     ) -> None:
         self._auditor, self._repairer, self._audits = auditor, repairer, audits
-        self._journal, self._clock, self.settings = journal, clock, settings
+        self._clock, self.settings = clock, settings
         self._is_busy, self._repairs_waiting = is_busy, repairs_waiting
+        self._memory = ScrubMemory(journal, clock)
         self._opened_at = clock.now()
+        self._failures = 0
         self._stopping = threading.Event()
         self._interrupted = threading.Event()
         self._thread: threading.Thread | None = None
         self.running: str | None = None
         """The kind of pass that is under way."""
-        self.error: str | None = None
+        self.error = self.state.error
         """Why the last pass failed, None when it did not."""
+        auditor.on_kept.append(self._note)
 
     # ------------------------------------------------------------------ state
 
     @property
     def state(self) -> ScrubState:
-        """When passes ended last, and whether the scrubber is paused."""
-        return ScrubState.load(self._journal.get(SCRUB))
+        """When passes ended last, whether the scrubber is paused, and what it remembers besides."""
+        return self._memory.read()
+
+    @property
+    def health(self) -> str:
+        """`off`, `paused`, `dead`, `failing`, `stopped` or `working`, the first that is so."""
+        if not self.settings.enabled:
+            return "off"
+        if self.state.paused:
+            return "paused"
+        if self.is_dead:
+            return "dead"
+        if self.error is not None:
+            return "failing"
+        return "stopped" if self._thread is None else "working"
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the thread has ended although nobody stopped it."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    @property
+    def failure(self) -> str | None:
+        """Why no scheduled audit succeeds, None when one does, or when none is wanted."""
+        return self.error or self.health if self.health in ("dead", "failing") else None
 
     def pause(self) -> None:
         """Start no further pass, also after a restart, until `resume`."""
-        self._set_paused(paused=True)
+        with self._memory.changed() as state:
+            state.paused = True
 
     def resume(self) -> None:
         """Go on by the schedule."""
-        self._set_paused(paused=False)
-
-    def _set_paused(self, *, paused: bool) -> None:
-        state = self.state
-        state.paused = paused
-        self._journal.set(SCRUB, state.dump())
+        with self._memory.changed() as state:
+            state.paused = False
 
     def age_s(self) -> float | None:
-        """Return how long ago the last full pass ended (or this process began); None when none is scheduled."""
+        """Return how long ago a full audit ended (or the PKG was first opened); None when none is scheduled."""
         if not self.settings.enabled or not self.settings.full_every_s:
             return None
-        ended_at = self.state.ended_at.get(FULL, self._opened_at)
-        return max(0.0, (self._clock.now() - ended_at).total_seconds())
+        state = self.state
+        return max(0.0, (self._clock.now() - state.ended_at.get(FULL, state.opened_at)).total_seconds())
 
     def due(self) -> str | None:
         """Return the kind of pass that is due, the weightiest first; None when none is or the scrubber is paused."""
@@ -175,65 +186,90 @@ class Scrubber:
         newest = self._audits.audits(None, 1)
         return {
             "enabled": self.settings.enabled,
+            "health": self.health,
             "paused": state.paused,
             "running": self.running,
             "error": self.error,
             "ended_at": {kind: at.isoformat() for kind, at in sorted(state.ended_at.items())},
             "due_in_s": {kind: round(wait_s, 1) for kind, wait_s in self._waits_s(state)},
+            "last_repair": state.last_repair,
             "last_audit": newest[0].report if newest else None,
         }
 
     # ------------------------------------------------------------------ working
 
     def step(self) -> AuditReport | None:
-        """Do the pass that is due, if one is, and repair what it found and may be repaired."""
+        """Do the pass that is due, and repair what may be repaired; else go on with a repair that was cut short."""
         kind = self.due()
-        return None if kind is None else self.run(kind)
+        if kind is not None:
+            return self.run(kind)
+        is_wanted = self.settings.enabled and not self.state.paused
+        if is_wanted and self._repairer.unfinished_in(SCRUB_REPAIR) is not None:
+            with self._working("repair"):
+                self._mend(None, self.settings.repair)
+        return None
 
     def run(self, kind: str) -> AuditReport:
         """Do one pass now, within the budget; raises `ScrubInterruptedError` when the scrubber is stopped."""
-        self.running = kind
-        self._interrupted.clear()
-        try:
+        with self._working(kind):
             pace = self._pace()
             if kind == FULL:
                 report = self._auditor.audit(pace, page=_PAGE)
             elif kind == SAMPLE:
-                report = self._auditor.audit_sample(self.settings.sample_size)
+                report = self._auditor.audit_sample(self.settings.sample_size, pace, page=_PAGE)
             else:
                 report = self._auditor.audit_changes(pace, page=_PAGE)
+            self._note(report, kind)
             self._repair(report)
-            self._note(kind, report)
-            self.error = None
             return report
-        except SlipstreamError as error:
+
+    @contextmanager
+    def _working(self, kind: str) -> Iterator[None]:
+        """Say what is being done, and why it failed when it does."""
+        self.running = kind
+        self._interrupted.clear()
+        try:
+            yield
+        except ScrubInterruptedError:
+            raise
+        except BaseException as error:
             self.error = f"{type(error).__name__}: {error}"
             raise
+        else:
+            self.error = None
         finally:
             self.running = None
 
-    def _note(self, kind: str, report: AuditReport) -> None:
-        state = self.state
+    def _note(self, report: AuditReport, *kinds: str) -> None:
+        """Take note of an audit that is kept, whoever has asked for it."""
         now = self._clock.now()
-        # A full pass leaves nothing to an incremental one, also when it was meant to be one.
-        for done in {kind, report.kind} & {FULL, SAMPLE, INCREMENTAL} | ({INCREMENTAL} if kind == FULL else set()):
-            state.ended_at[done] = now
-        self._journal.set(SCRUB, state.dump())
+        with self._memory.changed() as state:
+            state.ended_at.update(dict.fromkeys((*kinds, *_COUNTS_AS.get(report.kind, ())), now))
 
     def _repair(self, report: AuditReport) -> None:
         kinds = [kind for kind, n in report.counts().items() if n and kind in self.settings.repair]
         if not kinds or report.id is None:
             return
         logger.warning("audit %s found %s: repairing", report.id, {kind: report.counts()[kind] for kind in kinds})
-        result = self._repairer.repair(report.id, kinds)
+        remaining = self._mend(report.id, kinds)
+        if not remaining.is_consistent:
+            report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
+
+    def _mend(self, audit_id: int | None, kinds: Sequence[str]) -> AuditReport:
+        """Repair a kept audit (None: go on), wait for the engine, look at the same keys again, and remember it."""
+        result = self._repairer.repair(audit_id, kinds, slot=SCRUB_REPAIR, rest=self._rest)
         waited_s = 0.0
         while self._repairs_waiting() and waited_s < _VERIFY_PATIENCE_S:
             self._rest(_SLICE_S)
             waited_s += _SLICE_S
-        remaining = self._repairer.verify(result)
-        if not remaining.is_consistent:
-            logger.error("after the repair of audit %s still divergent: %s", report.id, remaining.counts())
-            report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
+        remaining = self._repairer.verify(result, self._pace(), page=_PAGE)
+        still = {kind: n for kind, n in remaining.counts().items() if n}
+        if still:
+            logger.error("after the repair of audit %s still divergent: %s", result.audit_id, still)
+        facts = {"audit": result.audit_id, "marked": result.marked, "still_divergent": still}
+        with self._memory.changed() as state:
+            state.last_repair = {"at": self._clock.now().isoformat(), **facts}
+        return remaining
 
     def _pace(self) -> Callable[[int], None]:
         began = self._clock.monotonic()
@@ -267,37 +303,42 @@ class Scrubber:
 
     # ------------------------------------------------------------------ the thread
 
-    def start(self, on_tick: Callable[[], object]) -> None:
-        """
-        Run by the schedule on a thread of its own; starting twice is harmless.
-
-        `on_tick` is called between passes, about once a second.
-        """
-        if self._thread is None:
+    def start(self) -> None:
+        """Run by the schedule on a thread of its own; starting twice is harmless, and a dead one is replaced."""
+        if self._thread is None or self.is_dead:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self._loop, args=(on_tick,), name="slipstream-scrub", daemon=True)
+            self._thread = threading.Thread(target=self._loop, name="slipstream-scrub", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread; a pass that is under way is given up and is due again."""
+        """Stop the thread; what is under way is given up: a pass is due again, a repair goes on where it was."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def _loop(self, on_tick: Callable[[], object]) -> None:
-        failures = 0
-        while not self._stopping.wait(min(60.0, 1.0 * 2**failures)):
+    def _loop(self) -> None:
+        while not self._stopping.wait(min(_BACKOFF_S_MAX, 1.0 * 2**self._failures)):
             try:
                 self.step()
-                on_tick()
-                failures = 0
+                self.error, self._failures = None, 0
+                self._remember()
             except ScrubInterruptedError:
                 continue  # somebody else's audit goes first, or the end has come
-            except SlipstreamError as error:
-                failures = min(failures + 1, 6)
-                logger.warning("scrubbing failed and is tried again: %s: %s", type(error).__name__, error)
-            except Exception:
-                self.error = "the scrubber died: see the log"
-                logger.exception("the scrubber died")
-                raise
+            except Exception as error:  # noqa: BLE001  (whatever it is, audits go on)
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._failures = min(self._failures + 1, 6)
+        self.error = f"{type(error).__name__}: {error}"
+        is_ours = isinstance(error, SlipstreamError)
+        logger.warning("scrubbing failed and is tried again: %s", self.error, exc_info=None if is_ours else error)
+        try:
+            self._remember()
+        except Exception as unsaved:  # noqa: BLE001  (the journal may be what fails; the alerts know all the same)
+            logger.warning("the journal can not keep why scrubbing failed: %r", unsaved)
+
+    def _remember(self) -> None:
+        """Have the journal know whether the last pass failed, so that the next process does."""
+        with self._memory.changed() as state:
+            state.error = self.error

@@ -42,6 +42,8 @@ class ConsistencyMetrics:
     last_verified_at: datetime | None = None
     repairs: Mapping[str, int] = field(default_factory=lambda: _NONE)
     alerts: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    scrub_failing: bool | None = None
+    """Whether scheduled audits fail or are dead; None where nobody knows."""
 
 
 NOT_VERIFIED = ConsistencyMetrics()

@@ -77,6 +77,8 @@ def serve_metrics(
     def health() -> Answer:
         sync = slipstream.sync
         if sync.running and sync.failure is None:
+            if slipstream.watch.is_dead:
+                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"unwatched\n"
             return HTTPStatus.OK, _TEXT, b"ok\n"
         state = b"stopped" if sync.failure is None else b"halted" if sync.engine.halted else b"dead"
         return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, state + b"\n"

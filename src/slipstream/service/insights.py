@@ -33,6 +33,8 @@ def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
         "migration": slipstream.migrations.generations.phase.value,
         "outage": status.outage,
         "halted": status.halted,
+        "scrubber": slipstream.scrubber.health,
+        "scrub_error": slipstream.scrubber.error,
         "lanes": dict(status.lanes),
         "backfills": _backfills(slipstream),
         "entities_by_type": {name: n for name, n in sorted(graph_counts.items()) if name in schema.entity_types},

@@ -267,6 +267,7 @@ class Slipstream:
         found = report if report is not None else self.verify()
         if found.id is None:
             return self.validator.repair_inconsistencies(found)
+        self.scrubber.interrupt()  # one repair at a time as well; the scrubber's goes on later
         return self.repairer.repair(found.id).keys
 
     def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
@@ -306,13 +307,15 @@ class Slipstream:
     def start(self) -> None:
         """Start the engine, the scheduled audits and the alerts; starting twice is harmless."""
         self.sync.start()
-        self.scrubber.start(self.watch.tick)
+        self.scrubber.start()
+        self.watch.start()
 
     def close(self) -> None:
         """Stop the engine and release everything; what is pending is found at the next open. Idempotent."""
         if not self._closed:
             self._closed = True
             try:
+                self.watch.stop()
                 self.scrubber.stop()
                 self.sync.stop()
                 if self._parts.write_back is not None:

@@ -9,13 +9,20 @@ from slipstream.consistency.alert_rules import RULES, AlertThresholds, Measureme
 from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.scrubber import Scrubber
+from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.ports.audits import AuditLog
+from slipstream.service.ticker import Ticker
 from slipstream.sync.status import SyncStatus
 
 
 class Watch:
-    """Joins engine, audits and alerts. `tick` is called now and then by the scrubber's thread."""
+    """
+    Joins engine, audits and alerts.
+
+    Alerts are looked at on a thread of their own, about once a second: neither a long audit nor one that fails, nor
+    whatever else the engine waits for, keeps them from firing.
+    """
 
     def __init__(
         self,
@@ -28,19 +35,44 @@ class Watch:
     ) -> None:
         self._status, self._audits, self._repairer, self._scrubber = status, audits, repairer, scrubber
         self.alerts, self._thresholds = alerts, thresholds
+        self._halted: str | None = None
+        self._ticker = Ticker(self.tick, "slipstream-alerts")
+
+    def start(self) -> None:
+        """Look at the alerts from now on; starting twice is harmless."""
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Look at them no more."""
+        self._ticker.stop()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the scheduled audits or the alerts have died, while the engine may go on unwatched."""
+        return self._ticker.is_dead or self._scrubber.is_dead
 
     def measurements(self) -> Measurements:
         """Return what alerts are decided by."""
-        status = self._status()
         newest = self._audits.audits(None, 1)
+        status, outage = self._asked()
         return Measurements(
             consistency=float(newest[0].report["consistency"]) if newest else None,
-            lag_s=status.lag_s,
-            dead_letters=status.dead_letters,
+            lag_s=None if status is None else status.lag_s,
+            dead_letters=None if status is None else status.dead_letters,
             scrub_age_s=self._scrubber.age_s(),
-            halted=status.halted,
-            outage=status.outage,
+            scrub_failure=self._scrubber.failure,
+            halted=self._halted,
+            outage=outage,
         )
+
+    def _asked(self) -> tuple[SyncStatus | None, str | None]:
+        """Return the engine's status and its outage; a log that does not answer is an outage too."""
+        try:
+            status = self._status()
+        except SlipstreamError as error:
+            return None, f"{type(error).__name__}: {error}"
+        self._halted = status.halted  # an engine that has halted stays so, whether the log answers or not
+        return status, status.outage
 
     def readings(self) -> Sequence[Reading]:
         """Hold what is measured now against the thresholds, without a memory: for an exit code."""
@@ -61,4 +93,5 @@ class Watch:
             last_verified_at=None if report is None else datetime.fromisoformat(report["finished_at"]),
             repairs=dict(self._repairer.repaired),
             alerts={rule: rule in firing for rule in RULES},
+            scrub_failing=self._scrubber.failure is not None,
         )

@@ -140,6 +140,12 @@ METRICS = (
         ("kind",),
     ),
     MetricSpec(
+        "slipstream_scrub_failing",
+        "gauge",
+        "1 while scheduled audits fail, or their thread is dead.",
+        lambda s: s.consistency.scrub_failing,
+    ),
+    MetricSpec(
         "slipstream_alert_firing",
         "gauge",
         "1 while one of Slipstream's own alert rules fires.",

@@ -1,0 +1,48 @@
+"""A thread that does something now and then, whatever becomes of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class Ticker:
+    """Calls `tick` about every `every_s`. A call that raises is logged, once for each breakdown, and made again."""
+
+    def __init__(self, tick: Callable[[], object], name: str, every_s: float = 1.0) -> None:
+        self._tick, self._name, self._every_s = tick, name, every_s
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._error: str | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the thread has ended although nobody stopped it."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread; starting twice is harmless, and a dead one is replaced."""
+        if self._thread is None or self.is_dead:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread, after the call that is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _loop(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            try:
+                self._tick()
+                self._error = None
+            except Exception as error:  # the next call may go well
+                if repr(error) != self._error:
+                    logger.warning("%s failed and goes on", self._name, exc_info=error)
+                self._error = repr(error)
