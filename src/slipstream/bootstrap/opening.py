@@ -26,8 +26,9 @@ from slipstream.schema.store import SchemaVersionedEmbeddingStore
 from slipstream.search.searcher import Searcher, fuse, record_name
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
 from slipstream.service.explaining import Explaining
+from slipstream.service.migration_parts import MigrationParts
 from slipstream.service.migration_plan import Planning
-from slipstream.service.migrations import MigrationParts, Migrations
+from slipstream.service.migrations import Migrations
 from slipstream.service.quality import Quality, QualityParts
 from slipstream.service.slipstream import Parts, Slipstream
 from slipstream.service.sweeping import Sweep

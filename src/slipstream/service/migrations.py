@@ -11,47 +11,26 @@ from datetime import datetime, timedelta
 from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from slipstream.consistency.audit import Auditor
-from slipstream.consistency.classes import PAST_THE_CACHE
-from slipstream.consistency.full import batched
-from slipstream.consistency.ledger import LEDGER
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.models import Space
 from slipstream.domain.work import Lane
-from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
-from slipstream.ports.journal import Journal
-from slipstream.ports.scans import PAGE
 from slipstream.schema.declaration import RecipeDeclaration, differing_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
-from slipstream.service.migration_plan import MigrationPlan, Planning
+from slipstream.service.migration_parts import MigrationParts, Veto
+from slipstream.service.migration_plan import MigrationPlan
+from slipstream.service.swapping import LiveSwap
 from slipstream.sync.backfill import BackfillProgress
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.names import MIGRATION_SCAN
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair
-from slipstream.sync.runner import Sync
 from slipstream.views.declaration import View
 
 logger = logging.getLogger(__name__)
 
-GRACE_S = 24 * 3600.0
-"""How long a retired generation is kept, and kept in line, before it is dropped on its own."""
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
-_SWAP_POLL_S = 0.001
-_ROUNDS_MAX = 3
-"""How often what the audit finds is repaired before a cut-over is refused."""
-
-Veto = Callable[[], Sequence[str]]
-"""Returns the reasons against a cut-over, none when the quality of the next generation is good enough."""
-
-
-class _OvertakenError(Exception):
-    """What was proven need not hold any more."""
-
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -85,34 +64,6 @@ class MigrationStatus:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MigrationParts:
-    """What migrations are made of; a composition root puts it together."""
-
-    sync: Sync
-    graph: Graph
-    journal: Journal
-    clock: Clock
-    declared: RecipeDeclaration
-    """What the configuration declares: the candidate, when it is not in force."""
-    ready: Callable[[RecipeDeclaration], ViewRecipe]
-    """Makes a declaration ready."""
-    declare: Callable[[Sequence[View], Mapping[str, str]], RecipeDeclaration]
-    """Returns a declaration of views and routes, with the identity of their models."""
-    auditor_of: Callable[[ViewRecipe], Auditor]
-    """Returns what audits the generation of a recipe, which stands beside the live one."""
-    put_in_force: Callable[[RecipeDeclaration], None]
-    """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
-    on_live: Callable[[RecipeDeclaration], None]
-    """Told, behind a cut-over, which recipe is live now."""
-    probe: Callable[[str], object]
-    """Embeds something with a model; raises when that is not possible."""
-    planning: Planning
-    gate: Veto
-    """What is asked before a cut-over unless the caller brings a veto or asks for none."""
-    grace_s: float = GRACE_S
-
-
 class Migrations:
     """
     Builds, checks, cuts over to and drops generations. One at a time; safe for threads.
@@ -125,6 +76,7 @@ class Migrations:
         self._parts = parts
         self._engine: SyncEngine = parts.sync.engine
         self._stepping = threading.RLock()
+        self._swap = LiveSwap(parts, self._stepping)
         self._restore()
 
     def _restore(self) -> None:
@@ -136,10 +88,7 @@ class Migrations:
     @property
     def generations(self) -> Generations:
         """What is in force, and what stands beside it, as the journal has it."""
-        found = load_generations(self._parts.journal)
-        if found is None:
-            raise ConfigError("there are no generations yet: open the PKG with `open_pkg`, which makes the first one")
-        return found
+        return self._parts.generations
 
     @property
     def is_declared(self) -> bool:
@@ -224,7 +173,7 @@ class Migrations:
         if found.is_paused:
             return
         paused = replace(found, phase=Phase.BUILDING, is_paused=True, since=self._parts.clock.now())
-        self._put(paused, RecipePair(self._live, None, self._beside))
+        self._put(paused, RecipePair(self._live, None, self._parts.beside))
         self._engine.intake_stage.cancel_backfill(MIGRATION_SCAN)
 
     @_stepwise
@@ -234,7 +183,7 @@ class Migrations:
         if not found.is_paused:
             return
         going = replace(found, is_paused=False, since=self._parts.clock.now())
-        self._put(going, RecipePair(self._live, self._beside), scan=True)
+        self._put(going, RecipePair(self._live, self._parts.beside), scan=True)
         self._begin_scan(going, resume=True)
 
     def wait(
@@ -257,7 +206,7 @@ class Migrations:
                 mark = self._engine.state.owed_mark if mark is None else mark
                 if not self._engine.state.owes_since(mark):
                     return True
-            self._check_alive()
+            self._parts.check_alive()
             if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_S)
@@ -279,7 +228,7 @@ class Migrations:
             generation=max([found.live.generation, *found.live.generations.values()]),
             spaces=spaces,
             progress=self._engine.intake_stage.progress().get(MIGRATION_SCAN),
-            waiting=self._waiting(),
+            waiting=self._parts.waiting,
             outage=self._engine.migration_outage,
             started_at=found.started_at,
             since=found.since,
@@ -290,7 +239,7 @@ class Migrations:
     def audit(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
         """Audit the generation beside the live one: every key, every vector; raises `ConfigError` without one."""
         self._in(Phase.BUILDING, Phase.BUILT, Phase.RETIRED, doing="audit")
-        return self._parts.auditor_of(self._beside).audit(on_progress)
+        return self._swap.audit(on_progress)
 
     def cut_over(
         self,
@@ -310,7 +259,7 @@ class Migrations:
         found = self._in(Phase.BUILT, doing="cut over")
         if veto is None and gated:
             veto = self._parts.gate
-        return self._prove_and_swap(found, Phase.RETIRED, veto, on_progress, patience_s)
+        return self._swap.proven(found, Phase.RETIRED, veto, on_progress, patience_s)
 
     def roll_back(
         self,
@@ -327,9 +276,8 @@ class Migrations:
         """
         found = self._in(Phase.RETIRED, doing="roll back")
         if not force:
-            return self._prove_and_swap(found, Phase.BUILT, None, on_progress, patience_s)
-        while not self._swap_live(found, Phase.BUILT, self._buried, patience_s):
-            logger.info("a record beside the live one became a dead letter: rolling back all the same")
+            return self._swap.proven(found, Phase.BUILT, None, on_progress, patience_s)
+        self._swap.forced(found, Phase.BUILT, patience_s)
         return None
 
     @_stepwise
@@ -337,115 +285,8 @@ class Migrations:
         """Remove the generation beside the live one, in the background: an unwanted new one or the retired one."""
         found = self._in(Phase.BUILDING, Phase.BUILT, Phase.RETIRED, doing="drop")
         dropping = replace(found, phase=Phase.DROPPING, is_paused=False, since=self._parts.clock.now())
-        self._put(dropping, RecipePair(self._live, None, self._beside))
+        self._put(dropping, RecipePair(self._live, None, self._parts.beside))
         self._engine.intake_stage.cancel_backfill(MIGRATION_SCAN)
-
-    def _prove_and_swap(
-        self,
-        found: Generations,
-        phase: Phase,
-        veto: Veto | None,
-        on_progress: Callable[[int], None] | None,
-        patience_s: float,
-    ) -> AuditReport:
-        for _ in range(_ROUNDS_MAX):
-            buried = self._buried
-            report = self._proven(on_progress, patience_s)
-            reasons = veto() if veto is not None else ()
-            if reasons:
-                raise ConfigError(f"the cut-over is vetoed: {'; '.join(reasons)}")
-            if self._swap_live(found, phase, buried, patience_s):
-                return report
-            logger.info("a record became a dead letter behind the audit: auditing again")
-        raise ConfigError("records keep becoming dead letters: look at `slipstream dead-letters`, then try again")
-
-    @property
-    def _buried(self) -> int:
-        """How many dead letters there have been: behind an audit, each may be a record that it still found."""
-        return self._engine.stats.counters["dead_lettered"]
-
-    def _proven(self, on_progress: Callable[[int], None] | None, patience_s: float) -> AuditReport:
-        for _ in range(_ROUNDS_MAX):
-            self._await_recovery(patience_s)
-            report = self.audit(on_progress)
-            if self._is_complete(report):
-                return report
-            for kind, keys in report.divergences.items():
-                self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
-            self._drained(patience_s)
-        shown = ", ".join(f"{kind} {n:,}" for kind, n in report.counts().items() if n)
-        raise ConfigError(
-            f"the next generation is not complete ({shown or 'some keys never held still'}): look at "
-            "`slipstream dead-letters` and at the audit, then cut over again"
-        )
-
-    def _is_complete(self, report: AuditReport) -> bool:
-        """Whether the generation beside lacks nothing; a record that the live one can not render either, it may."""
-        if report.is_consistent or any(report.divergences.values()) or report.unsettled:
-            return report.is_consistent
-        return all(self._fails_in_live(page) for page in batched(report.unrenderable, PAGE))
-
-    def _fails_in_live(self, keys: Sequence[RecordKey]) -> bool:
-        """Whether the live recipe can render none of the records of some keys."""
-        live = self._live
-        for state in self._parts.graph.read(keys, live.hops()).states.values():
-            try:
-                live.target(state)
-            except PoisonEventError:
-                continue
-            return False
-        return True
-
-    @_stepwise
-    def _swap_live(self, proven: Generations, phase: Phase, buried: int, patience_s: float) -> bool:
-        """
-        Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects.
-
-        `proven` is what was audited: whatever step another thread has taken meanwhile ends this one. False when
-        there are more dead letters than the `buried` ones that were there before the audit.
-        """
-        self._engine.state.is_draining = True
-        try:
-            deadline = time.monotonic() + patience_s
-            while not self._swap_if_drained(proven, phase, buried):
-                self._check_alive()
-                if time.monotonic() >= deadline:
-                    raise UnavailableError(self._why_not_drained(patience_s))
-                time.sleep(_SWAP_POLL_S)
-            return True
-        except _OvertakenError:
-            return False
-        finally:
-            self._engine.state.is_draining = False
-
-    def _swap_if_drained(self, proven: Generations, phase: Phase, buried: int) -> bool:
-        found, pair = self.generations, self._engine.recipes.pair
-        if found != proven or found.other is None or pair.other is None:
-            raise ConfigError(f"another step was taken meanwhile, and the migration is {found.phase}: try again")
-        swapped = replace(found, live=found.other, other=found.live, phase=phase, since=self._parts.clock.now())
-
-        def commit() -> None:
-            if self._buried != buried:
-                raise _OvertakenError
-            with self._parts.journal.transaction():
-                save_generations(self._parts.journal, swapped)
-                self._parts.journal.set(LEDGER, None)
-                self._parts.put_in_force(swapped.live)
-
-        flipped = RecipePair(pair.other, pair.live)
-        if not self._engine.swap_recipes(flipped, commit, partial(self._has, swapped), drained=True):
-            return False
-        self._parts.on_live(swapped.live)
-        return True
-
-    def _why_not_drained(self, patience_s: float) -> str:
-        outage = self._engine.migration_outage
-        if outage is not None:
-            return f"the generation beside the live one could not be completed within {patience_s:g} s: {outage}"
-        return (
-            f"mutations outran the generation beside the live one for {patience_s:g} s: its model or the index is "
-            "too slow for this traffic; try when there is less"
-        )
 
     # ------------------------------------------------------------------ what the engine calls
 
@@ -487,13 +328,6 @@ class Migrations:
     def _live(self) -> ViewRecipe:
         return self._engine.recipes.pair.live
 
-    @property
-    def _beside(self) -> ViewRecipe:
-        beside = self._engine.recipes.pair.beside
-        if beside is None:
-            raise ConfigError("there is no generation beside the live one")
-        return beside
-
     def _in(self, *phases: Phase, doing: str) -> Generations:
         found = self.generations
         if found.phase not in phases:
@@ -529,27 +363,3 @@ class Migrations:
         found = self.generations
         if found.phase is Phase.BUILDING and not found.is_paused:
             save_generations(self._parts.journal, replace(found, phase=Phase.BUILT, since=self._parts.clock.now()))
-
-    def _waiting(self) -> int:
-        return max(self._parts.journal.work_count(Lane.MIGRATION), self._engine.pending()[Lane.MIGRATION])
-
-    def _await_recovery(self, patience_s: float) -> None:
-        """Wait while what the generation beside lacks can not be made; raises `UnavailableError` in the end."""
-        deadline = time.monotonic() + patience_s
-        while self._engine.migration_outage is not None and self._waiting():
-            self._check_alive()
-            if time.monotonic() >= deadline:
-                raise UnavailableError(self._why_not_drained(patience_s))
-            time.sleep(_POLL_S)
-
-    def _drained(self, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while self._waiting() and time.monotonic() < deadline:
-            self._check_alive()
-            time.sleep(_POLL_S)
-
-    def _check_alive(self) -> None:
-        if self._parts.sync.failure is not None:
-            raise UnavailableError(f"the engine has stopped: {self._parts.sync.failure}")
-        if not self._parts.sync.running:
-            raise UnavailableError("the engine is not running: start it, or nothing is built")

@@ -27,8 +27,9 @@ from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
+from slipstream.service.migration_parts import MigrationParts
 from slipstream.service.migration_plan import Planning
-from slipstream.service.migrations import MigrationParts, Migrations
+from slipstream.service.migrations import Migrations
 from slipstream.service.sweeping import Sweep
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.drains import EngineDrain
