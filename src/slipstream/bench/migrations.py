@@ -36,12 +36,14 @@ _STATIC = "wordllama-l2"
 _WORDS = ("graph", "vector", "index", "change", "capture", "mutation", "stream", "node", "edge", "concept", "person")
 
 
-def measure_migrations(entities: int, seconds: float, on_step: Callable[[str], None]) -> dict[str, Any]:
-    """Measure every case on a PKG of its own; `seconds` is how long it is measured before and behind a migration."""
+def measure_migrations(
+    entities: int, seconds: float, on_step: Callable[[str], None], cases: Sequence[str] = CASES
+) -> dict[str, Any]:
+    """Measure cases, each on a PKG of its own; `seconds` is how long it is measured before and behind a migration."""
     load_before = load_average()
     with tempfile.TemporaryDirectory(prefix="slipstream-bench-") as folder:
         root = Path(folder)
-        found = {case: _measure(root / case.replace(" ", "-"), case, entities, seconds, on_step) for case in CASES}
+        found = {case: _measure(root / case.replace(" ", "-"), case, entities, seconds, on_step) for case in cases}
         return {"migrations": found, "machine": {**machine_facts(root), "load_before": load_before}}
 
 
@@ -82,6 +84,8 @@ def _measure(
             "consistency": [audit.consistency for audit in audits],
             "phases": {name: samples.summary() for name, samples in phases.items()},
             "slow_down_p95": round(during.p95_ms / before.p95_ms, 3),
+            "slow_down_p95_cutting_over": round(cutting.p95_ms / before.p95_ms, 3),
+            "slow_down_p95_behind": round(behind.p95_ms / before.p95_ms, 3),
             "peak_rss_mb": memory_mb(peak=True),
         }
 

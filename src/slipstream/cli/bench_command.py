@@ -89,18 +89,23 @@ def bench_audits(
 def bench_migrations(
     entities: Annotated[int, typer.Option(help="Entities in the graph.")] = 20_000,
     seconds: Annotated[float, typer.Option(help="How long it is measured before and behind each migration.")] = 20.0,
+    case: Annotated[
+        list[str] | None, typer.Option(help="'same model' or 'static model'; both, when none is given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure migrations beside 50 live changes a second: freshness and searches before, during and behind them."""
     with handled_errors(as_json=as_json):
-        from slipstream.bench.migrations import measure_migrations
+        from slipstream.bench.migrations import CASES, measure_migrations
 
+        if unknown := set(case or ()) - set(CASES):
+            raise InvalidInputError(f"has no {sorted(unknown)}: there are {', '.join(CASES)}", field="case")
         if entities < 10:
             raise InvalidInputError("must be at least 10, or there is nothing to measure", field="entities")
         if not 0 < seconds <= 3_600:
             raise InvalidInputError("must be greater than 0 and at most 3600", field="seconds")
         with err.status("starting", spinner="line") as status:
-            figures = measure_migrations(entities, seconds, status.update)
+            figures = measure_migrations(entities, seconds, status.update, case or CASES)
         if as_json:
             print_json(figures)
         else:

@@ -409,6 +409,12 @@ class SyncEngine:
         return self._halted
 
     @property
+    def has_live_work(self) -> bool:
+        """Whether live changes wait to be taken."""
+        with self._state.changed:
+            return self._state.ledger.ready(Lane.LIVE)
+
+    @property
     def is_down(self) -> bool:
         """Whether it has halted, or waits for a dependency of the live generation."""
         return self._halted is not None or self._taking.breaker.failures > 0

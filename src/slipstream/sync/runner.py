@@ -180,7 +180,7 @@ class Sync:
     def _keep_up(self) -> None:
         """Do, now and then, what must not wait until all work in the background is done."""
         now = self._clock.monotonic()
-        if now - self._kept_up_at < _KEEP_UP_S or self.engine.is_down or self.engine.pending()[Lane.LIVE]:
+        if now - self._kept_up_at < _KEEP_UP_S or self.engine.is_down or self.engine.has_live_work:
             return
         self._kept_up_at = now
         try:
