@@ -13,7 +13,8 @@ from slipstream.bootstrap.models import open_cache
 from slipstream.bootstrap.options import Options
 from slipstream.bootstrap.recipes import InForce, declare, open_recipes, recipe_of, router_of
 from slipstream.bootstrap.stores import RECIPE, Stores, compare_with_last_time, open_stores, recipe_digest
-from slipstream.bootstrap.watching import auditor_beside, audits_of, watch_of, write_back_of
+from slipstream.bootstrap.watching import auditor_beside, audits_of, polite_pace, watch_of, write_back_of
+from slipstream.consistency.pacing import Pace
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
@@ -124,7 +125,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     searcher = _searcher(sync, graph, index, service, places, options.tracer)
     recipe_id = partial(_recipe_id, config, recipes)
     auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
-    migrations = _migrations(config, options, sync, stores, models, write_back)
+    pace = polite_pace(sync, clock)
+    migrations = _migrations(config, options, sync, stores, models, write_back, pace)
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
@@ -147,6 +149,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         journal=journal,
         dead_letters=letters,
         auditor=auditor,
+        pace=pace,
         audits=stores.audits,
         repairer=repairer,
         scrubber=scrubber,
@@ -211,6 +214,7 @@ def _migrations(
     stores: Stores,
     models: InForce,
     write_back: WriteBack | None,
+    pace: Callable[[], Pace],
 ) -> Migrations:
     registry, service = models.registry, models.service
 
@@ -236,6 +240,7 @@ def _migrations(
             ready=lambda declaration: recipe_of(declaration, service),
             declare=declare_with,
             auditor_of=partial(auditor_beside, sync, stores, options),
+            pace=pace,
             put_in_force=put_in_force,
             on_live=on_live,
             probe=partial(service.embed_query, "slipstream"),

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from slipstream.consistency.comparing import Comparer
+from slipstream.consistency.comparing import Comparer, take_back
+from slipstream.consistency.pacing import Pace
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp, Vector
@@ -18,24 +19,36 @@ _BATCH = 64
 
 class DriftCheck:
     """
-    Takes a share of the records that look right, and embeds them past the cache.
+    Takes `size` of the records that look right, and embeds them past the cache; about `expected` of them are to come.
 
     A vector has drifted when its cosine distance from the new one is past the model's tolerance.
     """
 
-    def __init__(self, service: EmbeddingService, comparer: Comparer, share: float, rng: random.Random) -> None:
+    def __init__(
+        self,
+        service: EmbeddingService,
+        comparer: Comparer,
+        size: int,
+        expected: int,
+        rng: random.Random,
+        pace: Pace,
+    ) -> None:
         self._service, self._comparer = service, comparer
-        self._share, self._rng = share, rng
+        self._wanted, self._coming, self._rng, self._pace = size, expected, rng, pace
         self._sampled: list[tuple[Target, Stamp, Vector]] = []
         self._drifted: list[Stamp] = []
         self.checked = 0
 
     def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
-        """Take a record into the sample, or not."""
-        if self._rng.random() < self._share:
+        """Take a record into the sample, or not: each that comes is as likely as any other one."""
+        chance = self._wanted / max(1, self._coming)
+        self._coming -= 1
+        if self._wanted > 0 and self._rng.random() < chance:
+            self._wanted -= 1
             self._sampled.append((target, stamp, vector))
-            if len(self._sampled) >= _BATCH:
+            if len(self._sampled) >= min(_BATCH, self._pace.page):
                 self._compute()
+                self._pace.rest()
 
     def _compute(self) -> None:
         if not self._sampled:
@@ -58,5 +71,4 @@ class DriftCheck:
         for compared in self._comparer.decide(list(drifted)).decided:
             # One that was written anew meanwhile is judged by its next audit.
             if compared.kind is None and compared.stamps == (drifted[compared.key],):
-                report.divergences["drifted"].append(compared.key)
-                report.of_type(compared.stamps[0].entity_type).fresh -= 1
+                take_back(report, compared, "drifted")

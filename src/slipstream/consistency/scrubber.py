@@ -18,6 +18,7 @@ from typing import Any
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import CLASSES
+from slipstream.consistency.pacing import SMALL_PAGE, Gait, Pace, TrafficPace
 from slipstream.consistency.repair import KINDS, Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.errors import InvalidInputError, SlipstreamError
@@ -28,8 +29,6 @@ from slipstream.ports.journal import Journal
 logger = logging.getLogger(__name__)
 
 SCRUB = "scrub"
-_PAGE = 16
-"""Small: what computes holds Python's lock, and a live change never waits for more than so many keys."""
 _SLICE_S = 0.1
 _IDLE_CORE_SHARE = 0.5
 """What a pass may take while nothing changes."""
@@ -197,11 +196,11 @@ class Scrubber:
         try:
             pace = self._pace()
             if kind == FULL:
-                report = self._auditor.audit(pace, page=_PAGE)
+                report = self._auditor.audit(pace=pace)
             elif kind == SAMPLE:
-                report = self._auditor.audit_sample(self.settings.sample_size)
+                report = self._auditor.audit_sample(self.settings.sample_size, pace=pace)
             else:
-                report = self._auditor.audit_changes(pace, page=_PAGE)
+                report = self._auditor.audit_changes(pace=pace)
             self._repair(report)
             self._note(kind, report)
             self.error = None
@@ -231,24 +230,14 @@ class Scrubber:
             self._rest(_SLICE_S)
             waited_s += _SLICE_S
         remaining = self._repairer.verify(result)
-        if not remaining.is_consistent:
+        if remaining.is_divergent:
             logger.error("after the repair of audit %s still divergent: %s", report.id, remaining.counts())
             report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
 
-    def _pace(self) -> Callable[[int], None]:
-        began = self._clock.monotonic()
-
-        def pace(compared: int) -> None:
-            del compared
-            nonlocal began
-            share = self.settings.core_share
-            if not self._is_busy():
-                share = max(share, _IDLE_CORE_SHARE)
-            worked_s = self._clock.monotonic() - began
-            self._rest(worked_s * (1 / share - 1))
-            began = self._clock.monotonic()
-
-        return pace
+    def _pace(self) -> Pace:
+        busy = Gait(page=SMALL_PAGE, core_share=self.settings.core_share)
+        idle = Gait(page=SMALL_PAGE, core_share=max(self.settings.core_share, _IDLE_CORE_SHARE))
+        return TrafficPace(self._is_busy, self._clock, busy=busy, idle=idle, sleep=self._rest)
 
     def _rest(self, seconds: float) -> None:
         while seconds > 0 and not self._is_ending:

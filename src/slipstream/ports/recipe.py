@@ -24,3 +24,7 @@ class Recipe(Protocol):
         Raises `PoisonEventError` when the record can not be rendered.
         """
         ...
+
+    def covers_relationships(self, type_name: str) -> bool:
+        """Return whether relationships of a type have records; entities of every type do."""
+        ...

@@ -14,6 +14,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import PAST_THE_CACHE
 from slipstream.consistency.ledger import LEDGER
+from slipstream.consistency.pacing import FULL_SPEED, Pace
+from slipstream.consistency.ratios import counts_text
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.models import Space
@@ -101,6 +103,8 @@ class MigrationParts:
     probe: Callable[[str], object]
     """Embeds something with a model; raises when that is not possible."""
     planning: Planning
+    pace: Callable[[], Pace] = lambda: FULL_SPEED
+    """Returns how fast an audit may go."""
     grace_s: float = GRACE_S
 
 
@@ -281,7 +285,7 @@ class Migrations:
     def audit(self, on_progress: Callable[[int], None] | None = None) -> AuditReport:
         """Audit the generation beside the live one: every key, every vector; raises `ConfigError` without one."""
         self._in(Phase.BUILDING, Phase.BUILT, Phase.RETIRED, doing="audit")
-        return self._parts.auditor_of(self._beside).audit(on_progress)
+        return self._parts.auditor_of(self._beside).audit(on_progress, pace=self._parts.pace())
 
     def cut_over(
         self,
@@ -325,9 +329,9 @@ class Migrations:
             for kind, keys in report.divergences.items():
                 self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
             self._drained(patience_s)
-        shown = ", ".join(f"{kind} {n:,}" for kind, n in report.counts().items() if n)
+        shown = counts_text({**report.counts(), "lagging": len(report.lagging), "unsettled": report.unsettled})
         raise ConfigError(
-            f"the next generation is not complete ({shown or 'some keys never held still'}): look at "
+            f"the next generation is not complete ({shown}): look at "
             "`slipstream dead-letters` and at the audit, then cut over again"
         )
 

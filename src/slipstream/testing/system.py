@@ -231,6 +231,7 @@ class MemorySystem:
                     self.graph.log, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
                 ),
                 recipe_id=self._recipe_id,
+                spared=lambda: [] if self.repairer.unfinished is None else [self.repairer.unfinished],
             ),
             frontier=lambda: self.engine.frontier,
             service=self.service,

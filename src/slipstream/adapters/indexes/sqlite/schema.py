@@ -10,7 +10,7 @@ from slipstream.domain.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """As many as there are steps."""
 _APPLICATION_ID = 0x534C4950  # "SLIP"
 _SQLITE_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
@@ -106,7 +106,8 @@ ALTER TABLE work ADD COLUMN rank REAL NOT NULL DEFAULT 0;
 DROP INDEX work_by_lane;
 CREATE INDEX work_by_urgency ON work (lane, rank, key);
 """
-_STEPS = (_TABLES, _SECOND, _THIRD)
+_FOURTH = "ALTER TABLE findings ADD COLUMN type TEXT NOT NULL DEFAULT ''"
+_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH)
 """What brings a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
