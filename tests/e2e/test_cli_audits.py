@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from slipstream.cli.audit_commands import _show_report, exit_by
+from slipstream.consistency.report import AuditReport
+from slipstream.domain.keys import entity_key
+from slipstream.domain.positions import Position
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 12
@@ -146,6 +151,56 @@ def test_findings_are_kept_and_paged(cli: Cli) -> None:
     assert "not kept" in cli.json("audits", "show", "4711", code=2)["message"]
 
 
+def test_a_senseless_page_or_class_is_refused(cli: Cli) -> None:
+    tamper(cli, DELETED)
+    audit_id = str(cli.json("verify", code=1)["id"])
+    for limit in ("0", "-5"):
+        cli.run("audits", "show", audit_id, "--limit", limit, code=2)
+        cli.run("audits", "list", "--limit", limit, code=2)
+    assert "known are missing" in cli.json("audits", "show", audit_id, "--class", "nonsense", code=2)["message"]
+    kept = len(cli.json("audits", "list"))
+    assert cli.json("repair", "--class", "nonsense", "--dry-run", code=2)["field"] == "kinds"
+    assert len(cli.json("audits", "list")) == kept  # refused before anything was audited
+    assert "missing/e:p05  Person" in cli.run("audits", "show", audit_id)
+
+
+def test_counts_are_told_by_type(cli: Cli) -> None:
+    tamper(cli, ZEROED, DELETED)
+    report = cli.json("verify", code=1)
+    assert report["coverage"]["Person"]["counts"] == {"corrupt": 1, "missing": 2}
+    assert "corrupt 1, missing 2" in cli.run("audits", "show", str(report["id"]))
+    assert "corrupt 1, missing 2" in cli.run("verify", code=1)
+
+
+def test_what_was_not_judged_is_said_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    report = AuditReport(Position(7))
+    report.of_type("Person").expected = report.of_type("Person").fresh = 100_000
+    exit_by(report)
+    _show_report(report, as_json=False)
+    assert "could not tell" not in capsys.readouterr().out
+    report.note("unsettled", entity_key("hot"), "Person")
+    report.note("lagging", entity_key("slow"), "Person")
+    with pytest.raises(typer.Exit) as undecided:
+        exit_by(report)
+    assert undecided.value.exit_code == 2
+    _show_report(report, as_json=False)
+    shown = capsys.readouterr().out
+    assert "could not tell" in shown
+    assert "hot" in shown
+    assert "slow" in shown
+    report.note("missing", entity_key("gone"), "Person")
+    with pytest.raises(typer.Exit) as divergent:
+        exit_by(report)
+    assert divergent.value.exit_code == 1
+
+
+def test_a_tiny_miss_is_not_shown_as_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    report = AuditReport(Position(7))
+    report.of_type("Person").expected, report.of_type("Person").fresh = 10_000_000, 9_999_999
+    _show_report(report, as_json=False)
+    assert "consistency 99.9999 %" in capsys.readouterr().out
+
+
 def test_the_report_is_written_as_json_and_as_a_page(cli: Cli, tmp_path: Path) -> None:
     cli.run("verify")
     tamper(cli, DELETED)
@@ -155,7 +210,9 @@ def test_the_report_is_written_as_json_and_as_a_page(cli: Cli, tmp_path: Path) -
     page = (tmp_path / "evidence.html").read_text()
     assert "<svg" in page
     assert "e:p05" in page
+    kept = len(cli.json("audits", "list"))
     assert cli.json("verify", "--report", "/nowhere/at/all", code=2)["error"] == "ConfigError"
+    assert len(cli.json("audits", "list")) == kept  # before the audit, not after it
 
 
 def test_status_tells_by_its_exit_code_what_is_past_its_limit(cli: Cli) -> None:

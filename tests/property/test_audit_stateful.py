@@ -2,11 +2,17 @@
 Mutations, audits, repairs, crashes and tampering in any order, against a model that knows what is wrong.
 
 The model is an oracle of its own: it renders every entity and looks at every stored record, without the audit's code.
+It runs over an index in memory, which makes no digests, and over SQLite, which keeps them and is written to past its
+adapter.
 """
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from slipstream.adapters.indexes.memory import MemoryIndex
+from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, row_stamp, stamp_row
+from slipstream.consistency.audit import Auditor
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import Stamp, VectorRecord, vector_checksum
+from slipstream.domain.stamps import Stamp, Vector, VectorRecord, vector_checksum
+from slipstream.ports.index import VectorIndex
 from slipstream.testing.records import unit_vector
 from slipstream.testing.simulator import VIEWS
 from slipstream.testing.system import MemorySystem
@@ -48,26 +58,134 @@ class Died(BaseException):
     """The process dies here: nothing may catch it."""
 
 
+Records = dict[RecordKey, dict[Space, VectorRecord]]
+
+
+class RawMemory:
+    """The index in memory, past its adapter."""
+
+    def __init__(self) -> None:
+        self.index: VectorIndex = MemoryIndex()
+
+    @property
+    def _inner(self) -> MemoryIndex:
+        assert isinstance(self.index, MemoryIndex)
+        return self.index
+
+    def records(self) -> Records:
+        return {key: dict(held) for key, held in self._inner._records.items() if held}
+
+    def tombstones(self) -> dict[RecordKey, Position]:
+        return dict(self._inner._tombstones)
+
+    def put(self, key: RecordKey, stamp: Stamp, vector: Vector) -> None:
+        self._inner._records.setdefault(key, {})[stamp.space] = VectorRecord(stamp, vector)
+
+    def drop(self, key: RecordKey, space: Space) -> None:
+        del self._inner._records[key][space]
+        if not self._inner._records[key]:
+            del self._inner._records[key]
+
+    def bury(self, key: RecordKey, position: Position) -> None:
+        self._inner._tombstones[key] = position
+
+    def close(self) -> None:
+        self.index.close()
+
+
+class RawSqlite:
+    """The index in SQLite: read and written to by a client of its own."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="slipstream-test-")
+        path = Path(self._folder.name) / "index.sqlite"
+        self._store = SqliteStore(path)
+        self.index: VectorIndex = self._store.index
+        self._raw = sqlite3.connect(path, isolation_level=None)
+
+    def _spaces(self) -> dict[int, Space]:
+        rows = self._raw.execute("SELECT id, model_id, model_version, dimension, generation FROM spaces")
+        return {number: Space(*identity) for number, *identity in rows}
+
+    def records(self) -> Records:
+        found: Records = {}
+        spaces = self._spaces()
+        names = ", ".join(f"r.{name}" for name in STAMP_COLUMNS)
+        query = f"SELECT {names}, v.vector FROM records r JOIN vectors v ON v.record = r.id"  # noqa: S608
+        for *row, blob in self._raw.execute(query):
+            stamp = row_stamp(tuple(row), spaces)
+            found.setdefault(stamp.key, {})[stamp.space] = VectorRecord(stamp, np.frombuffer(blob, np.float32))
+        return found
+
+    def tombstones(self) -> dict[RecordKey, Position]:
+        rows = self._raw.execute("SELECT key, position FROM tombstones")
+        return {RecordKey.decode(key): Position(position) for key, position in rows}
+
+    def put(self, key: RecordKey, stamp: Stamp, vector: Vector) -> None:
+        if stamp.space not in self._spaces().values():
+            identity = (
+                stamp.space.model_id,
+                stamp.space.model_version,
+                stamp.space.dimension,
+                stamp.space.generation,
+            )
+            names = "model_id, model_version, dimension, generation"
+            self._raw.execute(f"INSERT INTO spaces ({names}) VALUES (?, ?, ?, ?)", identity)  # noqa: S608
+        self.drop(key, stamp.space)
+        row = stamp_row(stamp, self._number(stamp.space))
+        marks = ", ".join("?" * len(STAMP_COLUMNS))
+        inserted = f"INSERT INTO records ({', '.join(STAMP_COLUMNS)}) VALUES ({marks})"  # noqa: S608
+        record = self._raw.execute(inserted, row).lastrowid
+        self._raw.execute("INSERT INTO vectors VALUES (?, ?)", (record, np.asarray(vector, np.float32).tobytes()))
+
+    def _number(self, space: Space) -> int:
+        return next(number for number, known in self._spaces().items() if known == space)
+
+    def drop(self, key: RecordKey, space: Space) -> None:
+        where = (key.encode(), self._number(space))
+        rows = self._raw.execute("SELECT id FROM records WHERE key = ? AND space = ?", where).fetchall()
+        self._raw.executemany("DELETE FROM vectors WHERE record = ?", rows)
+        self._raw.executemany("DELETE FROM records WHERE id = ?", rows)
+
+    def bury(self, key: RecordKey, position: Position) -> None:
+        self._raw.execute("REPLACE INTO tombstones VALUES (?, ?)", (key.encode(), position))
+
+    def close(self) -> None:
+        self._raw.close()
+        self._store.close()
+        self._folder.cleanup()
+
+
+Raw = RawMemory | RawSqlite
+
+
 class AuditMachine(RuleBasedStateMachine):
+    raw_of: type[Raw] = RawMemory
+
     def __init__(self) -> None:
         super().__init__()
-        self.system = MemorySystem(VIEWS)
+        self.raw: Raw = self.raw_of()
+        self.system = MemorySystem(VIEWS, index=self.raw.index)
         self.report: AuditReport | None = None
 
     # ------------------------------------------------------------------ what users do
 
-    @rule(name=names, text=texts)
-    def write(self, name: str, text: str) -> None:
-        with self.system.graph.transaction() as transaction:
-            transaction.upsert_entity("Person", name, {"name": name, "bio": text})
-
-    @rule(name=names)
-    def remove(self, name: str) -> None:
-        if self.exists(name):
-            self.system.graph.delete_entity(name)
+    @rule(kind=st.sampled_from(["write", "write", "remove"]), name=names, text=texts)
+    def change(self, kind: str, name: str, text: str) -> None:
+        self.change_(kind, name, text)
 
     @rule(one=names, other=names, text=texts)
     def relate(self, one: str, other: str, text: str) -> None:
+        self.relate_(one, other, text)
+
+    def change_(self, kind: str, name: str, text: str) -> None:
+        if kind == "write":
+            with self.system.graph.transaction() as transaction:
+                transaction.upsert_entity("Person", name, {"name": name, "bio": text})
+        elif self.exists(name):
+            self.system.graph.delete_entity(name)
+
+    def relate_(self, one: str, other: str, text: str) -> None:
         if self.exists(one) and self.exists(other):
             with self.system.graph.transaction() as transaction:
                 transaction.relate(one, "WORKS_AT", other, {"role": text}, replace=True)
@@ -118,18 +236,17 @@ class AuditMachine(RuleBasedStateMachine):
     # ------------------------------------------------------------------ what nobody should do
 
     @rule(data=st.data())
-    @precondition(lambda self: self.index._records)
+    @precondition(lambda self: self.raw.records())
     def tamper(self, data: st.DataObject) -> None:
-        records = self.index._records
+        records = self.raw.records()
         key = data.draw(st.sampled_from(sorted(records)))
         space, record = data.draw(st.sampled_from(sorted(records[key].items(), key=lambda item: item[0])))
         how = data.draw(st.sampled_from(sorted(_WAYS)))
-        _WAYS[how](self.index, key, space, record)
+        _WAYS[how](self.raw, key, space, record)
 
-    @property
-    def index(self) -> MemoryIndex:
-        assert isinstance(self.system.index, MemoryIndex)
-        return self.system.index
+    @rule(name=st.sampled_from([*NAMES, "nobody"]))
+    def bury(self, name: str) -> None:
+        self.raw.bury(entity_key(name), Position(10**12))
 
     # ------------------------------------------------------------------ audits
 
@@ -141,8 +258,61 @@ class AuditMachine(RuleBasedStateMachine):
         assert found == self.verdict()
         assert self.report.unsettled == 0
         assert self.report.expected == len(self.wanted())
-        is_same = self.report.graph_digest == self.report.index_digest
-        assert is_same == (not found or set(found.values()) == {"outdated"})
+        fenced = {key for key, kind in found.items() if kind == "corrupt" and self.is_only_fenced(key)}
+        differing = {kind for key, kind in found.items() if key not in fenced} - {"outdated"}
+        assert (self.report.graph_digest == self.report.index_digest) == (not differing)
+
+    @rule(
+        incremental=st.booleans(),
+        changes=st.lists(st.tuples(st.sampled_from(["write", "remove", "relate"]), names, names, texts), max_size=3),
+        every=st.integers(1, 4),
+    )
+    def audit_beside_mutations(self, incremental: bool, changes: list[tuple[str, str, str, str]], every: int) -> None:
+        """What was wrong before and still is must be found, and nothing that never was."""
+        self.system.settle()
+        before, reads = self.verdict(), 0
+
+        def change(name: str) -> None:
+            nonlocal reads
+            if name in ("graph.read.after", "index.scan.before", "index.stamps.before"):
+                reads += 1
+                if changes and reads % every == 0:
+                    kind, one, other, text = changes.pop()
+                    if kind == "relate":
+                        self.relate_(one, other, text)
+                    else:
+                        self.change_(kind, one, text)
+
+        self.system.hook = change
+        try:
+            auditor = self.waiting_auditor()
+            report = auditor.audit_changes() if incremental else auditor.audit()
+        finally:
+            self.system.hook = lambda name: None
+        assert (report.unsettled, report.lagging) == (0, [])
+        self.system.settle()
+        found = {key: kind for kind, keys in report.divergences.items() for key in keys}
+        after = self.verdict()
+        assert found.items() <= before.items() | after.items()
+        assert before.items() & after.items() <= found.items()
+
+    def waiting_auditor(self) -> Auditor:
+        """Return the system's auditor, which lets the engine work whenever it waits."""
+
+        def settle(position: Position, keys: Sequence[RecordKey], patience_s: float) -> Sequence[RecordKey]:
+            del patience_s
+            self.system.settle()
+            return self.system.engine.state.lagging(position, keys)
+
+        auditor = self.system.auditor
+        return Auditor(
+            auditor._graph,
+            auditor._index,
+            auditor._recipe,
+            self.system.clock,
+            memory=auditor._memory,
+            settle=settle,
+        )
 
     @rule()
     @precondition(lambda self: self.report is not None and self.report.id is not None)
@@ -160,13 +330,27 @@ class AuditMachine(RuleBasedStateMachine):
         assert report.is_consistent
         assert self.verdict() == {}
         assert self.system.auditor.audit_changes().consistency == 1.0
+        self.equals_a_clean_rebuild()
+
+    def equals_a_clean_rebuild(self) -> None:
+        """What changes have led to, step by step, is what building everything anew gives."""
+        clean = RawMemory()
+        rebuilt = MemorySystem(VIEWS, index=clean.index)
+        rebuilt.graph = self.system.graph
+        rebuilt.reopen()
+        rebuilt.engine.request_full_scan()
+        rebuilt.settle()
+        assert _content(self.raw.records()) == _content(clean.records())
 
     @invariant()
     def nothing_behind_the_index_can_hurt_the_graph(self) -> None:
         assert self.system.graph.log.head() >= self.system.engine.frontier
 
     def teardown(self) -> None:
-        self.mend_everything()
+        try:
+            self.mend_everything()
+        finally:
+            self.raw.close()
 
     # ------------------------------------------------------------------ the oracle
 
@@ -180,10 +364,11 @@ class AuditMachine(RuleBasedStateMachine):
     def verdict(self) -> dict[RecordKey, str]:
         wanted, found = self.wanted(), dict[RecordKey, str]()
         version, head = self.system.graph.schema().version, self.system.graph.log.head()
-        for key in wanted.keys() | self.index._records.keys():
-            target, held = wanted.get(key), list(self.index._records.get(key, {}).values())
+        records, fenced = self.raw.records(), {k for k, at in self.raw.tombstones().items() if at > head}
+        for key in wanted.keys() | records.keys() | fenced:
+            target, held = wanted.get(key), list(records.get(key, {}).values())
             if target is None:
-                found[key] = "orphaned"
+                found[key] = "orphaned" if held else "corrupt"
             elif not held:
                 found[key] = "missing"
             elif any(
@@ -199,7 +384,15 @@ class AuditMachine(RuleBasedStateMachine):
                 found[key] = "stale"
             elif held[0].stamp.schema_version < version:
                 found[key] = "outdated"
+            elif key in fenced:
+                found[key] = "corrupt"
         return found
+
+    def is_only_fenced(self, key: RecordKey) -> bool:
+        """Whether nothing is wrong with a key but its tombstone."""
+        held = list(self.raw.records().get(key, {}).values())
+        version, head = self.system.graph.schema().version, self.system.graph.log.head()
+        return all(_is_sound(record) and not _is_ahead(record.stamp, version, head) for record in held)
 
 
 def _is_ahead(stamp: Stamp, version: int, head: Position) -> bool:
@@ -221,64 +414,75 @@ def _is_said(stamp: Stamp, target: Any) -> bool:
     ) and not stamp.needs_reembedding
 
 
-def _put(index: MemoryIndex, key: RecordKey, stamp: Stamp, vector: Any) -> None:
-    index._records.setdefault(key, {})[stamp.space] = VectorRecord(stamp, vector)
+def _content(records: Records) -> dict[RecordKey, object]:
+    """Return what a search and its reader get of the records: all but when and at which position they were made."""
+    return {
+        key: [
+            (
+                *(space, s.entity_type, s.fingerprint, s.checksum, s.schema_version, s.schema_hash, dict(s.metadata)),
+                *(s.extraction_template_version, s.source_document_id, record.vector.tobytes()),
+            )
+            for space, record in held.items()
+            for s in [record.stamp]
+        ]
+        for key, held in records.items()
+    }
 
 
-def _delete(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    del index._records[key]
+def _delete(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.drop(key, space)
 
 
-def _orphan(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
+def _orphan(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
     ghost = entity_key(f"ghost-{key.id}")
-    _put(index, ghost, replace(record.stamp, key=ghost), record.vector)
+    raw.put(ghost, replace(record.stamp, key=ghost), record.vector)
 
 
-def _forge(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, fingerprint="forged"), record.vector)
+def _forge(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, fingerprint="forged"), record.vector)
 
 
-def _relabel(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, metadata={"forged": True}), record.vector)
+def _relabel(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, metadata={"forged": True}), record.vector)
 
 
-def _retype(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, entity_type="Robot"), record.vector)
+def _retype(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, entity_type="Robot"), record.vector)
 
 
-def _zero(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, record.stamp, np.zeros_like(record.vector))
+def _zero(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, record.stamp, np.zeros_like(record.vector))
 
 
-def _flip(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
+def _flip(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
     flipped = record.vector.copy()
     flipped[0] = np.nan if flipped[0] == 0 else -flipped[0]
-    _put(index, key, record.stamp, flipped)
+    raw.put(key, record.stamp, flipped)
 
 
-def _swap(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, record.stamp, unit_vector("another", space.dimension))
+def _swap(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, record.stamp, unit_vector("another", space.dimension))
 
 
-def _future(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, position=Position(10**12)), record.vector)
+def _future(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, position=Position(10**12)), record.vector)
 
 
-def _double(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, space=Space("foreign", "1", space.dimension)), record.vector)
+def _double(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, space=Space("foreign", "1", space.dimension)), record.vector)
 
 
-def _move(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    del index._records[key][space]
-    _double(index, key, space, record)
+def _move(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.drop(key, space)
+    _double(raw, key, space, record)
 
 
-def _age(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, schema_version=0), record.vector)
+def _age(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, schema_version=0), record.vector)
 
 
-def _invent(index: MemoryIndex, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    _put(index, key, replace(record.stamp, schema_version=10_000), record.vector)
+def _invent(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
+    raw.put(key, replace(record.stamp, schema_version=10_000), record.vector)
 
 
 _WAYS = {
@@ -297,7 +501,16 @@ _WAYS = {
     "invent": _invent,
 }
 
+
+class SqliteAuditMachine(AuditMachine):
+    raw_of = RawSqlite
+
+
 TestAudits = AuditMachine.TestCase
 TestAudits.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestSqliteAudits = SqliteAuditMachine.TestCase
+TestSqliteAudits.settings = settings(
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

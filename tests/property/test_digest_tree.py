@@ -17,9 +17,11 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segments
 from slipstream.consistency.classes import Head
 from slipstream.consistency.ledger import LEAF_SIZE, Ledger, LedgerBuilder, LedgerMark
+from slipstream.consistency.pacing import SteadyPace
 from slipstream.consistency.report import RowsRead
-from slipstream.consistency.scanned import ScannedDigests
+from slipstream.consistency.scanned import scanned
 from slipstream.consistency.tree import DigestTree, descend
+from slipstream.domain.audits import LeafHead
 from slipstream.domain.digests import (
     Digest,
     KeyRange,
@@ -248,7 +250,10 @@ def assert_same(store: SqliteStore, ranges: Sequence[KeyRange]) -> None:
         held = store.index.vectors([stamp.key for stamp in stamps], SPACE)
         return damaged_vectors(stamps, [held.get(stamp.key) for stamp in stamps])
 
-    assert list(store.index.digests(ranges)) == list(ScannedDigests(store.index, damaged, RowsRead()).digests(ranges))
+    tree = DigestTree([LeafHead(bounds.after, {}) for bounds in ranges])
+    read = scanned(tree, store.index, damaged, RowsRead(), SteadyPace(page=16))
+    assert list(store.index.digests(ranges)) == list(read.digests(ranges))
+    assert list(store.index.digests([KeyRange()])) == list(read.digests([KeyRange()]))
 
 
 def test_a_write_between_the_look_and_the_keeping_is_not_lost(tmp_path: Path) -> None:

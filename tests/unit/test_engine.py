@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
+from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.entities import Direction, Entity
 from slipstream.domain.errors import CorruptionError, PoisonEventError, RateLimitedError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import VectorRecord
+from slipstream.domain.stamps import Deletion, VectorRecord
 from slipstream.domain.work import Lane
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.settings import SyncSettings
@@ -467,3 +470,63 @@ def test_a_time_that_becomes_its_own_text_is_a_change() -> None:
     system.settle()
     assert _texts(system) == 2
     assert system.audit().is_consistent
+
+
+def test_a_write_that_a_forged_fence_keeps_off_is_told_counted_and_found(caplog: pytest.LogCaptureFixture) -> None:
+    system = MemorySystem()
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.settle()
+    index = system.index
+    assert isinstance(index, MemoryIndex)
+    ada, new = entity_key("ada"), entity_key("new")
+    index._tombstones.update({ada: Position(10**9), new: Position(10**9)})
+    for report in (system.auditor.audit(), system.auditor.audit_changes(), system.auditor.audit_keys([ada, new])):
+        assert sorted(report.divergences["corrupt"]) == [ada, new]
+        assert (report.expected, report.fresh, report.consistency) == (1, 0, 0.0)
+    system.graph.update_entity("ada", {"name": "Ada Lovelace"})
+    system.graph.create_entity("Person", "new", {"name": "New"})
+    with caplog.at_level(logging.ERROR):
+        system.settle()
+    assert system.engine.stats.counters["blocked"] == 2
+    assert "e:ada" in caplog.text
+    assert "past the graph's head" in caplog.text
+    found = system.auditor.audit_changes()
+    assert (found.divergences["stale"], found.divergences["missing"]) == ([ada], [new])
+    system.repairer.repair(found.kept_id)
+    system.settle()
+    assert system.auditor.audit().is_consistent
+    assert system.engine.stats.counters["blocked"] == 2
+
+
+def test_a_late_write_of_a_slower_worker_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    system = MemorySystem()
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.engine.intake()
+    claims = system.engine.take()
+    prepared = system.engine.prepare(claims)
+    system.graph.delete_entity("ada")
+    system.index.delete([Deletion(entity_key("ada"), system.graph.log.head())])  # another worker was faster
+    with caplog.at_level(logging.ERROR):
+        system.engine.write(claims, prepared, system.engine.embed(prepared))
+    assert system.engine.stats.counters["fenced"] == 1
+    assert system.engine.stats.counters["blocked"] == 0
+    assert caplog.text == ""
+
+
+def test_a_forged_schema_hash_is_outdated_and_mended_by_a_stamp() -> None:
+    system = MemorySystem()
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.settle()
+    before = system.stamp("ada")
+    assert before is not None
+    system.index.restamp([replace(before, schema_hash="forged")])
+    report = system.auditor.audit()
+    assert report.divergences["outdated"] == [entity_key("ada")]
+    computed = system.service.stats.computed
+    system.repairer.repair(report.kept_id)
+    system.settle()
+    after = system.stamp("ada")
+    assert after is not None
+    assert after.schema_hash == before.schema_hash == system.graph.schema().hash
+    assert system.service.stats.computed == computed
+    assert system.auditor.audit().is_consistent

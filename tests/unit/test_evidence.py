@@ -115,6 +115,7 @@ class Made:
                     "fresh": 12_340,
                     "graph_digest": DIGEST,
                     "index_digest": OTHER,
+                    "counts": dict(self.counts),
                 },
                 "Paper": {"expected": 8, "found": 8, "fresh": 8, "graph_digest": DIGEST, "index_digest": DIGEST},
             },
@@ -153,8 +154,8 @@ def test_every_number_of_the_report_is_on_the_page() -> None:
     assert page.by_tag["h1"] == ["3 divergences found"]
     assert "99.97 %" in page.text
     rows = page.rows()
-    assert "Paper888100 %equal" in rows
-    assert "Person12,34512,34412,34099.9594 %different" in rows
+    assert "Paper888100 %equalnot told" in rows
+    assert "Person12,34512,34412,34099.9594 %differentmissing 2, stale 1" in rows
     assert "missingin the graph, without a vector2" in rows
     assert any(row.startswith("duplicate") and row.endswith("0") for row in rows)
     assert [text.strip() for text in page.by_tag["li"][:3]] == ["e:a", "e:b", "r:c"]
@@ -176,7 +177,8 @@ def test_each_class_is_explained() -> None:
         (Made(kind="incremental"), "Consistent, where it looked"),
         (Made(kind="keys"), "Consistent, where it looked"),
         (Made(counts={"corrupt": 1}), "1 divergence found"),
-        (Made(more={"unsettled": 3}), "Consistent, but 3 keys unsettled"),
+        (Made(more={"unsettled": 3, "consistent": False}), "Could not tell of 3 keys"),
+        (Made(more={"unsettled": 1, "lagging": 2, "consistent": False}), "Could not tell of 3 keys"),
         (Made(counts={"stale": 1200}, more={"unsettled": 3}), "1,200 divergences found"),
         (Made(more={"consistent": False}), "Not consistent"),
     ],
@@ -186,10 +188,17 @@ def test_the_verdict_says_no_more_than_the_report(made: Made, headline: str) -> 
 
 
 def test_limits_and_notes_are_said() -> None:
-    made = Made(kind="incremental", more={"unsettled": 2, "notes": ["vectors were not looked at"]})
+    more = {
+        "unsettled": 2,
+        "lagging": 1,
+        "undecided": {"lagging": ["e:slow"], "unsettled": ["e:hot", "e:hotter"]},
+        "notes": ["vectors were not looked at"],
+    }
+    made = Made(kind="incremental", more=more)
     notes = Page(render_html(made.report(), [])).by_tag["li"]
     assert notes[0] == "vectors were not looked at"
-    assert any("2 keys kept changing" in note for note in notes)
+    assert any("2 keys kept changing" in note and "e:hot, e:hotter" in note for note in notes)
+    assert any("1 key still to be brought up to date" in note and "e:slow" in note for note in notes)
     assert any("all else was not compared" in note for note in notes)
 
 
@@ -326,7 +335,10 @@ def test_nothing_at_all_is_consistent() -> None:
 
 def test_a_type_that_expects_nothing_divides_by_nothing() -> None:
     coverage = {"Gone": {"expected": 0, "found": 3, "fresh": 0, "graph_digest": DIGEST, "index_digest": OTHER}}
-    assert "Gone030none expecteddifferent" in Page(render_html(Made(more={"coverage": coverage}).report(), [])).rows()
+    assert (
+        "Gone030none expecteddifferentnot told"
+        in Page(render_html(Made(more={"coverage": coverage}).report(), [])).rows()
+    )
 
 
 def test_ten_thousand_ids_are_all_there() -> None:

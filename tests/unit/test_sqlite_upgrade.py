@@ -91,7 +91,7 @@ def test_what_is_new_works_on_the_old_rows(old: Path, tmp_path: Path) -> None:
             raw.execute("UPDATE records SET fingerprint = 'forged' WHERE key = 'e:n007'")
         (after,) = store.index.digests(everything)
         assert after != before, "the triggers of version 2 notice raw writes"
-        assert store.audits.keep({"kind": "full"}, [], audits_max=10) == 1
+        assert store.audits.keep({"kind": "full"}, []) == 1
 
 
 def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_embedding(tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ class _NoTags:
     def hops(self) -> Mapping[str, Sequence[Hop]]:
         return self._inner.hops()
 
+    def covers_relationships(self, type_name: str) -> bool:
+        return self._inner.covers_relationships(type_name)
+
     def target(self, state: RecordState) -> Target | None:
         assert isinstance(state, EntityState)
         return None if state.entity.type == "Tag" else self._inner.target(state)

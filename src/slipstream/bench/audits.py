@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _fill(pkg: Slipstream, entities: int, rng: random.Random) -> None:
 def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
     before_mb = memory_mb()
     reset_peak_rss()
-    report = pkg.verify(incremental=incremental)
+    report = pkg.verify(incremental=incremental, hurry=True)
     if not report.is_consistent or report.kind != ("incremental" if incremental else "full"):
         raise BenchmarkError(f"a {report.kind} audit found {report.counts()} {report.notes}")
     return {
@@ -115,28 +115,31 @@ def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
 
 
 def _beside_changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random) -> dict[str, Any]:
-    """Measure freshness at a steady pace of changes, without and with scrubbing, in turns: noise hits both alike."""
-    plain, full, incremental = list[float](), list[float](), list[float]()
+    """Measure freshness at a steady pace of changes, without and with audits, in turns: noise hits all alike."""
+    beside: dict[str, Callable[[], AuditReport] | None] = {
+        "plain": None,
+        "full": lambda: pkg.scrubber.run(FULL),
+        "incremental": lambda: pkg.scrubber.run(INCREMENTAL),
+        "verify_full": pkg.verify,
+        "verify_incremental": lambda: pkg.verify(incremental=True),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in beside}
     _changes(pkg, entities, 2.0, rng)  # warm
     for _ in range(_ROUNDS):
-        plain += _changes(pkg, entities, seconds, rng)
-        with _scrubbing(pkg, FULL):
-            full += _changes(pkg, entities, seconds, rng)
-        with _scrubbing(pkg, INCREMENTAL):
-            incremental += _changes(pkg, entities, seconds, rng)
+        for name, audit in beside.items():
+            with nullcontext() if audit is None else _auditing(pkg, audit):
+                samples[name] += _changes(pkg, entities, seconds, rng)
     pkg.sync.drain()
-    last = pkg.verify()
+    last = pkg.verify(hurry=True)
     if not last.is_consistent:
         raise BenchmarkError(f"after the changes the audit found {last.counts()}")
-    samples = {"plain": plain, "full": full, "incremental": incremental}
     p95 = {name: _percentile_ms(found, 95) for name, found in samples.items()}
     return {
         "changes_per_s": CHANGES_PER_S,
-        "samples": len(plain),
+        "samples": len(samples["plain"]),
         "freshness_p50_ms": {name: _percentile_ms(found, 50) for name, found in samples.items()},
         "freshness_p95_ms": p95,
-        "slow_down_full": round(p95["full"] / p95["plain"] - 1, 3),
-        "slow_down_incremental": round(p95["incremental"] / p95["plain"] - 1, 3),
+        **{f"slow_down_{name}": round(p95[name] / p95["plain"] - 1, 3) for name in beside if name != "plain"},
     }
 
 
@@ -161,21 +164,20 @@ def _changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random)
 
 
 @contextmanager
-def _scrubbing(pkg: Slipstream, kind: str) -> Iterator[None]:
-    """Do pass after pass within the scrubber's budget while the block runs."""
-    ending, passes, alarms = threading.Event(), list[AuditReport](), list[str]()
+def _auditing(pkg: Slipstream, audit: Callable[[], AuditReport]) -> Iterator[None]:
+    """Do audit after audit while the block runs, and finish the last one; a scrubber's pass is given up instead."""
+    ending, alarms = threading.Event(), list[str]()
 
-    def scrub() -> None:
+    def run() -> None:
         try:
             while not ending.is_set():
-                report = pkg.scrubber.run(kind)
-                passes.append(report)
-                if not report.is_consistent:
+                report = audit()
+                if report.is_divergent:
                     alarms.append(f"{report.counts()}")
         except ScrubInterruptedError:
             return
 
-    thread = threading.Thread(target=scrub)
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield

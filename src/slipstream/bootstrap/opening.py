@@ -13,7 +13,8 @@ from slipstream.bootstrap.models import open_cache
 from slipstream.bootstrap.options import Options
 from slipstream.bootstrap.recipes import InForce, declare, open_recipes, recipe_of, router_of
 from slipstream.bootstrap.stores import RECIPE, Stores, compare_with_last_time, open_stores, recipe_digest
-from slipstream.bootstrap.watching import auditor_beside, audits_of, watch_of, write_back_of
+from slipstream.bootstrap.watching import auditor_beside, audits_of, polite_pace, watch_of, write_back_of
+from slipstream.consistency.pacing import Pace
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
@@ -123,7 +124,8 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
     recipe_id = partial(_recipe_id, config, recipes)
     auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
     quality = _quality(config, sync, stores, models, store)
-    migrations = _migrations(config, options, sync, stores, models, write_back, quality)
+    pace = polite_pace(sync, clock)
+    migrations = _migrations(config, options, sync, stores, models, write_back, quality, pace)
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
@@ -146,6 +148,7 @@ def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> 
         journal=journal,
         dead_letters=letters,
         auditor=auditor,
+        pace=pace,
         audits=stores.audits,
         repairer=repairer,
         scrubber=scrubber,
@@ -233,6 +236,7 @@ def _migrations(
     models: InForce,
     write_back: WriteBack | None,
     quality: Quality,
+    pace: Callable[[], Pace],
 ) -> Migrations:
     registry, service = models.registry, models.service
 
@@ -258,6 +262,7 @@ def _migrations(
             ready=lambda declaration: recipe_of(declaration, service),
             declare=declare_with,
             auditor_of=partial(auditor_beside, sync, stores, options),
+            pace=pace,
             put_in_force=put_in_force,
             on_live=on_live,
             probe=partial(service.embed_query, "slipstream"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -13,11 +12,11 @@ from slipstream.bootstrap.options import Options
 from slipstream.bootstrap.stores import Stores
 from slipstream.consistency.alerts import Alerts
 from slipstream.consistency.audit import AuditMemory, Auditor
+from slipstream.consistency.pacing import Pace, polite
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
-from slipstream.consistency.scrubber import Scrubber, ScrubSettings
+from slipstream.consistency.scrubber import Scrubber, ScrubSettings, unfinished_repairs
 from slipstream.domain.errors import ConfigError, TransientError
-from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane
 from slipstream.embedding.service import MultiModelEmbeddingService
@@ -32,14 +31,14 @@ from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.planner import Planner
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.runner import Sync
+from slipstream.sync.settling import Settling
 from slipstream.sync.writeback import WriteBack, withdraw
 from slipstream.wrappers.scoped import scoped
 
 logger = logging.getLogger(__name__)
 
-_AUDIT_PATIENCE_S = 30.0
-"""How long an audit waits for the index to reach what the graph was read at."""
-_POLL_S = 0.01
+_BUSY_SHARE = 0.15
+"""Of one core: what an audit that somebody waits for takes while live changes flow."""
 
 
 def audits_of(
@@ -64,8 +63,9 @@ def audits_of(
             journal=journal,
             changes=LoggedChanges(graph.log, Planner(graph, recipes, engine.settings.fanout_live_max)),
             recipe_id=recipe_id,
+            spared=lambda: unfinished_repairs(repairer),
         ),
-        settle=lambda position: sync.reached(position, _AUDIT_PATIENCE_S),
+        settle=Settling(sync),
         frontier=lambda: engine.frontier,
         service=service,
         on_kept=None if write_back is None else partial(_show_audit, write_back),
@@ -91,18 +91,6 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
     """Return what audits the generation beside the live one; it waits for the migration lane as well."""
     engine = sync.engine
 
-    def settle(position: Position) -> bool:
-        deadline = time.monotonic() + _AUDIT_PATIENCE_S
-        if not sync.reached(position, _AUDIT_PATIENCE_S):
-            return False
-        mark = engine.state.owed_mark
-        while engine.state.owes_since(mark):
-            is_standing = not sync.running or sync.failure is not None or engine.migration_outage is not None
-            if is_standing or time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_S)
-        return True
-
     def hides() -> Callable[[Stamp], bool] | None:
         return engine.recipes.pair.is_live
 
@@ -111,10 +99,16 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
         scoped(stores.plain_index, hides),
         recipe,
         options.clock,
-        settle=settle,
+        settle=Settling(sync, beside=True),
         frontier=lambda: engine.frontier,
         tracer=options.tracer,
     )
+
+
+def polite_pace(sync: Sync, clock: Clock) -> Callable[[], Pace]:
+    """Return what gives each audit in the engine's own process a pace of its own, out of the way of live changes."""
+    is_busy = LiveActivity(sync.engine, clock)  # one for all: a new one would not know what flowed before
+    return lambda: polite(is_busy, clock, busy_share=_BUSY_SHARE)
 
 
 def _show_audit(write_back: WriteBack, report: AuditReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
     EXIT_DIVERGENT,
+    EXIT_ERROR,
     err,
     handled_errors,
     out,
@@ -20,9 +21,10 @@ from slipstream.cli.output import (
     progress_bar,
 )
 from slipstream.consistency.audit import DEEP_ALL
-from slipstream.consistency.evidence import write_evidence
+from slipstream.consistency.evidence import evidence_base, write_evidence
+from slipstream.consistency.ratios import counts_text, percent
 from slipstream.consistency.repair import KINDS, RepairBudget, RepairResult
-from slipstream.consistency.report import AuditReport, report_as_dict
+from slipstream.consistency.report import FINDING_KINDS, AuditReport, report_as_dict
 from slipstream.domain.audits import Finding
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.service.slipstream import Slipstream
@@ -74,6 +76,8 @@ def verify(
         if incremental and deep is not None:
             raise InvalidInputError("reads everything, --incremental does not: choose one", field="deep")
         sample = _sample_size(deep)
+        if report_file is not None:
+            evidence_base(report_file)
         with settings.opened(run=sync) as slipstream:
             if sync:
                 drain(slipstream, shown=not as_json)
@@ -83,8 +87,15 @@ def verify(
             for path in write_evidence(report_file, report_as_dict(report), history, paging=_PAGING):
                 err.print(f"written: {path}", markup=False, highlight=False)
         _show_report(report, as_json=as_json)
-        if not report.is_consistent:
-            raise typer.Exit(EXIT_DIVERGENT)
+        exit_by(report)
+
+
+def exit_by(report: AuditReport) -> None:
+    """Return when all is consistent; else exit by what the audit found."""
+    if report.is_divergent:
+        raise typer.Exit(EXIT_DIVERGENT)
+    if not report.is_consistent:
+        raise typer.Exit(EXIT_ERROR)
 
 
 def _sample_size(deep: str | None) -> int | None:
@@ -101,16 +112,27 @@ def _audit(slipstream: Slipstream, *, incremental: bool, deep: int | None, shown
     # Relationships that no view covers are compared as well, so this is what a full audit looks at.
     total = None if incremental else sum(slipstream.pkg.counts().values())
     with progress_bar("comparing", "keys", shown=shown) as update:
-        return slipstream.verify(lambda compared: update(compared, total), incremental=incremental, deep=deep)
+        # Nobody else is in this process: what flows is what this command waits for.
+        return slipstream.verify(
+            lambda compared: update(compared, total), incremental=incremental, deep=deep, hurry=True
+        )
 
 
 def _show_report(report: AuditReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report_as_dict(report))
         return
-    rows = [(name, row.expected, row.found, row.fresh) for name, row in sorted(report.coverage.items())]
-    print_table("coverage", ["type", "expected", "found", "fresh"], rows)
-    found = {**report.divergences, "unrenderable": report.unrenderable}
+    rows = [
+        (name, row.expected, row.found, row.fresh, counts_text(row.counts))
+        for name, row in sorted(report.coverage.items())
+    ]
+    print_table("coverage", ["type", "expected", "found", "fresh", "classes"], rows)
+    found = {
+        **report.divergences,
+        "unrenderable": report.unrenderable,
+        "lagging (the engine is still to bring them up to date)": report.lagging,
+        "unsettled (they changed every time they were looked at)": report.unsettled_keys,
+    }
     for name, keys in found.items():
         if keys:
             shown = ", ".join(key.id for key in keys[:_SHOWN_MAX])
@@ -118,8 +140,10 @@ def _show_report(report: AuditReport, *, as_json: bool) -> None:
             out.print(f"{name}: {len(keys)}: {shown}{more if len(keys) > _SHOWN_MAX else ''}", markup=False)
     for note in report.notes:
         out.print(f"note: {note}", markup=False)
+    if report.verdict == "undecided":
+        out.print("could not tell: no divergence was found, but not every key could be judged")
     out.print(
-        f"consistency {report.consistency:.4%} at position {report.position} ({report.kind} audit {report.id}: "
+        f"consistency {percent(report.consistency)} at position {report.position} ({report.kind} audit {report.id}: "
         f"{report.rows.graph:,} rows of the graph, {report.rows.index:,} of the index, {report.duration_s:.2f} s)"
     )
     out.print(f"digests: graph {report.graph_digest.hex}, index {report.index_digest.hex}", markup=False)
@@ -146,7 +170,7 @@ def repair(
     """
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
-        chosen = kinds or list(KINDS)
+        chosen = [_known(kind, KINDS, "kinds") for kind in kinds or KINDS]
         budget = RepairBudget(keys_per_s=keys_per_s)
         with settings.opened() as slipstream:
             drain(slipstream, shown=not as_json)
@@ -156,11 +180,10 @@ def repair(
             before = _audit(slipstream, incremental=incremental, deep=_sample_size(deep), shown=not as_json)
             if dry_run:
                 _show_plan(slipstream, before.kept_id, chosen, as_json=as_json)
-                is_consistent = before.is_consistent
+                last = before
             else:
-                is_consistent = _repair(slipstream, before, chosen, budget, resumed, as_json=as_json)
-        if not is_consistent:
-            raise typer.Exit(EXIT_DIVERGENT)
+                last = _repair(slipstream, before, chosen, budget, resumed, as_json=as_json)
+        exit_by(last)
 
 
 def _repair(
@@ -171,12 +194,12 @@ def _repair(
     resumed: RepairResult | None,
     *,
     as_json: bool,
-) -> bool:
+) -> AuditReport:
     after, marked = before, 0 if resumed is None else resumed.keys
-    if not before.is_consistent:
+    if before.is_divergent:
         result, remaining = _mend(slipstream, before.kept_id, kinds, budget, shown=not as_json)
         marked += result.keys
-        after = slipstream.verify(incremental=True) if remaining.is_consistent else remaining
+        after = remaining if remaining.is_divergent else slipstream.verify(incremental=True, hurry=True)
     if as_json:
         went_on = None if resumed is None else _resumed(resumed)
         reports = {"before": report_as_dict(before), "after": report_as_dict(after)}
@@ -185,10 +208,14 @@ def _repair(
         if resumed is not None:
             before_it = f"{resumed.keys} keys, behind {resumed.marked_before} that were marked before"
             out.print(f"went on with the repair of audit {resumed.audit_id}: {before_it}")
-        out.print(f"marked {marked} keys; consistency {before.consistency:.4%} -> {after.consistency:.4%}")
-        if not after.is_consistent:
-            out.print(f"still divergent: { {name: n for name, n in after.counts().items() if n} }", markup=False)
-    return after.is_consistent
+        shown = f"{percent(before.consistency)} -> {percent(after.consistency)}"
+        out.print(f"marked {marked} keys; consistency {shown}", markup=False)
+        if after.is_divergent:
+            out.print(f"still divergent: {counts_text(after.counts())}", markup=False)
+        elif not after.is_consistent:
+            open_keys = {"lagging": len(after.lagging), "unsettled": after.unsettled}
+            out.print(f"could not tell: {counts_text(open_keys)}", markup=False)
+    return after
 
 
 def _resumed(result: RepairResult) -> dict[str, object]:
@@ -228,7 +255,7 @@ def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_js
 def list_audits(
     context: typer.Context,
     as_json: Json = False,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
     before: Annotated[int | None, typer.Option(help="Only audits older than this one.")] = None,
 ) -> None:
     """List past audits, newest first."""
@@ -245,7 +272,7 @@ def list_audits(
                 audit.report["kind"],
                 audit.report["finished_at"],
                 audit.report["position"],
-                f"{audit.report['consistency']:.4%}",
+                percent(audit.report["consistency"]),
                 sum(audit.report["counts"].values()),
             )
             for audit in kept
@@ -256,14 +283,18 @@ def list_audits(
 def show_audit(
     context: typer.Context,
     audit_id: Annotated[int, typer.Argument(help="Id of the audit, as `list` shows it.")],
-    kind: Annotated[str | None, typer.Option("--class", help="Only this class of divergence.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--class", help="Only this class of divergence, `lagging` or `unsettled`.")
+    ] = None,
     after: Annotated[str | None, typer.Option(help="Go on behind this CLASS/KEY, the last one shown.")] = None,
-    limit: Annotated[int, typer.Option(help="How many keys.")] = 100,
+    limit: Annotated[int, typer.Option(help="How many keys.", min=1)] = 100,
     as_json: Json = False,
 ) -> None:
-    """Show an audit and, page by page, every key that it found divergent."""
+    """Show an audit and, page by page, every key that it found divergent or could not judge."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
+        if kind is not None:
+            _known(kind, FINDING_KINDS, "class")
         with settings.opened(run=False) as slipstream:
             kept = slipstream.audits.audit(audit_id)
             findings = slipstream.audits.findings(audit_id, _finding(after), limit, kind)
@@ -272,14 +303,21 @@ def show_audit(
                 f"audit {audit_id} is not kept (any more): `slipstream audits list` shows those that are"
             )
         if as_json:
-            print_json({**kept.report, "findings": [[finding.kind, finding.key] for finding in findings]})
+            print_json({**kept.report, "findings": [[f.kind, f.key] for f in findings]})
             return
         print_facts(_plain(kept.report))
         for finding in findings:
-            out.print(f"{finding.kind}/{finding.key}", markup=False, highlight=False)
+            named = f"  {finding.type}" if finding.type else ""
+            out.print(f"{finding.kind}/{finding.key}{named}", markup=False, highlight=False)
         if len(findings) == limit:
             last = findings[-1]
             err.print(f"more may follow: --after {last.kind}/{last.key}", markup=False, highlight=False)
+
+
+def _known(kind: str, kinds: Sequence[str], field: str) -> str:
+    if kind not in kinds:
+        raise InvalidInputError(f"unknown class {kind!r}; known are {', '.join(kinds)}", field=field)
+    return kind
 
 
 def _finding(text: str | None) -> Finding | None:
@@ -293,7 +331,10 @@ def _finding(text: str | None) -> Finding | None:
 
 def _plain(report: Mapping[str, Any]) -> dict[str, object]:
     shown = {name: value for name, value in report.items() if not isinstance(value, dict | list)}
-    return {**shown, **{f"{name} ": n for name, n in report["counts"].items() if n}}
+    by_type = {
+        f"{name} ": counts_text(row["counts"]) for name, row in report["coverage"].items() if row.get("counts")
+    }
+    return {**shown, **{f"{name} ": n for name, n in report["counts"].items() if n}, **by_type}
 
 
 # ---------------------------------------------------------------------- the scrubber

@@ -122,6 +122,13 @@ def _show_migrations(figures: Mapping[str, Any]) -> None:
         print_facts({name: value for name, value in found.items() if name != "phases"})
 
 
+_BESIDE = {
+    "plain": "no audit",
+    "full": "beside full scrubs",
+    "incremental": "incremental scrubs",
+    "verify_full": "beside verify",
+    "verify_incremental": "verify, incremental",
+}
 _AUDITS = ("full", "incremental_first", "incremental_unchanged", "incremental_after_changes")
 
 
@@ -142,7 +149,7 @@ def _show_audits(figures: Mapping[str, Any]) -> None:
     columns = ["entities", "audit", "seconds", "memory above, MB", "rows of the graph", "of the index", "queries"]
     print_table("audits", columns, rows)
     beside = [
-        (f"{found['entities']:,}", name, values["plain"], values["full"], values["incremental"])
+        (f"{found['entities']:,}", name, *(values.get(audits, "") for audits in _BESIDE))
         for found in figures["audits"]
         if "beside_changes" in found
         for name, values in (
@@ -151,7 +158,7 @@ def _show_audits(figures: Mapping[str, Any]) -> None:
         )
     ]
     if beside:
-        columns = ["entities", "freshness", "no audit", "beside full audits", "beside incremental ones"]
+        columns = ["entities", "freshness", *_BESIDE.values()]
         print_table("at 100 changes a second", columns, beside)
 
 

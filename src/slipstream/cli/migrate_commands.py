@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from slipstream.bootstrap import OnOtherRecipe, Options, load_candidate, open_pkg
+from slipstream.cli.audit_commands import exit_by
 from slipstream.cli.context import Context
 from slipstream.cli.output import (
-    EXIT_DIVERGENT,
     err,
     handled_errors,
     out,
@@ -23,6 +23,7 @@ from slipstream.cli.output import (
     progress_bar,
 )
 from slipstream.cli.quality_commands import QueriesFile, Report, Sample, judged, read_queries, show_comparison
+from slipstream.consistency.ratios import counts_text, percent
 from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
@@ -142,8 +143,7 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
         with _comparing(slipstream, shown=not as_json) as on_progress:
             report = slipstream.migrations.audit(on_progress)
         _show_audit(report, as_json=as_json)
-        if not report.is_consistent:
-            raise typer.Exit(EXIT_DIVERGENT)
+        exit_by(report)
 
 
 def cut_over(
@@ -254,10 +254,10 @@ def _show_audit(report: AuditReport, *, as_json: bool, more: Mapping[str, Any] |
     if as_json:
         print_json({**report_as_dict(report), **(more or {})})
         return
-    for kind, count in report.counts().items():
-        if count:
-            out.print(f"{kind}: {count}", markup=False)
-    out.print(f"consistency {report.consistency:.4%} at position {report.position}, {report.duration_s:.2f} s")
+    named = {**report.counts(), "lagging": len(report.lagging), "unsettled": report.unsettled}
+    if found := counts_text(named):
+        out.print(found, markup=False)
+    out.print(f"consistency {percent(report.consistency)} at position {report.position}, {report.duration_s:.2f} s")
 
 
 def _space(space: Space | None) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from slipstream.consistency.carrying import RECIPE, Earlier, carry
-from slipstream.consistency.comparing import Comparer, Settle, count
+from slipstream.consistency.comparing import Comparer, Settle, enter, take_back
 from slipstream.consistency.drift import DriftCheck
-from slipstream.consistency.full import FullAudit, Progress, batched
+from slipstream.consistency.full import FullAudit, Progress
 from slipstream.consistency.incremental import Changes, IncrementalAudit
 from slipstream.consistency.ledger import Ledger, LedgerBuilder, LedgerMark
+from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.retention import FORGET_EVERY, every_audit, superfluous
 from slipstream.consistency.sampling import choose, embed_anew, offer
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -26,11 +28,7 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
-from slipstream.ports.scans import PAGE
 from slipstream.ports.telemetry import NO_TRACER, Tracer
-
-AUDITS_MAX = 500
-"""Finished audits that are kept; older ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +41,8 @@ class AuditMemory:
     changes: Changes
     recipe_id: Callable[[], str]
     """Returns the digest of views, routes and models: the digest tree of another recipe is void."""
+    spared: Callable[[], Collection[int]] = tuple
+    """Returns the audits that are not to be forgotten yet."""
 
 
 SPAN = "slipstream.audit"
@@ -92,114 +92,110 @@ class Auditor:
         on_progress: Progress | None = None,
         *,
         deep: int | None = None,
-        page: int = PAGE,
-        read_ahead: bool = False,
+        pace: Pace = FULL_SPEED,
     ) -> AuditReport:
         """
         Compare every key of both sides, and every stored vector with its checksum.
 
-        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all). With
-        `read_ahead` a second thread reads both stores: faster by a third, and more in the way of everything else.
+        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
         """
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("full" if deep is None else "deep")
-            self._run_full(report, on_progress, deep, page, read_ahead)
+            self._run_full(report, on_progress, deep, pace)
             return self._kept(report)
 
-    def audit_changes(
-        self, on_progress: Progress | None = None, *, page: int = PAGE, read_ahead: bool = False
-    ) -> AuditReport:
+    def audit_changes(self, on_progress: Progress | None = None, *, pace: Pace = FULL_SPEED) -> AuditReport:
         """Compare digests, and only what differs key by key; a full audit where there is nothing to start from."""
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("incremental")
-            refused = self._run_incremental(report, on_progress, page)
+            refused = self._run_incremental(report, on_progress, pace)
             if refused is not None:
                 report = self._begun("full")
                 report.notes.append(f"full, because {refused}")
-                self._run_full(report, on_progress, None, page, read_ahead)
+                self._run_full(report, on_progress, None, pace)
             return self._kept(report)
 
-    def audit_sample(self, size: int, on_progress: Progress | None = None, *, page: int = PAGE) -> AuditReport:
+    def audit_sample(self, size: int, *, pace: Pace = FULL_SPEED) -> AuditReport:
         """
         Audit as `audit_changes` does, and embed about `size` randomly chosen records anew.
 
-        `on_progress` is called behind each page, and nothing is embedded in larger batches. A deep audit where there
-        is nothing to start from.
+        A deep audit where there is nothing to start from.
         """
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("sample")
-            refused = self._run_incremental(report, on_progress, page, sample=size)
+            refused = self._run_incremental(report, None, pace, sample=size)
             if refused is not None:
                 report = self._begun("deep")
                 report.notes.append(f"all of it, because {refused}")
-                self._run_full(report, on_progress, size, page, read_ahead=False)
+                self._run_full(report, None, size, pace)
             return self._kept(report)
 
     def audit_keys(
-        self,
-        keys: Sequence[RecordKey],
-        on_progress: Progress | None = None,
-        *,
-        anew: Collection[RecordKey] = (),
-        page: int = PAGE,
+        self, keys: Sequence[RecordKey], *, anew: Collection[RecordKey] = (), pace: Pace = FULL_SPEED
     ) -> AuditReport:
         """Compare some keys only, and embed those of `anew` anew; not kept. Asks no leaf: it waits for no audit."""
         report = self._begun("keys")
-        comparer = self._comparer(report)
-        drift = self._drift(comparer, 1.0) if anew else None
-        for batch in batched(keys, page):
-            outcome = comparer.decide(batch)
+        comparer = self._comparer(report, pace)
+        outcome = comparer.decide(keys)
+        enter(report, outcome)
+        report.total_entities = sum(
+            compared.target is not None and compared.key.kind is KeyKind.ENTITY for compared in outcome.decided
+        )
+        if anew:
+            drift = self._drift(comparer, 0, 0, pace, anew)
             for compared in outcome.decided:
-                count(report, compared)
-                report.total_entities += compared.target is not None and compared.key.kind is KeyKind.ENTITY
-                if drift is not None and compared.key in anew:
-                    offer(comparer, drift, compared)
-            if drift is not None:
-                drift.enter(report)
-            report.unsettled += len(outcome.unsettled)
-            if on_progress is not None:
-                on_progress(len(batch))
+                offer(comparer, drift, compared)
+            drift.enter(report)
         return self._finished(report)
 
     # ------------------------------------------------------------------ parts
 
-    def _run_full(
-        self, report: AuditReport, on_progress: Progress | None, deep: int | None, page: int, read_ahead: bool
-    ) -> None:
-        comparer, memory = self._comparer(report), self._memory
+    def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, pace: Pace) -> None:
+        comparer, memory = self._comparer(report, pace), self._memory
         builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
         drift = None
         if deep is not None:
-            records = sum(self._graph.counts().values())
-            drift = self._drift(comparer, min(1.0, deep / max(1, records)), self._earlier_drift())
-        audit = FullAudit(
-            self._graph, self._index, comparer, report, builder=builder, drift=drift, read_ahead=read_ahead
-        )
-        audit.run(page, on_progress)
+            drift = self._drift(comparer, deep, self._expected(), pace, self._earlier_drift())
+        audit = FullAudit(self._graph, self._index, comparer, report, builder=builder, drift=drift, pace=pace)
+        audit.run(on_progress)
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
+        self._look_at_fences(comparer, report, pace)
         if drift is not None:
-            report.notes.append(f"{drift.checked} records were embedded anew")
+            report.notes.append(_said_of(drift.checked))
         elif memory is not None:
-            carry(report, comparer, self._earlier(memory), (), page, on_progress)
+            carry(report, comparer, self._earlier(memory), (), pace)
+
+    def _expected(self) -> int:
+        """Return how many records the graph asks for, by the types that have some."""
+        entity_types = self._graph.schema().entity_types
+        return sum(
+            count
+            for name, count in self._graph.counts().items()
+            if name in entity_types or self._recipe.covers_relationships(name)
+        )
 
     def _run_incremental(
-        self, report: AuditReport, on_progress: Progress | None, page: int, sample: int = 0
+        self, report: AuditReport, on_progress: Progress | None, pace: Pace, sample: int = 0
     ) -> str | None:
         if self._memory is None or self._ledger is None:
             return "this auditor keeps no digest tree"
-        comparer = self._comparer(report)
-        audit = IncrementalAudit(self._graph, self._index, comparer, report, self._ledger)
-        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id(), page, on_progress)
+        comparer = self._comparer(report, pace)
+        audit = IncrementalAudit(self._graph, self._index, comparer, report, self._ledger, pace, on_progress)
+        refused = audit.catch_up(self._memory.changes, self._memory.recipe_id())
         if refused is None:
-            audit.run(page, on_progress)
-            embedded: Collection[RecordKey] = ()
-            if sample:
-                chosen = choose(self._ledger, self._earlier_drift(), sample, self._rng)
-                embedded = embed_anew(report, comparer, self._drift(comparer, 1.0), chosen, page, on_progress)
-                report.notes.append(f"{len(embedded)} records were embedded anew")
-            carry(report, comparer, self._earlier(self._memory), embedded, page, on_progress)
+            audit.run()
+            self._look_at_fences(comparer, report, pace)
+            embedded = self._embed_sample(comparer, report, pace, sample) if sample else ()
+            carry(report, comparer, self._earlier(self._memory), embedded, pace)
         return refused
+
+    def _embed_sample(self, comparer: Comparer, report: AuditReport, pace: Pace, size: int) -> Collection[RecordKey]:
+        chosen = [] if self._ledger is None else choose(self._ledger, self._earlier_drift(), size, self._rng)
+        drift = self._drift(comparer, len(chosen), len(chosen), pace)
+        embedded = embed_anew(report, comparer, drift, chosen, pace)
+        report.notes.append(_said_of(len(embedded)))
+        return embedded
 
     def _earlier(self, memory: AuditMemory) -> Earlier:
         return Earlier.of(memory.audits, memory.recipe_id())
@@ -207,13 +203,29 @@ class Auditor:
     def _earlier_drift(self) -> Collection[RecordKey]:
         return () if self._memory is None else self._earlier(self._memory).drifted()
 
-    def _comparer(self, report: AuditReport) -> Comparer:
-        return Comparer(self._graph, self._index, self._recipe, report, self._settle)
+    def _look_at_fences(self, comparer: Comparer, report: AuditReport, pace: Pace) -> None:
+        """
+        Find tombstones past the graph's head: no scan and no digest shows them, and they would fence off every write.
 
-    def _drift(self, comparer: Comparer, share: float, doubted: Collection[RecordKey] = ()) -> DriftCheck:
+        Few are newer than the head as it is now, and all of those are of commits that have come since, or damage.
+        """
+        named, after = set(report.divergent_keys()), None
+        while fenced := self._index.buried(comparer.head().position, after, pace.page):
+            after = fenced[-1]
+            report.rows.add(index=len(fenced), queries=1)
+            for compared in comparer.decide([key for key in fenced if key not in named]).decided:
+                if compared.kind == "corrupt":
+                    take_back(report, compared, compared.kind)
+
+    def _comparer(self, report: AuditReport, pace: Pace) -> Comparer:
+        return Comparer(self._graph, self._index, self._recipe, report, self._settle, pace)
+
+    def _drift(
+        self, comparer: Comparer, size: int, expected: int, pace: Pace, doubted: Collection[RecordKey] = ()
+    ) -> DriftCheck:
         if self._service is None:
             raise ConfigError("a deep audit embeds texts anew: give the auditor an embedding service")
-        return DriftCheck(self._service, comparer, share, self._rng, doubted)
+        return DriftCheck(self._service, comparer, size, expected, self._rng, pace, doubted)
 
     def _begun(self, kind: str) -> AuditReport:
         report = AuditReport(self._graph.read([], {}).position, kind=kind)
@@ -230,7 +242,20 @@ class Auditor:
         self._finished(report)
         if self._memory is not None:
             kept = report.summary() | {RECIPE: self._memory.recipe_id()}
-            report.id = self._memory.audits.keep(kept, report.findings(), audits_max=AUDITS_MAX)
+            report.id = self._memory.audits.keep(kept, report.findings())
+            if report.id % FORGET_EVERY == 0:
+                self._forget(self._memory)
         for told in self.on_kept:
             told(report)
         return report
+
+    def _forget(self, memory: AuditMemory) -> None:
+        gone = list(superfluous(every_audit(memory.audits), memory.spared()))
+        if gone:
+            memory.audits.forget(gone)
+
+
+def _said_of(checked: int) -> str:
+    if not checked:
+        return "no record was embedded anew: there was none that looked right"
+    return f"{checked:,} record{' was' if checked == 1 else 's were'} embedded anew"

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from slipstream.consistency.comparing import Compared, Comparer
-from slipstream.consistency.full import Progress, batched
-from slipstream.consistency.report import AuditReport
+from slipstream.consistency.comparing import Compared, Comparer, take_back
+from slipstream.consistency.pacing import Pace, paced
+from slipstream.consistency.report import UNSETTLED, AuditReport
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.keys import RecordKey
 from slipstream.ports.audits import AuditLog
@@ -61,39 +61,23 @@ class Earlier:
 
 
 def carry(
-    report: AuditReport,
-    comparer: Comparer,
-    earlier: Earlier,
-    embedded: Collection[RecordKey],
-    page: int,
-    on_progress: Progress | None,
+    report: AuditReport, comparer: Comparer, earlier: Earlier, embedded: Collection[RecordKey], pace: Pace
 ) -> None:
     """Enter what stands of the earlier findings; keys in `embedded` are known not to have drifted."""
-    known = set(report.divergent_keys())
+    known = report.named()
     drifted = earlier.drifted() - set(embedded)
     # A full audit has looked at everything but drift.
     findings = earlier.findings(DRIFTED if report.kind == "full" else None)
     carried = 0
-    for found in batched(findings, page):
+    for found in paced(findings, pace):
         keys = [key for finding in found if (key := RecordKey.decode(finding.key)) not in known]
         outcome = comparer.decide(keys)
         for compared in outcome.decided:
             is_drifted = compared.key in drifted and earlier.is_unchanged(compared)
-            carried += enter(report, compared, compared.kind or (DRIFTED if is_drifted else None))
-        report.unsettled += len(outcome.unsettled)
-        if on_progress is not None:
-            on_progress(carried)
+            if kind := compared.kind or (DRIFTED if is_drifted else None):
+                take_back(report, compared, kind)
+                carried += 1
+        for compared in outcome.unsettled:
+            report.note(UNSETTLED, compared.key, compared.entity_type)
     if carried and earlier.audit is not None:
         report.notes.append(f"{carried} findings of audit {earlier.audit.id} stand: this one alone does not see them")
-
-
-def enter(report: AuditReport, compared: Compared, kind: str | None) -> bool:
-    """Move a key that was counted as fresh to a class, None: to none; returns whether there was something to say."""
-    if compared.unrenderable:
-        report.unrenderable.append(compared.key)
-    elif kind is not None:
-        report.divergences[kind].append(compared.key)
-        if compared.target is not None:
-            row = report.of_type(compared.target.entity_type)
-            row.fresh = max(0, row.fresh - 1)
-    return compared.unrenderable or kind is not None

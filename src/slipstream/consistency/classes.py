@@ -23,10 +23,18 @@ class Head(NamedTuple):
 
     position: Position
     schema_version: int
+    schema_hash: str = ""
+    """Digest of the schema of that version; empty when nobody asks."""
 
     def reaches(self, stamp: Stamp) -> bool:
         """Whether the graph has come to what a stamp says it was made from."""
         return stamp.position <= self.position and stamp.schema_version <= self.schema_version
+
+    def knows(self, stamp: Stamp) -> bool:
+        """Whether a stamp is of the newest schema, by version and digest."""
+        return stamp.schema_version >= self.schema_version and (
+            stamp.schema_version > self.schema_version or stamp.schema_hash == self.schema_hash
+        )
 
     def covers(self, digest: RangeDigest) -> bool:
         """Whether it has come to every stamp of a range."""
@@ -35,7 +43,8 @@ class Head(NamedTuple):
 
 def head_of(graph: Graph) -> Head:
     """Return how far a graph is now."""
-    return Head(graph.read([], {}).position, graph.schema().version)
+    position, schema = graph.read([], {}).position, graph.schema()
+    return Head(position, schema.version, schema.hash)
 
 
 def classify(
@@ -65,7 +74,7 @@ def classify(
         return "wrong_model"
     if _is_stale(target, stamp):
         return "stale"
-    return "outdated" if stamp.schema_version < head.schema_version else None
+    return None if head.knows(stamp) else "outdated"
 
 
 def _is_stale(target: Target, stamp: Stamp) -> bool:

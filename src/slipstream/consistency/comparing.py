@@ -6,29 +6,50 @@ different. Such a suspect is looked at again: the graph is read (at position G),
 has passed G, and only then is the index read. A record that differs from the graph as of G, although the index
 reflects everything up to G and holds nothing newer of that key, has diverged; where something newer is held, the key
 is read again. It has to look the same twice before it is reported.
+
+What is waited for is single keys: where one waits for its retry and holds the frontier, the others are judged all the
+same. A key that the index still lags behind with when patience ends is lagging, whatever it looks like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from slipstream.consistency.classes import Head, classify, head_of
-from slipstream.consistency.report import AuditReport
+from slipstream.consistency.classes import Head, classify
+from slipstream.consistency.pacing import FULL_SPEED, Pace, paced
+from slipstream.consistency.report import LAGGING, UNRENDERABLE, UNSETTLED, AuditReport
 from slipstream.domain.digests import Digest, damaged_vectors, stamp_term, target_term
-from slipstream.domain.entities import GraphSnapshot, RecordState
+from slipstream.domain.entities import EntityState, GraphSnapshot, RecordState
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
+from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import KeyStamps, Stamp, Vector
 from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
 
-Settle = Callable[[Position], bool]
-"""Waits until the index reflects everything up to a position; False when that took too long."""
+
+class Settle(Protocol):
+    """Waits until the index reflects what the graph says of some keys."""
+
+    def __call__(
+        self, position: Position, keys: Sequence[RecordKey], patience_s: float
+    ) -> Collection[RecordKey] | None:
+        """
+        Wait until the keys are reflected up to a position; return those that still are not when patience ends.
+
+        None when they never will be: nothing is at work.
+        """
+        ...
+
+
+PATIENCE_S = 30.0
+"""How long an audit waits for what lags; each time in vain a quarter of that is left."""
 
 _ROUNDS_MAX = 8
 _NOTHING = KeyStamps()
@@ -43,42 +64,47 @@ class Compared:
     stamps: tuple[Stamp, ...] = ()
     damaged: tuple[bool, ...] = ()
     kind: str | None = None
-    """Divergence class, None when both sides agree."""
-    unrenderable: bool = False
+    """Divergence class, `unrenderable` or `lagging`; None when both sides agree."""
+    entity_type: str = ""
+    """As far as it is known."""
 
     def looks_like(self, other: Compared) -> bool:
         """Whether nothing about the key has changed between two looks at it."""
-        return (self.kind, self.unrenderable, self.stamps, self.damaged) == (
-            other.kind,
-            other.unrenderable,
-            other.stamps,
-            other.damaged,
-        ) and _asks(self.target) == _asks(other.target)
+        return (self.kind, self.stamps, self.damaged) == (other.kind, other.stamps, other.damaged) and _asks(
+            self.target
+        ) == _asks(other.target)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of suspects: decided ones, and keys that changed every time."""
+    """What became of suspects: decided ones, and those that changed every time."""
 
     decided: list[Compared] = field(default_factory=list)
-    unsettled: list[RecordKey] = field(default_factory=list)
+    unsettled: list[Compared] = field(default_factory=list)
 
 
 class Comparer:
-    """Reads and compares keys; counts what it reads in `report.rows`."""
+    """Reads and compares keys, at a pace; counts what it reads in `report.rows`."""
 
     def __init__(
-        self, graph: Graph, index: VectorIndex, recipe: Recipe, report: AuditReport, settle: Settle | None
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        recipe: Recipe,
+        report: AuditReport,
+        settle: Settle | None,
+        pace: Pace = FULL_SPEED,
     ) -> None:
         self._graph, self._index, self._recipe = graph, index, recipe
         self._rows = report.rows
         self._notes = report.notes
-        self._settle = settle
+        self._settle, self._patience_s = settle, PATIENCE_S
+        self._pace = pace
+        self._schema: tuple[GraphSchema, str] | None = None
 
-    def targets(self, keys: Sequence[RecordKey]) -> tuple[Position, dict[RecordKey, Target | PoisonEventError]]:
-        """Return what the graph asks for, and the position at which it was read; a key without a view is absent."""
-        snapshot = self.snapshot(keys)
-        return snapshot.position, self.rendered(snapshot)
+    def targets(self, keys: Sequence[RecordKey]) -> dict[RecordKey, Target | PoisonEventError]:
+        """Return what the graph asks for now; a key without a view is absent."""
+        return self.rendered(self.snapshot(keys))
 
     def snapshot(self, keys: Sequence[RecordKey]) -> GraphSnapshot:
         """Return what the graph holds of the keys now."""
@@ -102,7 +128,14 @@ class Comparer:
 
     def head(self) -> Head:
         """Return how far the graph is now: no stamp that was read before can be past it."""
-        return head_of(self._graph)
+        return self.head_at(self._graph.read([], {}).position)
+
+    def head_at(self, position: Position) -> Head:
+        """Return how far the graph is, when it has just been read at a position."""
+        schema = self._graph.schema()
+        if self._schema is None or self._schema[0] is not schema:
+            self._schema = (schema, schema.hash)  # digested once a version, not once a page
+        return Head(position, schema.version, self._schema[1])
 
     def damaged(self, stamps: Sequence[Stamp]) -> list[bool]:
         """Return for each stamp whether its stored vector is damaged or gone."""
@@ -129,27 +162,32 @@ class Comparer:
     def decide(self, suspects: Sequence[RecordKey]) -> Outcome:
         """Look at suspects until each has agreed once, has diverged twice in the same way, or never held still."""
         outcome = Outcome()
+        for keys in paced(dict.fromkeys(suspects), self._pace):
+            self._decide_page(keys, outcome)
+            self._pace.rest()
+        return outcome
+
+    def _decide_page(self, open_keys: list[RecordKey], outcome: Outcome) -> None:
         before: dict[RecordKey, Compared] = {}
-        open_keys = list(dict.fromkeys(suspects))
         for _ in range(_ROUNDS_MAX):
             if not open_keys:
-                break
+                return
             looked = list(self._look(open_keys))
             open_keys = []
             for compared, is_settled in looked:
                 last, before[compared.key] = before.get(compared.key), compared
-                agrees = compared.kind is None and not compared.unrenderable
-                if agrees or (is_settled and last is not None and last.looks_like(compared)):
+                is_over = compared.kind in (None, LAGGING)
+                if is_over or (is_settled and last is not None and last.looks_like(compared)):
                     outcome.decided.append(compared)
                 else:
                     open_keys.append(compared.key)
-        outcome.unsettled.extend(open_keys)
-        return outcome
+        outcome.unsettled.extend(before[key] for key in open_keys)
 
     def _look(self, keys: Sequence[RecordKey]) -> Iterator[tuple[Compared, bool]]:
         """Yield each key as it stands, and whether the index holds nothing newer than what the graph was read at."""
-        position, targets = self.targets(keys)
-        self._wait_for(position)
+        snapshot = self.snapshot(keys)
+        position, targets = snapshot.position, self.rendered(snapshot)
+        lagging = self._wait_for(position, keys)
         held = self._index.stamps(keys)
         self._rows.add(index=len(keys), queries=1)
         every = [stamp for key in keys for stamp in held.get(key, _NOTHING).records]
@@ -160,39 +198,70 @@ class Comparer:
         for key in keys:
             known = held.get(key, _NOTHING)
             flags = tuple(damaged[key, stamp.space] for stamp in known.records)
-            compared = compare(key, targets.get(key), known.records, flags, head)
+            compared = compare(key, snapshot.states.get(key), targets.get(key), known, flags, head)
+            if key in lagging and compared.kind is not None:
+                compared = replace(compared, kind=LAGGING)
             newest = max([*(s.position for s in known.records), known.tombstone or Position(0)], default=0)
             is_steady = after.get(key, _NOTHING).records == known.records
             # What is newer than the graph itself is no later commit, but damage.
             yield compared, is_steady and not position < newest <= head.position
 
-    def _wait_for(self, position: Position) -> None:
-        if self._settle is not None and not self._settle(position):
-            self._settle = None  # once is enough: what lags is reported as it stands
-            self._notes.append(f"the index did not reach position {position} in time: what lags counts as divergent")
+    def _wait_for(self, position: Position, keys: Sequence[RecordKey]) -> Collection[RecordKey]:
+        """Wait for the index; returns the keys of which nothing can be said, because it is still at work on them."""
+        if self._settle is None:
+            return ()
+        lagging = self._settle(position, keys, self._patience_s)
+        if lagging is None:
+            self._settle = None  # what lags is reported as it stands
+            self._notes.append(
+                f"the engine is not at work and the index not at position {position}: what lags counts as divergent"
+            )
+            return ()
+        if lagging:
+            self._patience_s /= 4
+        return frozenset(lagging)
 
 
 def compare(
     key: RecordKey,
+    state: RecordState | None,
     wanted: Target | PoisonEventError | None,
-    stamps: Sequence[Stamp],
+    held: KeyStamps,
     damaged: Sequence[bool],
     head: Head,
 ) -> Compared:
     """Compare one key."""
+    name = _type_of(state) or next((stamp.entity_type for stamp in held.records), "")
+    target = wanted if isinstance(wanted, Target) else None
     if isinstance(wanted, PoisonEventError):
-        return Compared(key, None, tuple(stamps), tuple(damaged), unrenderable=True)
-    kind = classify(wanted, stamps, damaged, head)
-    return Compared(key, wanted, tuple(stamps), tuple(damaged), kind)
+        kind: str | None = UNRENDERABLE
+    else:
+        kind = classify(target, held.records, damaged, head)
+        if kind is None and held.tombstone is not None and held.tombstone > head.position:
+            kind = "corrupt"  # no commit has left it, and it would fence off every one to come
+    return Compared(key, target, held.records, tuple(damaged), kind, name)
+
+
+def _type_of(state: RecordState | None) -> str:
+    if state is None:
+        return ""
+    return state.entity.type if isinstance(state, EntityState) else state.relationship.ref.type
+
+
+def enter(report: AuditReport, outcome: Outcome) -> None:
+    """Enter what became of suspects into the report."""
+    for compared in outcome.decided:
+        count(report, compared)
+    for compared in outcome.unsettled:
+        report.note(UNSETTLED, compared.key, compared.entity_type)
 
 
 def count(report: AuditReport, compared: Compared) -> None:
     """Enter one decided key into the report."""
     report.total_embeddings += len(compared.stamps)
-    if compared.unrenderable:
-        report.unrenderable.append(compared.key)
-    elif compared.kind is not None:
-        report.divergences[compared.kind].append(compared.key)
+    if compared.kind is not None:
+        report.note(compared.kind, compared.key, compared.entity_type)
+        report.strays += compared.kind == "corrupt" and compared.target is None
     if compared.target is not None:
         row = report.of_type(compared.target.entity_type)
         row.expected += 1
@@ -203,6 +272,15 @@ def count(report: AuditReport, compared: Compared) -> None:
         row = report.of_type(stamp.entity_type)
         is_bad = damaged or compared.kind == "corrupt"  # also by its position
         row.index = row.index.plus(Digest(1, stamp_term(stamp, damaged=is_bad)))
+
+
+def take_back(report: AuditReport, compared: Compared, kind: str) -> None:
+    """Enter a key as divergent that was counted as fresh when only its digest, or its stamp, had been seen."""
+    report.note(kind, compared.key, compared.entity_type)
+    report.strays += kind == "corrupt" and compared.target is None
+    if compared.target is not None:
+        row = report.of_type(compared.target.entity_type)
+        row.fresh = max(0, row.fresh - 1)
 
 
 def _asks(target: Target | None) -> object:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from slipstream.consistency.comparing import Comparer
+from slipstream.consistency.comparing import Comparer, take_back
+from slipstream.consistency.pacing import Pace
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import Target
@@ -20,31 +21,40 @@ _BATCH = 64
 
 class DriftCheck:
     """
-    Takes a share of the records that look right, and all that are doubted, and embeds them past the cache.
+    Takes `size` of the records that look right, and all that are doubted, and embeds them past the cache.
 
-    A vector has drifted when its cosine distance from the new one is past the model's tolerance.
+    About `expected` records are to come. A vector has drifted when its cosine distance from the new one is past the
+    model's tolerance.
     """
 
     def __init__(
         self,
         service: EmbeddingService,
         comparer: Comparer,
-        share: float,
+        size: int,
+        expected: int,
         rng: random.Random,
+        pace: Pace,
         doubted: Collection[RecordKey] = (),
     ) -> None:
         self._service, self._comparer = service, comparer
-        self._share, self._rng, self._doubted = share, rng, doubted
+        self._wanted, self._coming, self._rng, self._pace = size, expected, rng, pace
+        self._doubted = doubted
         self._sampled: list[tuple[Target, Stamp, Vector]] = []
         self._drifted: list[Stamp] = []
         self.checked = 0
 
     def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
-        """Take a record into the sample, or not."""
-        if stamp.key in self._doubted or self._rng.random() < self._share:
+        """Take a record into the sample, or not: each that comes is as likely as any other one."""
+        chance = self._wanted / max(1, self._coming)
+        self._coming -= 1
+        is_drawn = self._wanted > 0 and self._rng.random() < chance
+        self._wanted -= is_drawn
+        if is_drawn or stamp.key in self._doubted:
             self._sampled.append((target, stamp, vector))
-            if len(self._sampled) >= _BATCH:
+            if len(self._sampled) >= min(_BATCH, self._pace.page):
                 self._compute()
+                self._pace.rest()
 
     def _compute(self) -> None:
         if not self._sampled:
@@ -67,5 +77,4 @@ class DriftCheck:
         for compared in self._comparer.decide(list(drifted)).decided:
             # One that was written anew meanwhile is judged by its next audit.
             if compared.kind is None and compared.stamps == (drifted[compared.key],):
-                report.divergences["drifted"].append(compared.key)
-                report.of_type(compared.stamps[0].entity_type).fresh -= 1
+                take_back(report, compared, "drifted")

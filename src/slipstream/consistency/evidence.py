@@ -41,11 +41,7 @@ def write_evidence(
     A suffix `.json` or `.html` is taken off the path first. The JSON is the report with its `history`. Each file
     appears whole or not at all. Raises `ConfigError` when the directory is missing or can not be written.
     """
-    base = path.with_suffix("") if path.suffix.lower() in (".json", ".html") else path
-    if not base.name or path.is_dir():
-        raise ConfigError(f"{path} is a directory: name a file in it, such as {path / 'audit.json'}")
-    if not base.parent.is_dir():
-        raise ConfigError(f"the evidence can not be written to {path}: make the directory {base.parent} first")
+    base = evidence_base(path)
     page = render_html(report, history, paging=paging)
     contents = {
         base.with_name(f"{base.name}.json"): _json(report, history),
@@ -67,6 +63,16 @@ def write_evidence(
                 temporary.unlink(missing_ok=True)
     json_path, html_path = contents
     return json_path, html_path
+
+
+def evidence_base(path: Path) -> Path:
+    """Return the path without a suffix of evidence; raises `ConfigError` where none can be written."""
+    base = path.with_suffix("") if path.suffix.lower() in (".json", ".html") else path
+    if not base.name or path.is_dir():
+        raise ConfigError(f"{path} is a directory: name a file in it, such as {path / 'audit.json'}")
+    if not base.parent.is_dir():
+        raise ConfigError(f"the evidence can not be written to {path}: make the directory {base.parent} first")
+    return base
 
 
 def _json(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:

@@ -11,13 +11,16 @@ from types import MappingProxyType
 from typing import Any
 
 from slipstream.consistency.plots import Plot, Sample, consistency_plot, count_plot
-from slipstream.consistency.ratios import percent
+from slipstream.consistency.ratios import counts_text, percent
 from slipstream.domain.errors import InvalidInputError
 
 SCHEMA = "slipstream.audit/1"
 _WHOLE_KINDS = frozenset({"full", "deep"})
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Characters that show nothing, or turn the text around them: ids are shown with their escapes instead."""
+
+_NAMED_MAX = 20
+"""Keys that are named in a sentence; the JSON has them all."""
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -58,6 +61,7 @@ class _Audit:
     consistency: float
     is_consistent: bool
     counts: Mapping[str, int]
+    lagging: int
     unsettled: int
 
     @property
@@ -90,6 +94,7 @@ def _audit(report: Mapping[str, Any]) -> _Audit:
             consistency=float(report["consistency"]),
             is_consistent=bool(report["consistent"]),
             counts={**dict.fromkeys(_MEANINGS, 0), **counts},
+            lagging=int(report.get("lagging", 0)),  # audits of older versions do not know it
             unsettled=int(report["unsettled"]),
         )
     except KeyError as error:
@@ -131,12 +136,13 @@ def page_of(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], pag
 def _verdict(audit: _Audit) -> dict[str, str]:
     looked = _KINDS.get(audit.kind, audit.kind)
     sentence = f"Compared: {looked}, with the graph at position {audit.position:,}, in {_duration(audit.duration_s)}."
+    if audit.total:
+        return {"level": "bad", "headline": f"{_counted(audit.total, 'divergence')} found", "sentence": sentence}
+    if audit.lagging or audit.unsettled:
+        open_keys = _counted(audit.lagging + audit.unsettled, "key")
+        return {"level": "warn", "headline": f"Could not tell of {open_keys}", "sentence": sentence}
     if not audit.is_consistent:
-        headline = f"{_counted(audit.total, 'divergence')} found" if audit.total else "Not consistent"
-        return {"level": "bad", "headline": headline, "sentence": sentence}
-    if audit.unsettled:
-        keys = _counted(audit.unsettled, "key")
-        return {"level": "warn", "headline": f"Consistent, but {keys} unsettled", "sentence": sentence}
+        return {"level": "bad", "headline": "Not consistent", "sentence": sentence}
     headline = "Graph and index agree" if audit.is_whole else "Consistent, where it looked"
     return {"level": "ok", "headline": headline, "sentence": sentence}
 
@@ -156,6 +162,7 @@ def _facts(audit: _Audit) -> list[dict[str, str]]:
         ("Vectors expected", f"{raw['expected_embeddings']:,}", ""),
         ("Vectors in the index", f"{raw['total_embeddings']:,}", ""),
         *((f"Rows read, {side}", f"{count:,}", "") for side, count in rows.items()),
+        ("Lagging keys", f"{audit.lagging:,}", ""),
         ("Unsettled keys", f"{audit.unsettled:,}", ""),
     ]
     return [{"label": label, "value": value, "note": note} for label, value, note in pairs]
@@ -194,6 +201,7 @@ def _types(coverage: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "width": 0 if share is None else round(100 * min(1.0, share), 2),
                 "is_whole": share is None or share >= 1.0,
                 "digests": "not taken" if not (graph or index) else "equal" if graph == index else "different",
+                "counts": "not told" if "counts" not in row else visible(counts_text(row["counts"])) or "none",
             }
         )
     return rows
@@ -230,15 +238,27 @@ def _rest(audit: _Audit, name: str, keys: Sequence[str], paging: str | None) -> 
 
 def _limits(audit: _Audit) -> list[str]:
     limits = [visible(str(note)) for note in audit.raw["notes"]]
+    undecided = audit.raw.get("undecided", {})
+    if audit.lagging:
+        keys = _counted(audit.lagging, "key")
+        named = _named(undecided.get("lagging", ()))
+        limits.append(f"{keys} still to be brought up to date by the engine: expected, not counted as fresh{named}.")
     if audit.unsettled:
         keys = _counted(audit.unsettled, "key")
-        limits.append(f"{keys} kept changing while being looked at: nothing is said about them.")
+        named = _named(undecided.get("unsettled", ()))
+        limits.append(f"{keys} kept changing while being looked at: nothing is said about them{named}.")
     if not audit.is_whole:
         limits.append(
             f"This audit looked at {_KINDS.get(audit.kind, 'part of the keys')}; all else was not compared."
         )
     limits.append(f"It speaks of the graph at position {audit.position:,}; what was committed later is not in it.")
     return limits
+
+
+def _named(keys: Sequence[str]) -> str:
+    shown = ", ".join(visible(key) for key in keys[:_NAMED_MAX])
+    more = f" and {len(keys) - _NAMED_MAX:,} more" if len(keys) > _NAMED_MAX else ""
+    return f" ({shown}{more})" if shown else ""
 
 
 def _history(audit: _Audit, past: Sequence[_Audit]) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 from slipstream.consistency.classes import Head
-from slipstream.consistency.comparing import Comparer, count
+from slipstream.consistency.comparing import Comparer, enter
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
+from slipstream.consistency.pacing import Pace, paced
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.digests import Digest, digests_by_type, is_as_asked, stamp_term, target_term, unrenderable_term
 from slipstream.domain.entities import GraphSnapshot, KeyedType
@@ -24,7 +25,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.scans import scan_both
 
 Progress = Callable[[int], None]
-"""Told how many keys have been compared so far; may wait (to spare live traffic) or raise (to stop)."""
+"""Told how many keys have been compared so far; may raise, to stop."""
 
 T = TypeVar("T")
 _SUSPECTS_AT_ONCE = 500
@@ -45,8 +46,8 @@ class FullAudit:
     """
     One pass over both stores. Memory grows with the divergences only.
 
-    With `read_ahead` a thread reads the next page while this one is compared: most of what the stores do needs no
-    Python, so both go on beside each other.
+    Where the pace allows it a thread reads the next page while this one is compared: most of what the stores do
+    needs no Python, so both go on beside each other.
     """
 
     def __init__(
@@ -58,24 +59,24 @@ class FullAudit:
         *,
         builder: LedgerBuilder | None,
         drift: DriftCheck | None,
-        read_ahead: bool = False,
+        pace: Pace,
     ) -> None:
         self._graph, self._index = graph, index
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
-        self._read_ahead = read_ahead
+        self._pace = pace
         self._suspects: list[RecordKey] = []
 
-    def run(self, page: int, on_progress: Progress | None) -> None:
+    def run(self, on_progress: Progress | None) -> None:
         """Compare everything."""
-        schema_version = self._graph.schema().version
-        compared = 0
-        pages = map(self._read, batched(scan_both(self._graph, self._index, page), page))
-        for read in ahead(pages) if self._read_ahead else pages:
-            self._compare(read, schema_version)
+        began, compared = self._comparer.head(), 0
+        rows = scan_both(self._graph, self._index, lambda: self._pace.page)
+        for read in ahead(map(self._read, paced(rows, self._pace)), lambda: self._pace.reads_ahead):
+            self._compare(read, began)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
             compared += len(read.rows)
+            self._pace.rest()
             if on_progress is not None:
                 on_progress(compared)
         self._decide()
@@ -83,11 +84,11 @@ class FullAudit:
     def _read(self, rows: Sequence[_Row]) -> _Page:
         """Read what the graph says now of some keys whose stamps have been read, and their vectors."""
         snapshot = self._comparer.snapshot([row.key for row, _ in rows if row])
-        head = Head(snapshot.position, self._graph.schema().version)  # the stamps were read before
+        head = self._comparer.head_at(snapshot.position)  # the stamps were read before
         vectors = self._comparer.checked_vectors([stamp for _, held in rows for stamp in held])
         return _Page(rows, snapshot, head, vectors)
 
-    def _compare(self, page: _Page, schema_version: int) -> None:
+    def _compare(self, page: _Page, began: Head) -> None:
         """Count what agrees, and keep the rest for a second look."""
         rows, head = page.rows, page.head
         self._report.total_entities += sum(row.key.kind is KeyKind.ENTITY for row, _ in rows if row)
@@ -104,7 +105,7 @@ class FullAudit:
             if wanted is not None:
                 term = _wanted_term(key, wanted)
                 terms.append((key.encode(), (_type_of(wanted), term)))
-            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, schema_version, head):
+            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, began, head):
                 matched.append((wanted.entity_type, term or 0))
             elif wanted is not None or held:  # else no view covers it, and nothing is there
                 self._suspects.append(key)
@@ -119,13 +120,13 @@ class FullAudit:
         term: int | None,
         held: Sequence[Stamp],
         checked: Sequence[tuple[Vector | None, bool]],
-        schema_version: int,
+        began: Head,
         head: Head,
     ) -> bool:
         if len(held) != 1:
             return False
         (stamp,), ((vector, damaged),) = held, checked
-        if stamp.schema_version < schema_version or not head.reaches(stamp):
+        if not began.knows(stamp) or not head.reaches(stamp):
             return False
         # Of those that are alike, as nearly all are, one term says all; else the terms decide.
         if damaged or not (is_as_asked(stamp, wanted) or stamp_term(stamp) == term):
@@ -135,11 +136,8 @@ class FullAudit:
         return True
 
     def _decide(self) -> None:
-        outcome = self._comparer.decide(self._suspects)
+        enter(self._report, self._comparer.decide(self._suspects))
         self._suspects.clear()
-        for compared in outcome.decided:
-            count(self._report, compared)
-        self._report.unsettled += len(outcome.unsettled)
         if self._drift is not None:
             self._drift.enter(self._report)
 
@@ -173,17 +171,10 @@ def terms_of(
     }
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield the items, each made by a thread while the one before it is used."""
+def ahead(items: Iterator[T], is_wanted: Callable[[], bool]) -> Iterator[T]:
+    """Yield the items; while it is wanted, each is made by a thread while the one before it is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="slipstream-audit") as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
+        coming: Future[T | None] | None = None
+        while (item := next(items, None) if coming is None else coming.result()) is not None:
+            coming = pool.submit(next, items, None) if is_wanted() else None
             yield item
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of `size`."""
-    iterator = iter(items)
-    while page := list(islice(iterator, size)):
-        yield page

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from slipstream.consistency.comparing import Comparer, count
-from slipstream.consistency.full import Progress, agree, batched, terms_of
+from slipstream.consistency.classes import Head
+from slipstream.consistency.comparing import Comparer, enter
+from slipstream.consistency.full import Progress, agree, terms_of
 from slipstream.consistency.ledger import Ledger, LedgerMark
+from slipstream.consistency.pacing import Pace, paced
 from slipstream.consistency.report import AuditReport
-from slipstream.consistency.scanned import digests_of
+from slipstream.consistency.scanned import scanned
 from slipstream.consistency.tree import DigestTree, Node, descend
 from slipstream.domain.digests import Digest, KeyRange, stamp_term
 from slipstream.domain.keys import RecordKey
@@ -35,13 +37,21 @@ class IncrementalAudit:
     """One descent."""
 
     def __init__(
-        self, graph: Graph, index: VectorIndex, comparer: Comparer, report: AuditReport, ledger: Ledger
+        self,
+        graph: Graph,
+        index: VectorIndex,
+        comparer: Comparer,
+        report: AuditReport,
+        ledger: Ledger,
+        pace: Pace,
+        on_progress: Progress | None = None,
     ) -> None:
         self._graph, self._index = graph, index
         self._comparer, self._report, self._ledger = comparer, report, ledger
+        self._pace, self._on_progress = pace, on_progress
         self._suspects: list[RecordKey] = []
 
-    def catch_up(self, changes: Changes, recipe: str, page: int, on_progress: Progress | None) -> str | None:
+    def catch_up(self, changes: Changes, recipe: str) -> str | None:
         """Bring the leaves up to the report's position; returns why that can not be done, None when it was."""
         mark = self._ledger.mark()
         if mark is None:
@@ -52,58 +62,60 @@ class IncrementalAudit:
         if changed is None:
             return "the log does not tell what has changed since the last audit"
         terms: dict[str, tuple[str, int] | None] = {}
-        for keys in batched(changed, page):
-            _, targets = self._comparer.targets(keys)
-            terms.update(terms_of(keys, targets))
-            if on_progress is not None:
-                on_progress(len(terms))
+        for keys in paced(changed, self._pace):
+            terms.update(terms_of(keys, self._comparer.targets(keys)))
+            self._paused(len(terms))
             if len(terms) > _CHANGES_MAX:
                 return "too much has changed since the last audit"
         self._ledger.update(terms, LedgerMark(self._report.position, recipe))
         return None
 
-    def run(self, page: int, on_progress: Progress | None) -> None:
+    def run(self) -> None:
         """Descend, and compare the leaves that differ key by key."""
-        schema = self._graph.schema()
+        began = self._comparer.head()
         tree = DigestTree(self._ledger.heads())
-        digests = digests_of(self._index, self._comparer.damaged, self._report.rows)
-        if page < PAGE and isinstance(self._index, RangeDigests):
-            self._warm_up(tree, digests, on_progress)
-        found = descend(tree, digests, schema.version, self._comparer.head)
+        found = descend(tree, self._digests(tree), began.schema_version, self._comparer.head)
         self._report.rows.add(queries=found.queries)
         counts = self._graph.counts()
-        self._report.total_entities = sum(counts.get(name, 0) for name in schema.entity_types)
+        self._report.total_entities = sum(counts.get(name, 0) for name in self._graph.schema().entity_types)
         for _, held in found.equal:
             for name, digest in held.by_type.items():
                 if digest.records:
                     agree(self._report, name, digest)
         compared = 0
         for node in found.differing:
-            compared += self._compare(tree.range_of(node), schema.version, page, on_progress)
-            if on_progress is not None:
-                on_progress(compared)
+            compared += self._compare(tree.range_of(node), began)
+            self._paused(compared)
         self._decide()
 
-    def _warm_up(self, tree: DigestTree, digests: RangeDigests, on_progress: Progress | None) -> None:
-        """Have an index that keeps its digests compute the void ones leaf by leaf, not all at once."""
-        for place in range(len(tree.heads)):
-            digests.digests([tree.range_of(Node(place, place + 1))])
-            if on_progress is not None:
-                on_progress(0)
+    def _paused(self, compared: int = 0) -> None:
+        self._pace.rest()
+        if self._on_progress is not None:
+            self._on_progress(compared)
 
-    def _compare(self, bounds: KeyRange, schema_version: int, page: int, on_progress: Progress | None) -> int:
+    def _digests(self, tree: DigestTree) -> RangeDigests:
+        """Return the index's side: its own digests where it keeps some, else what one pass over it gives."""
+        if not isinstance(self._index, RangeDigests):
+            return scanned(tree, self._index, self._comparer.damaged, self._report.rows, self._pace, self._paused)
+        if self._pace.page < PAGE:
+            # Have it compute those that are void leaf by leaf, not all at once.
+            for place in range(len(tree.heads)):
+                self._index.digests([tree.range_of(Node(place, place + 1))])
+                self._paused()
+        return self._index
+
+    def _compare(self, bounds: KeyRange, began: Head) -> int:
         """Count what agrees within a leaf, and keep the rest for a second look."""
         wanted = self._ledger.terms([bounds.after]).get(bounds.after, {})
         held: dict[str, list[int]] = {}
-        for stamps in scan_range(self._index, bounds, page):
+        for stamps in scan_range(self._index, bounds, lambda: self._pace.page):
             self._report.rows.add(index=len(stamps))
             head = self._comparer.head()
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
-                # Schema version and position are divergences that no term shows.
-                bad = damaged or stamp.schema_version < schema_version or not head.reaches(stamp)
+                # Schema and position are divergences that no term shows.
+                bad = damaged or not began.knows(stamp) or not head.reaches(stamp)
                 held.setdefault(stamp.key.encode(), []).append(stamp_term(stamp, damaged=bad))
-            if on_progress is not None:
-                on_progress(0)
+            self._paused()
         for key in sorted(held.keys() | wanted.keys()):
             name, term = wanted.get(key, ("", None))
             if term is not None and held.get(key) == [term]:
@@ -115,8 +127,5 @@ class IncrementalAudit:
         return len(held)
 
     def _decide(self) -> None:
-        outcome = self._comparer.decide(self._suspects)
+        enter(self._report, self._comparer.decide(self._suspects))
         self._suspects.clear()
-        for compared in outcome.decided:
-            count(self._report, compared)
-        self._report.unsettled += len(outcome.unsettled)

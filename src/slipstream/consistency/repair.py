@@ -19,7 +19,7 @@ from typing import Protocol
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.carrying import DRIFTED
 from slipstream.consistency.classes import CLASSES, PAST_THE_CACHE
-from slipstream.consistency.full import Progress as AuditProgress
+from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.report import UNRENDERABLE, AuditReport
 from slipstream.consistency.unfencing import unfence
 from slipstream.domain.audits import Finding
@@ -34,7 +34,6 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
-from slipstream.ports.scans import PAGE
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 
 REPAIR = "repair"
@@ -292,11 +291,9 @@ class Repairer:
 
     # ------------------------------------------------------------------ after
 
-    def verify(
-        self, result: RepairResult, on_progress: AuditProgress | None = None, *, page: int = PAGE
-    ) -> AuditReport:
+    def verify(self, result: RepairResult, *, pace: Pace = FULL_SPEED) -> AuditReport:
         """
-        Audit exactly what the repair was to mend, and embed anew what had drifted; raises what `on_progress` does.
+        Audit exactly what the repair was to mend, and embed anew what had drifted; raises what the pace does.
 
         Call it once the engine has caught up.
         """
@@ -304,4 +301,4 @@ class Repairer:
         for findings in self._pages(_Progress(result.audit_id, result.kinds)):
             keys.update((RecordKey.decode(finding.key), finding.kind == DRIFTED) for finding in findings)
         anew = {key for key, has_drifted in keys.items() if has_drifted}
-        return self._auditor.audit_keys(list(keys), on_progress, anew=anew, page=page)
+        return self._auditor.audit_keys(list(keys), anew=anew, pace=pace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,11 @@ from slipstream.domain.positions import Position
 
 REPORT_SCHEMA = "slipstream.audit/1"
 UNRENDERABLE = "unrenderable"
+LAGGING = "lagging"
+UNSETTLED = "unsettled"
+OPEN_KINDS = (LAGGING, UNSETTLED)
+"""Kinds of keys of which the audit could not tell."""
+FINDING_KINDS = (*CLASSES, UNRENDERABLE, *OPEN_KINDS)
 
 
 @dataclass(slots=True)
@@ -30,6 +36,8 @@ class TypeCoverage:
     """What the graph asks for."""
     index: Digest = field(default_factory=Digest)
     """What the index holds."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Keys by divergence class, and those that could not be judged."""
 
 
 @dataclass(slots=True)
@@ -58,7 +66,8 @@ class AuditReport:
     Both sides compared at `position`, the graph's head when the audit began.
 
     `divergences` maps each class to its keys. A key is only reported once it still diverges after the index has
-    caught up with what the graph was read at. `unsettled` counts keys that changed every time they were looked at.
+    caught up with what the graph was read at. Of two sorts of keys the audit can not tell: `lagging` ones, which the
+    engine is still to bring up to date, and `unsettled` ones, which changed every time they were looked at.
     """
 
     position: Position
@@ -78,7 +87,14 @@ class AuditReport:
     divergences: dict[str, list[RecordKey]] = field(default_factory=lambda: {name: [] for name in CLASSES})
     unrenderable: list[RecordKey] = field(default_factory=list)
     """Keys whose view fails on them: they can have no vector until view or data change."""
-    unsettled: int = 0
+    lagging: list[RecordKey] = field(default_factory=list)
+    """They are expected, and not fresh."""
+    unsettled_keys: list[RecordKey] = field(default_factory=list)
+    """They are in no figure of the coverage: neither right nor wrong."""
+    strays: int = 0
+    """Divergent keys that nothing calls for and of which no record is held: fences of commits that never were."""
+    types: dict[RecordKey, str] = field(default_factory=dict)
+    """Entity or relationship type of each key that is named above, as far as it is known."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -101,14 +117,29 @@ class AuditReport:
     @property
     def consistency(self) -> float:
         """Fresh matching vectors over everything that is expected or should not be there, in 0..1."""
-        surplus = len(self.divergences["orphaned"]) + len(self.divergences["duplicate"])
+        surplus = len(self.divergences["orphaned"]) + len(self.divergences["duplicate"]) + self.strays
         total = self.expected + surplus
         return 1.0 if total == 0 else self.fresh / total
 
     @property
+    def is_divergent(self) -> bool:
+        """Whether a divergence of any class was found."""
+        return bool(self.unrenderable) or any(self.divergences.values())
+
+    @property
+    def unsettled(self) -> int:
+        """How many keys changed every time they were looked at."""
+        return len(self.unsettled_keys)
+
+    @property
     def is_consistent(self) -> bool:
-        """Whether no divergence of any class was found."""
-        return not self.unrenderable and not any(self.divergences.values())
+        """Whether every key was judged, and none has diverged."""
+        return not (self.is_divergent or self.lagging or self.unsettled_keys)
+
+    @property
+    def verdict(self) -> str:
+        """`consistent`, `divergent`, or `undecided`: nothing has diverged, but some keys could not be judged."""
+        return "divergent" if self.is_divergent else "consistent" if self.is_consistent else "undecided"
 
     @property
     def graph_digest(self) -> Digest:
@@ -124,6 +155,14 @@ class AuditReport:
         """Return the coverage of a type, made when it is new."""
         return self.coverage.setdefault(name, TypeCoverage())
 
+    def note(self, kind: str, key: RecordKey, entity_type: str) -> None:
+        """Name a key that has diverged, or of which the audit can not tell."""
+        named = {UNRENDERABLE: self.unrenderable, LAGGING: self.lagging, UNSETTLED: self.unsettled_keys}
+        (named[kind] if kind in named else self.divergences[kind]).append(key)
+        if entity_type:
+            self.types[key] = entity_type
+            self.of_type(entity_type).counts[kind] += 1
+
     def counts(self) -> dict[str, int]:
         """Return how many keys each class has, unrenderable ones included."""
         return {name: len(keys) for name, keys in self.divergences.items()} | {UNRENDERABLE: len(self.unrenderable)}
@@ -133,10 +172,19 @@ class AuditReport:
         keys = [key for found in self.divergences.values() for key in found] + self.unrenderable
         return list(dict.fromkeys(keys))
 
+    def named(self) -> set[RecordKey]:
+        """Return every key that is divergent, or of which the audit can not tell."""
+        return {*self.divergent_keys(), *self.lagging, *self.unsettled_keys}
+
     def findings(self) -> list[Finding]:
-        """Return every divergence with its class, to be kept."""
-        found = [Finding(name, key.encode()) for name, keys in self.divergences.items() for key in keys]
-        return found + [Finding(UNRENDERABLE, key.encode()) for key in self.unrenderable]
+        """Return every key that is named, with its class and type, to be kept."""
+        named = {
+            **self.divergences,
+            UNRENDERABLE: self.unrenderable,
+            LAGGING: self.lagging,
+            UNSETTLED: self.unsettled_keys,
+        }
+        return [Finding(kind, key.encode(), self.types.get(key, "")) for kind, keys in named.items() for key in keys]
 
     def summary(self) -> dict[str, Any]:
         """Return the report as plain data, ready for JSON, with counts instead of the divergent keys."""
@@ -157,11 +205,13 @@ class AuditReport:
             },
             "consistency": self.consistency,
             "consistent": self.is_consistent,
+            "verdict": self.verdict,
             "total_entities": self.total_entities,
             "total_embeddings": self.total_embeddings,
             "expected_embeddings": self.expected,
             "coverage": {name: _coverage(row) for name, row in sorted(self.coverage.items())},
             "counts": self.counts(),
+            "lagging": len(self.lagging),
             "unsettled": self.unsettled,
             "graph_digest": self.graph_digest.hex,
             "index_digest": self.index_digest.hex,
@@ -175,6 +225,8 @@ def report_as_dict(report: AuditReport) -> dict[str, Any]:
     for name in CLASSES:
         result[f"{name}_embeddings"] = [key.id for key in report.divergences[name]]
     result[UNRENDERABLE] = [key.id for key in report.unrenderable]
+    undecided = {LAGGING: report.lagging, UNSETTLED: report.unsettled_keys}
+    result["undecided"] = {name: [key.encode() for key in keys] for name, keys in undecided.items()}
     result["divergences"] = {name: [key.encode() for key in keys] for name, keys in report.divergences.items()}
     return result
 
@@ -195,4 +247,5 @@ def _coverage(row: TypeCoverage) -> dict[str, Any]:
         "fresh": row.fresh,
         "graph_digest": row.graph.hex,
         "index_digest": row.index.hex,
+        "counts": dict(sorted(row.counts.items())),
     }

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from slipstream.consistency.carrying import enter
-from slipstream.consistency.comparing import Compared, Comparer
+from slipstream.consistency.comparing import Compared, Comparer, take_back
 from slipstream.consistency.drift import DriftCheck
-from slipstream.consistency.full import Progress, batched
 from slipstream.consistency.ledger import Ledger
+from slipstream.consistency.pacing import Pace, paced
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.keys import RecordKey
 
@@ -30,22 +29,18 @@ def choose(ledger: Ledger, doubted: Collection[RecordKey], size: int, rng: rando
 
 
 def embed_anew(
-    report: AuditReport,
-    comparer: Comparer,
-    drift: DriftCheck,
-    keys: Sequence[RecordKey],
-    page: int,
-    on_progress: Progress | None,
+    report: AuditReport, comparer: Comparer, drift: DriftCheck, keys: Sequence[RecordKey], pace: Pace
 ) -> set[RecordKey]:
     """Embed keys that the report counts as fresh, and enter what is not so; returns those that were embedded."""
-    known, embedded = set(report.divergent_keys()), set[RecordKey]()
-    for chosen in batched([key for key in keys if key not in known], page):
+    known, embedded = report.named(), set[RecordKey]()
+    for chosen in paced([key for key in keys if key not in known], pace):
         for compared in comparer.decide(chosen).decided:
-            if not enter(report, compared, compared.kind) and offer(comparer, drift, compared):
+            if compared.kind is not None:
+                take_back(report, compared, compared.kind)
+            elif offer(comparer, drift, compared):
                 embedded.add(compared.key)
         drift.enter(report)
-        if on_progress is not None:
-            on_progress(drift.checked)
+        pace.rest()
     return embedded
 
 

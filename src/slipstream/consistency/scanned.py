@@ -1,38 +1,59 @@
-"""Range digests for an index that makes none: its stamps and vectors are read."""
+"""Range digests for an index that makes none: its stamps and vectors are read once, at the audit's pace."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
+from slipstream.consistency.pacing import Pace, paced
 from slipstream.consistency.report import RowsRead
+from slipstream.consistency.tree import DigestTree
 from slipstream.domain.digests import KeyRange, RangeDigest, digest_of
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.digests import RangeDigests
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.scans import scan_range
+from slipstream.ports.scans import scan_index
 
 Damaged = Callable[[Sequence[Stamp]], Sequence[bool]]
 """Tells of each stamp whether its vector is damaged."""
 
 
 class ScannedDigests:
-    """Reads everything in the ranges that it is asked for, page by page."""
+    """Digests of the leaves of a tree, as they were read; wider ranges are sums of them."""
 
-    def __init__(self, index: VectorIndex, damaged: Damaged, rows: RowsRead) -> None:
-        self._index, self._damaged, self._rows = index, damaged, rows
+    def __init__(self, tree: DigestTree, digests: Sequence[RangeDigest]) -> None:
+        self._afters = [head.after for head in tree.heads]
+        self._digests = digests
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
-        """Return the digest of each range."""
-        return [self._digest(bounds) for bounds in ranges]
+        """Return the digest of each range, which must begin and end where leaves do."""
+        return [self._sum(bounds) for bounds in ranges]
 
-    def _digest(self, bounds: KeyRange) -> RangeDigest:
+    def _sum(self, bounds: KeyRange) -> RangeDigest:
         found = RangeDigest()
-        for stamps in scan_range(self._index, bounds):
-            self._rows.add(index=len(stamps))
-            found.add(digest_of(stamps, self._damaged(stamps)))
+        first = bisect_left(self._afters, bounds.after)
+        last = len(self._afters) if bounds.through is None else bisect_left(self._afters, bounds.through)
+        for digest in self._digests[first:last]:
+            found.add(digest)
         return found
 
 
-def digests_of(index: VectorIndex, damaged: Damaged, rows: RowsRead) -> RangeDigests:
-    """Return the index's own digests where it makes some; what is read otherwise is counted in `rows`."""
-    return index if isinstance(index, RangeDigests) else ScannedDigests(index, damaged, rows)
+def scanned(
+    tree: DigestTree,
+    index: VectorIndex,
+    damaged: Damaged,
+    rows: RowsRead,
+    pace: Pace,
+    on_page: Callable[[], None] = lambda: None,
+) -> ScannedDigests:
+    """Read the whole index, and digest it leaf by leaf."""
+    leaves = [RangeDigest() for _ in tree.heads]
+    for stamps in paced(scan_index(index, lambda: pace.page), pace):
+        rows.add(index=len(stamps))
+        judged = zip(stamps, damaged(stamps), strict=True)
+        for place, group in groupby(judged, lambda item: tree.leaf_of(item[0].key.encode())):
+            of_leaf, flags = zip(*group, strict=True)
+            leaves[place].add(digest_of(of_leaf, flags))
+        pace.rest()
+        on_page()
+    return ScannedDigests(tree, leaves)

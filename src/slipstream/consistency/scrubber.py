@@ -18,6 +18,7 @@ from typing import Any
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import CLASSES
+from slipstream.consistency.pacing import SMALL_PAGE, Gait, Pace, TrafficPace
 from slipstream.consistency.repair import KINDS, Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrub_state import ScrubMemory, ScrubState
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 SCRUB_REPAIR = "scrub_repair"
 """Where the journal keeps how far the scrubber's own repair is."""
-_PAGE = 16
-"""Small: what computes holds Python's lock, and a live change never waits for more than so many keys."""
 _SLICE_S = 0.1
 _IDLE_CORE_SHARE = 0.5
 """What a pass may take while nothing changes."""
@@ -214,11 +213,11 @@ class Scrubber:
         with self._working(kind):
             pace = self._pace()
             if kind == FULL:
-                report = self._auditor.audit(pace, page=_PAGE)
+                report = self._auditor.audit(pace=pace)
             elif kind == SAMPLE:
-                report = self._auditor.audit_sample(self.settings.sample_size, pace, page=_PAGE)
+                report = self._auditor.audit_sample(self.settings.sample_size, pace=pace)
             else:
-                report = self._auditor.audit_changes(pace, page=_PAGE)
+                report = self._auditor.audit_changes(pace=pace)
             self._note(report, kind)
             self._repair(report)
             return report
@@ -262,7 +261,7 @@ class Scrubber:
         while self._repairs_waiting() and waited_s < _VERIFY_PATIENCE_S:
             self._rest(_SLICE_S)
             waited_s += _SLICE_S
-        remaining = self._repairer.verify(result, self._pace(), page=_PAGE)
+        remaining = self._repairer.verify(result, pace=self._pace())
         still = {kind: n for kind, n in remaining.counts().items() if n}
         if still:
             logger.error("after the repair of audit %s still divergent: %s", result.audit_id, still)
@@ -271,20 +270,10 @@ class Scrubber:
             state.last_repair = {"at": self._clock.now().isoformat(), **facts}
         return remaining
 
-    def _pace(self) -> Callable[[int], None]:
-        began = self._clock.monotonic()
-
-        def pace(compared: int) -> None:
-            del compared
-            nonlocal began
-            share = self.settings.core_share
-            if not self._is_busy():
-                share = max(share, _IDLE_CORE_SHARE)
-            worked_s = self._clock.monotonic() - began
-            self._rest(worked_s * (1 / share - 1))
-            began = self._clock.monotonic()
-
-        return pace
+    def _pace(self) -> Pace:
+        busy = Gait(page=SMALL_PAGE, core_share=self.settings.core_share)
+        idle = Gait(page=SMALL_PAGE, core_share=max(self.settings.core_share, _IDLE_CORE_SHARE))
+        return TrafficPace(self._is_busy, self._clock, busy=busy, idle=idle, sleep=self._rest)
 
     def _rest(self, seconds: float) -> None:
         while seconds > 0 and not self._is_ending:
@@ -342,3 +331,9 @@ class Scrubber:
         """Have the journal know whether the last pass failed, so that the next process does."""
         with self._memory.changed() as state:
             state.error = self.error
+
+
+def unfinished_repairs(repairer: Repairer) -> list[int]:
+    """Return the audits whose repair was cut short, somebody's and the scrubber's: they are still needed."""
+    found = (repairer.unfinished, repairer.unfinished_in(SCRUB_REPAIR))
+    return [audit_id for audit_id in found if audit_id is not None]

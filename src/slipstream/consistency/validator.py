@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.classes import PAST_THE_CACHE
-from slipstream.consistency.full import Progress, batched
+from slipstream.consistency.full import Progress
+from slipstream.consistency.pacing import batched
 from slipstream.consistency.report import UNRENDERABLE, AuditReport, divergent_keys_of, report_as_dict
 from slipstream.consistency.unfencing import unfence
 from slipstream.domain.errors import ConfigError

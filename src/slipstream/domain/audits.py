@@ -32,10 +32,12 @@ class LeafHead(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One divergent key of a kept audit; ordered by kind, then key."""
+    """One key that a kept audit names, divergent or undecided; ordered by kind, then key."""
 
     kind: str
     key: str
+    type: str = ""
+    """Entity or relationship type, as far as it was known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
@@ -37,8 +37,16 @@ class LeafStore(Protocol):
 class AuditLog(Protocol):
     """Finished audits, numbered in the order in which they were kept."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
-        """Keep an audit and all its findings, forget the oldest past `audits_max`, in one step; returns its id."""
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+        """
+        Keep an audit and all its findings; returns its id.
+
+        It is there whole or not at all, but may be written in pieces, so that nobody has to wait for all of it.
+        """
+        ...
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Forget audits with all they found, and so that a reader sees each whole or not at all."""
         ...
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:

@@ -103,6 +103,10 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """Return keys whose tombstone is newer than a position, ordered by `key.encode()`, behind key `after`."""
+        ...
+
     def vacuum(self, through: Position) -> int:
         """Forget tombstones up to and including the position; returns how many."""
         ...

@@ -27,6 +27,10 @@ class Recipe(Protocol):
         """
         ...
 
+    def covers_relationships(self, type_name: str) -> bool:
+        """Return whether relationships of a type have records; entities of every type do."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LiveRecipe:

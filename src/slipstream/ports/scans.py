@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.entities import KeyedType
@@ -13,24 +14,30 @@ from slipstream.ports.graph import Graph
 from slipstream.ports.index import VectorIndex
 
 PAGE = 1_000
+PageSize: TypeAlias = "int | Callable[[], int]"
+"""How many rows a page has: always, or asked before each one."""
 
 
-def scan_graph(graph: Graph, page: int = PAGE, after: RecordKey | None = None) -> Iterator[KeyedType]:
+def _rows(page: PageSize) -> int:
+    return page if isinstance(page, int) else page()
+
+
+def scan_graph(graph: Graph, page: PageSize = PAGE, after: RecordKey | None = None) -> Iterator[KeyedType]:
     """Yield every key of the graph behind `after`, in key order."""
-    while rows := graph.scan(after, page):
+    while rows := graph.scan(after, _rows(page)):
         yield from rows
         after = rows[-1].key
 
 
-def scan_index(index: VectorIndex, page: int = PAGE, after: RecordKey | None = None) -> Iterator[Stamp]:
+def scan_index(index: VectorIndex, page: PageSize = PAGE, after: RecordKey | None = None) -> Iterator[Stamp]:
     """Yield every stamp of the index behind `after`, in key order."""
-    while rows := index.scan(after, page):
+    while rows := index.scan(after, _rows(page)):
         yield from rows
         after = rows[-1].key
 
 
 def scan_both(
-    graph: Graph, index: VectorIndex, page: int = PAGE, after: RecordKey | None = None
+    graph: Graph, index: VectorIndex, page: PageSize = PAGE, after: RecordKey | None = None
 ) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
     """Yield every key of either side behind `after`, in key order: its row in the graph, if any, and its stamps."""
     return merge_join(
@@ -41,10 +48,10 @@ def scan_both(
     )
 
 
-def scan_range(index: VectorIndex, bounds: KeyRange, page: int = PAGE) -> Iterator[Sequence[Stamp]]:
+def scan_range(index: VectorIndex, bounds: KeyRange, page: PageSize = PAGE) -> Iterator[Sequence[Stamp]]:
     """Yield pages of the stamps within a range of keys, in key order."""
     after = RecordKey.decode(bounds.after) if bounds.after else None
-    while rows := index.scan(after, page):
+    while rows := index.scan(after, _rows(page)):
         if bounds.through is not None and rows[-1].key.encode() > bounds.through:
             inside = [stamp for stamp in rows if stamp.key.encode() <= bounds.through]
             if inside:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipstream.consistency.audit import Auditor
+from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.work import Lane
 from slipstream.ports.clock import Clock
@@ -51,6 +52,8 @@ class MigrationParts:
     planning: Planning
     gate: Veto
     """What is asked before a cut-over unless the caller brings a veto or asks for none."""
+    pace: Callable[[], Pace] = lambda: FULL_SPEED
+    """Returns how fast an audit may go."""
     grace_s: float = GRACE_S
 
     @property

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from slipstream.consistency.audit import Auditor
+from slipstream.consistency.pacing import HURRIED, Pace
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
@@ -66,6 +67,7 @@ class Parts:
     journal: Journal
     dead_letters: DeadLetters
     auditor: Auditor
+    pace: Callable[[], Pace]
     audits: AuditLog
     repairer: Repairer
     scrubber: Scrubber
@@ -199,6 +201,7 @@ class Slipstream:
         *,
         incremental: bool = False,
         deep: int | None = None,
+        hurry: bool = False,
     ) -> AuditReport:
         """
         Compare graph and index, and return what differs; the report is kept (see `audits`).
@@ -206,11 +209,15 @@ class Slipstream:
         A full audit reads both stores whole, vectors included. With `incremental` only what has changed since the
         last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
         compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
+
+        While live changes flow it keeps to small pages and a small share of one core, and so takes longer; with
+        `hurry` it does not, and live changes wait for it.
         """
         self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
+        pace = HURRIED if hurry else self._parts.pace()
         if incremental:
-            return self._parts.auditor.audit_changes(on_progress, read_ahead=True)
-        return self._parts.auditor.audit(on_progress, deep=deep, read_ahead=True)
+            return self._parts.auditor.audit_changes(on_progress, pace=pace)
+        return self._parts.auditor.audit(on_progress, deep=deep, pace=pace)
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:

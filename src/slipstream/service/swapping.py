@@ -10,8 +10,9 @@ from dataclasses import replace
 from functools import partial
 
 from slipstream.consistency.classes import PAST_THE_CACHE
-from slipstream.consistency.full import batched
 from slipstream.consistency.ledger import LEDGER
+from slipstream.consistency.pacing import batched
+from slipstream.consistency.ratios import counts_text
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -47,7 +48,7 @@ class LiveSwap:
 
     def audit(self, on_progress: Progress | None = None) -> AuditReport:
         """Audit the generation beside the live one: every key, every vector."""
-        return self._parts.auditor_of(self._parts.beside).audit(on_progress)
+        return self._parts.auditor_of(self._parts.beside).audit(on_progress, pace=self._parts.pace())
 
     def proven(
         self, found: Generations, phase: Phase, veto: Veto | None, on_progress: Progress | None, patience_s: float
@@ -83,15 +84,15 @@ class LiveSwap:
             for kind, keys in report.divergences.items():
                 self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
             self._drained(patience_s)
-        shown = ", ".join(f"{kind} {n:,}" for kind, n in report.counts().items() if n)
+        shown = counts_text({**report.counts(), "lagging": len(report.lagging), "unsettled": report.unsettled})
         raise ConfigError(
-            f"the next generation is not complete ({shown or 'some keys never held still'}): look at "
+            f"the next generation is not complete ({shown}): look at "
             "`slipstream dead-letters` and at the audit, then cut over again"
         )
 
     def _is_complete(self, report: AuditReport) -> bool:
         """Whether the generation beside lacks nothing; a record that the live one can not render either, it may."""
-        if report.is_consistent or any(report.divergences.values()) or report.unsettled:
+        if report.is_consistent or any(report.divergences.values()) or report.lagging or report.unsettled:
             return report.is_consistent
         return all(self._fails_in_live(page) for page in batched(report.unrenderable, PAGE))
 

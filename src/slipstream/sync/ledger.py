@@ -289,6 +289,11 @@ class DirtyLedger:
         entry = self._volatile.floor(self._entries, durable_too=False)
         return entry.first if entry else None
 
+    def owes(self, key: RecordKey, position: Position) -> bool:
+        """Whether a mutation of the key, up to the position, is not reflected by the index."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.first is not None and entry.first <= position
+
     def oldest_commit(self) -> datetime | None:
         """Return when the oldest unreflected mutation was committed."""
         entry = self._all.floor(self._entries, durable_too=True)

@@ -36,6 +36,10 @@ class ViewRecipe:
         """Return which neighbours a read must bring along, by entity type."""
         return self._hops
 
+    def covers_relationships(self, type_name: str) -> bool:
+        """Return whether relationships of a type have records."""
+        return self.views.view_for(type_name, is_relationship=True) is not None
+
     def target(self, state: RecordState) -> Target | None:
         """Render a state and fingerprint it; None when no view covers it."""
         rendering = self.views.render(state)

@@ -104,6 +104,10 @@ class Recipes:
         """Return which neighbours a read must bring along, by entity type."""
         return self._pair.live.hops()
 
+    def covers_relationships(self, type_name: str) -> bool:
+        """Return whether relationships of a type have records in the live generation."""
+        return self._pair.live.covers_relationships(type_name)
+
     def target(self, state: RecordState) -> Target | None:
         """Return what the live generation should hold of a record."""
         return self._pair.live.target(state)

@@ -16,7 +16,7 @@ from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.errors import ConfigError, PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult, Target
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord, vector_checksum
@@ -77,6 +77,8 @@ class Applied:
     deleted: int
     unchanged: int
     fenced: int
+    blocked: Sequence[RecordKey] = ()
+    """Keys that were fenced off by what no commit has written: a position past the graph's head."""
 
 
 class Reconciler:
@@ -247,12 +249,12 @@ class Reconciler:
             )
             for target, result in zip(prepared.targets, results, strict=True)
         ]
-        fenced = 0
+        fenced: list[RecordKey] = []
         if records:
-            fenced += len(self._index.upsert(records))
+            fenced += self._index.upsert(records)
         if prepared.deletions:
             # After the upserts: a record that moves between spaces must never be in neither.
-            fenced += len(self._index.delete(prepared.deletions))
+            fenced += self._index.delete(prepared.deletions)
         if prepared.restamps:
             self._index.restamp(prepared.restamps)
         cached = sum(1 for result in results if result.cached)
@@ -262,8 +264,14 @@ class Reconciler:
             restamped=len(prepared.restamps),
             deleted=len(prepared.deletions),
             unchanged=prepared.unchanged,
-            fenced=fenced,
+            fenced=len(fenced),
+            blocked=self._blocked(fenced) if fenced else (),
         )
+
+    def _blocked(self, fenced: Sequence[RecordKey]) -> Sequence[RecordKey]:
+        held = self._index.stamps(fenced)
+        head = self._graph.read([], {}).position  # read last: no newer worker's commit can be past it
+        return [key for key, known in held.items() if _newest(known) > head]
 
 
 def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, force: bool) -> Target | Stamp | None:
@@ -306,13 +314,20 @@ def _gained(current: Stamp | None, target: Target, bound: float | None) -> str |
     return f"extraction confidence rose from {before:g} to {now:g}"
 
 
+def _newest(held: KeyStamps) -> Position:
+    return max([*(stamp.position for stamp in held.records), held.tombstone or ORIGIN])
+
+
 def _type(state: RecordState) -> str:
     return state.entity.type if isinstance(state, EntityState) else state.relationship.ref.type
 
 
 def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | None:
     """Return the stamp to store beside an unchanged vector, None when the stored one is right already."""
-    if current.schema_version >= prepared.schema_version and stamp_term(current) == target_term(target):
+    is_known = current.schema_version > prepared.schema_version or (
+        (current.schema_version, current.schema_hash) == (prepared.schema_version, prepared.schema_hash)
+    )
+    if is_known and stamp_term(current) == target_term(target):
         return None
     embedded = current.embedded_confidence
     return replace(

@@ -120,6 +120,20 @@ class EngineState:
         self.frontier = max(self.frontier, self.frontier_now())
         self.changed.notify_all()
 
+    def lagging(self, position: Position, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
+        """Return those of the keys that the index does not reflect up to the position."""
+        with self.writing, self.changed:  # within a write the ledger says what is only about to be so
+            if self.frontier >= position:
+                return ()
+            if self.consumed < position or self.backlog.has_more:
+                return keys
+            return [key for key in keys if self.ledger.owes(key, position)]
+
+    def still_owed(self, mark: int, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
+        """Return those of the keys that the generation beside the live one was owed when the mark was taken."""
+        with self.changed:
+            return keys if self.backlog.has_more else [key for key in keys if self.owed.get(key, mark + 1) <= mark]
+
     # ------------------------------------------------------------------ asking and counting
 
     def pending(self) -> dict[Lane, int]:

@@ -35,8 +35,8 @@ class SyncStats:
     """
     What the engine did since it was opened. Guarded by the engine's lock.
 
-    Counter names: `events`, `embedded`, `cached`, `unchanged`, `restamped`, `deleted`, `fenced`, `retried`,
-    `dead_lettered`, `fanout_deferred`, `batches`. `outcomes` has the events by operation and outcome.
+    Counter names: `events`, `embedded`, `cached`, `unchanged`, `restamped`, `deleted`, `fenced`, `blocked`,
+    `retried`, `dead_lettered`, `fanout_deferred`, `batches`. `outcomes` has the events by operation and outcome.
     """
 
     counters: Counter[str] = field(default_factory=Counter)

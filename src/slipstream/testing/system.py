@@ -14,6 +14,7 @@ from slipstream.bootstrap.recipes import declare, open_generations, recipe_of, r
 from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
+from slipstream.consistency.scrubber import unfinished_repairs
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Stamp
 from slipstream.embedding.registry import ModelRegistry
@@ -239,6 +240,7 @@ class MemorySystem:
                     self.graph.log, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
                 ),
                 recipe_id=self._recipe_id,
+                spared=lambda: unfinished_repairs(self.repairer),
             ),
             frontier=lambda: self.engine.frontier,
             service=self.service,

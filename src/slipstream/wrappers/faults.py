@@ -170,6 +170,10 @@ class FaultyIndex:
         """As of the index below."""
         return self._inner.search(space, vector, k, where)
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """As of the index below."""
+        return self._inner.buried(past, after, limit)
+
     def vacuum(self, through: Position) -> int:
         """Vacuum through `index.vacuum.before` and `.after`."""
         self._hook("index.vacuum.before")
@@ -254,12 +258,18 @@ class FaultyAudits:
         self._inner.clear_leaves()
         self._hook("leaves.clear.after")
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Keep through `audit.keep.before` and `.after`."""
         self._hook("audit.keep.before")
-        number = self._inner.keep(report, findings, audits_max=audits_max)
+        number = self._inner.keep(report, findings)
         self._hook("audit.keep.after")
         return number
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Forget through `audit.forget.before` and `.after`."""
+        self._hook("audit.forget.before")
+        self._inner.forget(ids)
+        self._hook("audit.forget.after")
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
         """As of the log below."""

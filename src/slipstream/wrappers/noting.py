@@ -69,6 +69,10 @@ class NotingIndex:
         """As of the index below."""
         return self._inner.search(space, vector, k, where)
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """As of the index below."""
+        return self._inner.buried(past, after, limit)
+
     def vacuum(self, through: Position) -> int:
         """As of the index below."""
         return self._inner.vacuum(through)

@@ -46,7 +46,7 @@ class TestSqliteAuditsAfterReopen(TestSqliteAudits):
         path = tmp_path / "index.sqlite"
         used = SqliteStore(path)
         used.audits.put_leaves([leaf("", "e:a"), leaf("e:a", "e:b")])
-        used.audits.keep({"kind": "full"}, findings("stale", 5), audits_max=0)
+        used.audits.forget([used.audits.keep({"kind": "full"}, findings("stale", 5))])
         used.audits.clear_leaves()
         used.close()
         stores = [SqliteStore(path)]

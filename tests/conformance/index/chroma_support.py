@@ -94,6 +94,10 @@ class ReopenedIndex:
         with self._written() as index:
             index.restamp(stamps)
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        with self._lock:
+            return self._inner.buried(past, after, limit)
+
     def vacuum(self, through: Position) -> int:
         with self._written() as index:
             return index.vacuum(through)

@@ -116,6 +116,10 @@ class ReopeningIndex:
         with self._lock:
             return self._anew().search(space, vector, k, where)
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        with self._lock:
+            return self._anew().buried(past, after, limit)
+
     def vacuum(self, through: Position) -> int:
         with self._lock:
             return self._anew().vacuum(through)

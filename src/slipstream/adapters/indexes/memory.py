@@ -150,6 +150,13 @@ class MemoryIndex:
         hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
         return hits[: max(k, 0)]
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """Return keys whose tombstone is newer than a position, in key order."""
+        with self._open():
+            newer = {key.encode(): key for key, position in self._tombstones.items() if position > past}
+            bound = "" if after is None else after.encode()
+            return [newer[text] for text in sorted(newer) if text > bound][: max(limit, 0)]
+
     def vacuum(self, through: Position) -> int:
         """Forget tombstones up to and including the position; returns how many."""
         with self._open():

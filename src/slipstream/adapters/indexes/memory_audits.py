@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
@@ -41,13 +41,18 @@ class MemoryAudits:
         """Forget all leaves."""
         self._leaves = {}
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Keep an audit; its report goes through JSON, as it would on disk."""
         audit_id = self._last_id + 1
-        kept = self._audits | {audit_id: (json.dumps({**report, "id": audit_id}), sorted(set(findings)))}
-        newest = sorted(kept, reverse=True)[:audits_max]
-        self._last_id, self._audits = audit_id, {number: kept[number] for number in sorted(newest)}
+        found = {finding[:2]: finding for finding in findings}
+        kept = (json.dumps({**report, "id": audit_id}), sorted(found.values()))
+        self._last_id, self._audits = audit_id, {**self._audits, audit_id: kept}
         return audit_id
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Forget audits with all they found."""
+        gone = set(ids)
+        self._audits = {number: kept for number, kept in self._audits.items() if number not in gone}
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
         """Return audits, newest first."""
@@ -65,4 +70,4 @@ class MemoryAudits:
     ) -> Sequence[Finding]:
         """Return divergent keys in order."""
         _, kept = self._audits.get(audit_id, ("", []))
-        return [f for f in kept if (after is None or f > after) and kind in (None, f.kind)][:limit]
+        return [f for f in kept if (after is None or f[:2] > after[:2]) and kind in (None, f.kind)][:limit]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
@@ -75,24 +75,24 @@ class ClearsEverything(MemoryAudits):
     def clear_leaves(self) -> None:
         """Forget all."""
         super().clear_leaves()
-        self.keep({}, [], audits_max=0)
+        self.forget([kept.id for kept in self.audits(None, 10**9)])
 
 
 class TruncatesFindings(MemoryAudits):
     """Keeps the first thousand."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Cut."""
-        return super().keep(report, sorted(findings)[:1_000], audits_max=audits_max)
+        return super().keep(report, sorted(findings)[:1_000])
 
 
 class CountsFindingsTwice(MemoryAudits):
     """Keeps a finding as often as it is given."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Put them in as they are."""
         given = sorted(findings)
-        kept = super().keep(report, given, audits_max=audits_max)
+        kept = super().keep(report, given)
         if kept in self._audits:
             self._audits[kept] = (self._audits[kept][0], given)
         return kept
@@ -112,9 +112,9 @@ class ResumesByKey(MemoryAudits):
 class KeepsInTwoSteps(MemoryAudits):
     """Keeps the audit first and its findings then."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Die in between, when something dies."""
-        kept = super().keep(report, [], audits_max=audits_max)
+        kept = super().keep(report, [])
         given = sorted(set(findings))
         if kept in self._audits:
             self._audits[kept] = (self._audits[kept][0], given)
@@ -124,19 +124,17 @@ class KeepsInTwoSteps(MemoryAudits):
 class ReusesNumbers(MemoryAudits):
     """Numbers an audit by how many there are."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Start behind the newest."""
         self._last_id = max(self._audits, default=0)
-        return super().keep(report, findings, audits_max=audits_max)
+        return super().keep(report, findings)
 
 
 class NeverForgets(MemoryAudits):
     """Keeps every audit."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
-        """Ignore the limit."""
-        del audits_max
-        return super().keep(report, findings, audits_max=10**9)
+    def forget(self, ids: Collection[int]) -> None:
+        """Forget nothing."""
 
 
 class ListsOldestFirst(MemoryAudits):
@@ -168,7 +166,7 @@ BROKEN_AUDITS: Mapping[type[MemoryAudits], str] = {
     ResumesByKey: "test_findings_go_on_behind_any_of_them",
     KeepsInTwoSteps: "test_an_audit_is_kept_in_one_step",
     ReusesNumbers: "test_numbers_are_never_given_out_again",
-    NeverForgets: "test_the_oldest_are_forgotten_with_their_findings",
+    NeverForgets: "test_audits_are_forgotten_with_their_findings",
     ListsOldestFirst: "test_audits_are_paged_newest_first",
     SharesItsLeaves: "test_nothing_is_shared_with_the_caller",
 }

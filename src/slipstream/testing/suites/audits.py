@@ -20,8 +20,6 @@ from slipstream.ports.audits import AuditLog, LeafStore
 from slipstream.ports.journal import Journal
 from slipstream.testing.suites.index_support import ODD_KEYS
 
-KEEP_ALL = 1_000
-
 
 class FullAudits(LeafStore, AuditLog, Protocol):
     """What an adapter's audit memory is."""
@@ -158,7 +156,7 @@ class AuditsSuite(ABC):
 
     def test_clearing_leaves_the_audits(self, audits: FullAudits) -> None:
         audits.put_leaves([leaf("", "e:a")])
-        kept = audits.keep({"kind": "full"}, findings("stale", 2), audits_max=KEEP_ALL)
+        kept = audits.keep({"kind": "full"}, findings("stale", 2))
         audits.clear_leaves()
         assert (list(audits.heads()), list(audits.leaves([""]))) == ([], [])
         assert all_findings(audits, kept) == findings("stale", 2)
@@ -167,14 +165,14 @@ class AuditsSuite(ABC):
 
     def test_an_audit_comes_back_with_its_number(self, audits: FullAudits) -> None:
         report = {"id": None, "kind": "full", "notes": ["ü 🦊"], "counts": {"stale": 3}, "ratio": 0.1, "none": None}
-        kept = audits.keep(report, [], audits_max=KEEP_ALL)
+        kept = audits.keep(report, [])
         assert audits.audit(kept) == KeptAudit(kept, {**report, "id": kept})
         assert report["id"] is None
         assert audits.audit(kept + 1) is None
         assert list(audits.findings(kept + 1, None, 10)) == []
 
     def test_audits_are_paged_newest_first(self, audits: FullAudits) -> None:
-        ids = [audits.keep({"number": number}, [], audits_max=KEEP_ALL) for number in range(7)]
+        ids = [audits.keep({"number": number}, []) for number in range(7)]
         assert ids == sorted(set(ids))
         found: list[KeptAudit] = []
         while page := audits.audits(found[-1].id if found else None, 3):
@@ -186,13 +184,13 @@ class AuditsSuite(ABC):
     def test_every_finding_is_kept_once_and_in_order(self, audits: FullAudits) -> None:
         odd = [Finding("missing", key.encode()) for key in ODD_KEYS]
         many = findings("stale", 2_500)
-        kept = audits.keep({}, iter([*many[::-1], *odd, *many[:3]]), audits_max=KEEP_ALL)
+        kept = audits.keep({}, iter([*many[::-1], *odd, *many[:3]]))
         assert all_findings(audits, kept, limit=1_000) == sorted(odd) + many
         assert all_findings(audits, kept, "missing", limit=4) == sorted(odd)
 
     def test_findings_go_on_behind_any_of_them(self, audits: FullAudits) -> None:
-        kept = audits.keep({}, findings("missing", 3) + findings("stale", 3), audits_max=KEEP_ALL)
-        other = audits.keep({}, findings("orphaned", 1), audits_max=KEEP_ALL)
+        kept = audits.keep({}, findings("missing", 3) + findings("stale", 3))
+        other = audits.keep({}, findings("orphaned", 1))
         assert list(audits.findings(kept, Finding("missing", "e:n00001"), 2)) == [
             Finding("missing", "e:n00002"),
             Finding("stale", "e:n00000"),
@@ -202,25 +200,37 @@ class AuditsSuite(ABC):
         assert list(audits.findings(kept, Finding("stale", "e:n00001"), 9, "missing")) == []
         assert all_findings(audits, other) == findings("orphaned", 1)
 
-    def test_the_oldest_are_forgotten_with_their_findings(self, audits: FullAudits) -> None:
-        ids = [audits.keep({}, findings("stale", 2), audits_max=3) for _ in range(5)]
-        assert [kept.id for kept in audits.audits(None, 10)] == ids[:1:-1]
-        assert [audits.audit(number) for number in ids[:2]] == [None, None]
-        assert [all_findings(audits, number) for number in ids] == [[], [], *[findings("stale", 2)] * 3]
+    def test_a_finding_keeps_its_type(self, audits: FullAudits) -> None:
+        typed = [Finding("stale", "e:a", "Person"), Finding("stale", "e:b"), Finding("stale", "e:c", "ü 🦊")]
+        kept = audits.keep({}, typed)
+        assert all_findings(audits, kept, limit=1) == typed
+        assert list(audits.findings(kept, Finding("stale", "e:a"), 9)) == typed[1:]
+
+    def test_audits_are_forgotten_with_their_findings(self, audits: FullAudits) -> None:
+        ids = [audits.keep({}, findings("stale", 2_500)) for _ in range(4)]
+        audits.forget([ids[0], ids[2], ids[3] + 1])
+        assert [kept.id for kept in audits.audits(None, 10)] == [ids[3], ids[1]]
+        assert [audits.audit(number) for number in (ids[0], ids[2])] == [None, None]
+        assert [len(all_findings(audits, number, limit=5_000)) for number in ids] == [0, 2_500, 0, 2_500]
+        audits.forget([])
+        assert len(audits.audits(None, 10)) == 2
 
     def test_numbers_are_never_given_out_again(self, audits: FullAudits) -> None:
-        first = audits.keep({}, [], audits_max=1)
-        second = audits.keep({}, [], audits_max=0)
+        first = audits.keep({}, [])
+        second = audits.keep({}, [])
+        audits.forget([first, second])
         assert audits.audit(second) is None
-        assert audits.keep({}, [], audits_max=1) > second > first
+        assert audits.keep({}, []) > second > first
 
-    def test_an_audit_is_kept_in_one_step(self, audits: FullAudits) -> None:
-        kept = audits.keep({}, findings("stale", 1), audits_max=1)
+    @pytest.mark.parametrize("count", [5, 2_500])
+    def test_an_audit_is_kept_in_one_step(self, audits: FullAudits, count: int) -> None:
+        kept = audits.keep({}, findings("stale", 1))
         with pytest.raises(_Interrupted):
-            audits.keep({}, interrupted(findings("missing", 5)), audits_max=1)
+            audits.keep({}, interrupted(findings("missing", count)))
         assert [found.id for found in audits.audits(None, 10)] == [kept]
-        assert all_findings(audits, kept) == findings("stale", 1)
-        newest = audits.keep({}, [], audits_max=1)
+        assert [audits.audit(kept + number) for number in (1, 2)] == [None, None]
+        assert [all_findings(audits, kept + number) for number in (0, 1, 2)] == [findings("stale", 1), [], []]
+        newest = audits.keep({}, [])
         assert all_findings(audits, newest) == []
 
     # ------------------------------------------------------------------ durability
@@ -229,12 +239,12 @@ class AuditsSuite(ABC):
         if reopen is None:
             pytest.skip("nothing survives the process, and nothing says it would")
         audits.put_leaves([leaf("", "e:a"), leaf("e:a", "e:b")])
-        kept = audits.keep({"kind": "deep"}, findings("stale", 3), audits_max=KEEP_ALL)
+        kept = audits.keep({"kind": "deep"}, findings("stale", 3))
         again = reopen()
         assert list(again.leaves(["", "e:a"])) == [leaf("", "e:a"), leaf("e:a", "e:b")]
         assert again.audit(kept) == KeptAudit(kept, {"kind": "deep", "id": kept})
         assert all_findings(again, kept) == findings("stale", 3)
-        assert again.keep({}, [], audits_max=KEEP_ALL) > kept
+        assert again.keep({}, []) > kept
 
     def test_a_journal_of_the_same_store_takes_everything_back(
         self, audits: FullAudits, shared_journal: Journal | None
@@ -245,7 +255,7 @@ class AuditsSuite(ABC):
         with pytest.raises(_Interrupted), shared_journal.transaction():
             audits.put_leaves([leaf("", "e:b")])
             audits.clear_leaves()
-            audits.keep({}, findings("stale", 1), audits_max=KEEP_ALL)
+            audits.keep({}, findings("stale", 1))
             assert (len(audits.heads()), len(audits.audits(None, 9))) == (0, 1)  # it sees its own writes
             raise _Interrupted
         assert list(audits.leaves([""])) == [leaf("", "e:a")]

@@ -185,6 +185,13 @@ class IndexReadingCases(IndexHooks):
         assert list(index.upsert([make_record("n4", 1), make_record("n5", 1)])) == [entity_key("n5")]
         assert held(index, "kept") == KeyStamps((record.stamp,))
 
+    def test_newer_tombstones_are_told_in_pages(self, index: VectorIndex) -> None:
+        index.upsert([make_record("kept", 9)])
+        index.delete([Deletion(entity_key(f"n{i}"), Position(i)) for i in range(6, 0, -1)])
+        assert list(index.buried(Position(3), None, 2)) == [entity_key("n4"), entity_key("n5")]
+        assert list(index.buried(Position(3), entity_key("n5"), 2)) == [entity_key("n6")]
+        assert list(index.buried(Position(6), None, 2)) == []
+
     def test_acknowledged_writes_survive_a_reopen(self, index: VectorIndex, reopen: Reopen | None) -> None:
         if not index.capabilities.durable:
             pytest.skip("declares durable=False")

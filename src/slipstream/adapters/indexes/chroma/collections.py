@@ -144,9 +144,11 @@ class Collections:
         """Return the positions of the tombstones of these ids."""
         return {identity: stored_position(found) for identity, found in _metadata(self._tombstones, ids).items()}
 
-    def all_tombstones(self, through: Position | None = None) -> dict[str, Position]:
-        """Return every tombstone, or those up to and including a position."""
+    def all_tombstones(self, through: Position | None = None, *, past: Position | None = None) -> dict[str, Position]:
+        """Return every tombstone, or those up to and including a position, or those past one."""
         where = None if through is None else {"position": {"$lte": int(through)}}
+        if past is not None:
+            where = {"position": {"$gt": int(past)}}
         found: dict[str, Position] = {}
         for page in _pages(self._tombstones, ["metadatas"], where):
             found.update((i, stored_position(m)) for i, m in zip(page["ids"], page["metadatas"], strict=True))

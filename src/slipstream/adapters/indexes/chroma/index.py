@@ -234,6 +234,13 @@ class ChromaIndex:
                 held[key] = KeyStamps(records, tombstones.get(identity))
         return held
 
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """Return keys whose tombstone is newer than a position, in key order."""
+        with self._open() as collections:
+            keys = sorted(collections.all_tombstones(past=past))
+        bound = "" if after is None else after.encode()
+        return [RecordKey.decode(key) for key in keys if key > bound][: max(limit, 0)]
+
     def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
         """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
         with self._open() as collections:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from slipstream.adapters.indexes.sqlite.codec import select_in
 from slipstream.adapters.indexes.sqlite.database import Database
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
+
+_HIDDEN = ""
+"""The report of an audit that is not whole: nobody is shown it."""
+_FINDINGS_AT_ONCE = 1_000
+"""In one transaction: the engine writes to the same file, and waits for no more than these."""
+_REMOVE_FINDINGS = """
+DELETE FROM findings WHERE audit = ? AND (kind, key) IN (SELECT kind, key FROM findings WHERE audit = ? LIMIT ?)
+"""
 
 
 class SqliteAudits:
@@ -54,33 +63,54 @@ class SqliteAudits:
 
     # ------------------------------------------------------------------ evidence
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], *, audits_max: int) -> int:
-        """Keep an audit in one transaction."""
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+        """Keep an audit in pieces, each in a transaction of its own; it appears with the last one."""
+        self._clean_up()
         with self._database.writing() as connection:
-            audit_id = int(connection.execute("INSERT INTO audits (report) VALUES ('{}')").lastrowid or 0)
+            audit_id = int(connection.execute("INSERT INTO audits (report) VALUES (?)", (_HIDDEN,)).lastrowid or 0)
+        remaining = iter(findings)
+        while rows := [(audit_id, *finding) for finding in islice(remaining, _FINDINGS_AT_ONCE)]:
+            with self._database.writing() as connection:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO findings (audit, kind, key, type) VALUES (?, ?, ?, ?)", rows
+                )
+        with self._database.writing() as connection:
             text = json.dumps({**report, "id": audit_id})
             connection.execute("UPDATE audits SET report = ? WHERE id = ?", (text, audit_id))
-            connection.executemany(
-                "INSERT OR IGNORE INTO findings (audit, kind, key) VALUES (?, ?, ?)",
-                ((audit_id, finding.kind, finding.key) for finding in findings),
-            )
-            old = "SELECT id FROM audits ORDER BY id DESC LIMIT -1 OFFSET ?"
-            connection.execute(f"DELETE FROM findings WHERE audit IN ({old})", (audits_max,))  # noqa: S608  (our text)
-            connection.execute(f"DELETE FROM audits WHERE id IN ({old})", (audits_max,))  # noqa: S608  (our text)
         return audit_id
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Hide audits in one transaction, then remove them piece by piece."""
+        with self._database.writing() as connection:
+            hidden = ((_HIDDEN, audit_id) for audit_id in ids)
+            connection.executemany("UPDATE audits SET report = ? WHERE id = ?", hidden)
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Remove what is hidden: on its way out, or left by a process that died while it kept an audit."""
+        with self._database.reading() as connection:
+            hidden = connection.execute("SELECT id FROM audits WHERE report = ?", (_HIDDEN,)).fetchall()
+        for (audit_id,) in hidden:
+            removed = _FINDINGS_AT_ONCE
+            while removed == _FINDINGS_AT_ONCE:
+                with self._database.writing() as connection:
+                    removed = connection.execute(_REMOVE_FINDINGS, (audit_id, audit_id, _FINDINGS_AT_ONCE)).rowcount
+            with self._database.writing() as connection:
+                connection.execute("DELETE FROM audits WHERE id = ?", (audit_id,))
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
         """Return audits, newest first."""
-        query = "SELECT id, report FROM audits WHERE ? IS NULL OR id < ? ORDER BY id DESC LIMIT ?"
+        query = "SELECT id, report FROM audits WHERE report <> ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
         with self._database.reading() as connection:
-            return [
-                KeptAudit(row[0], json.loads(row[1])) for row in connection.execute(query, (before, before, limit))
-            ]
+            rows = connection.execute(query, (_HIDDEN, before, before, limit)).fetchall()
+        return [KeptAudit(audit_id, json.loads(text)) for audit_id, text in rows]
 
     def audit(self, audit_id: int) -> KeptAudit | None:
         """Return one audit."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT report FROM audits WHERE id = ?", (audit_id,)).fetchone()
+            row = connection.execute(
+                "SELECT report FROM audits WHERE id = ? AND report <> ?", (audit_id, _HIDDEN)
+            ).fetchone()
         return None if row is None else KeptAudit(audit_id, json.loads(row[0]))
 
     def findings(
@@ -88,12 +118,13 @@ class SqliteAudits:
     ) -> Sequence[Finding]:
         """Return divergent keys in order."""
         query = """
-            SELECT kind, key FROM findings
-            WHERE audit = ? AND (kind, key) > (?, ?) AND (? IS NULL OR kind = ?) ORDER BY kind, key LIMIT ?
+            SELECT kind, key, type FROM findings
+            WHERE audit = (SELECT id FROM audits WHERE id = ? AND report <> ?)
+            AND (kind, key) > (?, ?) AND (? IS NULL OR kind = ?) ORDER BY kind, key LIMIT ?
         """
         bound = after or Finding("", "")
         with self._database.reading() as connection:
-            rows = connection.execute(query, (audit_id, bound.kind, bound.key, kind, kind, limit))
+            rows = connection.execute(query, (audit_id, _HIDDEN, bound.kind, bound.key, kind, kind, limit))
             return [Finding(*row) for row in rows]
 
 

@@ -58,6 +58,10 @@ _BURY = """
 INSERT INTO tombstones (key, position) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM records WHERE key = ?)
 ON CONFLICT (key) DO UPDATE SET position = max(position, excluded.position)
 """
+# What is no key, whoever put it there, buries nothing.
+_BURIED = """
+SELECT key FROM tombstones WHERE position > ? AND key > ? AND key GLOB '[er]:?*' ORDER BY key LIMIT ?
+"""
 _VECTORS = """
 SELECT r.key, v.vector FROM records r JOIN vectors v ON v.record = r.id WHERE r.key IN ({}) AND r.space = ?
 """
@@ -167,6 +171,14 @@ class SqliteIndex:
                 ordered = sorted(records.get(text, ()), key=lambda stamp: stamp.space)
                 held[key] = KeyStamps(tuple(ordered), tombstones.get(text))
         return held
+
+    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
+        """Return keys whose tombstone is newer than a position, in key order."""
+        self._require_open()
+        bound = "" if after is None else after.encode()
+        with self._database.reading() as connection:
+            rows = connection.execute(_BURIED, (past, bound, max(limit, 0))).fetchall()
+        return [RecordKey.decode(key) for (key,) in rows]
 
     def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
         """Return stamps in the order of (key, space), the last key whole, all of one snapshot."""

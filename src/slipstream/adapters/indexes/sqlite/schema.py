@@ -107,8 +107,10 @@ DROP INDEX work_by_lane;
 CREATE INDEX work_by_urgency ON work (lane, rank, key);
 """
 # What a rise of the extraction confidence is measured from; a record of an older store has none until a restamp.
+# And of which type a finding of an audit is.
 _FOURTH = """
-ALTER TABLE records ADD COLUMN embedded_confidence REAL
+ALTER TABLE records ADD COLUMN embedded_confidence REAL;
+ALTER TABLE findings ADD COLUMN type TEXT NOT NULL DEFAULT ''
 """
 _STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH)
 """What brings a file from each version to the next one."""

@@ -1,0 +1,126 @@
+"""
+The pace of an audit: how many keys it takes at a time, whether it reads ahead, and how long it rests in between.
+
+What compares holds Python's lock, so a live change waits for the rest of a page; what reads ahead on a second thread
+holds it too. So an audit in the engine's own process goes in small pages, alone, and rests after each, for as long
+as live changes flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from slipstream.ports.clock import Clock
+from slipstream.ports.scans import PAGE
+
+T = TypeVar("T")
+
+SMALL_PAGE = 16
+"""A live change never waits for the comparison of more keys than this."""
+_REST_MAX_S = 5.0
+"""What an audit waits for, the index's catching up say, counts as work: there is an end to the rest behind it."""
+
+
+class Pace(Protocol):
+    """Asked before each page, and told after it."""
+
+    @property
+    def page(self) -> int:
+        """How many keys the next page may have."""
+        ...
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the page behind it may be read meanwhile, by a second thread."""
+        ...
+
+    def rest(self) -> None:
+        """A page is done: wait for as long as is due. May raise, to stop the audit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gait:
+    """How an audit goes under one condition. With a share of 1.0 it never rests."""
+
+    page: int = PAGE
+    core_share: float = 1.0
+    reads_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyPace:
+    """One gait, without a look at anything else; rests are left out."""
+
+    page: int = PAGE
+    reads_ahead: bool = False
+
+    def rest(self) -> None:
+        """Go on at once."""
+
+
+FULL_SPEED = SteadyPace()
+"""In one thread, page by page: the same every time."""
+HURRIED = SteadyPace(reads_ahead=True)
+"""As fast as it goes, whoever waits."""
+
+
+class TrafficPace:
+    """One gait while live changes flow, another while they do not; looks again after every page. For one audit."""
+
+    def __init__(
+        self,
+        is_busy: Callable[[], bool],
+        clock: Clock,
+        *,
+        busy: Gait,
+        idle: Gait,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        self._is_busy, self._clock, self._sleep = is_busy, clock, sleep or clock.sleep
+        self._busy, self._idle = busy, idle
+        self._look()
+
+    def _look(self) -> None:
+        self._gait = self._busy if self._is_busy() else self._idle
+        self._began_s = self._clock.monotonic()
+
+    @property
+    def page(self) -> int:
+        """As of the gait."""
+        return self._gait.page
+
+    @property
+    def reads_ahead(self) -> bool:
+        """As of the gait."""
+        return self._gait.reads_ahead
+
+    def rest(self) -> None:
+        """Rest so that work and rest together keep to the share of what flows now."""
+        worked_s = self._clock.monotonic() - self._began_s
+        self._look()
+        self._sleep(min(_REST_MAX_S, worked_s * (1 / self._gait.core_share - 1)))
+        self._began_s = self._clock.monotonic()
+
+
+def polite(is_busy: Callable[[], bool], clock: Clock, *, busy_share: float) -> TrafficPace:
+    """Return the pace of an audit that somebody waits for: out of the way of live changes, else at full speed."""
+    busy = Gait(page=SMALL_PAGE, core_share=busy_share)
+    return TrafficPace(is_busy, clock, busy=busy, idle=Gait(reads_ahead=True))
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`."""
+    iterator = iter(items)
+    while page := list(islice(iterator, size)):
+        yield page
+
+
+def paced(items: Iterable[T], pace: Pace) -> Iterator[list[T]]:
+    """Yield the items in lists as long as the pace allows at the time."""
+    iterator = iter(items)
+    while page := list(islice(iterator, pace.page)):
+        yield page
