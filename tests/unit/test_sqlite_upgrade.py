@@ -101,6 +101,7 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
         before = store.index.digests([KeyRange("", None)])
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("ALTER TABLE records DROP COLUMN embedded_confidence")
+        raw.execute("ALTER TABLE findings DROP COLUMN type")
         raw.execute("PRAGMA user_version = 3")
     with closing(SqliteStore(path)) as store:
         (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records

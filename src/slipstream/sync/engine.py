@@ -11,14 +11,14 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from slipstream.domain.errors import CorruptionError, PoisonEventError, PositionLostError, TransientError
+from slipstream.domain.errors import CorruptionError, PositionLostError, TransientError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingResult
-from slipstream.domain.work import URGENT, DeadLetter, Lane, WorkItem
+from slipstream.domain.work import URGENT, Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.ports.graph import Graph
@@ -27,9 +27,10 @@ from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.ports.log import ChangeLog
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
-from slipstream.sync.failures import backoff_s, halts
+from slipstream.sync.failed_keys import FailedKeys
+from slipstream.sync.failures import halts
 from slipstream.sync.intake import Intake
-from slipstream.sync.ledger import Claim, Settled, retry_lane
+from slipstream.sync.ledger import Claim, Settled
 from slipstream.sync.names import CHECKPOINT, FULL_SCAN
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
@@ -86,6 +87,7 @@ class SyncEngine:
             state=self._state,
             is_migration_down=lambda: self._taking.migration_outage is not None,
         )
+        self._failed_keys = FailedKeys(self._state, journal, dead_letters, clock, self.settings, self._rng)
         self._halted: Exception | None = None
         self._saved_at = clock.monotonic()
         self._recover_position()
@@ -306,7 +308,7 @@ class SyncEngine:
             self._pause(claims, error)
             logger.warning("sync pauses: %s: %s", type(error).__name__, error)
         elif len(claims) == 1:
-            self._fail(claims[0], error)
+            self._failed_keys.fail(claims[0], error)
         else:
             middle = len(claims) // 2
             self.process(claims[:middle])
@@ -332,38 +334,6 @@ class SyncEngine:
             if self._taking.breaker.failures:
                 self._taking.breaker.close()
                 self._state.changed.notify_all()
-
-    def _fail(self, claim: Claim, error: Exception) -> None:
-        attempts = claim.attempts + 1
-        final = isinstance(error, PoisonEventError) or attempts >= self.settings.attempts_max
-        text = f"{type(error).__name__}: {error}"
-        logger.warning("%s failed (attempt %d): %s", claim.key.encode(), attempts, text)
-        with self._state.changed:
-            position = self._state.ledger.firsts([claim])[claim.key]
-        if final:
-            self._bury(claim, attempts, text, position)
-            return
-        delay_s = backoff_s(attempts, self.settings.backoff_base_s, self.settings.backoff_max_s, self._rng)
-        due_at = self._clock.now() + timedelta(seconds=delay_s)
-        self._journal.put_work(
-            [WorkItem(claim.key, retry_lane(claim.lane), position, attempts, due_at, "retry", text, claim.force)]
-        )
-        with self._state.changed:
-            self._state.ledger.defer(claim, attempts, self._clock.monotonic() + delay_s, position)
-            self._state.stats.counters["retried"] += 1
-            self._state.stats.note_retry(error)
-
-    def _bury(self, claim: Claim, attempts: int, error: str, position: Position | None) -> None:
-        letter = DeadLetter(claim.key.encode(), claim.key, error, attempts, self._clock.now(), position)
-        with self._journal.transaction():
-            self._letters.bury([letter])
-            self._journal.remove_work([claim.key])
-        with self._state.changed:
-            self._state.ledger.drop(claim)
-            self._state.pay([claim.key])
-            self._state.letter_count = self._letters.letter_count()
-            self._state.stats.counters["dead_lettered"] += 1
-            self._state.advance_frontier()
 
     # ------------------------------------------------------------------ positions
 
