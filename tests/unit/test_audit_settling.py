@@ -140,7 +140,6 @@ def test_patience_shrinks_each_time_it_was_in_vain(system: MemorySystem) -> None
 @dataclass(frozen=True, slots=True)
 class _Pages:
     page: int
-    reads_ahead: bool = False
 
     def rest(self) -> None:
         pass

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.full import ahead
-from slipstream.consistency.pacing import FULL_SPEED, HURRIED, SMALL_PAGE, Gait, SteadyPace, TrafficPace, polite
+from slipstream.consistency.pacing import SMALL_PAGE, Gait, SteadyPace, TrafficPace, polite
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Stamp, Vector
@@ -46,7 +44,7 @@ def filled(index: MemoryIndex, entities: int) -> MemorySystem:
 def test_it_goes_small_and_rests_while_changes_flow_and_fast_while_they_do_not() -> None:
     clock, busy = ManualClock(), [True]
     pace = polite(lambda: busy[0], clock, busy_share=0.2)
-    assert (pace.page, pace.reads_ahead) == (SMALL_PAGE, False)
+    assert pace.page == SMALL_PAGE
     clock.advance(0.1)
     pace.rest()
     assert clock.monotonic() == pytest.approx(0.5)  # 0.1 s of work is a fifth of it
@@ -54,12 +52,12 @@ def test_it_goes_small_and_rests_while_changes_flow_and_fast_while_they_do_not()
     clock.advance(0.1)
     pace.rest()
     assert clock.monotonic() == pytest.approx(0.6)
-    assert (pace.page, pace.reads_ahead) == (PAGE, True)
+    assert pace.page == PAGE
     busy[0] = True
     clock.advance(0.1)
     pace.rest()  # a change has come meanwhile
     assert clock.monotonic() == pytest.approx(1.1)
-    assert (pace.page, pace.reads_ahead) == (SMALL_PAGE, False)
+    assert pace.page == SMALL_PAGE
 
 
 def test_a_long_wait_is_not_answered_by_an_endless_rest() -> None:
@@ -107,27 +105,6 @@ def test_a_busy_audit_keeps_to_its_share_whatever_it_does() -> None:
     report = system.auditor.audit(pace=polite(lambda: True, system.clock, busy_share=0.25))
     assert report.counts()["missing"] == 150
     assert system.clock.monotonic() - began == pytest.approx(4 * worked_s, rel=0.1)
-
-
-def makers(wanted: Sequence[bool]) -> list[bool]:
-    """Return of each item whether it was made ahead, by another thread."""
-    answers = iter(wanted)
-
-    def made() -> Iterator[tuple[bool]]:
-        for _ in wanted:
-            yield (threading.current_thread() is not threading.main_thread(),)
-
-    return [is_ahead for (is_ahead,) in ahead(made(), lambda: next(answers))]
-
-
-def test_a_thread_reads_ahead_only_while_it_is_wanted() -> None:
-    assert makers([False] * 4) == [False] * 4
-    assert makers([True, True, False, True]) == [False, True, True, False]
-
-
-def test_the_steady_paces() -> None:
-    assert (FULL_SPEED.page, FULL_SPEED.reads_ahead) == (PAGE, False)
-    assert (HURRIED.page, HURRIED.reads_ahead) == (PAGE, True)
 
 
 def test_an_index_without_digests_is_read_once_and_then_only_where_it_differs() -> None:

@@ -340,6 +340,19 @@ def test_an_audit_clears_what_an_earlier_one_declared() -> None:
     assert _row(system, "p001").last_verified == at
 
 
+def test_an_audit_does_not_vouch_for_what_it_could_not_judge() -> None:
+    system = MemorySystem(views=PEOPLE)
+    _people(system, 3)
+    system.settle()
+    system.write_back.finish()
+    at = system.clock.now() + timedelta(hours=1)
+    system.write_back.verified(at, [], [entity_key("p001")])
+    system.write_back.finish()
+    assert _row(system, "p000").last_verified == at
+    assert _row(system, "p001").last_verified != at
+    assert _row(system, "p001").state is EntitySync.FRESH
+
+
 def test_damage_to_the_view_is_healed_and_reaches_no_further() -> None:
     system = MemorySystem()
     _people(system, 150)

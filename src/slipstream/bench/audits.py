@@ -7,6 +7,7 @@ in minutes. `python -m slipstream.bench.audits DIRECTORY ENTITIES SECONDS` measu
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import subprocess
@@ -75,6 +76,8 @@ def measure_one(directory: Path, entities: int, seconds: float) -> dict[str, Any
         pkg.sync.start()
         pkg.sync.drain()
         found: dict[str, Any] = {"entities": entities, "fill_s": round(time.perf_counter() - filling, 2)}
+        gc.collect()
+        gc.freeze()  # as the command line does
         found["full"] = _timed(pkg, incremental=False)
         found["incremental_first"] = _timed(pkg, incremental=True)
         found["incremental_unchanged"] = _timed(pkg, incremental=True)
@@ -100,6 +103,7 @@ def _fill(pkg: Slipstream, entities: int, rng: random.Random) -> None:
 
 
 def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
+    pkg.sync.write_back()  # what idle time is for, else, would be measured too
     before_mb = memory_mb()
     reset_peak_rss()
     report = pkg.verify(incremental=incremental, hurry=True)

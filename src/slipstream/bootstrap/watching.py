@@ -37,7 +37,7 @@ from slipstream.wrappers.scoped import scoped
 
 logger = logging.getLogger(__name__)
 
-_BUSY_SHARE = 0.15
+_BUSY_SHARE = 0.1
 """Of one core: what an audit that somebody waits for takes while live changes flow."""
 
 
@@ -114,7 +114,7 @@ def polite_pace(sync: Sync, clock: Clock) -> Callable[[], Pace]:
 def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
     if report.started_at is not None:
         try:
-            write_back.verified(report.started_at, report.divergent_keys())
+            write_back.verified(report.started_at, report.divergent_keys(), [*report.lagging, *report.unsettled_keys])
         except (TransientError, ConfigError) as error:  # the report stands all the same
             logger.warning("the audit is done, but the sync view can not show it now: %s", error)
 

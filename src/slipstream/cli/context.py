@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,18 @@ class Context:
         with open_pkg(self.directory, run=run, options=options) as slipstream:
             if slipstream.refused_recipe is not None:
                 print_warning(f"the recipe in force is kept: {slipstream.refused_recipe}")
+            spare_the_collector()
             yield slipstream
+
+
+def spare_the_collector() -> None:
+    """
+    Take what is loaded by now out of garbage collection: it stays until the process ends.
+
+    A full audit makes so many short-lived values that looking through all the rest takes a fifth of its time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def drain(slipstream: Slipstream, *, shown: bool) -> SyncStatus:

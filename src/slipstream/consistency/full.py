@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -43,12 +42,7 @@ class _Page:
 
 
 class FullAudit:
-    """
-    One pass over both stores. Memory grows with the divergences only.
-
-    Where the pace allows it a thread reads the next page while this one is compared: most of what the stores do
-    needs no Python, so both go on beside each other.
-    """
+    """One pass over both stores. Memory grows with the divergences only."""
 
     def __init__(
         self,
@@ -71,11 +65,11 @@ class FullAudit:
         """Compare everything."""
         began, compared = self._comparer.head(), 0
         rows = scan_both(self._graph, self._index, lambda: self._pace.page)
-        for read in ahead(map(self._read, paced(rows, self._pace)), lambda: self._pace.reads_ahead):
-            self._compare(read, began)
+        for page in paced(rows, self._pace):
+            self._compare(self._read(page), began)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
-            compared += len(read.rows)
+            compared += len(page)
             self._pace.rest()
             if on_progress is not None:
                 on_progress(compared)
@@ -169,12 +163,3 @@ def terms_of(
         key.encode(): None if (wanted := targets.get(key)) is None else (_type_of(wanted), _wanted_term(key, wanted))
         for key in keys
     }
-
-
-def ahead(items: Iterator[T], is_wanted: Callable[[], bool]) -> Iterator[T]:
-    """Yield the items; while it is wanted, each is made by a thread while the one before it is used."""
-    with ThreadPoolExecutor(1, thread_name_prefix="slipstream-audit") as pool:
-        coming: Future[T | None] | None = None
-        while (item := next(items, None) if coming is None else coming.result()) is not None:
-            coming = pool.submit(next, items, None) if is_wanted() else None
-            yield item

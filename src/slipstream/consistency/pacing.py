@@ -1,9 +1,9 @@
 """
-The pace of an audit: how many keys it takes at a time, whether it reads ahead, and how long it rests in between.
+The pace of an audit: how many keys it takes at a time, and how long it rests in between.
 
-What compares holds Python's lock, so a live change waits for the rest of a page; what reads ahead on a second thread
-holds it too. So an audit in the engine's own process goes in small pages, alone, and rests after each, for as long
-as live changes flow.
+What compares holds Python's lock, so a live change waits for the rest of a page. (To read the next page on a second
+thread gains nothing: both stores hold the lock too.) So an audit in the engine's own process goes in small pages, and
+rests after each, for as long as live changes flow.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ class Pace(Protocol):
         """How many keys the next page may have."""
         ...
 
-    @property
-    def reads_ahead(self) -> bool:
-        """Whether the page behind it may be read meanwhile, by a second thread."""
-        ...
-
     def rest(self) -> None:
         """A page is done: wait for as long as is due. May raise, to stop the audit."""
         ...
@@ -48,7 +43,6 @@ class Gait:
 
     page: int = PAGE
     core_share: float = 1.0
-    reads_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +50,12 @@ class SteadyPace:
     """One gait, without a look at anything else; rests are left out."""
 
     page: int = PAGE
-    reads_ahead: bool = False
 
     def rest(self) -> None:
         """Go on at once."""
 
 
 FULL_SPEED = SteadyPace()
-"""In one thread, page by page: the same every time."""
-HURRIED = SteadyPace(reads_ahead=True)
 """As fast as it goes, whoever waits."""
 
 
@@ -93,11 +84,6 @@ class TrafficPace:
         """As of the gait."""
         return self._gait.page
 
-    @property
-    def reads_ahead(self) -> bool:
-        """As of the gait."""
-        return self._gait.reads_ahead
-
     def rest(self) -> None:
         """Rest so that work and rest together keep to the share of what flows now."""
         worked_s = self._clock.monotonic() - self._began_s
@@ -109,7 +95,7 @@ class TrafficPace:
 def polite(is_busy: Callable[[], bool], clock: Clock, *, busy_share: float) -> TrafficPace:
     """Return the pace of an audit that somebody waits for: out of the way of live changes, else at full speed."""
     busy = Gait(page=SMALL_PAGE, core_share=busy_share)
-    return TrafficPace(is_busy, clock, busy=busy, idle=Gait(reads_ahead=True))
+    return TrafficPace(is_busy, clock, busy=busy, idle=Gait())
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

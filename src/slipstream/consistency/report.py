@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,15 +48,13 @@ class RowsRead:
     vectors: int = 0
     queries: int = 0
     """Calls to the stores."""
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, *, graph: int = 0, index: int = 0, vectors: int = 0, queries: int = 0) -> None:
-        """Count what was read, by whatever thread."""
-        with self._lock:
-            self.graph += graph
-            self.index += index
-            self.vectors += vectors
-            self.queries += queries
+        """Count what was read."""
+        self.graph += graph
+        self.index += index
+        self.vectors += vectors
+        self.queries += queries
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from slipstream.consistency.audit import Auditor
-from slipstream.consistency.pacing import HURRIED, Pace
+from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
@@ -214,7 +214,7 @@ class Slipstream:
         `hurry` it does not, and live changes wait for it.
         """
         self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
-        pace = HURRIED if hurry else self._parts.pace()
+        pace = FULL_SPEED if hurry else self._parts.pace()
         if incremental:
             return self._parts.auditor.audit_changes(on_progress, pace=pace)
         return self._parts.auditor.audit(on_progress, deep=deep, pace=pace)

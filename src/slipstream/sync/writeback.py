@@ -221,11 +221,12 @@ class WriteBack:
 
     # ------------------------------------------------------------------ audits, and asking
 
-    def verified(self, at: datetime, divergent: Collection[RecordKey]) -> None:
+    def verified(self, at: datetime, divergent: Collection[RecordKey], undecided: Collection[RecordKey] = ()) -> None:
         """
         Take in what an audit that began at `at` has found: these keys are divergent, all others are not.
 
-        Divergent rows are shown at once; the time at which all others were verified follows page by page.
+        Divergent rows are shown at once; the time at which all others were verified follows page by page, but for
+        `undecided` ones, of which the audit could not tell.
         """
         found = [key for key in divergent if key.kind is KeyKind.ENTITY]
         with self._turn:
@@ -235,7 +236,7 @@ class WriteBack:
             for first in range(0, len(cleared), _CATCH_UP_PAGE):
                 keys = [entity_key(entity_id) for entity_id in cleared[first : first + _CATCH_UP_PAGE]]
                 self._states.put(self._reader.read(keys).values())
-            self._verified = (at, frozenset(key.id for key in found))
+            self._verified = (at, frozenset(key.id for key in (*found, *undecided)))
 
     def _mark_verified(self) -> None:
         if self._verified is not None:
