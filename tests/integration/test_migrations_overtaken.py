@@ -257,6 +257,9 @@ def test_of_two_generations_only_the_records_selected_are_embedded(tmp_path: Pat
             selector = ReembeddingSelector(entity_types=("Person",), model_id=model_id)
             assert slip.reembedding.trigger_reembedding(selector=selector).selected == PEOPLE
             assert (len(chosen.embedded), len(spared.embedded)) == (PEOPLE, 0)
+            assert slip.store.mark_for_reembedding(model_id=model_id, entity_type="Person") == PEOPLE
+            assert slip.sync.drain(timeout_s=30)
+            assert (len(chosen.embedded), len(spared.embedded)) == (2 * PEOPLE, 0)
         assert slip.migrations.audit().is_consistent
         assert slip.verify().is_consistent
 

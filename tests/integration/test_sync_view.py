@@ -71,10 +71,11 @@ def test_an_idle_engine_shows_the_states_without_being_asked(tmp_path: Path) -> 
         _people(slip, "ada")
         head = slip.pkg.last_commit
         for _ in range(500):
-            if slip.pkg.query(JOINED):
+            if slip.pkg.query(JOINED) == [{"id": "ada", "state": "fresh"}]:
                 break
             slip.sync.wait(head + 1, timeout_s=0.02)  # type: ignore[arg-type]
-        assert slip.pkg.query(JOINED) == [{"id": "ada", "state": "fresh"}]
+        else:
+            raise AssertionError(f"the view never showed the state, but {slip.pkg.query(JOINED)}")
         assert slip.pkg.last_commit == head
 
 

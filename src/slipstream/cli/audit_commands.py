@@ -239,7 +239,7 @@ def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_js
         "keys": dict(plan.keys),
         "texts": plan.texts,
         "tokens": plan.tokens,
-        "embed_s": round(plan.embed_s, 2),
+        "embed_s": round(plan.embed_s, 4),
         "deletions": plan.deletions,
         "restamps": plan.restamps,
     }

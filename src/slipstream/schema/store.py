@@ -354,8 +354,11 @@ class SchemaVersionedEmbeddingStore:
         flagged = page.flagged(reason)
         if flagged:
             self.index.restamp(flagged)
-        if page.keys:
-            self._mark(page.keys, reason, True)
+        held = {stamp.key for stamp in page.stamps}
+        for is_held in (True, False):
+            # What is held is flagged, record by record: of two generations only what was selected is embedded.
+            if keys := [key for key in page.keys if (key in held) is is_held]:
+                self._mark(keys, reason, not is_held)
         return len(page.keys)
 
     def _put_work(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:

@@ -40,7 +40,8 @@ class Backlog:
         self.has_more, self.floor = False, None
         page = self._journal.work(None, self._limit)
         while page:
-            self._leave_out([item for item in page if item.key not in self._ledger])
+            # What is in there already, perhaps by a mark that no commit asked for, holds the frontier back too.
+            self._leave_out([item for item in page if not self._ledger.hold(item.key, item.position)])
             page = self._journal.work(page[-1], self._limit)
 
     def first(self) -> WorkItem | None:

@@ -157,6 +157,13 @@ class DirtyLedger:
         self._note_position(entry, position, committed_at)
         self._enqueue(entry)
 
+    def hold(self, key: RecordKey, position: Position | None) -> bool:
+        """Note since when a key that is dirty already is not reflected; False when it is not dirty."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._note_position(entry, position, None)
+        return entry is not None
+
     def _note_position(self, entry: _Entry, position: Position | None, committed_at: datetime | None) -> None:
         if position is None:
             return
