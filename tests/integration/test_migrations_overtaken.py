@@ -283,9 +283,15 @@ def test_selected_records_go_before_a_scan_of_everything(tmp_path: Path) -> None
         fill(slip, many)
     edited = View("Person", "{{ name }}, edited")
     live = old()
-    with opened(tmp_path, live, new(), views=(edited,), settings=SyncSettings(log_page=200, batch_max=50)) as slip:
-        slip.reembedding.trigger_reembedding(entity_ids=["p2999"])
-        done = live.embedded.index("name 2999, edited")
+    settings = SyncSettings(log_page=200, batch_max=50)
+    with opened(tmp_path, live, new(), views=(edited,), settings=settings) as slip:
+        slip.sync.stop()
+        already = len(live.embedded)
+        assert already < many // 2, "the scan is not over"
+        selector = ReembeddingSelector(entity_ids=("p2999",))
+        intake = slip.sync.engine.intake_stage
+        intake.selections.add(selector.at(slip.store.clock.now()), "asked", force=True)
+        slip.sync.start()
         assert slip.sync.drain(timeout_s=60)
         assert len(live.embedded) >= many
-        assert done < many // 2
+        assert live.embedded.index("name 2999, edited") < already + 500, "behind what was in memory, at most"

@@ -225,8 +225,8 @@ def _resumed(result: RepairResult) -> dict[str, object]:
 def _mend(
     slipstream: Slipstream, audit_id: int | None, kinds: list[str], budget: RepairBudget, *, shown: bool
 ) -> tuple[RepairResult, AuditReport]:
-    slipstream.scrubber.interrupt()  # one repair at a time, and somebody waits for this one
-    with progress_bar("repairing", "keys", shown=shown) as update:
+    # One repair at a time, and somebody waits for this one.
+    with slipstream.scrubber.aside(), progress_bar("repairing", "keys", shown=shown) as update:
         result = slipstream.repairer.repair(audit_id, kinds, budget, update)
     drain(slipstream, shown=shown)
     return result, slipstream.repairer.verify(result)

@@ -153,7 +153,7 @@ def cut_over(
     sample: Sample = SAMPLE,
     report: Report = None,
     skip_comparison: Annotated[
-        bool, typer.Option("--skip-comparison", help="Compare nothing: cut over whatever [quality] asks for.")
+        bool, typer.Option("--skip-comparison", help="Compare nothing: cut over whatever the quality gate asks for.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -107,6 +107,7 @@ class Scrubber:
         self._failures = 0
         self._stopping = threading.Event()
         self._interrupted = threading.Event()
+        self._waiting, self._waiting_lock = 0, threading.Lock()
         self._thread: threading.Thread | None = None
         self.running: str | None = None
         """The kind of pass that is under way."""
@@ -284,7 +285,18 @@ class Scrubber:
 
     @property
     def _is_ending(self) -> bool:
-        return self._stopping.is_set() or self._interrupted.is_set()
+        return self._stopping.is_set() or self._interrupted.is_set() or self._waiting > 0
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let no pass go on while the block runs: somebody waits for an audit or a repair of their own."""
+        with self._waiting_lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._waiting_lock:
+                self._waiting -= 1
 
     def interrupt(self) -> None:
         """Give the pass that is under way up, if one is; it stays due."""
@@ -310,7 +322,7 @@ class Scrubber:
         while not self._stopping.wait(min(_BACKOFF_S_MAX, 1.0 * 2**self._failures)):
             try:
                 self.step()
-                self.error, self._failures = None, 0
+                self._failures = 0
                 self._remember()
             except ScrubInterruptedError:
                 continue  # somebody else's audit goes first, or the end has come

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -65,6 +65,14 @@ class Stamp:
         """Deterministic id of the record: one per key and space, so a retry can not make a duplicate."""
         space = self.space
         return f"{self.key.encode()}@{space.model_id}@{space.model_version}#{space.generation}"
+
+
+def still_needing(stored: Stamp, stamp: Stamp) -> Stamp:
+    """Return the stamp that takes the place of another beside the same vector: what was due to be embedded is so."""
+    if not stored.needs_reembedding:
+        return stamp
+    reason = stamp.reembedding_reason or stored.reembedding_reason
+    return replace(stamp, needs_reembedding=True, reembedding_reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

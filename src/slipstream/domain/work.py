@@ -24,14 +24,17 @@ URGENT = (Lane.LIVE, Lane.RETRY)
 """What somebody waits for: everything else stands back behind it."""
 
 
-def merged_lane(held: Lane, put: Lane) -> Lane:
+def merged_lane(one: Lane, other: Lane, *, is_behind: bool) -> Lane:
     """
-    Return the lane of work that is held in one lane and asked for again in another: the more urgent one.
+    Return the lane of work that is asked for in two lanes: the more urgent one.
 
-    But what waits in the migration lane, perhaps for a model that is down, goes where it is asked for: the live
-    record is dealt with there, and what the generation beside it needs comes back.
+    But what the migration lane is owed may wait for a model that is down. So what is asked of the live record too (a
+    repair, or anything when it `is_behind` a commit) is not left there: it is dealt with in the other lane, and what
+    the generation beside it needs comes back.
     """
-    return put if held is Lane.MIGRATION else min(held, put)
+    urgent, lazy = min(one, other), max(one, other)
+    is_owed_only = urgent is Lane.MIGRATION and (lazy is Lane.REPAIR or is_behind)
+    return lazy if is_owed_only else urgent
 
 
 @dataclass(frozen=True, slots=True)

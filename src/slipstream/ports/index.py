@@ -74,7 +74,8 @@ class VectorIndex(Protocol):
         Replace the stamps of stored records without touching their vectors.
 
         Applies only where a record with the same key, space, fingerprint and checksum is stored, at a position
-        not newer than the given one; others are left alone silently.
+        not newer than the given one; others are left alone silently. A record that needs embedding anew goes on
+        needing it, for the reason given last: only a new vector ends that.
         """
         ...
 

@@ -132,6 +132,18 @@ class SelectedPage:
                 found[stamp.key] = max(found.get(stamp.key, 0.0), stamp.extraction_confidence)
         return found
 
+    def flag(self, index: VectorIndex, reason: str) -> frozenset[RecordKey]:
+        """
+        Flag the records that were selected, and return the keys of which every one bears its flag.
+
+        A record that was written since its stamp was read refuses the flag.
+        """
+        index.restamp(self.flagged(reason))
+        held = index.stamps([stamp.key for stamp in self.stamps])
+        bears = {(stamp.key, stamp.space): stamp.needs_reembedding for k in held.values() for stamp in k.records}
+        bare = {stamp.key for stamp in self.stamps if not bears.get((stamp.key, stamp.space), False)}
+        return frozenset(stamp.key for stamp in self.stamps) - bare
+
     def flagged(self, reason: str) -> list[Stamp]:
         """Return the stamps that say that their record needs embedding anew, and why."""
         return [

@@ -351,14 +351,11 @@ class SchemaVersionedEmbeddingStore:
 
     def _flag(self, page: SelectedPage, reason: str) -> int:
         # The flags first: behind the mark they could fall on the vector that is new already.
-        flagged = page.flagged(reason)
-        if flagged:
-            self.index.restamp(flagged)
-        held = {stamp.key for stamp in page.stamps}
-        for is_held in (True, False):
-            # What is held is flagged, record by record: of two generations only what was selected is embedded.
-            if keys := [key for key in page.keys if (key in held) is is_held]:
-                self._mark(keys, reason, not is_held)
+        flagged = page.flag(self.index, reason)
+        for is_flagged in (True, False):
+            # A flag is of one record, a forced mark of both generations' ones.
+            if keys := [key for key in page.keys if (key in flagged) is is_flagged]:
+                self._mark(keys, reason, not is_flagged)
         return len(page.keys)
 
     def _put_work(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:

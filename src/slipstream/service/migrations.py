@@ -316,11 +316,17 @@ class Migrations:
 
     def step(self) -> bool:
         """Drop a retired generation whose grace time is over; False when there is none."""
-        if not self.is_due:
+        # The engine must not wait for a step that waits for the engine.
+        if not self.is_due or not self._stepping.acquire(blocking=False):
             return False
-        logger.info("the grace time of the retired generation is over: dropping it")
-        self.drop()
-        return True
+        try:
+            if not self.is_due:
+                return False
+            logger.info("the grace time of the retired generation is over: dropping it")
+            self.drop()
+            return True
+        finally:
+            self._stepping.release()
 
     # ------------------------------------------------------------------ parts
 

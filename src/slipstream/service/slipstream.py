@@ -213,11 +213,11 @@ class Slipstream:
         While live changes flow it keeps to small pages and a small share of one core, and so takes longer; with
         `hurry` it does not, and live changes wait for it.
         """
-        self.scrubber.interrupt()  # one audit at a time, and somebody waits for this one
         pace = FULL_SPEED if hurry else self._parts.pace()
-        if incremental:
-            return self._parts.auditor.audit_changes(on_progress, pace=pace)
-        return self._parts.auditor.audit(on_progress, deep=deep, pace=pace)
+        with self.scrubber.aside():  # one audit at a time, and somebody waits for this one
+            if incremental:
+                return self._parts.auditor.audit_changes(on_progress, pace=pace)
+            return self._parts.auditor.audit(on_progress, deep=deep, pace=pace)
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:
@@ -274,8 +274,8 @@ class Slipstream:
         found = report if report is not None else self.verify()
         if found.id is None:
             return self.validator.repair_inconsistencies(found)
-        self.scrubber.interrupt()  # one repair at a time as well; the scrubber's goes on later
-        return self.repairer.repair(found.id).keys
+        with self.scrubber.aside():  # one repair at a time as well; the scrubber's goes on later
+            return self.repairer.repair(found.id).keys
 
     def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
         """Return the dead letters: all, or those with these ids."""

@@ -72,8 +72,8 @@ class LiveSwap:
 
     @property
     def _buried(self) -> int:
-        """How many dead letters there have been: behind an audit, each may be a record that it still found."""
-        return self._engine.stats.counters["dead_lettered"]
+        """How many keys became dead letters: behind an audit, each may be a record that it still found."""
+        return self._engine.state.buried
 
     def _proven(self, on_progress: Progress | None, patience_s: float) -> AuditReport:
         for _ in range(_ROUNDS_MAX):
@@ -159,9 +159,11 @@ class LiveSwap:
         outage = self._engine.migration_outage
         if outage is not None:
             return f"the generation beside the live one could not be completed within {patience_s:g} s: {outage}"
+        left = counts_text({lane.name.lower(): self._parts.journal.work_count(lane) for lane in Lane})
         return (
-            f"mutations outran the generation beside the live one for {patience_s:g} s: its model or the index is "
-            "too slow for this traffic; try when there is less"
+            f"there was no moment within {patience_s:g} s at which the generation beside the live one lacked nothing "
+            f"(waiting: {left or 'new changes'}): its model or the index is too slow for this traffic, or something "
+            "else is still to be done; try when there is less"
         )
 
     def _await_recovery(self, patience_s: float) -> None:

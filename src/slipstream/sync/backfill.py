@@ -131,7 +131,7 @@ class _Due:
 
 
 class Backfills:
-    """Those that are due, one at a time, the most urgent lane first. Guarded by the engine, but for `current`."""
+    """Those that are due, one at a time, the most urgent lane first. Guarded by the engine, but for `progress`."""
 
     def __init__(self, graph: Graph, index: VectorIndex, journal: Journal, clock: Clock) -> None:
         self._graph, self._index, self._journal, self._clock = graph, index, journal, clock
@@ -165,11 +165,10 @@ class Backfills:
             return None
         _, name = min(due)
         if name not in self._running:
-            self._running[name] = self._made(name)
+            self._running[name] = self._made(name, self._due[name])
         return self._running[name]
 
-    def _made(self, name: str) -> Backfill:
-        due = self._due[name]
+    def _made(self, name: str, due: _Due) -> Backfill:
         return Backfill(
             name,
             due.lane,
@@ -193,4 +192,5 @@ class Backfills:
 
     def progress(self) -> dict[str, BackfillProgress]:
         """Return how far each is, by name."""
-        return {name: (self._running.get(name) or self._made(name)).progress() for name in list(self._due)}
+        due, running = dict(self._due), dict(self._running)
+        return {name: (running.get(name) or self._made(name, found)).progress() for name, found in due.items()}

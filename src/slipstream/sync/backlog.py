@@ -31,7 +31,7 @@ class Backlog:
 
     def load(self, *, migration: bool = True) -> None:
         """
-        Take items into the ledger, the most urgent first, as many as fit; call it when none of them is in there.
+        Take items into the ledger, the most urgent first, as many as fit; one that is in there is looked at again.
 
         Without `migration` those of the migration lane, and what is more urgent, are left where they are.
         """
@@ -40,17 +40,12 @@ class Backlog:
         self.has_more, self.floor = False, None
         page = self._journal.work(None, self._limit)
         while page:
-            # What is in there already, perhaps by a mark that no commit asked for, holds the frontier back too.
-            self._leave_out([item for item in page if not self._ledger.hold(item.key, item.position)])
+            self._adopt(page, room=0)
             page = self._journal.work(page[-1], self._limit)
 
-    def first(self) -> WorkItem | None:
-        """Return the most urgent item of the journal."""
-        return next(iter(self._journal.work(None, 1)), None)
-
-    def has_less_urgent(self) -> bool:
-        """Whether the journal has items behind those of the migration lane."""
-        return bool(self._journal.work(_BEHIND_MIGRATION, 1))
+    def first(self, *, migration: bool = True) -> WorkItem | None:
+        """Return the most urgent item of the journal; without `migration` of those behind the migration lane."""
+        return next(iter(self._journal.work(None if migration else _BEHIND_MIGRATION, 1)), None)
 
     def keep(self, items: Sequence[WorkItem]) -> None:
         """Store items durably, then mark them dirty, as many as fit."""
@@ -62,17 +57,23 @@ class Backlog:
         with self._journal.transaction():
             self._journal.put_work(items)
             also()
-        dirty = [item for item in items if item.key in self._ledger]
-        for item in dirty:  # its own item may be on the point of being removed from the journal
-            self._mark(item)
-        self._leave_out([item for item in items if item.key not in self._ledger])
+        self._adopt(items, room=0)  # of a dirty key: its own item may be on the point of being removed
 
     def adopt(self, items: Sequence[WorkItem]) -> None:
         """Mark items dirty that are in the journal already, as many as fit."""
-        room = max(0, self._limit - len(self._ledger))
-        for item in items[:room]:
-            self._mark(item)
-        self._leave_out(items[room:])
+        self._adopt(items, room=max(0, self._limit - len(self._ledger)))
+
+    def _adopt(self, items: Sequence[WorkItem], *, room: int) -> None:
+        """Mark those whose key is dirty already, by whatever mark, and of the others as many as there is room for."""
+        left: list[WorkItem] = []
+        for item in items:
+            is_dirty = item.key in self._ledger
+            if is_dirty or room > 0:
+                self._mark(item)
+                room -= not is_dirty
+            else:
+                left.append(item)
+        self._leave_out(left)
 
     def _mark(self, item: WorkItem) -> None:
         wait_s = (item.due_at - self._clock.now()).total_seconds() if item.due_at else 0.0

@@ -63,8 +63,8 @@ class EngineDrain:
         """Nothing to forget: what failed for good is a dead letter."""
 
     def left(self) -> int:
-        """Return how many keys wait in the migration lane."""
-        return self._journal.work_count(Lane.MIGRATION)
+        """Return how many keys wait: in the migration lane, or where a repair of them has taken them."""
+        return self._journal.work_count(Lane.MIGRATION) + self._journal.work_count(Lane.REPAIR)
 
     def advance(self, batch_size: int) -> None:
         """Wait a moment; raises what keeps the engine from going on."""

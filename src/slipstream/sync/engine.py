@@ -234,13 +234,15 @@ class SyncEngine:
         deferred: Sequence[WorkItem],
     ) -> None:
         writes = bool(results or prepared.deletions or prepared.restamps or deferred)
-        if not (writes or settled.durable or self._state.letter_count or self._checkpoint_is_due()):
+        # Of what is only in the journal the ledger does not know.
+        durable = settled.clean if self._state.backlog.has_more else settled.durable
+        if not (writes or durable or self._state.letter_count or self._checkpoint_is_due()):
             self._state.count(unchanged=prepared.unchanged)
             return
         with self._spans.write(prepared), self._journal.transaction():
             applied = self._reconciler.apply(prepared, results)
-            if settled.durable:
-                self._journal.remove_work(settled.durable)
+            if durable:
+                self._journal.remove_work(durable)
             if deferred:
                 self._journal.put_work(deferred)
             resolved = self._letters.remove_keys(settled.clean) if self._state.letter_count else 0

@@ -65,4 +65,5 @@ class FailedKeys:
             self._state.pay([claim.key])
             self._state.letter_count = self._letters.letter_count()
             self._state.stats.counters["dead_lettered"] += 1
+            self._state.buried += 1
             self._state.advance_frontier()

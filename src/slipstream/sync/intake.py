@@ -174,7 +174,8 @@ class Intake:
         if self.selections.step():
             return True
         # One whose model is down would hold up those behind it.
-        backfill = self._backfills.current(except_for=(Lane.MIGRATION,) if self._is_migration_down() else ())
+        with self._state.changed:
+            backfill = self._backfills.current(except_for=(Lane.MIGRATION,) if self._is_migration_down() else ())
         if self._load_work(None if backfill is None else backfill.lane):
             return True
         return backfill is not None and self._continue_backfill(backfill, room)
@@ -188,20 +189,16 @@ class Intake:
         if first is None:
             state.load_work()  # there was none, and now it is known
             return False
-        if before is not None:
-            is_due = first.lane < before and first.key not in state.ledger
-            if is_due:
-                state.load_work()
-            return is_due
         dirty = state.pending()
-        if sum(dirty.values()) > dirty[Lane.MIGRATION]:
+        if before is None and sum(dirty.values()) > dirty[Lane.MIGRATION]:
             return False
-        # What the generation beside the live one is owed may wait for its model: the rest does not.
-        is_waiting = dirty[Lane.MIGRATION] > 0
-        if is_waiting and not state.backlog.has_less_urgent():
-            return False
-        state.load_work(migration=not is_waiting)
-        return True
+        for migration in (True, False):
+            # What the generation beside the live one is owed may wait for its model: the rest does not.
+            item = first if migration else state.backlog.first(migration=False)
+            if item is not None and item.key not in state.ledger and (before is None or item.lane < before):
+                state.load_work(migration=migration)
+                return True
+        return False
 
     def _is_full(self, *, migration: bool) -> bool:
         """Whether there is work enough in memory; what a dead model holds up must not hold up other backfills."""

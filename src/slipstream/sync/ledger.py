@@ -145,9 +145,11 @@ class DirtyLedger:
         if entry is None:
             entry = _Entry(key, lane, attempts=attempts, due=due)
             self._entries[key] = entry
-        elif merged_lane(entry.lane, lane) is not entry.lane or (lane is Lane.LIVE and entry.due):
-            # A live change is a fresh start: it may have cured what the retry waits for.
-            entry.lane, entry.due, entry.queued, entry.attempts = lane, due, False, attempts
+        else:
+            merged = merged_lane(entry.lane, lane, is_behind=position is not None or entry.first is not None)
+            if merged is not entry.lane or (lane is Lane.LIVE and entry.due):
+                # A live change is a fresh start: it may have cured what the retry waits for.
+                entry.lane, entry.due, entry.queued, entry.attempts = merged, due, False, attempts
         if durable:
             entry.durable = True
             entry.kept = position if entry.kept is None else min(entry.kept, position or entry.kept)
@@ -156,13 +158,6 @@ class DirtyLedger:
             entry.again = True
         self._note_position(entry, position, committed_at)
         self._enqueue(entry)
-
-    def hold(self, key: RecordKey, position: Position | None) -> bool:
-        """Note since when a key that is dirty already is not reflected; False when it is not dirty."""
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._note_position(entry, position, None)
-        return entry is not None
 
     def _note_position(self, entry: _Entry, position: Position | None, committed_at: datetime | None) -> None:
         if position is None:

@@ -148,23 +148,20 @@ class Selections:
 
     def _mark(self, selection: Selection, page: SelectedPage, reached: Callable[[], None]) -> None:
         confidences = page.confidences()
-        held = {stamp.key for stamp in page.stamps}
+        # The flags first: behind the mark they could fall on the vector that is new already. A flag whose mark is
+        # not kept is no harm: the page is looked at again.
+        flagged = page.flag(self._index, selection.reason) if selection.force else frozenset[RecordKey]()
         items = [
             WorkItem(
                 key,
                 Lane.MIGRATION,
                 reason=selection.reason,
-                # What is held is flagged, record by record: of two generations only what was selected is embedded.
-                force=selection.force and key not in held,
+                # A flag is of one record, a forced mark of both generations' ones.
+                force=selection.force and key not in flagged,
                 priority=confidences.get(key, 0.0),
             )
             for key in page.keys
         ]
-        # The flags first: behind the mark they could fall on the vector that is new already. A flag whose mark is
-        # not kept is no harm: the page is looked at again.
-        flagged = page.flagged(selection.reason) if selection.force else []
-        if flagged:
-            self._index.restamp(flagged)
         self._keep_or_restore(items, reached)
 
 

@@ -38,6 +38,8 @@ class EngineState:
         self.owed: dict[RecordKey, int] = {}
         """Keys whose record beside the live one is still to be made, in the order in which they came."""
         self._owed_count = 0
+        self.buried = 0
+        """How many keys have become dead letters."""
         self.is_draining = False
         """Set while what is owed goes before live changes: for the moment of a cut-over."""
         self._pending_max = pending_max

@@ -44,6 +44,10 @@ class MigratingSimulation(Simulation):
             on_other_recipe=OnOtherRecipe.KEEP,
         )
 
+    def _reopen(self) -> None:
+        Simulation._reopen(self)  # noqa: SLF001  (slots and dataclass: no zero-argument super)
+        self._wanted = self._render_all()  # a swap may have been kept by a process that died before it knew
+
     def _more_actions(self) -> list[str]:
         return ["_migrate", "_sweep", *["_take", "_advance", "_advance", "_advance"] * 2]
 

@@ -28,6 +28,7 @@ from slipstream.domain.stamps import (
     VectorHit,
     VectorRecord,
     checked_vector,
+    still_needing,
 )
 from slipstream.domain.work import DeadLetter, Lane, WorkItem, merged_lane
 from slipstream.ports.index import IndexCapabilities
@@ -103,7 +104,8 @@ class MemoryIndex:
                 if stored is None or stored.stamp.position > stamp.position:
                     continue
                 if (stored.stamp.fingerprint, stored.stamp.checksum) == (stamp.fingerprint, stamp.checksum):
-                    self._records[stamp.key][stamp.space] = VectorRecord(_in_utc(stamp), stored.vector)
+                    kept = still_needing(stored.stamp, _in_utc(stamp))
+                    self._records[stamp.key][stamp.space] = VectorRecord(kept, stored.vector)
 
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """Return what is held of the keys, the records of each ordered by space."""
@@ -357,7 +359,7 @@ def _merged(held: WorkItem | None, item: WorkItem) -> WorkItem:
     return replace(
         item,
         position=min(positions, default=None),
-        lane=merged_lane(held.lane, item.lane),
+        lane=merged_lane(held.lane, item.lane, is_behind=bool(positions)),
         force=held.force or item.force,
         priority=max(held.priority, item.priority),
     )

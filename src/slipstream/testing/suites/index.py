@@ -309,6 +309,18 @@ class VectorIndexSuite(IndexReadingCases):
         hits = index.search(SPACE, record.vector, 1, SearchFilter(frozenset({"Hero"}), 3, {"city": "Bern"}))
         assert [hit.stamp for hit in hits] == [stamp]
 
+    def test_only_a_new_vector_ends_the_need_of_one(self, index: VectorIndex) -> None:
+        record = make_record("ada", 5)
+        index.upsert([record])
+        flagged = replace(record.stamp, needs_reembedding=True, reembedding_reason="asked")
+        index.restamp([flagged])
+        index.restamp([replace(record.stamp, schema_version=9)])  # read before the flag
+        assert_holds(index, [VectorRecord(replace(flagged, schema_version=9), record.vector)])
+        index.restamp([replace(record.stamp, needs_reembedding=True, reembedding_reason="asked again")])
+        assert held(index, "ada").records[0].reembedding_reason == "asked again"
+        index.upsert([record])
+        assert_holds(index, [record])
+
     def test_restamp_keeps_both_confidences_apart(self, index: VectorIndex) -> None:
         record = make_record("ada", 5, extraction_confidence=0.1, embedded_confidence=0.1)
         index.upsert([record])

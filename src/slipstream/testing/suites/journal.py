@@ -128,7 +128,19 @@ class JournalSuite(ABC):
             (WorkItem(ADA, Lane.REPAIR, force=True), WorkItem(ADA, Lane.LIVE), (Lane.LIVE, None, True)),
             (WorkItem(ADA, Lane.LIVE), WorkItem(ADA, Lane.REPAIR, force=True), (Lane.LIVE, None, True)),
             (WorkItem(ADA, Lane.MIGRATION), WorkItem(ADA, Lane.REPAIR), (Lane.REPAIR, None, False)),
-            (WorkItem(ADA, Lane.REPAIR), WorkItem(ADA, Lane.MIGRATION), (Lane.MIGRATION, None, False)),
+            (WorkItem(ADA, Lane.REPAIR), WorkItem(ADA, Lane.MIGRATION), (Lane.REPAIR, None, False)),
+            (WorkItem(ADA, Lane.MIGRATION), WorkItem(ADA, Lane.BACKFILL), (Lane.MIGRATION, None, False)),
+            (
+                WorkItem(ADA, Lane.MIGRATION),
+                WorkItem(ADA, Lane.BACKFILL, Position(5)),
+                (Lane.BACKFILL, 5, False),
+            ),
+            (
+                WorkItem(ADA, Lane.BACKFILL, Position(5)),
+                WorkItem(ADA, Lane.MIGRATION),
+                (Lane.BACKFILL, 5, False),
+            ),
+            (WorkItem(ADA, Lane.MIGRATION, Position(5)), WorkItem(ADA, Lane.LIVE), (Lane.LIVE, 5, False)),
         ],
         ids=[
             "older-kept",
@@ -138,8 +150,12 @@ class JournalSuite(ABC):
             "unknown",
             "force-kept",
             "force-comes",
-            "lifted",
-            "moved",
+            "repair-comes",
+            "repair-kept",
+            "selected",
+            "behind-comes",
+            "behind-kept",
+            "live",
         ],
     )
     def test_put_work_merges(

@@ -154,6 +154,14 @@ def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
     return {**dict.fromkeys(stored or (), None), **new}
 
 
+def still_due(new: Metadata, stored: Mapping[str, object]) -> Metadata:
+    """Return the metadata with the stored word that the record is due to be embedded anew, if it bears it."""
+    if stored.get("needs_reembedding") is not True:
+        return new
+    reason = new.get("reembedding_reason") or stored.get("reembedding_reason")
+    return {**new, "needs_reembedding": True, **({"reembedding_reason": reason} if isinstance(reason, str) else {})}
+
+
 def is_key(identity: str) -> bool:
     """Say whether an id is the key of a record; whoever wrote another one, no graph can ask for it."""
     return identity[:2] in ("e:", "r:") and len(identity) > len("e:")

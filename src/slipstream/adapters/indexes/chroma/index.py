@@ -29,6 +29,7 @@ from slipstream.adapters.indexes.chroma.codec import (
     metadata_stamp,
     replacing,
     stamp_metadata,
+    still_due,
     stored_position,
 )
 from slipstream.adapters.indexes.chroma.collections import Collections
@@ -198,7 +199,7 @@ class ChromaIndex:
                     if found is None or stored_position(found) > stamp.position:
                         continue
                     if (found.get("fingerprint"), found.get("checksum")) == (stamp.fingerprint, stamp.checksum):
-                        changed[stamp.key.encode()] = replacing(metadata, found)
+                        changed[stamp.key.encode()] = replacing(still_due(metadata, found), found)
                 collections.update(space, changed)
 
     def vacuum(self, through: Position) -> int:

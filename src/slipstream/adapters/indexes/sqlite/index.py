@@ -49,9 +49,20 @@ _WRITTEN = "SELECT key, space, position, id FROM records WHERE key IN ({})"
 _PUT_VECTOR = """
 INSERT INTO vectors (record, vector) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
 """
+_N = len(STAMP_COLUMNS) - 2
+_RESTAMPED = {
+    # What is due to be embedded anew stays so, for the reason given last.
+    "needs_reembedding": "max(needs_reembedding, ?{0})",
+    "reembedding_reason": "CASE WHEN needs_reembedding THEN coalesce(?{0}, reembedding_reason) ELSE ?{0} END",
+}
 _RESTAMP = f"""
-UPDATE records SET {", ".join(f"{name} = ?" for name in STAMP_COLUMNS[2:])}
-WHERE key = ? AND space = ? AND fingerprint = ? AND checksum = ? AND position <= ?
+UPDATE records SET {
+    ", ".join(
+        f"{name} = {_RESTAMPED.get(name, '?{0}').format(number)}" for number, name in enumerate(STAMP_COLUMNS[2:], 1)
+    )
+}
+WHERE key = ?{_N + 1} AND space = ?{_N + 2} AND fingerprint = ?{_N + 3} AND checksum = ?{_N + 4}
+    AND position <= ?{_N + 5}
 RETURNING id
 """  # noqa: S608  (names of columns, no values)
 _BURY = """

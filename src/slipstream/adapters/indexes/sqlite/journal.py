@@ -18,7 +18,11 @@ _WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force, ra
 _PUT_WORK = f"""
 INSERT INTO work ({_WORK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
-    lane = CASE WHEN lane = {int(Lane.MIGRATION)} THEN excluded.lane ELSE min(lane, excluded.lane) END,
+    lane = CASE
+        WHEN min(lane, excluded.lane) = {int(Lane.MIGRATION)}
+            AND (max(lane, excluded.lane) = {int(Lane.REPAIR)} OR coalesce(position, excluded.position) IS NOT NULL)
+        THEN max(lane, excluded.lane) ELSE min(lane, excluded.lane)
+    END,
     position = min(coalesce(position, excluded.position), coalesce(excluded.position, position)),
     attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
     force = max(force, excluded.force), rank = min(rank, excluded.rank)
