@@ -102,7 +102,7 @@ def test_a_generation_that_was_paused_behind_its_audit_is_not_cut_over_to(slip: 
         with slip.pkg.transaction() as tx:
             for number in range(PEOPLE):
                 tx.update_entity(f"p{number}", {"name": f"renamed {number}"})
-        slip.sync.drain(timeout_s=30)
+        assert slip.sync.drain(timeout_s=30)
         slip.migrations.resume()
         return []
 
@@ -124,7 +124,7 @@ def test_a_record_that_fails_behind_the_audit_is_found_before_the_swap(slip: Sli
         nonlocal asked
         asked += 1
         slip.pkg.update_entity("p1", {"rank": "x"})
-        slip.sync.drain(timeout_s=30)
+        assert slip.sync.drain(timeout_s=30)
         return []
 
     with pytest.raises(ConfigError, match=r"not complete \(unrenderable 1\)"):
@@ -140,7 +140,7 @@ def test_what_the_live_recipe_can_not_render_either_refuses_nothing(tmp_path: Pa
     with opened(tmp_path, views=(view,)) as slip:
         fill(slip)
         slip.pkg.create_entity("Organization", "bad", {"name": "Bad", "rank": "x"})
-        slip.sync.drain(timeout_s=20)
+        assert slip.sync.drain(timeout_s=20)
         slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
         assert slip.migrations.wait(timeout_s=30)
         assert slip.migrations.cut_over(patience_s=5).unrenderable == [entity_key("bad")]

@@ -16,7 +16,6 @@ from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import VectorRecord, vector_checksum
 from slipstream.domain.work import Lane
-from slipstream.sync.activity import LiveActivity
 from slipstream.testing.system import MemorySystem
 
 SETTINGS = ScrubSettings(incremental_every_s=60, full_every_s=3600, sample_every_s=0)
@@ -400,17 +399,19 @@ def test_it_keeps_to_its_share_of_a_core(busy: bool, share: float) -> None:
     assert system.clock.monotonic() - began == pytest.approx(worked_s / share, rel=0.1)
 
 
-def test_activity_is_what_waits_and_what_came_within_a_second() -> None:
+def test_the_engine_is_busy_for_a_second_behind_a_live_change() -> None:
     system = make_system()
-    activity = LiveActivity(system.engine, system.clock)
-    assert not activity()
+    pass_time(system, 1.5)
+    assert not system.engine.is_busy
+    assert not system.engine.has_live_work
     system.graph.update_entity("p1", {"name": "Ada"})
     system.engine.intake()
-    assert activity()
+    assert system.engine.has_live_work
     system.settle()
-    assert activity()  # only just now
+    assert not system.engine.has_live_work
+    assert system.engine.is_busy  # only just now
     pass_time(system, 1.5)
-    assert not activity()
+    assert not system.engine.is_busy
 
 
 def test_a_pass_that_fails_is_due_again_and_says_why() -> None:

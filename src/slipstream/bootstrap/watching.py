@@ -24,7 +24,6 @@ from slipstream.ports.alerts import AlertSink
 from slipstream.ports.clock import Clock
 from slipstream.service.config import Config
 from slipstream.service.watch import Watch
-from slipstream.sync.activity import LiveActivity
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
@@ -107,8 +106,12 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
 
 def polite_pace(sync: Sync, clock: Clock) -> Callable[[], Pace]:
     """Return what gives each audit in the engine's own process a pace of its own, out of the way of live changes."""
-    is_busy = LiveActivity(sync.engine, clock)  # one for all: a new one would not know what flowed before
-    return lambda: polite(is_busy, clock, busy_share=_BUSY_SHARE)
+    return lambda: polite(lambda: _is_busy(sync.engine), clock, busy_share=_BUSY_SHARE)
+
+
+def _is_busy(engine: SyncEngine) -> bool:
+    """Whether live changes flow, or wait: what audits stand back for."""
+    return engine.is_busy or engine.has_live_work
 
 
 def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
@@ -133,7 +136,7 @@ def watch_of(
         journal,
         clock,
         ScrubSettings(**config.scrub.model_dump()),
-        is_busy=LiveActivity(engine, clock),
+        is_busy=lambda: _is_busy(engine),
         repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
     )
     return Watch(sync.status, audits, repairer, scrubber, alerts, thresholds), scrubber

@@ -98,7 +98,7 @@ class AuditReport:
     def kept_id(self) -> int:
         """The number under which the audit is kept; raises `ConfigError` when it is not."""
         if self.id is None:
-            raise ConfigError(f"this {self.kind} audit was not kept: only full and incremental audits of a PKG are")
+            raise ConfigError(f"this {self.kind} audit was not kept: only those of a whole PKG are")
         return self.id
 
     @property

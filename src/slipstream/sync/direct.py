@@ -107,9 +107,10 @@ class DirectWrites:
             if prepared.recipes is not self._recipes.pair:
                 return False
             with self._store.journal.transaction():
-                reconciler.apply(prepared, results)
+                applied = reconciler.apply(prepared, results)
                 if later:
                     self._store.journal.put_work(later)
+            applied.warn_of_blocked()
             if state is not None and later:
                 with state.changed:
                     state.backlog.adopt(later)

@@ -259,12 +259,7 @@ class SyncEngine:
             blocked=len(applied.blocked),
             batches=1,
         )
-        if applied.blocked:
-            logger.error(
-                "the index refuses %s: what it holds of them is past the graph's head, which no commit has written. "
-                "The next audit reports it; repair that (`slipstream repair`)",
-                ", ".join(key.encode() for key in applied.blocked),
-            )
+        applied.warn_of_blocked()
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Run one batch through all stages in the calling thread, whatever it meets."""

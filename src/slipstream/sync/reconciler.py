@@ -7,6 +7,7 @@ Three stages, so that they can run in a pipeline: `prepare` (read, render, finge
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -28,6 +29,8 @@ from slipstream.ports.telemetry import NO_SPAN, Span
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
+
+logger = logging.getLogger(__name__)
 
 _NOTHING = KeyStamps()
 
@@ -79,6 +82,15 @@ class Applied:
     fenced: int
     blocked: Sequence[RecordKey] = ()
     """Keys that were fenced off by what no commit has written: a position past the graph's head."""
+
+    def warn_of_blocked(self) -> None:
+        """Log the keys that were fenced off so."""
+        if self.blocked:
+            logger.error(
+                "the index refuses %s: what it holds of them is past the graph's head, which no commit has written. "
+                "The next audit reports it; repair that (`slipstream repair`)",
+                ", ".join(key.encode() for key in self.blocked),
+            )
 
 
 class Reconciler:

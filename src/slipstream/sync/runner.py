@@ -2,8 +2,9 @@
 The runner: the engine on threads of its own, and what users ask of it.
 
 Three threads form a pipeline: the reader takes in, prepares and hands on; the embedder computes; the writer
-writes. The queues between them hold one batch each (backpressure), so at most four batches are in flight. A
-small batch that finds the pipeline empty is processed by the reader itself: a lone change pays for no hop.
+writes. The queues between them hold one batch each (backpressure), so at most four batches are in flight. The
+reader processes a small batch itself when nothing urgent is in the pipeline: a lone change pays for no hop, and
+waits for no work in the background.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from slipstream.sync.writeback import WriteBack
 logger = logging.getLogger(__name__)
 
 _INLINE_MAX = 4
-"""Largest batch that the reader processes itself when the pipeline is empty."""
+"""Largest batch that the reader processes itself, unless a cut-over waits for it."""
 _STOP_TIMEOUT_S = 60.0
 _BUSY_WAIT_S = 0.01
 """How long the reader waits for a commit while batches are under way: a backfill goes on when they are done."""
