@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from slipstream.domain.stamps import Deletion
 from slipstream.schema.generations import Phase
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
+from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from tests.integration.test_migrations import NEW, OLD, PEOPLE, build, fill, new, old, opened, stamps
@@ -155,6 +157,20 @@ def test_a_retired_generation_is_proven_before_it_answers_again(slip: Slipstream
     assert report is not None
     assert report.is_consistent
     assert slip.verify().is_consistent
+
+
+def test_the_engine_waits_for_no_step_to_drop_what_is_over_its_grace_time(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with opened(tmp_path, clock=clock) as slip:
+        fill(slip)
+        build(slip)
+        slip.migrations.cut_over()
+        with slip.migrations._stepping:  # as a roll-back holds it
+            clock.advance(timedelta(hours=25).total_seconds())
+            slip.pkg.update_entity("p1", {"name": "still live"})
+            assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+            assert slip.migrations.status().phase is Phase.RETIRED
+        until(lambda: slip.migrations.status().phase is Phase.ALONE, slip)
 
 
 def test_a_forced_roll_back_asks_for_no_proof(slip: Slipstream) -> None:

@@ -399,6 +399,15 @@ def test_it_keeps_to_its_share_of_a_core(busy: bool, share: float) -> None:
     assert system.clock.monotonic() - began == pytest.approx(worked_s / share, rel=0.1)
 
 
+def test_no_pass_goes_on_while_somebody_waits_for_an_audit_of_their_own() -> None:
+    system = make_system()
+    scrubber = make_scrubber(system)
+    with scrubber.aside(), pytest.raises(ScrubInterruptedError):
+        scrubber.run(FULL)
+    assert scrubber.error is None
+    assert scrubber.run(FULL).is_consistent
+
+
 def test_the_engine_is_busy_for_a_second_behind_a_live_change() -> None:
     system = make_system()
     pass_time(system, 1.5)
