@@ -36,7 +36,7 @@ from slipstream.wrappers.scoped import scoped
 
 logger = logging.getLogger(__name__)
 
-_BUSY_SHARE = 0.1
+_BUSY_SHARE = 0.05
 """Of one core: what an audit that somebody waits for takes while live changes flow."""
 
 
