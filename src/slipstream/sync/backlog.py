@@ -33,9 +33,11 @@ class Backlog:
         """
         Take items into the ledger, the most urgent first, as many as fit; one that is in there is looked at again.
 
-        Without `migration` those of the migration lane, and what is more urgent, are left where they are.
+        Without `migration` those of the migration lane, and what is more urgent, are left where they are, and half as
+        many fit: the others may fill their part of the memory, and there has to be some left for live changes.
         """
-        for item in self._journal.work(None if migration else _BEHIND_MIGRATION, self._limit):
+        start, limit = (None, self._limit) if migration else (_BEHIND_MIGRATION, max(1, self._limit // 2))
+        for item in self._journal.work(start, limit):
             self._mark(item)
         self.has_more, self.floor = False, None
         page = self._journal.work(None, self._limit)

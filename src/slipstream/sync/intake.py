@@ -193,7 +193,10 @@ class Intake:
         if before is None and sum(dirty.values()) > dirty[Lane.MIGRATION]:
             return False
         for migration in (True, False):
-            # What the generation beside the live one is owed may wait for its model: the rest does not.
+            # What the generation beside the live one is owed may wait for its model: the rest does not. Either only
+            # when none of its kind is in memory, or more and more of what can not be done would fill it.
+            if dirty[Lane.MIGRATION if migration else Lane.REPAIR]:
+                continue
             item = first if migration else state.backlog.first(migration=False)
             if item is not None and item.key not in state.ledger and (before is None or item.lane < before):
                 state.load_work(migration=migration)
