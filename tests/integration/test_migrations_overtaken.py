@@ -241,6 +241,23 @@ def test_more_is_owed_than_memory_holds_and_live_changes_go_on(
     assert slip.verify().is_consistent
 
 
+def test_a_build_goes_on_when_all_that_waited_for_its_model_has_gone(tmp_path: Path) -> None:
+    after = new()
+    with opened(tmp_path, old(), after) as slip:
+        slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
+        assert slip.sync.drain(timeout_s=30)
+        slip.sync.stop()
+        slip.migrations.start(slip.migrations.candidate(default=NEW))
+        after.fail_with = DOWN
+        slip.sync.start()
+        until(lambda: slip.migrations.status().outage is not None, slip)
+        slip.pkg.delete_entity("ada")  # nothing is left that would ask whether the model is back
+        assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+        after.fail_with = None
+        assert slip.migrations.wait(timeout_s=15)
+        assert slip.migrations.cut_over().is_consistent
+
+
 def test_topics_are_delivered_and_stamps_follow_the_schema(
     held_up: tuple[Slipstream, HashEmbedder, HashEmbedder],
 ) -> None:

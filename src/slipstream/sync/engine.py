@@ -85,7 +85,7 @@ class SyncEngine:
             settings=self.settings,
             spans=self._spans,
             state=self._state,
-            is_migration_down=lambda: self._taking.migration_outage is not None,
+            is_migration_down=self._is_migration_down,
         )
         self._failed_keys = FailedKeys(self._state, journal, dead_letters, clock, self.settings, self._rng)
         self._halted: Exception | None = None
@@ -402,6 +402,10 @@ class SyncEngine:
     def state(self) -> EngineState:
         """What it knows: shared with those who wait for the generation beside the live one."""
         return self._state
+
+    def _is_migration_down(self) -> bool:
+        """Whether the migration lane waits for its model; with nothing in it, nobody would find out that it is up."""
+        return self._taking.migration_outage is not None and self.pending()[Lane.MIGRATION] > 0
 
     @property
     def migration_outage(self) -> str | None:
