@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from slipstream._version import __version__
 
 if TYPE_CHECKING:
+    from slipstream.service.backup.restoring import RestoreReport
     from slipstream.service.slipstream import Slipstream
 
 _HOMES = {
@@ -36,13 +37,14 @@ _HOMES = {
     "ReembeddingSelector": "slipstream.schema.selector",
     "ReembeddingService": "slipstream.sync.reembedding",
     "Slipstream": "slipstream.service.slipstream",
+    "FeedOptions": "slipstream.domain.formats.changes",
     "Chain": "slipstream.views.declaration",
     "View": "slipstream.views.declaration",
     "Via": "slipstream.views.declaration",
 }
 """The public names and where they live; loaded when they are first used, so that importing costs nothing."""
 
-__all__ = ["__version__", "open", *_HOMES]  # noqa: PLE0604  (the keys are strings)
+__all__ = ["__version__", "open", "restore", *_HOMES]  # noqa: PLE0604  (the keys are strings)
 
 
 def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (reads as slipstream.open)
@@ -54,6 +56,17 @@ def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (r
     from slipstream.bootstrap import open_pkg
 
     return open_pkg(directory, **options)
+
+
+def restore(source: Path | str, directory: Path | str, replace: bool = False, **options: Any) -> RestoreReport:
+    """
+    Make a directory the PKG that a backup holds, in one step; with `replace` also where there is one already.
+
+    See `slipstream.service.backup.restoring.restore` for the errors.
+    """
+    from slipstream.bootstrap import restored
+
+    return restored(source, directory, replace=replace, **options)
 
 
 def __getattr__(name: str) -> Any:

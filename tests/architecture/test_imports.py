@@ -41,7 +41,16 @@ def test_every_package_is_on_a_floor() -> None:
     assert [name for name in sorted(packages) if f"slipstream.{name}" not in contracts] == []
 
 
-@pytest.mark.parametrize("module", ["slipstream", "slipstream.sync.engine", "slipstream.bootstrap"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "slipstream",
+        "slipstream.sync.engine",
+        "slipstream.bootstrap",
+        "slipstream.adapters.cypher.kglite",
+        "slipstream.adapters.cypher.kglite.child",
+    ],
+)
 def test_importing_loads_no_vendor(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({LAZY_VENDORS!r} & sys.modules.keys()))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

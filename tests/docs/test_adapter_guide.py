@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.ports import clock, embedder, graph, index, journal, log
+from slipstream.ports import clock, cypher, embedder, feed, graph, index, journal, lease, requests, sql, sync_view
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "adapters" / "writing-an-adapter.md").read_text(encoding="utf-8")
 PORTS = [
-    graph.Graph, graph.WritableGraph, log.ChangeLog, index.VectorIndex, journal.Journal, journal.DeadLetters,
-    journal.MessageStore, embedder.Embedder, embedder.EmbeddingCache, clock.Clock,
+    graph.GraphReader, graph.GraphWriter, graph.RestoreMarks, feed.ChangeFeed, sync_view.SyncView, cypher.Cypher,
+    sql.Sql, index.VectorIndex, journal.Journal, journal.DeadLetters, journal.MessageStore, lease.Lease,
+    requests.Requests, embedder.Embedder, embedder.EmbeddingCache, clock.Clock,
 ]  # fmt: skip
 
 

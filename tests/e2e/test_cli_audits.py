@@ -41,7 +41,7 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def tamper(cli: Cli, *statements: str) -> None:
-    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.db")) as raw, raw:
         for statement in statements:
             assert raw.execute(statement).rowcount > 0, statement
 
@@ -84,7 +84,7 @@ def test_an_incremental_audit_of_nothing_new_reads_nothing(cli: Cli) -> None:
 
 
 def test_drift_is_only_found_by_looking_deep(cli: Cli) -> None:
-    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.db")) as raw, raw:
         raw.execute(
             "UPDATE vectors SET vector = (SELECT vector FROM vectors v JOIN records r ON r.id = v.record WHERE "
             "r.key = 'e:p01') WHERE record = (SELECT id FROM records WHERE key = 'e:p02')"
@@ -118,7 +118,7 @@ def test_a_repair_that_goes_on_says_with_what(cli: Cli) -> None:
     tamper(cli, DELETED)
     audit_id = cli.json("verify", code=1)["id"]
     reached = json.dumps([audit_id, ["missing"], ["missing", "e:p05"], 1])
-    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.db")) as raw, raw:
         raw.execute("INSERT INTO named_values (name, value) VALUES ('repair', ?)", (reached,))
     result = cli.json("repair")
     assert result["resumed"] == {"audit": audit_id, "marked": {"missing": 1}, "marked_before": 1}
@@ -129,11 +129,11 @@ def test_a_repair_that_goes_on_says_with_what(cli: Cli) -> None:
 
 def test_a_pkg_that_was_never_scrubbed_is_overdue(cli: Cli) -> None:
     cli.run("status", "--check")
-    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(cli.directory / ".slipstream" / "index.db")) as raw, raw:
         (text,) = raw.execute("SELECT value FROM named_values WHERE name = 'scrub'").fetchone()
         state = json.loads(text)
         state["opened_at"] = "2026-01-01T00:00:00+00:00"
-        raw.execute("UPDATE named_values SET value = ? WHERE name = 'scrub'", (json.dumps(state),))
+        raw.execute("UPDATE named_values SET value = ?, checksum = NULL WHERE name = 'scrub'", (json.dumps(state),))
     cli.run("status", "--check", code=1)
     cli.run("verify")  # as good as a scheduled one
     cli.run("status", "--check")
@@ -179,7 +179,7 @@ def test_what_was_not_judged_is_said_and_is_no_success(capsys: pytest.CaptureFix
     _show_report(report, as_json=False)
     assert "could not tell" not in capsys.readouterr().out
     report.note("unsettled", entity_key("hot"), "Person")
-    report.note("lagging", entity_key("slow"), "Person")
+    report.note("owed", entity_key("slow"), "Person", "repair")
     with pytest.raises(typer.Exit) as undecided:
         exit_by(report)
     assert undecided.value.exit_code == 2
@@ -188,6 +188,7 @@ def test_what_was_not_judged_is_said_and_is_no_success(capsys: pytest.CaptureFix
     assert "could not tell" in shown
     assert "hot" in shown
     assert "slow" in shown
+    assert "1 owed (repair 1)" in shown
     report.note("missing", entity_key("gone"), "Person")
     with pytest.raises(typer.Exit) as divergent:
         exit_by(report)
@@ -261,3 +262,33 @@ def test_run_tells_by_its_exit_code_that_an_alert_was_firing(cli: Cli) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "alerts were firing: dead_letters" in err
+
+
+def test_what_the_operating_system_refuses_is_no_divergence(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shown = cli.run("import", str(folder), code=2)
+    assert "Traceback" not in shown
+    assert cli.json("verify")["consistency"] == 1.0
+
+
+def test_an_empty_graph_has_nothing_to_compare(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "empty")
+    cli.run("init")
+    shown = cli.run("verify")
+    assert "nothing to compare" in shown
+    assert "%" not in shown
+    assert cli.json("verify")["consistency"] is None
+    assert "nothing to compare" in cli.run("audits", "list")
+
+
+def test_damage_below_is_told_by_name_and_mended(cli: Cli) -> None:
+    tamper(cli, "INSERT INTO vectors (record, vector) VALUES (999, zeroblob(4))")
+    report = cli.json("verify", code=1)
+    (damage,) = report["damage"]
+    assert (damage["store"], damage["place"], damage["is_mendable"]) == ("index.db", "vectors.record", True)
+    assert (report["verdict"], report["consistency"], report["looked_below"]) == ("divergent", 1.0, "cheap")
+    assert "index.db: vectors.record" in cli.run("verify", code=1)
+    cli.run("status", "--check", code=1)  # the rule `damage`
+    assert cli.json("repair")["after"]["damage"] == []
+    assert cli.json("verify", "--deep", "1")["looked_below"] == "deep"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.cli.app import app
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 8
@@ -67,7 +68,11 @@ def test_an_edit_is_checked_before_it_is_applied(cli: Cli) -> None:
     assert cli.json("views", "explain", "p1")["text"] == "Person 1", "nothing is applied"
     shown = cli.run("views", "check", "--sample", "4", "--type", "Person")
     assert "to embed" in shown
-    cli.run("verify")
+    result = cli.runner.invoke(app, ["--dir", str(cli.directory), "verify", "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["consistency"]) == (0, 1.0)
+    assert "the recipe in force is kept: other views are declared" in result.stderr
+    assert cli.json("views", "explain", "p1")["text"] == "Person 1", "an audit changes nothing"
+    cli.run("repair")
     assert cli.json("views", "explain", "p1")["text"] == "Person 1, Dr."
 
 

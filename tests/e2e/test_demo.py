@@ -146,7 +146,7 @@ def test_a_demo_that_is_open_elsewhere_is_not_removed(facts: dict[str, Any], pla
     with open_pkg(Path(facts["directory"]), run=False):
         result = CliRunner().invoke(app, ["--dir", str(place), "demo", "--json"])
     assert result.exit_code == 2
-    assert (place / FOLDER / ".slipstream" / "graph.lbug").exists()
+    assert (place / FOLDER / ".slipstream" / "graph.db").exists()
 
 
 def test_an_interruption_ends_cleanly(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ def main() -> None:
     root, action, failpoint, count = sys.argv[1:]
     with open_for_test(Path(root), run=False, hook=kill_at(failpoint, int(count))) as slipstream:
         if action == "repair":
-            audit = slipstream.audits.audits(None, 1)[0]
-            slipstream.repairer.repair(audit.id)
+            plan = slipstream.repairer.braked(slipstream.audits.audits(None, 1)[0].id)
+            assert plan is not None  # so much is mended only when somebody confirms it
+            slipstream.repairer.confirm(plan.id)
         elif action == "scrub":
             slipstream.scrubber.run("full")
         else:

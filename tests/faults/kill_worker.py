@@ -25,7 +25,7 @@ from slipstream.wrappers.faults import (
     FaultyGraph,
     FaultyIndex,
     FaultyJournal,
-    FaultySyncStates,
+    FaultySyncView,
     kill_at,
 )
 
@@ -58,7 +58,9 @@ class LoggingEmbedder:
         self._inner.close()
 
 
-def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None = None) -> Slipstream:
+def open_for_test(
+    root: Path, adapter: str, hook: Callable[[str], None] | None = None, *, adopt: bool = False
+) -> Slipstream:
     """Open the PKG with small batches and, in the process to be killed, with failpoints everywhere."""
     wrapping = Wrapping()
     if hook is not None:
@@ -67,7 +69,7 @@ def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None =
             index=lambda index: FaultyIndex(index, hook),
             journal=lambda journal: FaultyJournal(journal, hook),
             embedder=lambda embedder: FaultyEmbedder(embedder, hook),
-            sync_states=lambda states: FaultySyncStates(states, hook),
+            sync_view=lambda states: FaultySyncView(states, hook),
         )
     options = Options(
         embedders=(LoggingEmbedder(root / "embedded.log"),),
@@ -75,7 +77,7 @@ def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None =
         wrapping=wrapping,
     )
     config = Config(index=IndexConfig.model_validate({"adapter": adapter}))
-    return open_pkg(root, config=config, options=options)
+    return open_pkg(root, config=config, options=options, adopt=adopt)
 
 
 def mutate(tx: GraphTransaction, rng: random.Random, serial: int, alive: set[str]) -> None:
@@ -104,7 +106,7 @@ def work(slipstream: Slipstream, hook: Callable[[str], None], seed: int, commits
             for part in range(rng.choice([1, 1, 3])):
                 mutate(tx, rng, seed * 1_000_000 + serial * 10 + part, alive)
         hook("graph.commit.after")
-        os.write(1, f"ack {slipstream.pkg.last_commit}\n".encode())
+        os.write(1, f"ack {tx.position}\n".encode())
 
 
 def work_on_view(slipstream: Slipstream) -> None:
@@ -127,7 +129,7 @@ def work_on_view(slipstream: Slipstream) -> None:
 def write_dump(path: Path, entities: int) -> None:
     """Write a small dump with as many relationships as entities."""
     rows = [
-        {"type": "node", "id": str(n), "labels": ["Person"], "properties": {"name": f"dump {n}"}}
+        {"type": "node", "id": str(n), "labels": ["Person"], "properties": {"id": str(n), "name": f"dump {n}"}}
         for n in range(entities)
     ]
     rows += [
@@ -147,7 +149,7 @@ def write_dump(path: Path, entities: int) -> None:
 def main() -> None:
     root, adapter, failpoint, count, seed = Path(sys.argv[1]), *sys.argv[2:6]
     hook = kill_at(failpoint, int(count))
-    slipstream = open_for_test(root, adapter, hook)
+    slipstream = open_for_test(root, adapter, hook, adopt="adopt" in sys.argv[6:])
     if failpoint.startswith("import."):
         importer = Importer(slipstream.pkg, slipstream.journal, slipstream.dead_letters, slipstream.clock)
         importer.run(root / "dump.jsonl", batch=20)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from slipstream.bootstrap import OnOtherRecipe, Options, Wrapping, open_pkg
 from slipstream.domain.errors import SlipstreamError
+from slipstream.domain.keys import entity_key
 from slipstream.schema.generations import Phase
 from slipstream.service.config import Config, IndexConfig
 from slipstream.service.slipstream import Slipstream
@@ -21,6 +22,8 @@ from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex,
 OLD, NEW = "old", "new"
 PEOPLE = 80
 COMMITTED = "committed"
+PAUSES_S = {"sqlite": 0.01, "chroma": 0.1}
+"""Between two mutations: what the index can follow. Chroma takes 20 to 30 ms for each single write."""
 
 
 def open_for_test(root: Path, adapter: str, hook: Callable[[str], None] | None = None) -> Slipstream:
@@ -108,7 +111,7 @@ def kill_behind_commit(count: int) -> Callable[[str], None]:
     return hook
 
 
-def beside(slip: Slipstream, ended: threading.Event, seed: int) -> None:
+def beside(slip: Slipstream, ended: threading.Event, seed: int, pause_s: float) -> None:
     """Mutate and search until the end; a search that two generations answer ends the process at once."""
     rng = random.Random(seed)
     serial = 0
@@ -120,16 +123,16 @@ def beside(slip: Slipstream, ended: threading.Event, seed: int) -> None:
         else:
             with slip.pkg.transaction() as tx:
                 tx.upsert_entity("Person", name, {"name": f"name {serial} of {seed}"})
-        os.write(1, f"ack {slip.pkg.last_commit}\n".encode())
+        os.write(1, f"ack {slip.pkg.feed.head()}\n".encode())
         found = models_seen(slip)
         if len(found) != 1:
             os.write(1, f"mix {sorted(found)}\n".encode())
             os._exit(3)
-        ended.wait(0.01)
+        ended.wait(pause_s)
 
 
 def _exists(slip: Slipstream, name: str) -> bool:
-    return bool(slip.pkg.query("MATCH (p:Person {id: $id}) RETURN p.id", id=name))
+    return bool(slip.pkg.read([entity_key(name)], {}).states)
 
 
 def main() -> None:
@@ -140,7 +143,7 @@ def main() -> None:
     fill(slip)
     slip.sync.drain(timeout_s=30)
     ended = threading.Event()
-    other = threading.Thread(target=beside, args=(slip, ended, count), daemon=True)
+    other = threading.Thread(target=beside, args=(slip, ended, count, PAUSES_S[adapter]), daemon=True)
     other.start()
     try:
         migrate(slip)

@@ -25,7 +25,7 @@ def fill(root: Path) -> None:
 
 
 def damage(root: Path) -> None:
-    with closing(sqlite3.connect(root / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(root / ".slipstream" / "index.db")) as raw, raw:
         raw.execute("DELETE FROM records WHERE key IN (SELECT key FROM records ORDER BY key LIMIT ?)", (DAMAGED,))
 
 
@@ -85,16 +85,18 @@ def test_an_incremental_audit_that_dies_is_as_if_it_had_not_been(tmp_path: Path,
 @pytest.mark.parametrize(
     ("failpoint", "count"), [("repair.before", 1), ("repair.after", 1), ("repair.before", 3), ("repair.after", 3)]
 )
-def test_a_repair_that_dies_goes_on_where_it_was(tmp_path: Path, failpoint: str, count: int) -> None:
+def test_a_confirmed_repair_that_dies_goes_on_where_it_was(tmp_path: Path, failpoint: str, count: int) -> None:
     fill(tmp_path)
     damage(tmp_path)
     with open_for_test(tmp_path, run=False) as slipstream:
-        audit_id = slipstream.verify().id
+        audit_id = slipstream.verify().kept_id
     kill(tmp_path, "repair", failpoint, count)
     with open_for_test(tmp_path) as slipstream:
         if (failpoint, count) == ("repair.before", 1):
             assert slipstream.repairer.unfinished is None  # it had not even begun
-            result = slipstream.repairer.repair(audit_id)
+            plan = slipstream.repairer.braked(audit_id)
+            assert plan is not None
+            result = slipstream.repairer.confirm(plan.id)
             assert result.keys == DAMAGED
         else:
             assert slipstream.repairer.unfinished == audit_id

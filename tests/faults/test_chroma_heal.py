@@ -136,3 +136,19 @@ def test_what_chroma_would_lose_silently_is_refused(tmp_path: Path) -> None:
         assert_holds(index, [])
     finally:
         index.close()
+
+
+def test_a_database_that_a_kill_left_half_made_is_made_to_its_end(tmp_path: Path) -> None:
+    ChromaIndex.embedded(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "chroma.sqlite3")) as connection, connection:
+        made = connection.execute("SELECT name, sql FROM sqlite_schema WHERE name = 'migrations'").fetchall()
+    (tmp_path / "chroma.sqlite3").unlink()
+    with closing(sqlite3.connect(tmp_path / "chroma.sqlite3")) as connection, connection:
+        connection.execute(made[0][1])  # the first of Chroma's steps
+    records = [make_record("ada", 5)]
+    index = ChromaIndex.embedded(tmp_path)
+    try:
+        index.upsert(records)
+        assert_holds(index, records)
+    finally:
+        index.close()

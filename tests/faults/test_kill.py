@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,14 @@ FAILPOINTS = (
 INDEXES = ("sqlite", "chroma")
 
 
-def _start(root: Path, adapter: str, failpoint: str, count: int, seed: int) -> subprocess.Popen[bytes]:
+def _start(root: Path, adapter: str, failpoint: str, count: int, seed: int, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.faults.kill_worker", str(root), adapter, failpoint, str(count), str(seed)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _killed(root: Path, adapter: str, failpoint: str, count: int, seed: int) -> int:
+def _killed(root: Path, adapter: str, failpoint: str, count: int, seed: int, *more: str) -> int:
     """Run the worker until its failpoint kills it and return the last acknowledged position."""
-    process = _start(root, adapter, failpoint, count, seed)
+    process = _start(root, adapter, failpoint, count, seed, *more)
     output, errors = process.communicate(timeout=90)
     assert process.returncode == -signal.SIGKILL, (process.returncode, output[-300:], errors[-2000:])
     return _last_acknowledged(output)
@@ -54,12 +55,12 @@ def _last_acknowledged(output: bytes) -> int:
     return int(lines[-1].split()[1]) if lines else 0
 
 
-def _prove_whole(root: Path, adapter: str, acknowledged: int) -> None:
-    with open_for_test(root, adapter) as slipstream:
+def _prove_whole(root: Path, adapter: str, acknowledged: int, *, adopt: bool = False) -> None:
+    with open_for_test(root, adapter, adopt=adopt) as slipstream:
         assert slipstream.sync.drain(timeout_s=60)
         report = slipstream.verify()
         assert report.is_consistent, report.divergences
-        assert slipstream.pkg.log.head() >= acknowledged  # type: ignore[attr-defined]
+        assert slipstream.pkg.feed.head() >= acknowledged
         assert slipstream.status().dead_letters == 0
         assert report.fresh == report.expected == report.total_embeddings
         _prove_view(slipstream)
@@ -67,15 +68,13 @@ def _prove_whole(root: Path, adapter: str, acknowledged: int) -> None:
 
 def _prove_view(slipstream: Slipstream) -> None:
     """Every entity has its row, no other has one, each says what the index holds; and all of it is no change."""
-    head = slipstream.pkg.last_commit
+    head = slipstream.pkg.feed.head()
     assert slipstream.sync.write_back(timeout_s=60)
-    rows = slipstream.pkg.query(
-        "MATCH (s:SyncState) RETURN s.entity_id AS id, s.state AS state, s.position AS position, s.embedded_at AS at"
-    )
+    rows = slipstream.pkg.query_sql("SELECT entity_id AS id, state, position, embedded_at AS at FROM sync_state")
     stamps = [stamp for stamp in slipstream.store.index.scan(None, 100_000) if stamp.key.kind is KeyKind.ENTITY]
     wanted = {stamp.entity_id: ("fresh", stamp.position, stamp.created_at) for stamp in stamps}
-    assert {row["id"]: (row["state"], row["position"], row["at"]) for row in rows} == wanted
-    assert slipstream.pkg.last_commit == head
+    assert {row["id"]: (row["state"], row["position"], datetime.fromisoformat(row["at"])) for row in rows} == wanted
+    assert slipstream.pkg.feed.head() == head
     assert slipstream.sync.engine.is_settled()
 
 
@@ -123,15 +122,17 @@ def test_killed_while_the_sync_view_is_written(tmp_path: Path, failpoint: str, c
     ("failpoint", "count"),
     [
         ("write_back.before", 1),
+        ("adopted.after", 1),
         ("index.vacuum.before", 1),
         ("index.vacuum.after", 1),
+        ("graph_id.after", 1),
         ("timeline.before", 1),
         ("timeline.before", 2),
         ("timeline.after", 2),
         ("index.upsert.middle", 1),
     ],
 )
-def test_killed_while_a_restored_graph_is_healed(tmp_path: Path, failpoint: str, count: int) -> None:
+def test_killed_while_a_restored_graph_is_adopted(tmp_path: Path, failpoint: str, count: int) -> None:
     root, backup = tmp_path / "pkg", tmp_path / "backup"
     root.mkdir()
     with open_for_test(root, "sqlite") as slipstream:
@@ -142,10 +143,10 @@ def test_killed_while_a_restored_graph_is_healed(tmp_path: Path, failpoint: str,
     with open_for_test(root, "sqlite") as slipstream:
         work(slipstream, lambda _: None, seed=2, commits=60)
         slipstream.sync.drain(timeout_s=30)
-        newest = slipstream.pkg.last_commit
+        newest = slipstream.pkg.feed.head()
     restore_graph(backup, root)
-    _killed(root, "sqlite", failpoint, count, seed=3)
-    _prove_whole(root, "sqlite", newest)
+    _killed(root, "sqlite", failpoint, count, 3, "adopt")
+    _prove_whole(root, "sqlite", newest, adopt=True)
     if failpoint != "index.upsert.middle":  # killed before it could commit anything
         with open_for_test(root, "sqlite") as slipstream:
             assert slipstream.pkg.counts() == alive

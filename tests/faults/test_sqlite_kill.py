@@ -19,7 +19,7 @@ _WORKER = "tests.faults.sqlite_kill_worker"
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    path, rng = tmp_path / "index.sqlite", random.Random(20260102)
+    path, rng = tmp_path / "index.db", random.Random(20260102)
     acknowledged = 0
     for _ in range(_KILLS):
         acknowledged = _run_and_kill(path, rng, acknowledged)

@@ -68,7 +68,7 @@ def mutations(slipstream: Slipstream) -> Iterator[list[int]]:
 
 
 def break_behind_its_back(directory: Path) -> dict[str, list[str]]:
-    with closing(sqlite3.connect(directory / ".slipstream" / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(directory / ".slipstream" / "index.db")) as raw, raw:
         raw.execute("DELETE FROM records WHERE key = 'e:p300'")
         raw.execute("UPDATE records SET fingerprint = 'forged' WHERE key = 'e:p400'")
         raw.execute(

@@ -225,7 +225,7 @@ def test_a_retired_generation_is_dropped_when_its_grace_time_is_over(tmp_path: P
         for _ in range(1_000):
             if slip.migrations.status().phase is Phase.ALONE:
                 break
-            slip.sync.wait(slip.pkg.last_commit + 1, timeout_s=0.02)  # type: ignore[arg-type]
+            slip.sync.wait(slip.pkg.feed.head() + 1, timeout_s=0.02)  # type: ignore[arg-type]
         assert models(slip) == {(NEW, 2): PEOPLE}
 
 
@@ -249,7 +249,7 @@ def test_an_incomplete_generation_is_refused(slip: Slipstream) -> None:
     assert len(slip.search("name 7", k=20)) == 20
     assert slip.dead_letters.letter_count() == PEOPLE
     slip.pkg.update_entity("p1", {"name": "still works"})
-    assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10), "a recipe that fails must not stop the live one"
+    assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10), "a recipe that fails must not stop the live one"
     assert slip.search("still works. motto: motto 1", k=1)[0].entity_id == "p1"
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from slipstream import ReembeddingSelector
+from slipstream.consistency.report import AuditReport
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Deletion
 from slipstream.schema.generations import Phase
 from slipstream.service.slipstream import Slipstream
+from slipstream.service.swapping import LiveSwap, Progress
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
@@ -62,7 +64,7 @@ def space_of(slip: Slipstream, model_id: str) -> Space:
 
 def damage(slip: Slipstream, model_id: str, numbers: Sequence[int]) -> None:
     """Delete records of one generation behind the engine's back."""
-    space, head = space_of(slip, model_id), slip.pkg.last_commit
+    space, head = space_of(slip, model_id), slip.pkg.feed.head()
     slip.store.index.delete([Deletion(entity_key(f"p{number}"), head, space) for number in numbers])
 
 
@@ -168,7 +170,7 @@ def test_the_engine_waits_for_no_step_to_drop_what_is_over_its_grace_time(tmp_pa
         with slip.migrations._stepping:  # as a roll-back holds it
             clock.advance(timedelta(hours=25).total_seconds())
             slip.pkg.update_entity("p1", {"name": "still live"})
-            assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
             assert slip.migrations.status().phase is Phase.RETIRED
         until(lambda: slip.migrations.status().phase is Phase.ALONE, slip)
 
@@ -206,7 +208,7 @@ def test_a_roll_back_to_a_model_that_is_down_is_refused_and_live_changes_go_on(t
         thread.start()
         while thread.is_alive():
             slip.pkg.update_entity("p2", {"name": "still live"})
-            assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
         thread.join()
         assert [text.partition(": ")[2] for text in refused] == ["UnavailableError: the old model is gone"] * 2
         assert {hit.model_id for hit in slip.search("name 7", k=5)} == {NEW}
@@ -230,7 +232,7 @@ def test_more_is_owed_than_memory_holds_and_live_changes_go_on(
     slip, _, after = held_up  # of its 60 people, 40 dirty keys fit into memory
     for number in range(PEOPLE)[::order]:
         slip.pkg.update_entity(f"p{number}", {"name": f"renamed {number}"})
-        assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
     damage(slip, OLD, range(30))
     assert slip.repair() == 30
     until(lambda: slip.verify().is_consistent, slip)
@@ -239,6 +241,35 @@ def test_more_is_owed_than_memory_holds_and_live_changes_go_on(
     assert slip.migrations.wait(timeout_s=60)
     assert slip.migrations.cut_over().is_consistent
     assert slip.verify().is_consistent
+
+
+@pytest.mark.parametrize(
+    ("lane", "allowed"),
+    [("live", True), ("retry", True), ("migration", True), ("repair", False), ("backfill", False), ("schema", False)],
+)
+def test_what_the_swap_waits_for_itself_does_not_refuse_it(
+    slip: Slipstream, monkeypatch: pytest.MonkeyPatch, lane: str, allowed: bool
+) -> None:
+    """Of a small graph that changes all the time each audit comes upon something owed."""
+    build(slip)
+    audited = LiveSwap.audit
+    audits = list[int]()
+
+    def audit(swap: LiveSwap, on_progress: Progress | None = None) -> AuditReport:
+        report = audited(swap, on_progress)
+        audits.append(len(report.owed))
+        report.note("owed", entity_key("p1"), "Person", lane)
+        return report
+
+    monkeypatch.setattr(LiveSwap, "audit", audit)
+    if allowed:
+        assert slip.migrations.cut_over().owed_by_lane == {lane: 1}
+        assert audits == [0]
+    else:
+        with pytest.raises(ConfigError, match="owed 1"):
+            slip.migrations.cut_over()
+        assert len(audits) == 3
+    assert slip.migrations.status().phase is (Phase.RETIRED if allowed else Phase.BUILT)
 
 
 def test_a_build_goes_on_when_all_that_waited_for_its_model_has_gone(tmp_path: Path) -> None:
@@ -252,7 +283,7 @@ def test_a_build_goes_on_when_all_that_waited_for_its_model_has_gone(tmp_path: P
         slip.sync.start()
         until(lambda: slip.migrations.status().outage is not None, slip)
         slip.pkg.delete_entity("ada")  # nothing is left that would ask whether the model is back
-        assert slip.sync.wait(slip.pkg.last_commit, timeout_s=10)
+        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
         after.fail_with = None
         assert slip.migrations.wait(timeout_s=15)
         assert slip.migrations.cut_over().is_consistent

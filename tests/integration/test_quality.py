@@ -1,4 +1,4 @@
-"""Quality of real stores: ladybug and SQLite, with vectors that are bad on purpose."""
+"""Quality of real stores, with vectors that are bad on purpose."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_record_has_figures_in_every_run_and_a_trend(slipstream: Slipstream) -
 
 def test_a_vector_that_is_none_has_figures_too(slipstream: Slipstream, tmp_path: Path) -> None:
     damage = "UPDATE vectors SET vector = zeroblob(2048) WHERE record = (SELECT id FROM records WHERE key = 'e:p07')"
-    with closing(sqlite3.connect(tmp_path / DATA_FOLDER / "index.sqlite")) as raw, raw:
+    with closing(sqlite3.connect(tmp_path / DATA_FOLDER / "index.db")) as raw, raw:
         assert raw.execute(damage).rowcount == 1
     slipstream.quality.run(QualitySettings(sample=0, self_sample=0))
     (run,) = slipstream.quality.record("p07")["runs"]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-import ladybug
 import pytest
 
 import slipstream
 from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.domain.events import PKGEvent
+from slipstream.domain.positions import Position
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
+
+CHANGED = "UPDATE entity SET properties = json_set(properties, '$.name', ?) WHERE id = 'p1'"
+ADDED = "INSERT INTO entity(id, type, properties) VALUES ('outsider', 'Person', ?)"
 
 
 def _open(root: Path, embedder: HashEmbedder | None = None, views: tuple[View, ...] = ()) -> Slipstream:
@@ -39,23 +46,55 @@ def test_an_unchanged_graph_is_not_scanned_again(tmp_path: Path) -> None:
         assert slip.status().counters.get("unchanged", 0) == 0
 
 
-def test_a_graph_changed_by_another_program_is_found_by_fingerprints(tmp_path: Path) -> None:
+def _write_outside(root: Path) -> None:
+    """Change, remove and add an entity with a program that knows nothing of Slipstream."""
+    with closing(sqlite3.connect(root / ".slipstream" / "graph.db")) as connection, connection:
+        connection.execute(CHANGED, ("changed outside",))
+        connection.execute("DELETE FROM entity WHERE id = 'p2'")
+        connection.execute(ADDED, (json.dumps({"name": "made outside"}),))
+
+
+def _assert_in_the_index(slip: Slipstream, embedder: HashEmbedder) -> None:
+    assert slip.sync.drain(timeout_s=30)
+    assert slip.verify().is_consistent
+    assert slip.search("made outside", k=1)[0].entity_id == "outsider"
+    # The query is the text of the new entity, and so comes out of the cache.
+    assert sorted(embedder.embedded) == ["changed outside. motto: motto 1", "made outside"]
+    assert slip.status().counters.get("unchanged", 0) == 0, "nothing else was looked at"
+
+
+def test_what_another_program_writes_into_a_closed_graph_is_followed_at_the_next_open(tmp_path: Path) -> None:
     with _open(tmp_path) as slip:
         _people(slip)
-    database = ladybug.Database(str(tmp_path / ".slipstream" / "graph.lbug"))
-    connection = ladybug.Connection(database)
-    connection.execute("MATCH (p:Person {id: 'p1'}) SET p.name = 'changed outside'")
-    connection.execute("MATCH (p:Person {id: 'p2'}) DETACH DELETE p")
-    connection.execute("CREATE (:Person {id: 'outsider', name: 'made outside'})")
-    connection.close()
-    database.close()
+    _write_outside(tmp_path)
+    embedder = HashEmbedder(dimension=16)
+    with _open(tmp_path, embedder) as slip:
+        _assert_in_the_index(slip, embedder)
+
+
+def test_what_another_program_writes_beside_a_running_engine_is_followed_at_once(tmp_path: Path) -> None:
+    embedder = HashEmbedder(dimension=16)
+    with _open(tmp_path, embedder) as slip:
+        _people(slip)
+        embedder.embedded.clear()
+        head = slip.pkg.feed.head()
+        _write_outside(tmp_path)
+        assert slip.sync.wait(Position(head + 3), timeout_s=10)
+        _assert_in_the_index(slip, embedder)
+
+
+def test_what_was_written_while_a_trigger_was_gone_is_found_by_fingerprints(tmp_path: Path) -> None:
+    with _open(tmp_path) as slip:
+        _people(slip)
+    with closing(sqlite3.connect(tmp_path / ".slipstream" / "graph.db")) as connection, connection:
+        connection.execute("DROP TRIGGER entity_updated")
+        connection.execute(CHANGED, ("unlogged",))
     embedder = HashEmbedder(dimension=16)
     with _open(tmp_path, embedder) as slip:
         assert slip.sync.drain(timeout_s=30)
+        assert embedder.embedded == ["unlogged. motto: motto 1"]
+        assert slip.status().counters["embedded"] == 1
         assert slip.verify().is_consistent
-        assert slip.search("made outside", k=1)[0].entity_id == "outsider"
-        # The query is the text of the new entity, and so comes out of the cache.
-        assert sorted(embedder.embedded) == ["changed outside. motto: motto 1", "made outside"]
 
 
 def test_an_edited_view_embeds_only_what_it_changes(tmp_path: Path) -> None:
@@ -97,7 +136,7 @@ def test_another_model_that_replaces_the_old_one_is_never_mixed_with_it(tmp_path
 def test_a_lost_index_is_built_anew(tmp_path: Path) -> None:
     with _open(tmp_path) as slip:
         _people(slip)
-    for path in (tmp_path / ".slipstream").glob("index.sqlite*"):
+    for path in (tmp_path / ".slipstream").glob("index.db*"):
         path.unlink()
     with _open(tmp_path) as slip:
         assert slip.sync.drain(timeout_s=30)
@@ -107,12 +146,13 @@ def test_a_lost_index_is_built_anew(tmp_path: Path) -> None:
 def test_events_published_to_the_queue_are_handled_by_the_running_engine(tmp_path: Path) -> None:
     with _open(tmp_path) as slip:
         _people(slip)
-        event = next(entry for entry in slip.pkg.log.read(slip.pkg.last_commit - 3, 1))  # type: ignore[attr-defined]
+        (event,) = slip.pkg.feed.read(Position(slip.pkg.feed.head() - 3), 1)
+        assert isinstance(event, PKGEvent)
         slip.queue.publish("pkg_mutations", event)
         for _ in range(500):
             if slip.queue.depth("pkg_mutations") == 0:
                 break
-            slip.sync.wait(slip.pkg.last_commit + 1, timeout_s=0.02)  # type: ignore[arg-type]
+            slip.sync.wait(Position(slip.pkg.feed.head() + 1), timeout_s=0.02)
         assert slip.queue.depth("pkg_mutations") == 0
 
 

@@ -43,7 +43,7 @@ def test_waiting_for_the_future_times_out(system: MemorySystem) -> None:
 def test_waiting_for_a_stopped_engine_is_refused(system: MemorySystem) -> None:
     system.graph.create_entity("Person", "ada", {"name": "Ada"})
     with pytest.raises(UnavailableError, match="not running"):
-        system.sync.wait(system.graph.last_commit, timeout_s=1)
+        system.sync.wait(system.graph.feed.head(), timeout_s=1)
 
 
 def test_a_burst_goes_through_the_pipeline_and_stops_cleanly(system: MemorySystem) -> None:
@@ -56,7 +56,7 @@ def test_a_burst_goes_through_the_pipeline_and_stops_cleanly(system: MemorySyste
         status = system.sync.status()
         assert (status.pending, status.lag_events) == (0, 0)
     assert system.audit().is_consistent
-    assert system.engine.checkpoint == system.graph.log.head()
+    assert system.engine.checkpoint == system.graph.feed.head()
     assert not system.sync.running
 
 
@@ -161,7 +161,7 @@ def test_work_in_the_background_beside_live_changes_and_outages(system: MemorySy
         assert system.sync.drain(timeout_s=60)
     assert system.journal.letter_count() == 0
     assert system.audit().is_consistent
-    assert system.engine.checkpoint == system.graph.log.head()
+    assert system.engine.checkpoint == system.graph.feed.head()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

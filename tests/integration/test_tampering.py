@@ -66,7 +66,7 @@ class RawSqlite(Raw):
 
     @contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.directory / ".slipstream" / "index.sqlite")) as connection, connection:
+        with closing(sqlite3.connect(self.directory / ".slipstream" / "index.db")) as connection, connection:
             yield connection
 
     def delete(self, key: str) -> None:
@@ -119,7 +119,7 @@ class RawChroma(Raw):
 
     def collection(self, space: Space = SPACE) -> Any:
         assert self.pkg is not None
-        client = self.pkg.auditor._index._inner._client  # type: ignore[attr-defined]
+        client = self.pkg.auditor._index._inner._inner._inner._client  # type: ignore[attr-defined]
         if space != SPACE:
             same = self.collection()
             return client.get_or_create_collection(
@@ -271,8 +271,9 @@ def found(report: AuditReport) -> dict[str, list[str]]:
 
 
 def graph_of(pkg: Slipstream) -> list[Any]:
-    rows = pkg.pkg.query("MATCH (n:Person) RETURN n.id, n.name, n.city")
-    return [*sorted(map(repr, rows)), pkg.pkg.counts()]
+    entities = pkg.pkg.query_sql("SELECT id, type, properties FROM entity ORDER BY id")
+    relationships = pkg.pkg.query_sql("SELECT id, properties FROM relationship ORDER BY id")
+    return [entities, relationships, pkg.pkg.feed.head()]
 
 
 def mend(raw: Raw, report: AuditReport) -> None:
@@ -302,6 +303,7 @@ def test_each_damage_is_found_by_its_class_by_both_audits_and_mended(raw: Raw, w
     incremental, full = raw.pkg.verify(incremental=True), raw.pkg.verify()
     assert (incremental.kind, full.kind) == ("incremental", "full")
     assert found(incremental) == found(full) == expected
+    assert full.consistency is not None
     assert full.consistency < 1.0
     mend(raw, incremental)
 
@@ -355,7 +357,7 @@ def test_an_old_copy_of_the_files_is_brought_up_to_date(raw: Raw, tmp_path: Path
     pkg = raw.pkg
     assert pkg is not None
     pkg.close()
-    name = "index.sqlite" if raw.adapter == "sqlite" else "chroma"
+    name = "index.db" if raw.adapter == "sqlite" else "chroma"
     place, backup = raw.directory / ".slipstream" / name, tmp_path / "backup"
     copy = shutil.copy if raw.adapter == "sqlite" else shutil.copytree
     copy(place, backup)
@@ -367,7 +369,7 @@ def test_an_old_copy_of_the_files_is_brought_up_to_date(raw: Raw, tmp_path: Path
         assert later.sync.drain(timeout_s=60)
         assert later.verify().is_consistent
     if raw.adapter == "sqlite":
-        for path in place.parent.glob("index.sqlite*"):
+        for path in place.parent.glob("index.db*"):
             path.unlink()
     else:
         shutil.rmtree(place)

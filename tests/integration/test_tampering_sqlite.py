@@ -111,6 +111,7 @@ class RawSqlite(RawStore):
 
 class SqliteHooks(TamperingSuite):
     config = Config()
+    holds_journal = True
     refused = frozenset(
         {
             # The columns are STRICT and NOT NULL, and triggers refuse what no reader could make sense of.
@@ -128,11 +129,11 @@ class SqliteHooks(TamperingSuite):
 
     @contextmanager
     def raw(self, data: Path) -> Iterator[RawStore]:
-        with closing(sqlite3.connect(data / "index.sqlite")) as connection:
+        with closing(sqlite3.connect(data / "index.db")) as connection:
             yield RawSqlite(connection)
 
     def store_files(self, data: Path) -> Sequence[Path]:
-        return [data / "index.sqlite"]
+        return [data / "index.db"]
 
 
 class TestSqliteTampering(SqliteHooks):
@@ -150,13 +151,13 @@ class TestSqliteTampering(SqliteHooks):
     )
     def test_a_row_that_another_one_replaces_is_missed(self, directory: Path, statement: str) -> None:
         """Its vector is another's now: SQLite tells no trigger that the row is gone."""
-        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection, connection:
+        with closing(sqlite3.connect(data_of(directory) / "index.db")) as connection, connection:
             columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(records)") if row[1] != "id")
             connection.execute(statement.format(columns=columns))
         self._assert_found_and_repaired(directory, Damage().of("missing", "e:p010").of("corrupt", "e:p390"))
 
     def test_damage_behind_dropped_triggers_is_found_and_the_triggers_are_back(self, directory: Path) -> None:
-        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection, connection:
+        with closing(sqlite3.connect(data_of(directory) / "index.db")) as connection, connection:
             before = _triggers(connection)
             for name in before:
                 connection.execute(f"DROP TRIGGER {name}")
@@ -166,7 +167,7 @@ class TestSqliteTampering(SqliteHooks):
             connection.execute("UPDATE records SET key = 'nobody' WHERE key = 'e:p013'")
         damage = Damage().of("stale", "e:p010").of("missing", "e:p011", "e:p012", "e:p013")
         self._assert_found_and_repaired(directory, damage)
-        with closing(sqlite3.connect(data_of(directory) / "index.sqlite")) as connection:
+        with closing(sqlite3.connect(data_of(directory) / "index.db")) as connection:
             assert _triggers(connection) == before
             assert connection.execute("SELECT count(*) FROM records WHERE key = 'nobody'").fetchone() == (0,)
 
@@ -181,14 +182,14 @@ class TestSqliteTampering(SqliteHooks):
         ],
     )
     def test_what_no_reader_could_make_sense_of_is_refused(self, directory: Path, statement: str) -> None:
-        database = closing(sqlite3.connect(data_of(directory) / "index.sqlite"))
+        database = closing(sqlite3.connect(data_of(directory) / "index.db"))
         with database as connection, connection, pytest.raises(sqlite3.IntegrityError):
             connection.execute(statement)
         self._assert_found_and_repaired(directory, Damage())
 
     def test_a_byte_of_the_file_that_flips_on_the_disk_is_found_by_a_full_audit(self, directory: Path) -> None:
         """No write took place, so no digest is void: what an incremental audit looks at is as it was."""
-        path = data_of(directory) / "index.sqlite"
+        path = data_of(directory) / "index.db"
         with self.raw(data_of(directory)) as raw:
             vector = raw.vector("e:p042").tobytes()
         content = path.read_bytes()

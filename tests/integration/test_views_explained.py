@@ -22,6 +22,7 @@ from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
+from tests.integration.logged_time import log_time_of
 
 PERSON = View(
     "Person",
@@ -34,8 +35,10 @@ KNOWS = View("KNOWS", "{{ source.name }} knows {{ target.name }}", is_relationsh
 @pytest.fixture
 def slip(tmp_path: Path) -> Iterator[Slipstream]:
     embedder = HashEmbedder(dimension=16, tokens_max=256)
-    options = Options(views=(PERSON, KNOWS), embedders=(embedder,), clock=ManualClock())  # no load makes it late
+    clock = ManualClock()  # no load makes it late
+    options = Options(views=(PERSON, KNOWS), embedders=(embedder,), clock=clock)
     with open_pkg(tmp_path, config=Config(), options=options) as opened:
+        log_time_of(clock, tmp_path)
         with opened.pkg.transaction() as tx:
             tx.create_entity("Company", "acme", {"name": "Acme"})
             for n in range(40):
@@ -49,7 +52,7 @@ def slip(tmp_path: Path) -> Iterator[Slipstream]:
 
 
 def _committed(slip: Slipstream) -> None:
-    assert slip.sync.wait(slip.pkg.last_commit, timeout_s=60)
+    assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60)
 
 
 def test_a_fresh_record_and_what_its_changes_did(slip: Slipstream) -> None:

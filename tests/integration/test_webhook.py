@@ -293,7 +293,7 @@ def test_incidents_survive_the_file_being_opened_again(hook: Hook, tmp_path: Pat
     sinks = {"hook": WebhookSink(hook.url)}
     turns = []
     for letters in (1, 1, 0, 0):
-        store = SqliteStore(tmp_path / "index.sqlite")
+        store = SqliteStore(tmp_path / "index.db")
         try:
             alerts = Alerts(store.journal, SystemClock(), AlertThresholds(), sinks)
             turns.append([event.state for event in alerts.evaluate(Measurements(lag_s=0, dead_letters=letters))])

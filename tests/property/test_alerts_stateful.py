@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from slipstream.adapters.indexes.memory import MemoryJournal
+from slipstream.consistency.alert_rules import TROUBLES
 from slipstream.consistency.alerts import RULES, Alerts, AlertThresholds, Measurements
 from slipstream.domain.errors import UnavailableError
 from slipstream.ports.alerts import AlertEvent
@@ -17,6 +18,7 @@ from slipstream.testing.clock import ManualClock
 
 GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=0.0)
 HOLD_S = 5.0
+HELD = {"lag", "disk", *(trouble.rule for trouble in TROUBLES if trouble.is_held)}
 MEASURED = st.builds(
     Measurements,
     lag_s=st.sampled_from([0.0, 9.0]),
@@ -84,15 +86,14 @@ class AlertsMachine(RuleBasedStateMachine):
             "lag": None if measured.lag_s is None else measured.lag_s > 1,
             "dead_letters": None if measured.dead_letters is None else measured.dead_letters > 0,
             "scrub_overdue": None if measured.scrub_age_s is None else measured.scrub_age_s > 172_800,
-            "scrub_failed": measured.scrub_failure is not None,
-            "halted": measured.halted is not None,
-            "outage": measured.outage is not None,
+            "disk": measured.disk_free_mb is not None and measured.disk_free_mb < 100,
+            **{trouble.rule: getattr(measured, trouble.rule) is not None for trouble in TROUBLES},
         }
         for name in after - before:
             assert bad[name] is True, f"{name} fired without a cause"
         for name in before - after:
             assert bad[name] is False, f"{name} resolved although nobody knows that it is over"
-        for name in set(RULES) - {"lag", "outage", "scrub_failed"}:
+        for name in set(RULES) - HELD:
             assert bad[name] is None or (name in after) == bad[name]
 
     @rule(

@@ -73,11 +73,11 @@ def test_planned_late_over_a_graph_that_has_moved_on_no_effect_is_missed(
 ) -> None:
     graph, views = MemoryGraph(ManualClock()), ViewSet([view])
     _filled(graph, links)
-    planner, head, before = Planner(graph, views, 1_000), graph.log.head(), renderings(graph, views)
+    planner, head, before = Planner(graph, views, 1_000), graph.feed.head(), renderings(graph, views)
     for steps in transactions:
         apply(graph, steps)
     after = renderings(graph, views)
-    events = [entry for entry in graph.log.read(head, 1_000) if isinstance(entry, PKGEvent)]
+    events = [entry for entry in graph.feed.read(head, 1_000) if isinstance(entry, PKGEvent)]
     affected = {key for entry in events for key in planner.keys_of(entry)}
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     own = {entry.key for entry in events if entry.event_type.is_entity}

@@ -218,7 +218,7 @@ def key_of(number: int) -> RecordKey:
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_steps, max_size=14))
 def test_kept_digests_never_lie(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object]]) -> None:
-    path = tmp_path_factory.mktemp("digests") / "index.sqlite"
+    path = tmp_path_factory.mktemp("digests") / "index.db"
     store = SqliteStore(path)
     position = 1
     try:
@@ -257,7 +257,7 @@ def assert_same(store: SqliteStore, ranges: Sequence[KeyRange]) -> None:
 
 
 def test_a_write_between_the_look_and_the_keeping_is_not_lost(tmp_path: Path) -> None:
-    path = tmp_path / "index.sqlite"
+    path = tmp_path / "index.db"
     store = SqliteStore(path)
     store.index.upsert([make_record(key_of(number)) for number in range(50)])
     with closing(sqlite3.connect(path, isolation_level=None)) as snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slipstream.adapters.graphs.ladybug import LadybugGraph
-from slipstream.adapters.graphs.values import decode_json, encode_json, same_properties, same_value
+from slipstream.adapters.graphs.sqlite import SqliteGraph
+from slipstream.adapters.graphs.sqlite.codec import decode_properties, encode_properties
+from slipstream.adapters.graphs.values import decode_value, encode_value, same_properties, same_value
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.keys import entity_key, relationship_key
 from slipstream.testing.clock import ManualClock
@@ -37,22 +39,29 @@ PROPERTIES = st.dictionaries(st.sampled_from(["a", "b", "c d", "order", "名"]),
 
 
 @pytest.fixture(scope="module")
-def graph() -> Iterator[LadybugGraph]:
+def graph() -> Iterator[SqliteGraph]:
     with tempfile.TemporaryDirectory() as directory:
-        graph = LadybugGraph(Path(directory) / "graph", clock=ManualClock(), buffer_pool_size_bytes=64 << 20)
+        graph = SqliteGraph(Path(directory) / "graph.db", clock=ManualClock())
         yield graph
         graph.close()
 
 
 @given(VALUES)
 def test_json_gives_back_what_it_was_given(value: Any) -> None:
-    assert same_value(decode_json(encode_json(value)), value)
+    assert same_value(decode_value(json.loads(json.dumps(encode_value(value)))), value)
+
+
+@given(PROPERTIES)
+def test_the_text_of_properties_gives_back_what_it_was_made_of(properties: dict[str, Any]) -> None:
+    text = encode_properties(properties)
+    assert isinstance(json.loads(text), dict)
+    assert same_properties(decode_properties(text, "x"), properties)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batch=st.lists(PROPERTIES, min_size=1, max_size=8), changed=PROPERTIES)
-def test_properties_survive(graph: LadybugGraph, batch: list[dict[str, Any]], changed: dict[str, Any]) -> None:
-    ids = [f"{graph.last_commit}-{number}" for number in range(len(batch))]
+def test_properties_survive(graph: SqliteGraph, batch: list[dict[str, Any]], changed: dict[str, Any]) -> None:
+    ids = [f"{graph.feed.head()}-{number}" for number in range(len(batch))]
     with graph.transaction() as tx:
         for entity_id, properties in zip(ids, batch, strict=True):
             tx.create_entity("Thing", entity_id, properties)

@@ -62,7 +62,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.path = self.folder / "index.sqlite"
+        self.path = self.folder / "index.db"
         self.model = MemoryIndex()
         self.stores: list[SqliteStore] = []
 

@@ -181,10 +181,10 @@ def test_no_changed_rendering_is_missed(
 ) -> None:
     graph = MemoryGraph(ManualClock())
     apply(graph, [*start, *links])
-    planner, head, before = Planner(graph, views, 1_000), graph.log.head(), renderings(graph, views)
+    planner, head, before = Planner(graph, views, 1_000), graph.feed.head(), renderings(graph, views)
     apply(graph, steps)
     after = renderings(graph, views)
-    events = [entry for entry in graph.log.read(head, 1_000) if isinstance(entry, PKGEvent)]
+    events = [entry for entry in graph.feed.read(head, 1_000) if isinstance(entry, PKGEvent)]
     affected = {key for entry in events for key in planner.keys_of(entry)}
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     event(f"changed: {min(len(changed), 3)}, of {'both' if any(key.kind == 'r' for key in changed) else 'entities'}")

@@ -36,7 +36,7 @@ def test_the_same_seed_runs_the_same_way() -> None:
 
 
 def test_the_simulation_does_crash_and_fail() -> None:
-    runs = [Simulation(seed) for seed in range(30)]
+    runs = [Simulation(seed) for seed in range(60)]
     for run in runs:
         run.run()
     assert sum(run.crashes for run in runs) > 5
@@ -56,7 +56,7 @@ def test_a_storm_of_faults_in_migrations_converges_too(seed: int) -> None:
 
 def test_the_simulation_does_migrate() -> None:
     taken: Counter[str] = Counter()
-    for seed in range(3000, 3015):
+    for seed in range(3000, 3030):
         run = MigratingSimulation(seed, steps=900)
         run.run()
         taken.update(run.steps_taken)

@@ -14,12 +14,13 @@ import pytest
 
 from slipstream.adapters.alerts.log import LogSink
 from slipstream.adapters.indexes.memory import MemoryJournal
+from slipstream.consistency.alert_rules import TROUBLES
 from slipstream.consistency.alerts import BACKLOG_MAX, RULES, STATE, Alerts, AlertThresholds, Measurements, judge
-from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.errors import CorruptionError, InvalidInputError, LeaseLostError, UnavailableError
 from slipstream.ports.alerts import AlertEvent, AlertSink
 from slipstream.testing.clock import ManualClock
 
-GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=60.0)
+GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=60.0, disk_free_mb=5_000.0)
 LAGGING = replace(GOOD, lag_s=5.0)
 BAD_LETTERS = replace(GOOD, dead_letters=3)
 HOLD_S = 10.0
@@ -85,6 +86,10 @@ def place() -> Place:
         ("scrub_overdue", {"scrub_age_s": 172_801.0}, 172_801.0, 172_800.0),
         ("halted", {"halted": "disk full"}, 1.0, 0.0),
         ("outage", {"outage": "the model is down"}, 1.0, 0.0),
+        ("engine", {"engine": "the embedder died"}, 1.0, 0.0),
+        ("blind", {"blind": "audits: locked"}, 1.0, 0.0),
+        ("disk", {"disk_free_mb": 99.0}, 99.0, 100.0),
+        ("disk", {"disk_full": "index.db"}, 5_000.0, 100.0),
     ],
 )
 def test_each_rule_fires_once_and_resolves_once(
@@ -188,28 +193,124 @@ def test_a_crash_while_delivering_delivers_after_the_restart(place: Place, takes
     assert alerts.undelivered() == {"inbox": 0}
 
 
-def test_nothing_is_told_that_is_not_saved(place: Place) -> None:
-    @dataclass(slots=True)
-    class FullJournal:
-        inner: MemoryJournal
-        is_full: bool = True
+@dataclass(slots=True)
+class FailingMemory:
+    """A journal that can not be written, or not even be read, while an error is set."""
 
-        def set(self, name: str, value: str | None) -> None:
-            if self.is_full:
-                raise UnavailableError("no space left")
-            self.inner.set(name, value)
+    inner: MemoryJournal
+    unwritable: Exception | None = None
+    unreadable: Exception | None = None
+    writes: int = 0
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.inner, name)
+    def get(self, name: str) -> str | None:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return self.inner.get(name)
 
-    journal = FullJournal(place.journal)
-    alerts = Alerts(journal, place.clock, place.thresholds, {"inbox": place.inbox})
-    with pytest.raises(UnavailableError):
-        alerts.evaluate(BAD_LETTERS)
-    assert (place.inbox.turns, alerts.firing()) == ([], {})
-    journal.is_full = False
-    assert place.look(alerts, BAD_LETTERS) == [("dead_letters", "firing")]
+    def set(self, name: str, value: str | None) -> None:
+        self.writes += 1
+        if self.unwritable is not None:
+            raise self.unwritable
+        self.inner.set(name, value)
+
+
+FAILURES = [
+    UnavailableError("the disk is full"),
+    LeaseLostError("taken over"),
+    CorruptionError("damaged"),
+    OSError(28),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_what_can_not_be_kept_is_told_once_all_the_same(place: Place, failure: Exception) -> None:
+    memory = FailingMemory(place.journal, unwritable=failure)
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    for _ in range(30):
+        place.look(alerts, BAD_LETTERS)
     assert place.inbox.turns == [("dead_letters", "firing")]
+    assert alerts.unkept is not None
+    assert place.look(alerts, GOOD) == [("dead_letters", "resolved")]
+    assert place.inbox.turns == [("dead_letters", "firing"), ("dead_letters", "resolved")]
+    assert place.journal.get(STATE) is None
+
+
+def test_what_could_not_be_kept_is_kept_later_and_known_after_a_restart(place: Place) -> None:
+    memory = FailingMemory(place.journal, unwritable=UnavailableError("locked"))
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    place.look(alerts, BAD_LETTERS)
+    memory.unwritable = None
+    place.look(alerts, BAD_LETTERS)
+    assert alerts.unkept is None
+    assert place.look(place.start(), GOOD) == [("dead_letters", "resolved")]
+    assert place.inbox.turns == [("dead_letters", "firing"), ("dead_letters", "resolved")]
+
+
+def test_what_resolved_unkept_is_not_open_after_a_restart_and_tells_the_same_incident(place: Place) -> None:
+    memory = FailingMemory(place.journal)
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    place.look(alerts, BAD_LETTERS)
+    memory.unwritable = UnavailableError("locked")
+    place.look(alerts, GOOD)
+    place.look(place.start(), GOOD)  # killed: the memory still says that it fires
+    assert place.inbox.turns == [
+        ("dead_letters", "firing"),
+        ("dead_letters", "resolved"),
+        ("dead_letters", "resolved"),
+    ]
+    assert len({event.incident for event in place.inbox.events}) == 1
+    assert len({event.id for event in place.inbox.events}) == 2
+    assert place.start().firing() == {}
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_an_incident_that_nobody_will_know_of_is_resolved_at_the_end(place: Place, failure: Exception) -> None:
+    memory = FailingMemory(place.journal)
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    place.look(alerts, BAD_LETTERS)  # this one is known
+    memory.unwritable = failure
+    place.look(alerts, replace(BAD_LETTERS, halted="full"))
+    alerts.leave()
+    assert place.inbox.turns == [("dead_letters", "firing"), ("halted", "firing"), ("halted", "resolved")]
+    assert list(place.start().firing()) == ["dead_letters"]
+
+
+def test_nothing_is_resolved_at_the_end_that_is_kept(place: Place) -> None:
+    memory = FailingMemory(place.journal, unwritable=UnavailableError("locked"))
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    place.look(alerts, BAD_LETTERS)
+    memory.unwritable = None
+    alerts.leave()
+    assert place.inbox.turns == [("dead_letters", "firing")]
+    assert list(place.start().firing()) == ["dead_letters"]
+
+
+def test_a_memory_that_can_not_be_read_is_not_written_over_and_taken_up_later(place: Place) -> None:
+    place.look(place.start(), replace(BAD_LETTERS, halted="corrupt"))
+    memory = FailingMemory(place.journal, unreadable=UnavailableError("locked"))
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    assert place.look(alerts, BAD_LETTERS) == [("dead_letters", "firing")]
+    assert memory.writes == 0
+    memory.unreadable = None
+    assert place.look(alerts, GOOD) == [("dead_letters", "resolved"), ("halted", "resolved")]
+    opened = {event.incident for event in place.inbox.events if event.state == "firing"}
+    closed = {event.incident for event in place.inbox.events if event.state == "resolved"}
+    assert (len(opened), closed) == (3, opened)
+
+
+def test_a_memory_that_takes_long_to_fail_gets_a_tenth_of_the_time(place: Place) -> None:
+    class Locked(FailingMemory):
+        def set(self, name: str, value: str | None) -> None:
+            place.clock.advance(5.0)
+            FailingMemory.set(self, name, value)
+
+    memory = Locked(place.journal, unwritable=UnavailableError("locked"))
+    alerts = Alerts(memory, place.clock, place.thresholds, {"inbox": place.inbox})
+    for _ in range(45):
+        place.look(alerts, BAD_LETTERS, wait_s=0.9)
+    assert memory.writes == 1
+    place.look(alerts, BAD_LETTERS, wait_s=6.0)
+    assert memory.writes == 2
 
 
 @pytest.mark.parametrize("failure", [UnavailableError("down"), ZeroDivisionError("a bug")])
@@ -354,9 +455,9 @@ def test_judge_holds_every_known_measurement_against_its_limit() -> None:
     assert [reading.rule for reading in readings] == list(RULES)
     assert [reading.rule for reading in readings if reading.is_breached] == ["halted", "outage"]
     unknown = judge(Measurements(lag_s=None, dead_letters=None), AlertThresholds())
-    assert {reading.rule for reading in unknown} == {"scrub_failed", "halted", "outage"}
+    assert [reading.rule for reading in unknown] == [trouble.rule for trouble in TROUBLES]
     (failed,) = [
-        reading for reading in judge(replace(GOOD, scrub_failure="z"), AlertThresholds()) if reading.is_breached
+        reading for reading in judge(replace(GOOD, scrub_failed="z"), AlertThresholds()) if reading.is_breached
     ]
     assert (failed.rule, failed.hold_s) == ("scrub_failed", AlertThresholds().for_s)
 
@@ -376,6 +477,7 @@ def test_a_consistency_just_below_one_is_not_called_a_whole() -> None:
         {"lag_s_max": float("inf")},
         {"dead_letters_max": -1},
         {"scrub_age_s_max": float("nan")},
+        {"disk_free_mb_min": -1.0},
         {"for_s": -0.1},
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.retention import CLEAN_MAX, FORGET_EVERY, KEPT_MAX, superfluous
+from slipstream.consistency.retention import CLEAN_MAX, FORGET_EVERY, KEPT_MAX, size_bytes_of, superfluous
 from slipstream.domain.audits import KeptAudit
 from slipstream.domain.keys import entity_key
 from slipstream.testing.system import MemorySystem
@@ -47,6 +48,43 @@ def test_what_found_something_is_not_thinned() -> None:
 def test_an_audit_whose_repair_is_not_finished_stays() -> None:
     audits = [kept(number, "full") for number in range(KEPT_MAX + 3)]
     assert list(superfluous(audits[::-1], {1})) == [2, 0]
+
+
+def with_findings(number: int, findings: int) -> KeptAudit:
+    audit = kept(number, "incremental", consistent=False)
+    return KeptAudit(number, {**audit.report, "counts": {"missing": findings}})
+
+
+def test_past_its_bytes_the_oldest_audits_go_but_never_the_newest_nor_a_spared_one() -> None:
+    audits = [with_findings(number, 1_000) for number in range(10)]
+    size = size_bytes_of(audits[0].report)
+    assert list(superfluous(audits[::-1], bytes_max=10 * size)) == []
+    assert list(superfluous(audits[::-1], bytes_max=4 * size)) == [5, 4, 3, 2, 1, 0]
+    assert list(superfluous(audits[::-1], {2}, bytes_max=4 * size)) == [5, 4, 3, 1, 0]
+    assert list(superfluous(audits[::-1], bytes_max=0)) == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_a_small_audit_behind_a_large_one_is_kept() -> None:
+    audits = [with_findings(0, 1), with_findings(1, 100_000), with_findings(2, 1)]
+    assert list(superfluous(audits[::-1], bytes_max=1_000_000)) == [1]
+
+
+def test_audits_that_find_much_are_forgotten_before_many_of_them_are_kept() -> None:
+    system = MemorySystem()
+    for number in range(200):
+        system.graph.create_entity("Person", f"p{number}", {"name": f"n{number}"})
+    system.settle()
+    index = system.index
+    assert isinstance(index, MemoryIndex)
+    index._records.clear()
+    assert system.auditor._memory is not None
+    system.auditor._memory = replace(system.auditor._memory, history_bytes_max=100_000)
+    for _ in range(FORGET_EVERY - 1):
+        newest = system.auditor.audit()
+        sizes = [size_bytes_of(audit.report) for audit in system.audits.audits(None, 10_000)]
+        assert sum(sizes) <= 100_000
+        assert system.audits.audit(newest.kept_id) is not None
+    assert 2 <= len(sizes) < FORGET_EVERY - 1
 
 
 class CutShortError(Exception):

@@ -72,11 +72,11 @@ def auditor(system: MemorySystem, settle: Waiting) -> Auditor:
 
 
 def lagging(system: MemorySystem, *keys: RecordKey) -> list[RecordKey]:
-    return list(system.engine.state.lagging(system.graph.log.head(), keys))
+    return list(system.engine.state.lagging(system.graph.feed.head(), keys))
 
 
 def test_one_that_waits_for_its_retry_holds_the_frontier_and_nobody_else(system: MemorySystem) -> None:
-    assert system.engine.frontier < system.graph.log.head()
+    assert system.engine.frontier < system.graph.feed.head()
     assert lagging(system, ADA, BAD, EVE) == [BAD]
     system.graph.update_entity("ada", {"name": "Ada"})
     assert lagging(system, ADA, BAD, EVE) == [ADA, BAD, EVE]  # the log has not been read: of none it can be said
@@ -87,7 +87,7 @@ def test_one_that_waits_for_its_retry_holds_the_frontier_and_nobody_else(system:
 
 
 def test_what_is_dirtied_behind_the_position_does_not_lag_at_it(system: MemorySystem) -> None:
-    before = system.graph.log.head()
+    before = system.graph.feed.head()
     system.graph.update_entity("ada", {"name": "Ada"})
     system.engine.intake()
     assert system.engine.state.lagging(before, [ADA]) == []
@@ -100,7 +100,7 @@ def test_a_dead_letter_does_not_lag() -> None:
     system.settle()
     assert system.sync.status().dead_letters == 1
     report = auditor(system, Waiting(system, lambda: None)).audit()
-    assert (report.divergences["missing"], report.lagging) == ([BAD], [])
+    assert (report.divergences["missing"], report.owed) == ([BAD], [])
 
 
 def test_what_lags_is_told_apart_from_what_has_diverged(system: MemorySystem) -> None:
@@ -109,10 +109,10 @@ def test_what_lags_is_told_apart_from_what_has_diverged(system: MemorySystem) ->
     assert isinstance(index, MemoryIndex)
     del index._records[EVE]
     report = auditor(system, Waiting(system, lambda: work(system))).audit()
-    assert report.lagging == [BAD]
+    assert report.owed == [BAD]
     assert {name: keys for name, keys in report.divergences.items() if keys} == {"missing": [EVE]}
-    assert (report.expected, report.fresh, report.verdict) == (3, 1, "divergent")
-    assert report.coverage["Person"].counts == {"missing": 1, "lagging": 1}
+    assert (report.expected, report.fresh, report.verdict) == (2, 1, "divergent")  # what is owed is in no figure
+    assert report.coverage["Person"].counts == {"missing": 1, "owed": 1}
 
 
 def test_two_looks_without_the_engine_in_between_prove_nothing(system: MemorySystem) -> None:
@@ -120,10 +120,11 @@ def test_two_looks_without_the_engine_in_between_prove_nothing(system: MemorySys
     system.engine.intake()
     waiting = Waiting(system, lambda: None)  # patience has ended each time
     report = auditor(system, waiting).audit()
-    assert sorted(report.lagging) == [ADA, BAD]
+    assert sorted(report.owed) == [ADA, BAD]
+    assert (report.owed_by_lane, report.summary()["owed"]) == ({"live": 2}, {"live": 2})
     assert not report.is_divergent
-    assert (report.verdict, report.is_consistent) == ("undecided", False)
-    assert report.consistency == pytest.approx(1 / 3)
+    assert (report.verdict, report.is_consistent, bool(report.owed)) == ("consistent", True, True)
+    assert (report.expected, report.consistency) == (1, 1.0)
     assert report.notes == []
 
 
@@ -132,7 +133,7 @@ def test_patience_shrinks_each_time_it_was_in_vain(system: MemorySystem) -> None
         system.graph.create_entity("Person", f"p{number:02}", {"name": "poison"})
     waiting = Waiting(system, lambda: work(system))
     report = auditor(system, waiting).audit(pace=_Pages(4))
-    assert len(report.lagging) == 41
+    assert len(report.owed) == 41
     assert waiting.patience_s[:3] == [PATIENCE_S, PATIENCE_S / 4, PATIENCE_S / 16]
     assert sum(waiting.patience_s) < 1.5 * PATIENCE_S
 
@@ -151,7 +152,7 @@ def test_behind_an_engine_that_stands_what_lags_counts_as_divergent(system: Memo
             del position, keys, patience_s
 
     report = auditor(system, Standing(system, lambda: None)).audit()
-    assert (report.divergences["missing"], report.lagging) == ([BAD], [])
+    assert (report.divergences["missing"], report.owed) == ([BAD], [])
     (note,) = report.notes
     assert "not at work" in note
 
@@ -169,7 +170,7 @@ def test_a_key_that_never_holds_still_is_named_and_leaves_the_audit_undecided(sy
 
     system.graph.update_entity("ada", {"name": "Ada"})
     report = auditor(system, Waiting(system, change)).audit()
-    assert (report.unsettled, report.unsettled_keys, report.lagging) == (1, [ADA], [])
+    assert (report.unsettled, report.unsettled_keys, report.owed) == (1, [ADA], [])
     assert (report.verdict, report.is_consistent) == ("undecided", False)
     assert report.expected == report.fresh == 1  # it is in no figure
     assert report.summary()["consistent"] is False
@@ -190,4 +191,4 @@ def test_an_unrenderable_key_that_is_pending_is_not_judged_either(system: Memory
     index = scoped(system.index, system.engine.recipes.hides)
     settle = Waiting(system, lambda: None)
     report = Auditor(system.graph, index, Choking(), system.clock, settle=settle).audit()
-    assert (report.unrenderable, report.lagging) == ([], [BAD])
+    assert (report.unrenderable, report.owed) == ([], [BAD])

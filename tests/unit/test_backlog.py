@@ -16,7 +16,7 @@ ADA, BOB, CAY = entity_key("ada"), entity_key("bob"), entity_key("cay")
 def backlog_of(*items: WorkItem, limit: int = 10) -> tuple[Backlog, DirtyLedger]:
     journal, ledger = MemoryJournal(), DirtyLedger()
     journal.put_work(items)
-    return Backlog(journal, ledger, ManualClock(), limit), ledger
+    return Backlog(journal, ledger, ManualClock(), limit, wait_s_max=30.0), ledger
 
 
 def test_what_does_not_fit_holds_the_frontier_back_from_the_journal() -> None:

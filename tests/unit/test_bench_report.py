@@ -83,7 +83,7 @@ def _recorded(kind: str) -> list[dict[str, Any]]:
 
 
 def test_the_documentation_quotes_the_newest_full_run_as_it_is() -> None:
-    figures = _recorded("targets")[-1]
+    figures = _recorded("freshness_p95_ms")[-1]
     section = QUOTED[QUOTED.index("## A recorded full run") : QUOTED.index("## Audits")]
     for _, unit, figure, raw, ratio, decimals in _ROWS:
         assert _shown(figures[figure], decimals, unit) in section
@@ -110,6 +110,18 @@ def test_the_documentation_quotes_the_newest_migrations_as_they_are() -> None:
         assert ", ".join(f"{figure:.1f}" for figure in phases) + " ms" in section
         assert f"| {run['built_per_s']:,.0f}/s |" in section
         assert f"{run['slow_down_p95']:.2f}" in section
+
+
+def test_the_documentation_quotes_the_runs_on_wordnet_as_they_are() -> None:
+    section = QUOTED[QUOTED.index("## Beside the version before") : QUOTED.index("## What it says")]
+    both, alone = ({target["label"]: target for target in run["targets"]} for run in _recorded("versions")[-2:])
+    for label in ("nodes loaded", "relationships loaded"):
+        assert f"{both[label]['old']:,.0f}/s | {both[label]['new']:,.0f}/s" in section
+    for label in ("import until searchable", "verify, command line", "verify, in a program"):
+        assert f"{both[label]['old']:.1f} s | {alone[label]['new']:.1f} s" in section
+    commit = both["a single commit (update) p50"]
+    assert f"{commit['old']:.2f} ms | {commit['new']:.2f} ms" in section
+    assert f"{alone['a commit beside an import p95']['new']:.0f} ms" in section
 
 
 def _two_digits(seconds: float) -> str:

@@ -101,6 +101,22 @@ def test_a_factory_that_fails_is_asked_again() -> None:
     assert registry.get("lazy").spec.id == "lazy"
 
 
+def test_what_a_model_is_that_can_not_be_made_is_not_asked_for_each_record() -> None:
+    attempts: list[int] = []
+
+    def factory() -> Embedder:
+        attempts.append(1)
+        raise UnavailableError("not yet")
+
+    registry = ModelRegistry()
+    registry.register_lazy("lazy", factory)
+    for _ in range(100):
+        with pytest.raises(UnavailableError, match="not yet") as caught:
+            registry.spec("lazy")
+        assert caught.value.model_id == "lazy"
+    assert len(attempts) < 100
+
+
 def test_closing_closes_what_was_made_and_makes_nothing_more() -> None:
     registry, factory, embedder = ModelRegistry(), Factory(), HashEmbedder()
     registry.register(embedder)

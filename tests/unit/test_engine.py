@@ -11,12 +11,19 @@ import pytest
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.entities import Direction, Entity
-from slipstream.domain.errors import CorruptionError, PoisonEventError, RateLimitedError, UnavailableError
+from slipstream.domain.errors import (
+    CorruptionError,
+    PoisonEventError,
+    PositionLostError,
+    RateLimitedError,
+    UnavailableError,
+)
 from slipstream.domain.keys import entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, VectorRecord
 from slipstream.domain.work import Lane
+from slipstream.ports.feed import Retention
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
@@ -57,7 +64,7 @@ def test_an_irrelevant_change_computes_and_writes_nothing() -> None:
     system.settle()
     assert _texts(system) == 1
     assert system.stamp("ada") == before
-    assert system.engine.frontier == system.graph.log.head()
+    assert system.engine.frontier == system.graph.feed.head()
 
 
 def test_a_change_back_within_a_batch_is_cut_off_by_the_fingerprint() -> None:
@@ -90,7 +97,7 @@ def test_deleted_while_it_is_being_embedded() -> None:
     system.graph.delete_entity("ada")
     system.engine.intake()
     system.engine.write(claims, prepared, results)
-    assert system.engine.frontier < system.graph.log.head()
+    assert system.engine.frontier < system.graph.feed.head()
     system.settle()
     assert system.stamp("ada") is None
     assert system.audit().is_consistent
@@ -148,7 +155,7 @@ def test_a_poison_entity_amid_a_thousand_good_ones() -> None:
     report = system.audit()
     assert report.divergences["missing"] == [entity_key("bad")]
     assert report.fresh == 1000
-    assert system.engine.frontier == system.graph.log.head()
+    assert system.engine.frontier == system.graph.feed.head()
     system.graph.update_entity("bad", {"name": "cured"})
     system.settle()
     assert system.journal.letter_count() == 0
@@ -171,7 +178,7 @@ def test_a_failing_key_is_retried_with_its_true_count_and_then_buried() -> None:
     (letter,) = system.journal.letters(None, 10)
     assert letter.attempts == 3
     assert system.journal.work_count() == 0
-    assert system.engine.frontier == system.graph.log.head()
+    assert system.engine.frontier == system.graph.feed.head()
 
 
 def test_a_retry_survives_a_restart() -> None:
@@ -188,9 +195,9 @@ def test_a_retry_survives_a_restart() -> None:
     system.graph.create_entity("Person", "ada", {"name": "Ada"})
     system.engine.step()
     system.engine.save_checkpoint()
-    assert system.engine.checkpoint == system.graph.log.head()
+    assert system.engine.checkpoint == system.graph.feed.head()
     system.reopen()
-    assert system.engine.frontier < system.graph.log.head()
+    assert system.engine.frontier < system.graph.feed.head()
     system.settle()
     assert system.audit().is_consistent
 
@@ -249,7 +256,7 @@ def test_corruption_halts_and_says_so() -> None:
     assert system.engine.take() == []
     assert system.sync.status().halted == "the file contradicts itself"
     with pytest.raises(CorruptionError):
-        system.sync.wait(system.graph.last_commit, 1.0)
+        system.sync.wait(system.graph.feed.head(), 1.0)
 
 
 def test_a_neighbours_change_embeds_exactly_the_entities_that_render_it() -> None:
@@ -298,7 +305,7 @@ def test_a_large_fan_out_is_bounded_and_kept_durably() -> None:
     assert system.engine.stats.counters["fanout_deferred"] == 35
     assert system.journal.work_count(Lane.BACKFILL) == 35
     system.reopen()  # a crash here must not lose the deferred ones
-    assert system.engine.frontier < system.graph.log.head()
+    assert system.engine.frontier < system.graph.feed.head()
     system.settle()
     assert system.service.stats.computed == 41
     assert before == 41
@@ -332,8 +339,8 @@ def test_a_rescan_finds_what_a_write_past_the_log_did() -> None:
         "missing": 1,
         "orphaned": 1,
     }
-    position = Position(system.graph.log.head() + 1)
-    system.graph.log.append([Rescan(position)])
+    position = Position(system.graph.feed.head() + 1)
+    system.graph.feed.append([Rescan(position)])
     system.engine.step()
     system.settle()
     assert system.engine.frontier == position
@@ -357,9 +364,29 @@ def test_a_trimmed_log_leads_to_a_backfill() -> None:
     system = MemorySystem()
     for number in range(5):
         system.graph.create_entity("Person", f"p{number}", {"name": f"n{number}"})
-    system.graph.log.trim(Position(4))
+    assert system.graph.feed.trim(Retention(kept_bytes=0, limit_bytes=0)) > 0
+    with pytest.raises(PositionLostError):
+        system.graph.feed.read(system.engine.checkpoint, 1)
     system.reopen()
     system.settle()
+    assert system.engine.frontier == system.graph.feed.head()
+    assert system.audit().is_consistent
+
+
+def test_a_log_that_is_trimmed_ahead_of_a_running_engine_leads_to_a_backfill(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    system = MemorySystem()
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.settle()
+    for number in range(5):
+        system.graph.create_entity("Person", f"p{number}", {"name": f"n{number}"})
+    system.graph.delete_entity("ada")
+    assert system.graph.feed.trim(Retention(kept_bytes=0, limit_bytes=0)) > 0
+    system.settle()
+    assert "no longer reaches back" in caplog.text
+    assert system.stamp("ada") is None
+    assert system.engine.frontier == system.graph.feed.head()
     assert system.audit().is_consistent
 
 
@@ -369,7 +396,7 @@ def test_an_engine_is_not_made_over_a_graph_that_is_older_than_its_index() -> No
     with pytest.raises(CorruptionError, match="restored from a backup"):
         SyncEngine(
             graph=system.graph,
-            log=system.graph.log,
+            log=system.graph.feed,
             index=system.index,
             journal=system.journal,
             dead_letters=system.journal,
@@ -419,7 +446,7 @@ def test_live_changes_overtake_a_backfill() -> None:
     system.engine.mark([entity_key(f"p{number}") for number in range(30)], lane=Lane.BACKFILL, force=True)
     system.engine.step()
     system.graph.update_entity("p29", {"name": "live"})
-    system.settle(until=lambda: system.engine.frontier >= system.graph.log.head())
+    system.settle(until=lambda: system.engine.frontier >= system.graph.feed.head())
     assert system.engine.pending()[Lane.BACKFILL] > 10
     system.settle()
 
@@ -505,7 +532,7 @@ def test_a_late_write_of_a_slower_worker_is_no_alarm(caplog: pytest.LogCaptureFi
     claims = system.engine.take()
     prepared = system.engine.prepare(claims)
     system.graph.delete_entity("ada")
-    system.index.delete([Deletion(entity_key("ada"), system.graph.log.head())])  # another worker was faster
+    system.index.delete([Deletion(entity_key("ada"), system.graph.feed.head())])  # another worker was faster
     with caplog.at_level(logging.ERROR):
         system.engine.write(claims, prepared, system.engine.embed(prepared))
     assert system.engine.stats.counters["fenced"] == 1

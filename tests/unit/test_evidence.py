@@ -179,6 +179,9 @@ def test_each_class_is_explained() -> None:
         (Made(counts={"corrupt": 1}), "1 divergence found"),
         (Made(more={"unsettled": 3, "consistent": False}), "Could not tell of 3 keys"),
         (Made(more={"unsettled": 1, "lagging": 2, "consistent": False}), "Could not tell of 3 keys"),
+        (Made(more={"owed": {"repair": 1, "live": 1}}), "Graph and index agree, but for 2 keys still owed"),
+        (Made(more={"consistency": None}), "Nothing to compare"),
+        (Made(more={"consistency": None, "owed": {"live": 2}, "consistent": False}), "Could not tell of 2 keys"),
         (Made(counts={"stale": 1200}, more={"unsettled": 3}), "1,200 divergences found"),
         (Made(more={"consistent": False}), "Not consistent"),
     ],
@@ -187,11 +190,20 @@ def test_the_verdict_says_no_more_than_the_report(made: Made, headline: str) -> 
     assert Page(render_html(made.report(), [])).by_tag["h1"] == [headline]
 
 
-def test_limits_and_notes_are_said() -> None:
+def test_nothing_to_compare_is_not_shown_as_everything() -> None:
+    report = Made(more={"consistency": None}).report()
+    page = render_html(report, [report])
+    assert "nothing to compare" in page
+    assert "100 %</b>" not in page
+
+
+@pytest.mark.parametrize("owed", [{"owed": {"retry": 1}}, {"lagging": 1}], ids=["now", "of an older version"])
+def test_limits_and_notes_are_said(owed: dict[str, object]) -> None:
+    name = next(iter(owed))
     more = {
         "unsettled": 2,
-        "lagging": 1,
-        "undecided": {"lagging": ["e:slow"], "unsettled": ["e:hot", "e:hotter"]},
+        **owed,
+        "undecided": {name: ["e:slow"], "unsettled": ["e:hot", "e:hotter"]},
         "notes": ["vectors were not looked at"],
     }
     made = Made(kind="incremental", more=more)

@@ -61,7 +61,7 @@ def _evolved(system: MemorySystem, **retyped: str) -> PKGEvent:
         schema_version=old.version + 1,
         old_data=data_of(old),
         new_data=data_of(GraphSchema(old.version + 1, types, old.relationship_types)),
-        position=system.graph.log.head() + 1,
+        position=system.graph.feed.head() + 1,
     )
 
 
@@ -74,22 +74,22 @@ def test_an_evolution_in_the_log_has_exactly_the_types_looked_at_that_show_what_
     system, embedder = _filled(5)
     _convert_names(system, 5)
     embedder.reset()
-    system.graph.log.append([_evolved(system, name="integer")])
-    while system.engine.consumed < system.graph.log.head():
+    system.graph.feed.append([_evolved(system, name="integer")])
+    while system.engine.consumed < system.graph.feed.head():
         assert system.engine.step()
     (selection,) = system.engine.intake_stage.selections.due
     assert (selection.selector.entity_types, selection.force) == (("Person",), False)
     system.reopen()  # what was read from the log is durable
     system.settle()
     assert sorted(_numbers(embedder)) == [0, 1, 2, 3, 4]
-    assert system.engine.frontier == system.graph.log.head()
+    assert system.engine.frontier == system.graph.feed.head()
 
 
 def test_an_evolution_in_the_log_that_no_view_shows_selects_nothing() -> None:
     system, embedder = _filled(5)
     _convert_names(system, 5)
     embedder.reset()
-    system.graph.log.append([_evolved(system, age="string")])
+    system.graph.feed.append([_evolved(system, age="string")])
     system.settle()
     assert system.engine.intake_stage.selections.due == ()
     assert embedder.embedded == []
@@ -100,7 +100,7 @@ def test_an_evolution_in_the_log_that_can_not_be_read_has_everything_compared() 
     _convert_names(system, 5)
     embedder.reset()
     told = {"old_version": 98, "new_version": 99}
-    system.graph.log.append([_evolved(system).model_copy(update={"old_data": None, "new_data": told})])
+    system.graph.feed.append([_evolved(system).model_copy(update={"old_data": None, "new_data": told})])
     system.settle()
     assert len(embedder.embedded) == 6, "Mary, too"
 
@@ -112,7 +112,7 @@ def test_an_evolution_embeds_all_pages_by_falling_confidence(way: str) -> None:
     embedder.reset()
     event = _evolved(system, name="integer")
     if way == "log":
-        system.graph.log.append([event])
+        system.graph.feed.append([event])
         system.settle()
     elif way == "handler":
         assert system.handler.handle_event(event)
@@ -128,4 +128,4 @@ def test_an_evolution_embeds_all_pages_by_falling_confidence(way: str) -> None:
     (first, last) = (system.stamp(f"p{number}") for number in (0, MANY - 1))
     assert first is not None
     assert last is not None
-    assert {first.position, last.position} == {Position(system.graph.log.head())}
+    assert {first.position, last.position} == {Position(system.graph.feed.head())}

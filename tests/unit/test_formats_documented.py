@@ -10,6 +10,9 @@ import pytest
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.formats.detect import parse_event
 from slipstream.domain.formats.dump import DumpNode, DumpRelationship, parse_row
+from slipstream.domain.formats.not_rows import TOMBSTONE
+from tests.unit.test_formats_not_rows import MESSAGES as NOT_ROWS
+from tests.unit.test_formats_values import VALUES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -17,10 +20,10 @@ EXPECTED = [
     ("entity_updated", "ada", "Person"),
     ("relationship_created", "KNOWS:ada:bob", "KNOWS"),
     ("entity_created", "ada", "Person"),
-    ("relationship_created", "KNOWS:ada:bob:5%3Ab7e35973-0aff-42fa-873b-5de31868cb4a%3A7", "KNOWS"),
-    ("entity_created", "ada", "Person"),
-    ("entity_deleted", "ada", "Person"),
-    ("entity_deleted", "ada", "Person"),
+    ("relationship_created", "KNOWS:ada:bob", "KNOWS"),
+    ("entity_created", "kg.public.person:ada", "person"),
+    ("entity_deleted", "kg.public.person:ada", "person"),
+    ("entity_deleted", "kg.public.person:ada", "person"),
 ]
 
 
@@ -38,6 +41,22 @@ def test_the_dump_is_one() -> None:
     [dump] = re.findall(r"^```jsonl\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     rows = [parse_row(line, number) for number, line in enumerate(dump.splitlines(), start=1)]
     assert [type(row) for row in rows] == [DumpNode, DumpNode, DumpRelationship]
+
+
+def test_every_kind_that_is_passed_over_is_named() -> None:
+    section = PAGE.partition("### Passed over")[2].partition("\n### ")[0]
+    assert {kind for kind, _, _ in NOT_ROWS} | {TOMBSTONE} <= set(re.findall(r"`([a-z ]+)`", section))
+
+
+def test_every_decoded_type_is_named() -> None:
+    section = PAGE.partition("### Values")[2].partition("\n## ")[0]
+    names = {
+        str(schema["name"]).rpartition(".data.")[2].rpartition(".time.")[2]
+        for schema, _, _ in VALUES
+        if "name" in schema
+    }
+    missing = {name for name in names if f"`{name}`" not in section}
+    assert missing <= {"IsoDate", "DoubleVector", "geometry.Geometry", "some.vendor.Type"}
 
 
 @pytest.mark.parametrize("name", [*PKGEvent.model_fields, *(kind.value for kind in PKGEventType)])

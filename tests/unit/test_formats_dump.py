@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.dump import DumpNode, DumpRelationship, parse_row
+from slipstream.domain.formats.dump import DumpHead, DumpNode, DumpRelationship, parse_row
 
 NODE: dict[str, Any] = {"type": "node", "id": "0", "labels": ["User"], "properties": {"name": "Ada"}}
 RELATIONSHIP: dict[str, Any] = {
@@ -17,23 +17,23 @@ RELATIONSHIP: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _parse(row: object) -> DumpNode | DumpRelationship:
+def _parse(row: object) -> DumpNode | DumpRelationship | DumpHead:
     return parse_row(json.dumps(row), 7)
 
 
 def test_a_node() -> None:
-    assert _parse(NODE) == DumpNode("0", "0", "User", {"name": "Ada"})
+    assert _parse(NODE) == DumpNode("0", None, "User", {"name": "Ada"}), "a row's number is no id"
 
 
-@pytest.mark.parametrize(("given", "entity_id"), [("ada", "ada"), (12, "12"), (None, "0")])
-def test_the_property_id_is_the_entity_id(given: object, entity_id: str) -> None:
+@pytest.mark.parametrize(("given", "entity_id"), [("ada", "ada"), (12, "12"), (None, None)])
+def test_the_property_id_is_the_entity_id(given: object, entity_id: str | None) -> None:
     row = _parse({**NODE, "properties": {"id": given, "name": "Ada", "gone": None}})
     assert row == DumpNode("0", entity_id, "User", {"name": "Ada"}), "id and nulls are no properties"
 
 
 @pytest.mark.parametrize("labels", [[], None])
 def test_a_node_without_labels_or_properties(labels: object) -> None:
-    assert _parse({"type": "node", "id": 3, "labels": labels}) == DumpNode("3", "3", "Entity", {})
+    assert _parse({"type": "node", "id": 3, "labels": labels}) == DumpNode("3", None, "Entity", {})
 
 
 def test_the_first_label_is_the_type() -> None:
@@ -43,7 +43,7 @@ def test_the_first_label_is_the_type() -> None:
 
 
 def test_a_relationship() -> None:
-    expected = DumpRelationship("5", "KNOWS", "0", "1", None, None, "User", "User", {"since": 1993}, "5")
+    expected = DumpRelationship("5", "KNOWS", "0", "1", None, None, "User", "User", {"since": 1993}, None)
     assert _parse(RELATIONSHIP) == expected
 
 

@@ -25,6 +25,7 @@ from slipstream.views.declaration import Via, View
 
 OLD, NEW = "old", "new"
 PEOPLE = 20
+UNHURRIED = SyncSettings(batch_min=1)
 SHOWING = View("Person", "{{ name }} of {{ of|map(attribute='name')|join(', ') }}", {"of": Via("WORKS_AT")})
 
 
@@ -54,7 +55,7 @@ class Interrupting:
 
 
 def _last_event(system: MemorySystem, position: Position) -> PKGEvent:
-    (entry,) = system.graph.log.read(Position(position - 1), 1)
+    (entry,) = system.graph.feed.read(Position(position - 1), 1)
     assert isinstance(entry, PKGEvent)
     return entry
 
@@ -138,9 +139,9 @@ def test_recipes_that_never_hold_still_are_a_retry() -> None:
     assert system.stamp("ada") is not None
 
 
-def _hub(people: int = PEOPLE, **settings: int) -> tuple[MemorySystem, SizedEmbedder, PKGEvent]:
+def _hub(settings: SyncSettings = UNHURRIED, people: int = PEOPLE) -> tuple[MemorySystem, SizedEmbedder, PKGEvent]:
     embedder = SizedEmbedder()
-    system = MemorySystem((SHOWING,), SyncSettings(batch_min=1, **settings), embedders=(embedder,))
+    system = MemorySystem((SHOWING,), settings, embedders=(embedder,))
     with system.graph.transaction() as tx:
         tx.create_entity("Company", "acme", {"name": "Acme"})
         for number in range(people):
@@ -154,7 +155,7 @@ def _hub(people: int = PEOPLE, **settings: int) -> tuple[MemorySystem, SizedEmbe
 
 
 def test_a_fan_out_is_done_in_pages_and_its_rest_is_kept_for_the_engine() -> None:
-    system, embedder, event = _hub(fanout_live_max=8, batch_max=3)
+    system, embedder, event = _hub(SyncSettings(batch_min=1, batch_max=3, fanout_live_max=8))
     assert system.handler.handle_event(event)
     assert embedder.sizes == [3, 3, 2]
     assert "Acme Ltd" in embedder.embedded, "its own record is never among the rest"
@@ -167,7 +168,7 @@ def test_a_fan_out_is_done_in_pages_and_its_rest_is_kept_for_the_engine() -> Non
 
 
 def test_a_batch_of_events_is_bounded_as_well() -> None:
-    system, embedder, event = _hub(fanout_live_max=8, batch_max=3)
+    system, embedder, event = _hub(SyncSettings(batch_min=1, batch_max=3, fanout_live_max=8))
     assert system.handler.handle_events([event, event]) == 2
     assert embedder.sizes == [3, 3, 2]
     assert system.journal.work_count(Lane.BACKFILL) == PEOPLE + 1 - 8

@@ -75,10 +75,10 @@ def test_restore_takes_a_settled_claim_back() -> None:
     ledger = DirtyLedger()
     _live(ledger, A, 3)
     claims = ledger.take(1, 0.0)
-    firsts = ledger.firsts(claims)
-    ledger.settle(claims, Position(9))
+    settled = ledger.settle(claims, Position(9))
+    assert settled.firsts == {A: 3}
     assert ledger.frontier_floor() is None
-    ledger.restore(claims, firsts)
+    ledger.restore(claims, settled)
     assert ledger.frontier_floor() == 3
     ledger.release(claims)
     assert [claim.key for claim in ledger.take(1, 0.0)] == [A]
@@ -151,3 +151,69 @@ def test_a_failed_migration_stays_in_its_lane() -> None:
     assert ledger.take(1, 10.0, (Lane.LIVE, Lane.RETRY)) == []
     (again,) = ledger.take(1, 10.0, (Lane.MIGRATION,))
     assert again.lane is Lane.MIGRATION
+
+
+def test_what_dirties_a_key_while_its_work_item_is_removed_holds_the_checkpoint() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.RETRY, Position(3), durable=True)
+    claims = ledger.take(1, 0.0)
+    settled = ledger.settle(claims, Position(5))
+    assert settled.durable == [A]
+    _live(ledger, A, 8)  # by the reader, while the writer writes
+    ledger.finish(claims, Position(5))
+    assert ledger.checkpoint_floor() == 8, "the work item is gone: after a crash only the log knows of position 8"
+    assert [claim.durable for claim in ledger.take(1, 0.0)] == [False]
+
+
+def test_a_failed_write_leaves_the_work_item_in_charge() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.RETRY, Position(3), durable=True)
+    claims = ledger.take(1, 0.0)
+    settled = ledger.settle(claims, Position(5))
+    _live(ledger, A, 8)
+    ledger.restore(claims, settled)
+    assert (ledger.frontier_floor(), ledger.checkpoint_floor()) == (3, None)
+
+
+def test_a_work_item_that_outlives_the_write_says_what_is_still_owed() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.RETRY, Position(3), durable=True, force=True)
+    ledger.mark(B, Lane.REPAIR, durable=True)
+    claims = ledger.take(2, 0.0)
+    _live(ledger, A, 8)
+    ledger.mark(B, Lane.REPAIR, durable=True, force=True)
+    settled = ledger.settle(claims, Position(5))
+    assert [(item.key, item.position, item.force) for item in settled.renewed] == [(A, 6, False), (B, None, True)]
+    ledger.finish(claims, Position(5))
+    assert (ledger.frontier_floor(), ledger.checkpoint_floor()) == (6, None)
+
+
+def test_a_key_that_became_a_dead_letter_is_owed_what_came_meanwhile() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    (claim,) = ledger.take(1, 0.0)
+    _live(ledger, A, 4)
+    _live(ledger, A, 9)
+    ledger.drop(claim)
+    floor = ledger.frontier_floor()
+    assert floor is not None
+    assert floor <= 4
+
+
+def test_counts_of_what_only_the_log_knows() -> None:
+    ledger = DirtyLedger()
+    _live(ledger, A, 1)
+    ledger.mark(B, Lane.REPAIR, durable=True)
+    assert (ledger.counts()[Lane.REPAIR], ledger.counts(volatile_only=True)[Lane.REPAIR]) == (1, 0)
+    assert ledger.counts(volatile_only=True)[Lane.LIVE] == 1
+
+
+def test_a_write_of_an_older_read_does_not_take_the_frontier_back() -> None:
+    ledger = DirtyLedger()
+    ledger.mark(A, Lane.MIGRATION)
+    claims = ledger.take(1, 0.0)  # read at position 5
+    _live(ledger, A, 8)
+    assert ledger.frontier_floor() == 8
+    ledger.settle(claims, Position(5))
+    ledger.finish(claims, Position(5))
+    assert ledger.frontier_floor() == 8

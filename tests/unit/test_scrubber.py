@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -12,17 +11,19 @@ from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.consistency.incremental import IncrementalAudit
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import FULL, INCREMENTAL, SAMPLE, Scrubber, ScrubInterruptedError, ScrubSettings
+from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import VectorRecord, vector_checksum
 from slipstream.domain.work import Lane
+from slipstream.sync.settings import SyncSettings
 from slipstream.testing.system import MemorySystem
 
 SETTINGS = ScrubSettings(incremental_every_s=60, full_every_s=3600, sample_every_s=0)
 
 
 def make_system(entities: int = 10) -> MemorySystem:
-    system = MemorySystem()
+    system = MemorySystem(settings=SyncSettings(brake=BrakeSettings(records_min=2_000)))
     for number in range(entities):
         system.graph.create_entity("Person", f"p{number}", {"name": f"Person {number}"})
     system.settle()
@@ -455,7 +456,7 @@ def test_an_interrupted_pass_is_begun_anew_by_the_thread() -> None:
     system = make_system(100)
     system.clock.sleep(10_000)
     scrubber = make_scrubber(system)
-    scrubber._opened_at -= timedelta(days=1)
+    scrubber._opened_s -= 86_400.0
     reached, done = threading.Event(), threading.Event()
     interruptions = 0
 
@@ -500,7 +501,7 @@ def test_wrong_settings_name_the_field(field: str, values: dict[str, object]) ->
 def test_an_exception_that_nobody_foresaw_is_survived(caplog: pytest.LogCaptureFixture) -> None:
     system = make_system()
     scrubber = make_scrubber(system)
-    scrubber._opened_at -= timedelta(days=1)
+    scrubber._opened_s -= 86_400.0
     failed, done = threading.Event(), threading.Event()
     health: list[str | None] = []
 
@@ -530,7 +531,7 @@ def test_a_dead_scrubber_says_so_and_can_be_started_anew() -> None:
 
     system = make_system()
     scrubber = make_scrubber(system)
-    scrubber._opened_at -= timedelta(days=1)
+    scrubber._opened_s -= 86_400.0
 
     def die(name: str) -> None:
         raise Bug

@@ -12,7 +12,7 @@ from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.search.searcher import Searcher
 from slipstream.sync.recipes import RecipePair
@@ -22,7 +22,7 @@ from slipstream.views.declaration import Via, View
 from slipstream.wrappers.faults import FaultyGraph, FaultyIndex
 
 
-def _searcher(system: MemorySystem, graph: Graph | None = None, index: VectorIndex | None = None) -> Searcher:
+def _searcher(system: MemorySystem, graph: GraphReader | None = None, index: VectorIndex | None = None) -> Searcher:
     def wait(position: Position, timeout_s: float) -> bool:
         del timeout_s
         return system.engine.frontier >= position
@@ -57,7 +57,7 @@ def test_the_nearest_come_first_with_their_live_state(system: MemorySystem) -> N
     assert results[0].name == "Grace Hopper"
     assert "compilers" in results[0].text
     assert results[0].score >= results[1].score
-    assert results.frontier == system.graph.log.head()
+    assert results.frontier == system.graph.feed.head()
 
 
 def test_a_hit_whose_entity_is_gone_is_never_returned(system: MemorySystem) -> None:

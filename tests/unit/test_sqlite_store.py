@@ -25,7 +25,7 @@ _ALL = SearchFilter()
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "index.sqlite"
+    return tmp_path / "index.db"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"this is no database at all" * 400, b"SQLite format 3\0" + b"\xff" * 9000])
 def test_a_damaged_file_is_corruption(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(CorruptionError, match=r"index\.sqlite is damaged"):
+    with pytest.raises(CorruptionError, match=r"index\.db is damaged"):
         SqliteStore(path)
 
 
@@ -98,17 +98,21 @@ def test_what_no_reader_could_make_sense_of_is_refused_by_the_file_itself(
     assert store.index.stamps([entity_key("ada")])
 
 
-def test_an_unreadable_stamp_is_corruption(store: SqliteStore, path: Path) -> None:
+def test_an_unreadable_stamp_is_not_there_and_is_told_by_the_self_check(store: SqliteStore, path: Path) -> None:
     store.index.upsert([make_record("ada", metadata={"a": 1})])
     raw(path, "DROP TRIGGER records_update_guard")
     raw(path, "UPDATE records SET metadata = '{broken'")
-    with pytest.raises(CorruptionError, match="e:ada"):
-        store.index.stamps([entity_key("ada")])
+    assert store.index.stamps([entity_key("ada")]) == {}
+    assert store.index.scan(None, 10) == []
+    found = store.selfcheck.check(deep=False, head=lambda: Position(1))
+    (damage,) = [each for each in found if each.place == "records (unreadable)"]
+    assert "e:ada" in damage.what
+    assert store.selfcheck.mend(damage, head=lambda: Position(1))
 
 
-def test_a_file_that_can_not_be_opened_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="folder"):
-        SqliteStore(tmp_path / "nowhere" / "index.sqlite")
+def test_a_file_that_can_not_be_made_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"index\.db can not be created .*choose another directory"):
+        SqliteStore(tmp_path / "nowhere" / "index.db")
 
 
 # ---------------------------------------------------------------------- errors

@@ -102,6 +102,9 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("ALTER TABLE records DROP COLUMN embedded_confidence")
         raw.execute("ALTER TABLE findings DROP COLUMN type")
+        raw.execute("ALTER TABLE named_values DROP COLUMN checksum")
+        for table in ("lease", "requests", "kept_terms", "doubted_keys"):
+            raw.execute(f"DROP TABLE {table}")
         raw.execute("PRAGMA user_version = 3")
     with closing(SqliteStore(path)) as store:
         (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
@@ -111,6 +114,14 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
     with closing(SqliteStore(path)) as store:
         (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
         assert (stamp.extraction_confidence, stamp.embedded_confidence) == (0.45, 0.4)
+
+
+def test_an_older_store_gets_a_lease_and_requests(old: Path) -> None:
+    with closing(SqliteStore(old, shared=True)) as store:
+        assert store.lease.acquire(0)
+        assert store.lease.epoch == 1
+        asked = store.requests.submit("verify", "{}", datetime(2026, 1, 1, tzinfo=UTC))
+        assert [request.id for request in store.requests.waiting(0, 10)] == [asked]
 
 
 def test_a_newer_store_is_refused(old: Path) -> None:

@@ -161,12 +161,12 @@ def test_the_limits_on_the_page_are_the_real_ones() -> None:
     assert set(yaml.safe_load(scraping)) == {"scrape_configs", "rule_files"}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_examples_run(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     monkeypatch.chdir(tmp_path)
     exec(compile(snippets[number].replace(f"{METRICS_PORT}", "0"), "monitoring.md", "exec"), {})  # noqa: S102  (our own page)
     assert ("/metrics" in capsys.readouterr().out) == (number == 0)

@@ -73,7 +73,7 @@ def test_the_snapshot_counts_what_happened() -> None:
         ("entity_updated", "accepted"): 1,
         ("entity_deleted", "accepted"): 1,
     }
-    assert sum(snapshot.events.values()) == system.sync.status().counters["events"] == system.graph.log.head()
+    assert sum(snapshot.events.values()) == system.sync.status().counters["events"] == system.graph.feed.head()
     assert snapshot.embeddings["computed"] == 1
     assert snapshot.lag.count == 2  # the two batches; what was dirtied again in one was one key
     assert snapshot.queue_depth == {"live": 0, "retry": 0, "migration": 0, "repair": 0, "backfill": 0}
@@ -89,7 +89,7 @@ def test_what_waits_is_seen_with_its_age() -> None:
     snapshot = metrics_of(system.sync)
     assert snapshot.queue_depth["live"] == 1
     assert snapshot.oldest_pending_age_s == pytest.approx(7.0, abs=0.1)
-    assert snapshot.lag_events == system.graph.log.head() - system.engine.frontier == 1
+    assert snapshot.lag_events == system.graph.feed.head() - system.engine.frontier == 1
     system.settle()
     after = metrics_of(system.sync)
     assert (after.lag.count, after.lag.counts[LAG_BOUNDS_S.index(5.0)]) == (1, 0)

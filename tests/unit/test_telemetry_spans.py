@@ -15,7 +15,7 @@ from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.telemetry.opentelemetry import OpenTelemetryTracer
-from slipstream.domain.errors import ConfigError, InvalidInputError, UnavailableError
+from slipstream.domain.errors import ConfigError, InvalidInputError, NotRunningError, UnavailableError
 from slipstream.domain.positions import Position
 from slipstream.ports.telemetry import NO_SPAN, NO_TRACER, Span, Tracer
 from slipstream.search.searcher import Searcher
@@ -81,7 +81,7 @@ def test_one_change_is_one_trace_with_a_span_for_every_stage(collected: Collecte
     assert _attributes(collected.only("slipstream.intake")) == {
         "messaging.system": "slipstream",
         "messaging.operation.name": "receive",
-        "messaging.batch.message_count": system.graph.log.head(),
+        "messaging.batch.message_count": system.graph.feed.head(),
     }
     store = {"db.system.name": "memory", "db.operation.batch.size": 1}
     assert _attributes(prepare) == store | {"db.operation.name": "read"}
@@ -192,9 +192,9 @@ def test_a_refused_search_is_no_span_and_one_that_waits_in_vain_is_a_failed_one(
     with pytest.raises(InvalidInputError):
         searcher.search("")
     assert collected.names() == set()
-    with pytest.raises(UnavailableError):
+    with pytest.raises(NotRunningError):
         searcher.search("ada", after=Position(99), timeout_s=0.01)
-    assert _attributes(collected.only("slipstream.search"))["error.type"] == "UnavailableError"
+    assert _attributes(collected.only("slipstream.search"))["error.type"] == "NotRunningError"
 
 
 def test_the_default_tracer_is_one_shared_nothing() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from slipstream.adapters.graphs.memory import MemoryGraph
+from slipstream.domain.errors import IncidentError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import Lane, WorkItem
-from slipstream.ports.sync_states import EntitySync
-from slipstream.sync.names import RESTAMPED
+from slipstream.ports.sync_view import EntitySync
+from slipstream.sync.names import ADOPTED, RESTAMPED
 from slipstream.testing.system import MemorySystem
 
 
@@ -40,9 +41,9 @@ def _prove_whole(system: MemorySystem) -> None:
     report = system.audit()
     assert report.is_consistent, report.divergences
     assert report.fresh == report.expected == report.total_embeddings == 20
-    assert system.engine.frontier == system.graph.log.head()
+    assert system.engine.frontier == system.graph.feed.head()
     system.write_back.finish()
-    assert system.graph.sync_states.counts() == {EntitySync.FRESH: 20}
+    assert system.graph.sync_view.counts() == {EntitySync.FRESH: 20}
     position = system.graph.update_entity("p3", {"name": "after all that"})
     system.settle()
     stamp = system.stamp("p3")
@@ -56,16 +57,41 @@ def test_a_restored_graph_is_healed_whether_behind_or_ahead_again(
     commits: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     system, backup = _backed_up()
-    newest = system.graph.log.head()
+    newest = system.graph.feed.head()
     system.graph = backup
     for number in range(commits):  # by somebody who has no index
         backup.update_entity("p7", {"name": f"elsewhere {number}"})
-    seen = max(newest, backup.log.head())
-    assert (backup.log.head() > newest) is (commits == 200)
+    seen = max(newest, backup.feed.head())
+    assert (backup.feed.head() > newest) is (commits == 200)
+    system.reopen(adopt=True)
+    assert "taken for the truth" in caplog.text
+    assert backup.feed.head() == seen + 1
+    assert system.journal.get(ADOPTED) == str(seen + 1)
+    assert list(backup.feed.read(seen, 10)) == [Rescan(Position(seen + 1))]
+    _prove_whole(system)
+
+
+def test_a_graph_that_was_healed_is_not_healed_again_though_the_process_died_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What was remembered of the other history says nothing of this one."""
+    system = MemorySystem()
+    _people(system, 0, 20, "old")
+    system.settle()
+    backup = system.graph.copy()
+    for number in range(5):
+        system.graph.update_entity("p1", {"name": f"lost {number}"})
+    system.settle()
+    system.maintenance.remember()
+    for number in range(9):
+        backup.update_entity("p7", {"name": f"elsewhere {number}"})
+    system.graph = backup
+    with pytest.raises(IncidentError, match=r"older than its index: its log says something else"):
+        system.reopen()
+    system.reopen(adopt=True)
+    caplog.clear()
     system.reopen()
-    assert "restored or replaced" in caplog.text
-    assert backup.log.head() == seen + 1
-    assert list(backup.log.read(seen, 10)) == [Rescan(Position(seen + 1))]
+    assert caplog.text == ""
     _prove_whole(system)
 
 
@@ -74,10 +100,10 @@ def test_a_graph_that_only_goes_on_is_not_taken_for_a_restored_one(caplog: pytes
     _people(system, 0, 20, "old")
     system.settle()
     _people(system, 0, 3, "made by somebody who has no index")
-    head = system.graph.log.head()
+    head = system.graph.feed.head()
     for _ in range(3):
         system.reopen()
-    assert system.graph.log.head() == head
+    assert system.graph.feed.head() == head
     assert caplog.text == ""
     _prove_whole(system)
 
@@ -86,15 +112,33 @@ def test_a_graph_of_another_make_replaces_what_the_index_held() -> None:
     system = MemorySystem()
     _people(system, 0, 30, "first")
     system.settle()
-    system.graph = MemoryGraph(system.clock, virtual_time=True)
-    system.reopen()
+    system.graph = MemoryGraph(system.clock, graph_id="another", virtual_time=True)
+    _people(system, 100, 101, "second")
+    with pytest.raises(IncidentError, match="another graph"):
+        system.reopen()
+    system.reopen(adopt=True)
     _people(system, 100, 120, "second")
     system.settle()
     assert system.audit().is_consistent
     assert system.stamp("p1") is None
 
 
-FAILPOINTS = ("index.vacuum.before", "index.vacuum.after", "write_back.before", "timeline.before", "timeline.after")
+STEPS = (
+    "adopted.before",
+    "adopted.after",
+    "graph_id.before",
+    "graph_id.after",
+    "remembered.before",
+    "incident.after",
+)
+FAILPOINTS = (
+    "index.vacuum.before",
+    "index.vacuum.after",
+    "write_back.before",
+    "timeline.before",
+    "timeline.after",
+    *STEPS,
+)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -120,22 +164,22 @@ def test_dying_in_any_step_ends_healed(failpoint: str, commits: int, count: int)
         backup.update_entity("p7", {"name": f"elsewhere {number}"})
     left = count
     try:
-        system.reopen()
+        system.reopen(adopt=True)
     except Killed:
-        system.reopen()
+        system.reopen(adopt=True)
     left = 0
-    system.reopen()
+    system.reopen(adopt=True)
     _prove_whole(system)
 
 
 def test_unfinished_work_and_tombstones_of_the_lost_days_hold_nothing_up() -> None:
     system, backup = _backed_up()
-    far = Position(system.graph.log.head() + 1_000)
+    far = Position(system.graph.feed.head() + 1_000)
     system.journal.put_work([WorkItem(entity_key("p1"), Lane.RETRY, far, attempts=1, reason="retry")])
     system.index.delete([Deletion(entity_key("p15"), Position(far + 5))])
     system.graph = backup
-    system.reopen()
-    assert system.graph.log.head() == far + 1
+    system.reopen(adopt=True)
+    assert system.graph.feed.head() == far + 1
     _prove_whole(system)
 
 
@@ -143,7 +187,7 @@ def test_schema_versions_that_the_graph_has_no_more_are_taken_back() -> None:
     system, backup = _backed_up()
     assert system.graph.schema().version > backup.schema().version
     system.graph = backup
-    system.reopen()
+    system.reopen(adopt=True)
     assert int(system.journal.get(RESTAMPED) or 0) <= backup.schema().version
     system.graph.update_entity("p1", {"height": 180})  # the same number again, another schema
     system.settle()

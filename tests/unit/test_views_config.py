@@ -189,3 +189,41 @@ def test_the_example_in_the_configuration_file_is_right() -> None:
     assert view.type == "Person"
     assert view.template is not None
     assert view.via == {"employer": Via("WORKS_AT", Direction.OUT, ("name",), 3)}
+
+
+@pytest.mark.parametrize("step", [Via, Chain])
+@pytest.mark.parametrize("direction", list(Direction))
+def test_python_takes_a_direction_by_its_name(step: type[Via | Chain], direction: Direction) -> None:
+    taken = step("KNOWS", direction=direction.value, properties=["name", "title"])  # type: ignore[arg-type]
+    assert taken == step("KNOWS", direction, properties=("name", "title"))
+    assert taken.direction is direction
+    assert taken.hop.direction is direction
+    assert hash(taken) == hash(step("KNOWS", direction, properties=("name", "title")))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"direction": "bth"}, "direction: is 'bth'; did you mean 'both'?"),
+        ({"direction": "Out"}, "direction: is 'Out'; did you mean 'out'?"),
+        ({"direction": "sideways"}, "direction: is 'sideways'; known are out, in, both"),
+        ({"direction": None}, "direction: is None; known are out, in, both"),
+        ({"direction": ["x"]}, "direction: is ['x']; known are out, in, both"),
+        ({"properties": "name"}, "properties: is 'name', not a list of property names"),
+        ({"properties": ("name", 3)}, "properties: is ('name', 3), not a list of property names"),
+        ({"properties": None}, "properties: is None, not a list of property names"),
+    ],
+)
+@pytest.mark.parametrize("step", [Via, Chain])
+def test_python_is_told_at_once_what_a_step_can_not_be(
+    step: type[Via | Chain], wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        step("KNOWS", **wrong)
+    assert str(caught.value) == said
+
+
+def test_metadata_in_python_is_a_list_of_names() -> None:
+    assert View("P", metadata=["country"]).metadata == ("country",)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="metadata: is 'country', not a list of property names"):
+        View("P", metadata="country")  # type: ignore[arg-type]

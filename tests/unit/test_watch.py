@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import pytest
 
@@ -42,7 +41,7 @@ def make_watch(
     """Return a watch over a scrubber whose first pass is due, and what stops both."""
     limits = AlertThresholds(for_s=0)
     scrubber = make_scrubber(system)
-    scrubber._opened_at -= timedelta(days=1)
+    scrubber._opened_s -= 86_400.0
     alerts = Alerts(system.journal, system.clock, limits, {"told": told})
     watch = Watch(status or system.sync.status, system.audits, system.repairer, scrubber, alerts, limits)
 

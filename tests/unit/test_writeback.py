@@ -13,7 +13,7 @@ from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.requests import Target
 from slipstream.ports.recipe import Recipe
-from slipstream.ports.sync_states import EntitySync, SyncState
+from slipstream.ports.sync_view import EntitySync, SyncState
 from slipstream.sync import writeback
 from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.names import WRITE_BACK
@@ -35,11 +35,11 @@ def _people(system: MemorySystem, count: int, entity_type: str = "Person") -> No
 
 def _shown(system: MemorySystem) -> dict[str, EntitySync]:
     ids = [f"p{number:03}" for number in range(400)] + ["ada", "bob"]
-    return {name: row.state for name, row in system.graph.sync_states.read(ids).items()}
+    return {name: row.state for name, row in system.graph.sync_view.read(ids).items()}
 
 
 def _row(system: MemorySystem, entity_id: str) -> SyncState:
-    return system.graph.sync_states.read([entity_id])[entity_id]
+    return system.graph.sync_view.read([entity_id])[entity_id]
 
 
 def test_an_embedded_entity_is_shown_as_its_stamp_says() -> None:
@@ -65,13 +65,13 @@ def test_writing_back_is_no_change_of_the_graph() -> None:
     system = MemorySystem()
     _people(system, 300)
     system.settle()
-    before = (system.graph.log.head(), system.engine.frontier, system.sync.status())
+    before = (system.graph.feed.head(), system.engine.frontier, system.sync.status())
     assert system.engine.is_settled()
     assert system.write_back.is_due
     assert system.write_back.finish()
     assert system.engine.is_settled()
     assert not system.engine.step()
-    assert before == (system.graph.log.head(), system.engine.frontier, system.sync.status())
+    assert before == (system.graph.feed.head(), system.engine.frontier, system.sync.status())
     assert len(_shown(system)) == 300
     assert not system.write_back.is_due
 
@@ -88,7 +88,7 @@ def test_a_deleted_entity_loses_its_row_and_a_recreated_one_gets_a_new_one() -> 
     system.graph.create_entity("Person", "p001", {"name": "back"})
     system.settle()
     system.write_back.finish()
-    assert _row(system, "p001").position == system.graph.log.head()
+    assert _row(system, "p001").position == system.graph.feed.head()
 
 
 class _NoTags:
@@ -165,7 +165,7 @@ def test_a_schema_extension_moves_every_row() -> None:
     system.graph.update_entity("p000", {"shoe_size": 44})
     system.settle()
     system.write_back.finish()
-    rows = system.graph.sync_states.read([f"p{number:03}" for number in range(5)])
+    rows = system.graph.sync_view.read([f"p{number:03}" for number in range(5)])
     assert {row.schema_version for row in rows.values()} == {system.graph.schema().version}
 
 
@@ -299,7 +299,7 @@ def test_it_waits_for_a_quiet_moment_but_not_for_ever() -> None:
     system.clock.sleep(1.0)
     while system.write_back.step():
         pass
-    assert _row(system, "ada").position == system.graph.log.head()
+    assert _row(system, "ada").position == system.graph.feed.head()
 
 
 def test_an_audit_vouches_for_what_it_compared_and_declares_the_rest() -> None:
@@ -336,7 +336,7 @@ def test_an_audit_clears_what_an_earlier_one_declared() -> None:
     at = system.clock.now() + timedelta(hours=1)
     system.write_back.verified(at, [])
     system.write_back.finish()
-    assert {row.state for row in system.graph.sync_states.read(["p000", "p001"]).values()} == {EntitySync.FRESH}
+    assert {row.state for row in system.graph.sync_view.read(["p000", "p001"]).values()} == {EntitySync.FRESH}
     assert _row(system, "p001").last_verified == at
 
 
@@ -358,7 +358,7 @@ def test_damage_to_the_view_is_healed_and_reaches_no_further() -> None:
     _people(system, 150)
     system.settle()
     system.write_back.finish()
-    states, before = system.graph.sync_states, (system.graph.counts(), system.graph.log.head())
+    states, before = system.graph.sync_view, (system.graph.counts(), system.graph.feed.head())
     good = _row(system, "p000")
     states.put([replace(good, state=EntitySync.DEAD_LETTER, model_id="forged"), replace(good, entity_id="ghost")])
     states.remove(["p140", "p141"])
@@ -369,7 +369,7 @@ def test_damage_to_the_view_is_healed_and_reaches_no_further() -> None:
     assert states.counts() == {EntitySync.FRESH: 150}
     withdraw(states, system.journal)
     assert states.counts() == {}
-    assert before == (system.graph.counts(), system.graph.log.head())
+    assert before == (system.graph.counts(), system.graph.feed.head())
     assert system.audit().is_consistent
 
 

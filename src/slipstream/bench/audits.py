@@ -161,7 +161,7 @@ def _changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random)
             time.sleep(pause_s)
         started = time.perf_counter()
         pkg.pkg.update_entity(_id(rng.randrange(entities)), {"description": f"{rng.random()}"})
-        if not pkg.sync.wait(pkg.pkg.last_commit, timeout_s=60):
+        if not pkg.sync.wait(pkg.pkg.feed.head(), timeout_s=60):
             raise BenchmarkError("a change was not searchable within a minute")
         found.append(time.perf_counter() - started)
     return found

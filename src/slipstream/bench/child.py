@@ -32,7 +32,7 @@ def start_up(directory: Path) -> None:
     with open_pkg(directory) as pkg:
         pkg.sync.drain()
         _say({"ready": True})
-        hits = pkg.search("open a file", after=pkg.pkg.last_commit).hits
+        hits = pkg.search("open a file", after=pkg.pkg.feed.head()).hits
         _say({"hits": len(hits)})
 
 

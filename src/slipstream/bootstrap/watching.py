@@ -5,28 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-from slipstream.adapters.alerts.log import LogSink
-from slipstream.adapters.alerts.webhook import WebhookSink
+from slipstream.bootstrap.factories import alert_memory, alert_sinks, room_of
 from slipstream.bootstrap.options import Options
 from slipstream.bootstrap.stores import Stores
-from slipstream.consistency.alerts import Alerts
+from slipstream.consistency.alerts import STATE, Alerts
 from slipstream.consistency.audit import AuditMemory, Auditor
 from slipstream.consistency.pacing import Pace, polite
 from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber, ScrubSettings, unfinished_repairs
-from slipstream.domain.errors import ConfigError, TransientError
+from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError, TransientError
+from slipstream.domain.incidents import Incident
 from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane
 from slipstream.embedding.service import MultiModelEmbeddingService
-from slipstream.ports.alerts import AlertSink
+from slipstream.ports.alerts import AlertMemory
 from slipstream.ports.clock import Clock
+from slipstream.ports.journal import Journal
+from slipstream.ports.lease import Lease
 from slipstream.service.config import Config
+from slipstream.service.incident import idle_repairer
+from slipstream.service.remote.parts import StorePorts
 from slipstream.service.watch import Watch
 from slipstream.sync.changes import LoggedChanges
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
+from slipstream.sync.owing import Owing
 from slipstream.sync.planner import Planner
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.runner import Sync
@@ -47,10 +53,11 @@ def audits_of(
     options: Options,
     recipe_id: Callable[[], str],
     write_back: WriteBack | None,
+    history_bytes_max: int,
 ) -> tuple[Auditor, Repairer]:
     """Return what audits and what repairs; the sync view shows what an audit has found."""
     engine, recipes = sync.engine, sync.engine.recipes
-    graph, audits, journal, clock = stores.graph, stores.audits, stores.journal, options.clock
+    graph, audits, journal, clock = stores.graph.reader, stores.audits, stores.journal, options.clock
     auditor = Auditor(
         graph,
         scoped(stores.plain_index, recipes.hides),
@@ -60,15 +67,18 @@ def audits_of(
             leaves=audits,
             audits=audits,
             journal=journal,
-            changes=LoggedChanges(graph.log, Planner(graph, recipes, engine.settings.fanout_live_max)),
+            changes=LoggedChanges(stores.graph.feed, Planner(graph, recipes, engine.settings.fanout_live_max)),
             recipe_id=recipe_id,
             spared=lambda: unfinished_repairs(repairer),
+            history_bytes_max=history_bytes_max,
         ),
         settle=Settling(sync),
+        owed=Owing(sync),
         frontier=lambda: engine.frontier,
         service=service,
         on_kept=None if write_back is None else partial(_show_audit, write_back),
         tracer=options.tracer,
+        below=stores.below,
     )
     repairer = Repairer(
         graph,
@@ -82,6 +92,8 @@ def audits_of(
         mark=sync.mark,
         waiting=lambda: sum(engine.pending().values()) if sync.running else 0,
         tracer=options.tracer,
+        brake=engine.settings.brake,
+        identity=lambda: stores.graph.marks.identity,
     )
     return auditor, repairer
 
@@ -94,11 +106,12 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
         return engine.recipes.pair.is_live
 
     return Auditor(
-        stores.graph,
+        stores.graph.reader,
         scoped(stores.plain_index, hides),
         recipe,
         options.clock,
         settle=Settling(sync, beside=True),
+        owed=Owing(sync, beside=True),
         frontier=lambda: engine.frontier,
         tracer=options.tracer,
     )
@@ -117,50 +130,101 @@ def _is_busy(engine: SyncEngine) -> bool:
 def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
     if report.started_at is not None:
         try:
-            write_back.verified(report.started_at, report.divergent_keys(), [*report.lagging, *report.unsettled_keys])
+            write_back.verified(report.started_at, report.divergent_keys(), [*report.owed, *report.unsettled_keys])
+            if report.kind in ("full", "deep"):
+                write_back.request_catch_up()  # any program may have written rows there
         except (TransientError, ConfigError) as error:  # the report stands all the same
             logger.warning("the audit is done, but the sync view can not show it now: %s", error)
 
 
 def watch_of(
-    config: Config, sync: Sync, auditor: Auditor, repairer: Repairer, stores: Stores, clock: Clock
+    config: Config,
+    sync: Sync,
+    auditor: Auditor,
+    repairer: Repairer,
+    stores: Stores,
+    clock: Clock,
+    *,
+    data: Path,
+    lease: Lease,
 ) -> tuple[Watch, Scrubber]:
     """Return the scheduled audits, and what metrics and alerts say of them."""
     engine, audits, journal = sync.engine, stores.audits, stores.journal
     thresholds = config.alerts.thresholds()
-    alerts = Alerts(journal, clock, thresholds, _sinks(config))
+    memory = alert_memory(data, lambda: lease.held)
+    _take_along(journal, memory)
+    alerts = Alerts(memory, clock, thresholds, alert_sinks(config.alerts))
     scrubber = Scrubber(
         auditor,
         repairer,
         audits,
         journal,
         clock,
-        ScrubSettings(**config.scrub.model_dump()),
+        ScrubSettings(**config.scrub.model_dump(exclude={"history_mb"})),
         is_busy=lambda: _is_busy(engine),
         repairs_waiting=lambda: engine.pending()[Lane.REPAIR] + journal.work_count(Lane.REPAIR),
+        is_scanning=lambda: engine.intake_stage.is_comparing,
     )
-    return Watch(sync.status, audits, repairer, scrubber, alerts, thresholds), scrubber
+    watch = Watch(
+        sync.status,
+        audits,
+        repairer,
+        scrubber,
+        alerts,
+        thresholds,
+        free_bytes=room_of(data),
+        troubles={
+            "brake": repairer.brake.said,
+            "incident": partial(_incident_met, engine),
+        },  # by rule: see `alert_rules.TROUBLES`
+    )
+    watch.mind("pipeline", lambda: sync.dead)
+    watch.mind("lease", lambda: None if lease.is_renewed else "nobody renews it: another process will take over")
+    return watch, scrubber
 
 
-def _sinks(config: Config) -> dict[str, AlertSink]:
-    sinks: dict[str, AlertSink] = {"log": LogSink()}
-    if config.alerts.webhook is not None:
-        sinks["webhook"] = WebhookSink(config.alerts.webhook, token_file=config.alerts.webhook_token_file)
-    return sinks
+def _incident_met(engine: SyncEngine) -> str | None:
+    """Return the incident that the running engine has met, in which the graph was removed or replaced."""
+    halted = engine.halted
+    return halted.incident.what if isinstance(halted, IncidentError) and halted.incident is not None else None
+
+
+def _take_along(journal: Journal, memory: AlertMemory) -> None:
+    """Move what an older version kept in the journal, so that each alert that it told is resolved."""
+    try:
+        before = journal.get(STATE)
+        if before is not None and memory.get(STATE) is None:
+            memory.set(STATE, before)
+        if before is not None:
+            journal.set(STATE, None)
+    except SlipstreamError as error:
+        logger.warning("the alerts of an older version can not be taken along: %s", error)
 
 
 def write_back_of(config: Config, options: Options, stores: Stores, engine: SyncEngine) -> WriteBack | None:
     """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
     graph, journal = stores.graph, stores.journal
     if not config.graph.sync_states:
-        if graph.sync_states.is_ours:
-            withdraw(graph.sync_states, journal)
+        withdraw(graph.sync_view, journal)
         return None
-    graph.sync_states.check_name()
     index = scoped(stores.index, engine.recipes.hides)
-    reader = EntitySyncReader(graph, index, stores.letters, engine.recipe, engine.is_pending)
-    states = options.wrapping.sync_states(graph.sync_states)
-    write_back = WriteBack(states, reader, graph, journal, options.clock, stores.notes)
-    if graph.changed_while_closed:
-        write_back.request_catch_up()
-    return write_back
+    reader = EntitySyncReader(graph.reader, index, stores.letters, engine.recipe, engine.is_pending)
+    return WriteBack(stores.sync_view, reader, graph.reader, journal, options.clock, stores.notes)
+
+
+def incident_watch(
+    config: Config, data: Path, incident: Incident, sync: Sync, scrubber: Scrubber, store: StorePorts, clock: Clock
+) -> Watch:
+    """Return the watch of a PKG in an incident: alerts are told all the same, and first of all that one."""
+    thresholds = config.alerts.thresholds()
+    alerts = Alerts(alert_memory(data, lambda: store.lease.held), clock, thresholds, alert_sinks(config.alerts))
+    return Watch(
+        sync.status,
+        store.audits,
+        idle_repairer(),
+        scrubber,
+        alerts,
+        thresholds,
+        free_bytes=room_of(data),
+        troubles={"incident": lambda: incident.what},
+    )

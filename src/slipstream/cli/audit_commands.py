@@ -8,21 +8,25 @@ from typing import Annotated, Any
 
 import typer
 
+from slipstream.cli.adopting import adopt
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
     EXIT_DIVERGENT,
     EXIT_ERROR,
+    brake_line,
     err,
     handled_errors,
     out,
     print_facts,
     print_json,
     print_table,
+    print_warning,
     progress_bar,
 )
 from slipstream.consistency.audit import DEEP_ALL
+from slipstream.consistency.brake import Plan
 from slipstream.consistency.evidence import evidence_base, write_evidence
-from slipstream.consistency.ratios import counts_text, percent
+from slipstream.consistency.ratios import consistency_text, counts_text, percent
 from slipstream.consistency.repair import KINDS, RepairBudget, RepairResult
 from slipstream.consistency.report import FINDING_KINDS, AuditReport, report_as_dict
 from slipstream.domain.audits import Finding
@@ -36,6 +40,7 @@ Incremental = Annotated[
 Sync = Annotated[bool, typer.Option("--sync/--no-sync", help="First let the index catch up.")]
 
 _SHOWN_MAX = 20
+_OUTAGE_PATIENCE_S = 30.0
 _HISTORY_MAX = 200
 _PAGING = "slipstream audits show {id} --class {name} --after {name}/{after}"
 
@@ -70,7 +75,11 @@ def verify(
         Path | None, typer.Option("--report", help="Write the report as JSON and as a page, FILE.json and FILE.html.")
     ] = None,
 ) -> None:
-    """Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell."""
+    """
+    Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
+
+    It catches up with the log like any command, and changes nothing else.
+    """
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         if incremental and deep is not None:
@@ -78,15 +87,16 @@ def verify(
         sample = _sample_size(deep)
         if report_file is not None:
             evidence_base(report_file)
-        with settings.opened(run=sync) as slipstream:
+        with settings.opened(run=sync, mend=False) as slipstream:
             if sync:
-                drain(slipstream, shown=not as_json)
+                drain(slipstream, shown=not as_json, patience_s=_OUTAGE_PATIENCE_S)
             report = _audit(slipstream, incremental=incremental, deep=sample, shown=not as_json)
             history = [kept.report for kept in reversed(slipstream.audits.audits(None, _HISTORY_MAX))]
+            plan = slipstream.repairer.braked(report.kept_id) if report.is_divergent else None
         if report_file is not None:
             for path in write_evidence(report_file, report_as_dict(report), history, paging=_PAGING):
                 err.print(f"written: {path}", markup=False, highlight=False)
-        _show_report(report, as_json=as_json)
+        _show_report(report, plan, as_json=as_json)
         exit_by(report)
 
 
@@ -103,7 +113,7 @@ def _sample_size(deep: str | None) -> int | None:
         return None
     if deep == "all":
         return DEEP_ALL
-    if not deep.isdigit() or int(deep) < 1:
+    if not (deep.isascii() and deep.isdigit()) or int(deep) < 1:
         raise InvalidInputError(f"{deep!r} is neither a number of records nor `all`", field="deep")
     return int(deep)
 
@@ -112,15 +122,18 @@ def _audit(slipstream: Slipstream, *, incremental: bool, deep: int | None, shown
     # Relationships that no view covers are compared as well, so this is what a full audit looks at.
     total = None if incremental else sum(slipstream.pkg.counts().values())
     with progress_bar("comparing", "keys", shown=shown) as update:
-        # Nobody else is in this process: what flows is what this command waits for.
+        # Where nobody else is in this process, what flows is what this command waits for.
         return slipstream.verify(
-            lambda compared: update(compared, total), incremental=incremental, deep=deep, hurry=True
+            lambda compared: update(compared, total),
+            incremental=incremental,
+            deep=deep,
+            hurry=slipstream.runs_engine,
         )
 
 
-def _show_report(report: AuditReport, *, as_json: bool) -> None:
+def _show_report(report: AuditReport, plan: Plan | None = None, *, as_json: bool) -> None:
     if as_json:
-        print_json(report_as_dict(report))
+        print_json({**report_as_dict(report), "plan": None if plan is None else plan.as_dict()})
         return
     rows = [
         (name, row.expected, row.found, row.fresh, counts_text(row.counts))
@@ -130,7 +143,7 @@ def _show_report(report: AuditReport, *, as_json: bool) -> None:
     found = {
         **report.divergences,
         "unrenderable": report.unrenderable,
-        "lagging (the engine is still to bring them up to date)": report.lagging,
+        "owed (the engine is still to bring them up to date)": report.owed,
         "unsettled (they changed every time they were looked at)": report.unsettled_keys,
     }
     for name, keys in found.items():
@@ -138,15 +151,20 @@ def _show_report(report: AuditReport, *, as_json: bool) -> None:
             shown = ", ".join(key.id for key in keys[:_SHOWN_MAX])
             more = f" and {len(keys) - _SHOWN_MAX} more (slipstream audits show {report.id})"
             out.print(f"{name}: {len(keys)}: {shown}{more if len(keys) > _SHOWN_MAX else ''}", markup=False)
+    for damage in report.damage:
+        out.print(f"damage: {damage.told}", markup=False)
     for note in report.notes:
         out.print(f"note: {note}", markup=False)
+    said = consistency_text(report.consistency, report.owed_by_lane)
     if report.verdict == "undecided":
         out.print("could not tell: no divergence was found, but not every key could be judged")
     out.print(
-        f"consistency {percent(report.consistency)} at position {report.position} ({report.kind} audit {report.id}: "
+        f"{said} at position {report.position} ({report.kind} audit {report.id}: "
         f"{report.rows.graph:,} rows of the graph, {report.rows.index:,} of the index, {report.duration_s:.2f} s)"
     )
     out.print(f"digests: graph {report.graph_digest.hex}, index {report.index_digest.hex}", markup=False)
+    if plan is not None:
+        out.print(f"braked: {plan.said}. To apply exactly that: {plan.command}", markup=False)
 
 
 # ---------------------------------------------------------------------- repair
@@ -162,18 +180,37 @@ def repair(
     incremental: Incremental = False,
     deep: Annotated[str | None, typer.Option(help="Audit as `verify --deep` does.")] = None,
     keys_per_s: Annotated[float, typer.Option(help="Mark at most so many keys a second.")] = 1_000.0,
+    confirm: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="Apply exactly the plan of this id, and nothing else.")
+    ] = None,
+    adopting: Annotated[
+        bool, typer.Option("--adopt", help="In an incident: take the graph for the truth (docs/incidents.md).")
+    ] = False,
 ) -> None:
     """
     Audit, mend what differs, and look at it again; a repair that was cut short goes on first.
 
-    Exit code as of verify; with --dry-run 1 says that there is something to mend.
+    What is more than the brake allows is not mended: its plan is shown, and `--confirm PLAN` applies it.
+
+    Exit code as of verify, and 2 when nothing was done because the brake holds; with --dry-run 1 says that there is
+    something to mend.
     """
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         chosen = [_known(kind, KINDS, "kinds") for kind in kinds or KINDS]
         budget = RepairBudget(keys_per_s=keys_per_s)
+        if confirm is not None and (dry_run or kinds or incremental or deep is not None):
+            raise InvalidInputError("applies a plan as it is: it goes with no other choice", field="confirm")
+        if adopting:
+            if confirm is not None or dry_run or kinds or incremental or deep is not None:
+                raise InvalidInputError("takes the graph as it is: it goes with no other choice", field="adopt")
+            exit_by(adopt(settings, as_json=as_json))
+            return
         with settings.opened() as slipstream:
             drain(slipstream, shown=not as_json)
+            if confirm is not None:
+                exit_by(_confirmed(slipstream, confirm, budget, as_json=as_json))
+                return
             resumed = None
             if slipstream.repairer.unfinished is not None and not dry_run:
                 resumed, _ = _mend(slipstream, None, chosen, budget, shown=not as_json)
@@ -199,7 +236,9 @@ def _repair(
     if before.is_divergent:
         result, remaining = _mend(slipstream, before.kept_id, kinds, budget, shown=not as_json)
         marked += result.keys
-        after = remaining if remaining.is_divergent else slipstream.verify(incremental=True, hurry=True)
+        after = remaining
+        if not remaining.is_divergent:
+            after = slipstream.verify(incremental=True, hurry=slipstream.runs_engine)
     if as_json:
         went_on = None if resumed is None else _resumed(resumed)
         reports = {"before": report_as_dict(before), "after": report_as_dict(after)}
@@ -211,10 +250,26 @@ def _repair(
         shown = f"{percent(before.consistency)} -> {percent(after.consistency)}"
         out.print(f"marked {marked} keys; consistency {shown}", markup=False)
         if after.is_divergent:
-            out.print(f"still divergent: {counts_text(after.counts())}", markup=False)
+            out.print(f"still divergent: {counts_text(after.counts()) or 'damage below'}", markup=False)
+            for damage in after.damage:
+                out.print(f"damage: {damage.told}", markup=False)
         elif not after.is_consistent:
-            open_keys = {"lagging": len(after.lagging), "unsettled": after.unsettled}
+            open_keys = {"owed": len(after.owed), "unsettled": after.unsettled}
             out.print(f"could not tell: {counts_text(open_keys)}", markup=False)
+    return after
+
+
+def _confirmed(slipstream: Slipstream, plan_id: str, budget: RepairBudget, *, as_json: bool) -> AuditReport:
+    """Apply a plan, and return what became of its keys."""
+    with slipstream.scrubber.aside(), progress_bar("repairing", "keys", shown=not as_json) as update:
+        result = slipstream.repairer.confirm(plan_id, budget, update)
+    drain(slipstream, shown=not as_json)
+    after = slipstream.repairer.verify(result)
+    done = {"plan": plan_id, "marked": result.keys, "marked_before": result.marked_before}
+    if as_json:
+        print_json({**done, "after": report_as_dict(after)})
+    else:
+        print_facts({**done, "its keys": after.verdict})
     return after
 
 
@@ -234,6 +289,7 @@ def _mend(
 
 def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_json: bool) -> None:
     plan = slipstream.repairer.plan(audit_id, kinds)
+    braked = slipstream.repairer.braked(audit_id, kinds)
     facts: dict[str, object] = {
         "audit": audit_id,
         "keys": dict(plan.keys),
@@ -242,6 +298,7 @@ def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_js
         "embed_s": round(plan.embed_s, 4),
         "deletions": plan.deletions,
         "restamps": plan.restamps,
+        "confirm": None if braked is None else braked.command,
     }
     if as_json:
         print_json(facts)
@@ -263,6 +320,7 @@ def list_audits(
         settings: Context = context.obj
         with settings.opened(run=False) as slipstream:
             kept = slipstream.audits.audits(before, limit)
+            braked = slipstream.scrubber.summary().get("brake")
         if as_json:
             print_json([audit.report for audit in kept])
             return
@@ -278,13 +336,19 @@ def list_audits(
             for audit in kept
         ]
         print_table("audits", ["id", "kind", "finished at (UTC)", "position", "consistency", "divergent"], rows)
+        _warn_of(braked)
+
+
+def _warn_of(braked: Mapping[str, Any] | None) -> None:
+    if braked is not None:
+        print_warning(brake_line(braked))
 
 
 def show_audit(
     context: typer.Context,
     audit_id: Annotated[int, typer.Argument(help="Id of the audit, as `list` shows it.")],
     kind: Annotated[
-        str | None, typer.Option("--class", help="Only this class of divergence, `lagging` or `unsettled`.")
+        str | None, typer.Option("--class", help="Only this class of divergence, `owed` or `unsettled`.")
     ] = None,
     after: Annotated[str | None, typer.Option(help="Go on behind this CLASS/KEY, the last one shown.")] = None,
     limit: Annotated[int, typer.Option(help="How many keys.", min=1)] = 100,
@@ -349,7 +413,8 @@ def scrub_status(context: typer.Context, as_json: Json = False) -> None:
         if as_json:
             print_json(facts)
         else:
-            print_facts({name: value for name, value in facts.items() if name != "last_audit"})
+            print_facts({name: value for name, value in facts.items() if name not in ("last_audit", "brake")})
+            _warn_of(facts.get("brake"))
 
 
 def scrub_pause(context: typer.Context) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
 from slipstream.cli.output import print_warning, progress_bar
+from slipstream.cli.waiting import telling, telling_of_opening
 from slipstream.domain.errors import UnavailableError
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.status import SyncStatus
@@ -22,18 +25,26 @@ class Context:
     directory: Path
 
     @contextmanager
-    def opened(self, *, run: bool = True) -> Iterator[Slipstream]:
+    def opened(
+        self, *, run: bool = True, wait: Callable[[float], bool] | None = None, mend: bool = True
+    ) -> Iterator[Slipstream]:
         """
-        Open the PKG; with `run` the engine works from the start.
+        Open the PKG; with `run` the engine works from the start, here or in the process that has it open already.
+
+        With `wait` it is opened when no other process runs the engine any more, or when that says to wait no more.
+        Without `mend` nothing is repaired here that nobody asks for, and no edited view is put in force.
 
         Models that slipstream.toml declares, and that nothing has migrated to, are warned of and left alone.
         """
-        options = Options(on_other_recipe=OnOtherRecipe.KEEP_MODELS)
-        with open_pkg(self.directory, run=run, options=options) as slipstream:
+        options = Options(on_other_recipe=OnOtherRecipe.KEEP_MODELS if mend else OnOtherRecipe.KEEP_AND_TELL)
+        with nullcontext() if wait else telling_of_opening(self.directory):  # who stands by has said so
+            opened = open_pkg(self.directory, run=run, options=options, wait=wait, mend=mend)
+        with opened as slipstream:
             if slipstream.refused_recipe is not None:
                 print_warning(f"the recipe in force is kept: {slipstream.refused_recipe}")
             spare_the_collector()
-            yield slipstream
+            with telling(slipstream, running=run):
+                yield slipstream
 
 
 def spare_the_collector() -> None:
@@ -46,17 +57,33 @@ def spare_the_collector() -> None:
     gc.freeze()
 
 
-def drain(slipstream: Slipstream, *, shown: bool) -> SyncStatus:
-    """Wait, with a progress bar, until the index reflects everything; returns the status then."""
+class _PatienceEndedError(Exception):
+    """An outage has lasted too long for a command that need not wait for its end."""
+
+
+def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) -> SyncStatus:
+    """
+    Wait, with a progress bar, until the index reflects everything; returns the status then.
+
+    An outage is waited out, for no longer than `patience_s` in one piece.
+    """
+    outage_since: float | None = None
     first = slipstream.status()
     behind = max(first.lag_events, first.pending)
     with progress_bar("embedding", "events", shown=shown and behind > 0) as update:
 
         def on_progress(status: SyncStatus) -> None:
+            nonlocal outage_since
             if status.halted:
                 raise UnavailableError(status.halted)
+            outage_since = None if status.outage is None else (outage_since or time.monotonic())
+            call = slipstream.embedding.calls.longest()
+            asked_s = 0.0 if call is None else call.lasts_s  # a server that hangs is down, too
+            if asked_s > patience_s or (outage_since and time.monotonic() - outage_since > patience_s):
+                raise _PatienceEndedError
             left = max(status.lag_events, status.pending)
             update(max(0, behind - left), behind)
 
-        slipstream.sync.drain(on_progress=on_progress, migration=False)
+        with suppress(_PatienceEndedError):
+            slipstream.sync.drain(on_progress=on_progress, migration=False)
     return slipstream.status()

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import queue
-import sys
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,18 +9,36 @@ import typer
 
 from slipstream.bootstrap import initialise
 from slipstream.cli.context import Context, drain
-from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, out, print_json, progress_bar
+from slipstream.cli.feeding import batches, opened_lines
+from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, out, print_json, print_warning, progress_bar
 from slipstream.cli.serving import Metrics, TokenFile, serving
-from slipstream.domain.errors import ConfigError
-from slipstream.service.applying import BATCH, Applier, ApplyReport
-from slipstream.service.importing import Importer, ImportProgress
+from slipstream.domain.texts import on_one_line
+from slipstream.service.applying import ApplyReport
+from slipstream.service.feed_options import told
+from slipstream.service.importing import ImportProgress
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+_IN_JSON_ONLY = ("errors", "left_out", "notes")
+FeedPrefix = Annotated[
+    str | None,
+    typer.Option(
+        help="Before the key of a row, to make its entity's id: {space}, {source}, {schema} and {type} stand for "
+        "where it is; without: '{space}:' for tables."
+    ),
+]
+KeyColumns = Annotated[
+    list[str] | None,
+    typer.Option(help="TABLE=COLUMN[,COLUMN]: the key of a table whose messages come without one; * is any table."),
+]
+Tables = Annotated[
+    list[str] | None,
+    typer.Option(help="PARTITION=TABLE: take the rows of a partition for those of its table."),
+]
+UnsentNulls = Annotated[
+    list[str] | None,
+    typer.Option(help="TABLE=COLUMN[,COLUMN]: columns whose null in an update says that they were not sent."),
+]
 NoSync = Annotated[bool, typer.Option("--no-sync", help="Only capture; the index follows at the next open.")]
-
-_CHUNK_BYTES = 1 << 16
-_PIPE_PAUSE_S = 0.02
-"""A live pipe's events are committed together until it pauses for this long."""
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +61,11 @@ def init(context: typer.Context, as_json: Json = False) -> None:
 
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A graph as JSON lines, as apoc.export.json writes them.")],
+    file: Annotated[Path, typer.Argument(help="A graph as apoc.export.json writes it, in any of its JSON forms.")],
+    id_prefix: Annotated[
+        str | None,
+        typer.Option(help="Before the row number of nodes without properties.id; without: the file's name and #."),
+    ] = None,
     no_sync: NoSync = False,
     as_json: Json = False,
 ) -> None:
@@ -57,23 +73,26 @@ def import_file(
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with settings.opened(run=not no_sync) as slipstream:
-            importer = Importer(slipstream.pkg, slipstream.journal, slipstream.dead_letters, slipstream.clock)
+            importer = slipstream.importer()
             with progress_bar("importing", "bytes", shown=not as_json) as update:
 
                 def on_progress(progress: ImportProgress) -> None:
                     update(progress.done_bytes, progress.total_bytes)
 
-                report = importer.run(file, on_progress)
+                report = importer.run(file, on_progress, id_prefix=id_prefix)
             status = slipstream.status() if no_sync else drain(slipstream, shown=not as_json)
         result = {
             "entities": report.entities,
             "relationships": report.relationships,
             "rejected": report.rejected,
+            "left_out": report.left_out,
             "errors": report.errors,
             "position": report.position,
             "frontier": status.frontier,
             "dead_letters": status.dead_letters,
         }
+        for note in report.notes:
+            print_warning(note)
         _finish(result, report.rejected, report.errors, as_json=as_json)
 
 
@@ -84,33 +103,43 @@ def apply(
     as_json: Json = False,
     metrics: Metrics = None,
     token_file: TokenFile = None,
+    id_prefix: FeedPrefix = None,
+    key: KeyColumns = None,
+    table: Tables = None,
+    unsent_null: UnsentNulls = None,
 ) -> None:
-    """Apply change events (native, CloudEvents, Neo4j CDC, Debezium); each exactly as often as its id is new."""
+    """Apply change events (native, CloudEvents, Neo4j CDC, Debezium); none twice, and none behind a newer one."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with (
-            _source(file) as stream,
+            opened_lines(file) as stream,
             settings.opened(run=not no_sync) as slipstream,
             serving(slipstream, metrics, token_file),
         ):
-            applier = Applier(slipstream.pkg, slipstream.dead_letters, slipstream.clock)
+            feed = told(slipstream.applier().feed, id_prefix, key or (), table or (), unsent_null or ())
+            applier = slipstream.applier(feed)
             with progress_bar("applying", "events", shown=not as_json) as update:
 
                 def on_batch(report: ApplyReport) -> None:
-                    update(report.applied + report.duplicates + report.rejected, None)
+                    update(report.seen, None)
 
-                report = applier.run(_batches(stream), on_batch)
+                report = applier.run(batches(stream), on_batch, source=None if file == "-" else file)
             status = slipstream.status() if no_sync else drain(slipstream, shown=not as_json)
         result = {
             "applied": report.applied,
             "duplicates": report.duplicates,
+            "outdated": report.outdated,
             "ignored": report.ignored,
+            "passed": dict(report.passed),
             "rejected": report.rejected,
             "errors": report.errors,
+            "notes": report.said,
             "position": report.position,
             "frontier": status.frontier,
             "dead_letters": status.dead_letters,
         }
+        for note in report.said:
+            print_warning(note)
         _finish(result, report.rejected, report.errors, as_json=as_json)
 
 
@@ -118,68 +147,14 @@ def _finish(result: dict[str, object], rejected: int, errors: list[str], *, as_j
     if as_json:
         print_json(result)
     else:
-        out.print(", ".join(f"{name}: {value}" for name, value in result.items() if name != "errors"))
+        shown = {name: _counts(value) for name, value in result.items() if name not in _IN_JSON_ONLY}
+        out.print(", ".join(f"{name}: {value}" for name, value in shown.items()), markup=False)
         for error in errors:
-            err.print(f"rejected: {error}", markup=False)
+            err.print(f"rejected: {on_one_line(error)}", markup=False)
     if rejected:
         raise typer.Exit(EXIT_DIVERGENT)
 
 
-@contextmanager
-def _source(file: str) -> Iterator[Iterable[str]]:
-    """Open the lines of a file, or of standard input for `-`."""
-    if file == "-":
-        yield _standard_input()
-        return
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(Path(file).open(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            raise ConfigError(f"{file} can not be read: {error}") from error
-        yield stream
-
-
-def _standard_input() -> Iterable[str]:
-    try:
-        descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):  # replaced by something that is no file
-        return sys.stdin
-    return _lines_of(descriptor)
-
-
-def _lines_of(descriptor: int) -> Iterator[str]:
-    # Not through `sys.stdin`: a thread that waits in it holds its lock, and an interrupted process could not end.
-    rest = b""
-    while chunk := os.read(descriptor, _CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", errors="replace")
-    if rest:
-        yield rest.decode("utf-8", errors="replace")
-
-
-def _batches(stream: Iterable[str]) -> Iterator[list[str]]:
-    """Yield lines together while they come quickly, and at once when the stream pauses."""
-    lines: queue.Queue[str | None] = queue.Queue(maxsize=4 * BATCH)
-
-    def read() -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, name="slipstream-stdin", daemon=True).start()
-    ended = False
-    while not ended:
-        batch: list[str] = []
-        line = lines.get()
-        while line is not None:
-            batch.append(line)
-            if len(batch) >= BATCH:
-                break
-            try:
-                line = lines.get(timeout=_PIPE_PAUSE_S)
-            except queue.Empty:
-                break
-        ended = line is None
-        if batch:
-            yield batch
+def _counts(value: object) -> object:
+    """Return counts by kind as a text: `3 heartbeats`."""
+    return " + ".join(f"{count} {kind}" for kind, count in value.items()) or 0 if isinstance(value, dict) else value

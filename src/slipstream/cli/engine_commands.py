@@ -7,19 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
+from slipstream.bootstrap import glimpse
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
     EXIT_DIVERGENT,
     EXIT_ERROR,
+    brake_line,
     err,
     handled_errors,
     out,
     print_facts,
+    print_incident,
     print_json,
     print_table,
+    print_warning,
 )
-from slipstream.domain.errors import ConfigError
+from slipstream.consistency.alert_rules import Reading
+from slipstream.domain.errors import (
+    ConfigError,
+    CorruptionError,
+    LeaseLostError,
+    NotFoundError,
+    SlipstreamError,
+    TransientError,
+)
 from slipstream.service.insights import status_as_dict
+from slipstream.service.slipstream import Slipstream
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `list` shows them.")]
@@ -43,17 +56,42 @@ def status(
         bool, typer.Option("--check", help="Exit code 1 when an alert threshold is breached, as it stands now.")
     ] = False,
 ) -> None:
-    """Show how far the index is behind the graph."""
+    """
+    Show how far the index is behind the graph, also while something is broken: then what is known, and what is not.
+
+    Exit code: 0; 1 with --check when a threshold is breached; 2 when something could not be read.
+    """
+    settings: Context = context.obj
     with handled_errors(as_json=as_json):
-        settings: Context = context.obj
-        with settings.opened(run=False) as slipstream:
-            facts = status_as_dict(slipstream)
-            breached = [reading for reading in slipstream.watch.readings() if reading.is_breached]
+        try:
+            facts, breached = _looked(settings)
+        except (TransientError, LeaseLostError, CorruptionError) as error:
+            facts, breached = _glimpsed(settings, error), []
         _show_status(facts, as_json=as_json)
+        for name, reason in facts["unknown"].items():
+            err.print(f"unknown: {name}: {reason}", markup=False, highlight=False)
+        for reading in breached if check else ():
+            err.print(f"{reading.rule}: {reading.message}", markup=False, highlight=False)
+        if facts["unknown"]:
+            raise typer.Exit(EXIT_ERROR)
         if check and breached:
-            for reading in breached:
-                err.print(f"{reading.rule}: {reading.message}", markup=False, highlight=False)
             raise typer.Exit(EXIT_DIVERGENT)
+
+
+def _looked(settings: Context) -> tuple[dict[str, Any], list[Reading]]:
+    """Return what the open PKG tells, and the thresholds that are breached."""
+    with settings.opened(run=False) as slipstream:
+        if slipstream.incident is not None:
+            print_incident(slipstream.incident)
+        facts = status_as_dict(slipstream)
+        return facts, [reading for reading in slipstream.watch.readings() if reading.is_breached]
+
+
+def _glimpsed(settings: Context, error: SlipstreamError) -> dict[str, Any]:
+    """Return what the files tell of a PKG that can not be opened, or whose owner does not answer."""
+    found = glimpse(settings.directory)
+    reason = {"the PKG as a whole": f"{type(error).__name__}: {error}"}
+    return {**found, "unknown": {**reason, **found["unknown"]}}
 
 
 def _show_status(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -61,8 +99,10 @@ def _show_status(facts: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(facts)
         return
     print_facts({name: value for name, value in facts.items() if not isinstance(value, dict)})
+    if facts.get("brake") is not None:
+        print_warning(brake_line(facts["brake"]))
     for title in ("entities_by_type", "embeddings_by_type", "embeddings_by_model"):
-        counts = facts[title]
+        counts = facts.get(title)
         if counts:
             print_table(
                 title.replace("_", " "), ["type" if "type" in title else "model", "count"], list(counts.items())
@@ -103,13 +143,16 @@ def replay_letters(context: typer.Context, ids: Ids = None, every: All = False, 
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with settings.opened() as slipstream:
-            replayed = slipstream.replay_dead_letters(_chosen(ids, every=every))
+            replayed = slipstream.replay_dead_letters(_chosen(slipstream, ids, every=every))
             after = drain(slipstream, shown=not as_json)
+            cut = [letter for letter in slipstream.list_dead_letters() if not letter.can_be_replayed]
         result = {"replayed": replayed, "dead_letters": after.dead_letters}
         if as_json:
             print_json(result)
         else:
             print_facts(result)
+        for letter in cut:
+            print_warning(f"{letter.id} can not be replayed from itself: {letter.error}")
         if after.dead_letters:
             raise typer.Exit(EXIT_DIVERGENT)
 
@@ -119,16 +162,21 @@ def discard_letters(context: typer.Context, ids: Ids = None, every: All = False,
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with settings.opened(run=False) as slipstream:
-            discarded = slipstream.discard_dead_letters(_chosen(ids, every=every))
+            discarded = slipstream.discard_dead_letters(_chosen(slipstream, ids, every=every))
         if as_json:
             print_json({"discarded": discarded})
         else:
             out.print(f"discarded {discarded}")
-        if ids and discarded < len(ids):
-            raise typer.Exit(EXIT_ERROR)
 
 
-def _chosen(ids: list[str] | None, *, every: bool) -> list[str] | None:
+def _chosen(slipstream: Slipstream, ids: list[str] | None, *, every: bool) -> list[str] | None:
+    """Return the ids that were named, None for all; raises `NotFoundError` when one of them is not there."""
     if bool(ids) == every:
         raise ConfigError("name the ids of dead letters, or pass --all")
+    there = {letter.id for letter in slipstream.list_dead_letters()} if ids else set()
+    for name in ids or ():
+        if name not in there:
+            raise NotFoundError(
+                f"there is no dead letter {name!r}: `slipstream dead-letters list` shows those there are"
+            )
     return ids or None

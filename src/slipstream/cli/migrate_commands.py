@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,11 +22,12 @@ from slipstream.cli.output import (
     print_table,
     progress_bar,
 )
-from slipstream.cli.quality_commands import QueriesFile, Report, Sample, judged, read_queries, show_comparison
-from slipstream.consistency.ratios import counts_text, percent
+from slipstream.cli.quality_commands import QueriesFile, Report, Sample, read_queries, show_comparison
+from slipstream.consistency.ratios import consistency_text, counts_text
 from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
+from slipstream.quality.comparison import QualityComparison, comparison_as_dict
 from slipstream.schema.generations import Phase
 from slipstream.service.migrations import MigrationStatus
 from slipstream.service.quality import SAMPLE
@@ -166,18 +167,18 @@ def cut_over(
     with handled_errors(as_json=as_json, more=found), _opened(context) as slipstream, ExitStack() as bar:
         if skip_comparison and (queries is not None or report is not None):
             raise InvalidInputError("can not go with --queries or --report", field="--skip-comparison")
-        asked = read_queries(queries)
-        slipstream.quality.check(asked)  # before the audit, which takes a while
 
-        def veto() -> Sequence[str]:
+        def on_comparison(comparison: QualityComparison) -> None:
             bar.close()  # no bar between the figures
-            reasons, found["comparison"] = judged(slipstream, slipstream.quality.gate, asked, sample)
+            found["comparison"] = comparison_as_dict(comparison, slipstream.quality.gate.reasons(comparison))
             show_comparison(found["comparison"], report, as_json=as_json)
-            return reasons
 
-        on_progress = bar.enter_context(_comparing(slipstream, shown=not as_json))
-        audited = slipstream.migrations.cut_over(
-            veto=None if skip_comparison else veto, gated=not skip_comparison, on_progress=on_progress
+        audited = slipstream.cut_over(
+            read_queries(queries),
+            sample=sample,
+            compared=not skip_comparison,
+            on_progress=bar.enter_context(_comparing(slipstream, shown=not as_json)),
+            on_comparison=on_comparison,
         )
         bar.close()
         _show_audit(audited, as_json=as_json, more=found)
@@ -254,10 +255,11 @@ def _show_audit(report: AuditReport, *, as_json: bool, more: Mapping[str, Any] |
     if as_json:
         print_json({**report_as_dict(report), **(more or {})})
         return
-    named = {**report.counts(), "lagging": len(report.lagging), "unsettled": report.unsettled}
+    named = {**report.counts(), "owed": len(report.owed), "unsettled": report.unsettled}
     if found := counts_text(named):
         out.print(found, markup=False)
-    out.print(f"consistency {percent(report.consistency)} at position {report.position}, {report.duration_s:.2f} s")
+    said = consistency_text(report.consistency, report.owed_by_lane)
+    out.print(f"{said} at position {report.position}, {report.duration_s:.2f} s")
 
 
 def _space(space: Space | None) -> str:

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from slipstream.domain.errors import InvalidInputError, SlipstreamError
+from slipstream._interrupts import EXIT_INTERRUPTED, in_order
+from slipstream.cli.terminal import SafeConsole
+from slipstream.domain.errors import InvalidInputError, RepairNeedsConfirmationError, SlipstreamError
+from slipstream.domain.incidents import Incident
+from slipstream.domain.texts import printable, printable_json
 
 EXIT_DIVERGENT = 1
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_MAY = "change who may use it, or choose another place"
+_ROOM = "make room, and run the same command again"
+_FIXES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _MAY),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "look at the path"),
+    errno.EISDIR: "name a file",
+    errno.EMFILE: "let the process open more files (`ulimit -n`)",
+}
+"""What to do about what the operating system refuses."""
+
+out = SafeConsole(highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 
 
 def print_json(data: object) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(data, default=_plain, ensure_ascii=False) + "\n")
+    is_plain = (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
+    try:
+        sys.stdout.write(printable_json(json.dumps(data, default=_plain, ensure_ascii=is_plain)) + "\n")
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def _plain(value: object) -> object:
@@ -42,7 +62,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """Print a table; cells are shown as they are, never as markup."""
     table = Table(*columns, title=title, title_justify="left", header_style="bold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(printable(str(cell))) for cell in row))
     out.print(table)
 
 
@@ -50,30 +70,64 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, aligned."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        out.print(f"[bold]{escape(name):<{width}}[/bold]  {escape(str(value))}")
+        out.print(f"[bold]{escape(name):<{width}}[/bold]  {escape(printable(str(value)))}")
 
 
 def print_warning(text: str) -> None:
     """Say on stderr, in one line for logs, what is not as somebody may think."""
-    err.print(f"[yellow]warning[/yellow]: {escape(text)}", soft_wrap=True)
+    err.print(f"[yellow]warning[/yellow]: {escape(printable(text))}", soft_wrap=True)
+
+
+def brake_line(brake: Mapping[str, Any]) -> str:
+    """Return what the brake holds and what to do about it, of the scrubber's summary."""
+    return f"braked: {brake['why']}: {brake['command']}"
+
+
+def print_incident(incident: Incident) -> None:
+    """Say on stderr what is wrong, in one line, and every way on."""
+    err.print(f"[red]{escape(printable(incident.line))}[/red]", soft_wrap=True)
+    err.print("ways on:")
+    for way in incident.ways:
+        err.print(f"  - {escape(printable(way))}", soft_wrap=True)
 
 
 @contextmanager
 def handled_errors(*, as_json: bool = False, more: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Turn errors into a message on stderr (and JSON on stdout with `more`, when asked for) and an exit code."""
     try:
-        yield
+        with in_order():
+            yield
     except KeyboardInterrupt as error:
         err.print("[yellow]interrupted[/yellow]: nothing is lost, run the same command again to go on")
         raise typer.Exit(EXIT_INTERRUPTED) from error
-    except SlipstreamError as error:
-        if as_json:
-            details: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-            if isinstance(error, InvalidInputError):
-                details["field"] = error.field
-            print_json({**details, **(more or {})})
-        err.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}")
+    except (SlipstreamError, OSError, MemoryError) as error:
+        if not isinstance(error, BrokenPipeError):  # nobody reads any more, as in `| head`: nobody needs to be told
+            _tell(error, as_json=as_json, more=more or {})
         raise typer.Exit(EXIT_ERROR) from error
+
+
+def _tell(error: Exception, *, as_json: bool, more: Mapping[str, Any]) -> None:
+    """Say in one line what failed, on what, and what to do; for programs as JSON, too."""
+    message, name = _message(error), type(error).__name__
+    if as_json:
+        details: dict[str, Any] = {"error": name, "message": message}
+        if isinstance(error, InvalidInputError):
+            details["field"] = error.field
+        if isinstance(error, RepairNeedsConfirmationError):
+            details["plan"] = error.plan
+        with suppress(OSError):  # standard output may be what failed
+            print_json({**details, **more})
+    err.print(f"[red]{name}[/red]: {escape(printable(message))}", soft_wrap=True)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: end other programs, or ask for less"
+    if not isinstance(error, OSError):
+        return str(error)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    fix = _FIXES.get(error.errno or 0, "look at it, and run the same command again")
+    return f"{where}{error.strerror or error}: {fix}"
 
 
 @contextmanager

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import typer
 
 from slipstream.cli.context import Context
-from slipstream.cli.output import EXIT_DIVERGENT, EXIT_ERROR, err, handled_errors, out
+from slipstream.cli.output import EXIT_DIVERGENT, EXIT_ERROR, err, handled_errors, out, print_incident
 from slipstream.cli.serving import Metrics, TokenFile, serving
+from slipstream.domain.errors import IncidentError
+from slipstream.service.incident import IncidentSlipstream
+from slipstream.service.slipstream import Slipstream
 
 _LOOK_S = 0.5
 
@@ -30,19 +35,71 @@ def run(context: typer.Context, metrics: Metrics = None, token_file: TokenFile =
     """
     with handled_errors():
         settings: Context = context.obj
-        with settings.opened() as slipstream, serving(slipstream, metrics, token_file), _terminated() as ending:
-            err.print("running; Ctrl-C ends", markup=False)
-            while slipstream.sync.failure is None and not ending.wait(_LOOK_S):
-                pass
-            failure = slipstream.sync.failure
-            firing = sorted(slipstream.watch.alerts.firing())
-        if failure is not None:
-            err.print(f"the engine has stopped: {failure}", markup=False)
+        with _terminated() as ending:
+            while (ended := _served(settings, ending, metrics, token_file)) is None:
+                pass  # graph and index do not belong together, or do again: it is opened anew
+        if ended.failure is not None:
+            err.print(f"the engine has stopped: {ended.failure}", markup=False)
             raise typer.Exit(EXIT_ERROR)
         out.print("ended; nothing is lost")
-        if firing:
-            err.print(f"alerts were firing: {', '.join(firing)}", markup=False)
+        if ended.firing:
+            err.print(f"alerts were firing: {', '.join(ended.firing)}", markup=False)
             raise typer.Exit(EXIT_DIVERGENT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How it went to the end."""
+
+    failure: BaseException | None = None
+    firing: Sequence[str] = ()
+
+
+def _served(
+    settings: Context, ending: threading.Event, metrics: str | None, token_file: Path | None
+) -> _Ended | None:
+    """Open the PKG and stay until the end; None when it is to be opened anew."""
+    with settings.opened(wait=_standing_by(ending)) as slipstream:
+        if not slipstream.runs_engine:  # it was told to end while it stood by
+            return _Ended()
+        with serving(slipstream, metrics, token_file):
+            if isinstance(slipstream, IncidentSlipstream):
+                is_over, failure = _wait_in_incident(ending, slipstream), None
+            else:
+                failure = _run_until(ending, slipstream)
+                is_over = isinstance(failure, IncidentError)
+            firing = sorted(slipstream.watch.alerts.firing())
+    return None if is_over and not ending.is_set() else _Ended(failure, firing)
+
+
+def _wait_in_incident(ending: threading.Event, slipstream: IncidentSlipstream) -> bool:
+    """Answer searches and serve metrics until somebody decides; whether the graph was adopted."""
+    print_incident(slipstream.incident)
+    err.print("waiting: it goes on by itself once the graph is adopted; to restore a backup, end it first (Ctrl-C)")
+    while not slipstream.adopted.is_set() and not ending.wait(_LOOK_S):
+        pass
+    return slipstream.adopted.is_set()
+
+
+def _run_until(ending: threading.Event, slipstream: Slipstream) -> BaseException | None:
+    """Wait for the end; returns why the engine can not go on, when it can not."""
+    err.print("running; Ctrl-C ends", markup=False)
+    while slipstream.sync.failure is None and not ending.wait(_LOOK_S):
+        pass
+    return slipstream.sync.failure
+
+
+def _standing_by(ending: threading.Event) -> Callable[[float], bool]:
+    """Return what says to wait until another process's engine has ended; it says so once to the user, too."""
+    told = threading.Event()
+
+    def wait(timeout_s: float) -> bool:
+        if not told.is_set():
+            told.set()
+            err.print("another process runs the engine: standing by; Ctrl-C ends", markup=False)
+        return ending.wait(timeout_s)
+
+    return wait
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, handled_errors, out, print_facts, print_json, print_table, progress_bar
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import InvalidInputError, NotFoundError
+from slipstream.domain.hints import near_miss
+from slipstream.domain.keys import entity_key
 from slipstream.domain.schema import GraphSchema
 from slipstream.schema.changes import SchemaChanges
 from slipstream.schema.selector import ReembeddingSelector
@@ -18,6 +21,7 @@ from slipstream.sync.reembedding import ReembeddingPlan, ReembeddingProgress, Re
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_OLDER_S_MAX = 36_500 * _UNITS_S["d"]
 
 
 def register(app: typer.Typer) -> None:
@@ -131,6 +135,8 @@ def reembed(
             needs_reembedding=True if marked else None,
         )
         with opened.opened(run=not dry_run) as slipstream:
+            check_types(slipstream, types or ())
+            _check_ids(slipstream, ids or ())
             if dry_run:
                 _show_plan(slipstream.reembedding.plan(selector), as_json=as_json)
                 return
@@ -139,6 +145,22 @@ def reembed(
             print_json({"selected": result.selected, "elapsed_s": result.elapsed_s})
         else:
             out.print(f"embedded anew: {result.selected:,} in {result.elapsed_s:,.1f} s")
+
+
+def check_types(slipstream: Slipstream, types: Sequence[str]) -> None:
+    """Raise `NotFoundError` for a type that the graph does not have."""
+    schema = slipstream.pkg.schema()
+    known = sorted({*schema.entity_types, *schema.relationship_types})
+    for name in types:
+        if name not in known:
+            raise NotFoundError(f"there is no type {name!r}{near_miss(name, known)}")
+
+
+def _check_ids(slipstream: Slipstream, ids: Sequence[str]) -> None:
+    there = slipstream.pkg.read([entity_key(name) for name in ids], {}).states if ids else {}
+    for name in ids:
+        if entity_key(name) not in there:
+            raise NotFoundError(f"there is no entity {name!r}: `slipstream query` finds those there are")
 
 
 def _run(
@@ -181,4 +203,7 @@ def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if match is None:
         raise InvalidInputError(f"must look like 90s, 15m, 6h, 30d or 2w, not {text!r}", field="older_than")
-    return float(match[1]) * _UNITS_S[match[2]]
+    seconds = float(match[1]) * _UNITS_S[match[2]]
+    if seconds > _OLDER_S_MAX:
+        raise InvalidInputError(f"must be at most {_OLDER_S_MAX // _UNITS_S['d']}d, not {text}", field="older_than")
+    return seconds

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from slipstream.cli.output import err
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import InvalidInputError, UnsupportedError
 from slipstream.http import read_token, serve_metrics
 from slipstream.service.slipstream import Slipstream
 
@@ -26,6 +26,8 @@ def serving(slipstream: Slipstream, metrics: str | None, token_file: Path | None
     if metrics is None:
         yield
         return
+    if not slipstream.runs_engine:
+        raise UnsupportedError("metrics are served by the process that runs the engine, which is another one")
     host, port = parsed_address(metrics)
     token = None if token_file is None else read_token(token_file)
     with serve_metrics(slipstream, host, port, token=token, consistency=slipstream.watch.metrics) as server:
@@ -36,6 +38,6 @@ def serving(slipstream: Slipstream, metrics: str | None, token_file: Path | None
 def parsed_address(text: str) -> tuple[str, int]:
     """Return host and port of `[HOST:]PORT`; raises `InvalidInputError` (field `metrics`)."""
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise InvalidInputError(f"{text!r} is not [HOST:]PORT", field="metrics")
     return host.strip("[]") or "127.0.0.1", int(port)

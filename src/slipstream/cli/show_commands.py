@@ -1,16 +1,16 @@
-"""Commands that answer questions: `query`, `search`."""
+"""The command `search`."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from slipstream.cli.context import Context, drain
-from slipstream.cli.output import handled_errors, out, print_json, print_table
-from slipstream.domain.errors import InvalidInputError
-from slipstream.search.searcher import SearchHit
+from slipstream.cli.context import Context
+from slipstream.cli.output import handled_errors, out, print_incident, print_json, print_table, print_warning
+from slipstream.domain.hints import near_miss
+from slipstream.search.hits import SearchHit
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -18,50 +18,8 @@ _TEXT_SHOWN = 160
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("query")(query)
+    """Add the command to the application."""
     app.command("search")(search)
-
-
-def query(
-    context: typer.Context,
-    cypher: Annotated[str, typer.Argument(help="Cypher; reads only, unless --write.")],
-    param: Annotated[list[str] | None, typer.Option("--param", help="A parameter as name=JSON.")] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Allow writes; the index follows before it returns.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Run Cypher on the graph."""
-    with handled_errors(as_json=as_json):
-        settings: Context = context.obj
-        params = _params(param or [])
-        with settings.opened(run=write) as slipstream:
-            if write:
-                position = slipstream.pkg.execute(cypher, **params)
-                drain(slipstream, shown=not as_json)
-                rows: list[dict[str, Any]] = [{"position": position}]
-            else:
-                rows = slipstream.pkg.query(cypher, **params)
-        if as_json:
-            print_json(rows)
-        elif rows:
-            print_table("", list(rows[0]), [list(row.values()) for row in rows])
-        else:
-            out.print("no rows")
-
-
-def _params(pairs: list[str]) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name.isidentifier():
-            raise InvalidInputError(f"{pair!r} is not name=JSON", field="param")
-        try:
-            params[name] = json.loads(value)
-        except json.JSONDecodeError:
-            params[name] = value  # a bare word is a string
-    return params
 
 
 def search(
@@ -79,17 +37,25 @@ def search(
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with settings.opened() as slipstream:
+            if (incident := slipstream.incident) is not None:
+                print_incident(incident)
             results = slipstream.search(
                 text,
                 k,
                 entity_type=entity_type,
                 min_schema_version=min_schema_version,
                 expand=expand,
-                after=slipstream.pkg.last_commit,
+                after=slipstream.pkg.feed.head() if incident is None else None,
                 timeout_s=600.0,
             )
+            known = slipstream.pkg.schema().entity_types if entity_type and incident is None else {}
+        for unasked in results.unasked:
+            print_warning(unasked.line)
+        if known and entity_type not in known:
+            print_warning(f"there is no entity type {entity_type!r}{near_miss(entity_type, known)}")
         if as_json:
-            print_json([_as_dict(hit) for hit in results.hits])
+            left_out = [asdict(unasked) for unasked in results.unasked]
+            print_json([{**_as_dict(hit), "degraded": results.degraded, "unasked": left_out} for hit in results.hits])
             return
         rows = [
             (f"{hit.score:.3f}", hit.entity_type, hit.entity_id, hit.name, _short(hit.text)) for hit in results.hits
@@ -117,6 +83,7 @@ def _as_dict(hit: SearchHit) -> dict[str, Any]:
         "name": hit.name,
         "text": hit.text,
         "model_id": hit.model_id,
+        "position": hit.position,
         "neighbours": [
             {
                 "entity_id": neighbour.entity_id,

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from slipstream.bootstrap import OnOtherRecipe, Options, edited_recipe, open_pkg
 from slipstream.cli.context import Context
 from slipstream.cli.output import EXIT_DIVERGENT, handled_errors, out, print_facts, print_json, print_table
+from slipstream.cli.schema_commands import check_types
 from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.texts import on_one_line
 from slipstream.service.explaining import Explanation
 from slipstream.service.slipstream import Slipstream
 from slipstream.service.view_check import SAMPLE, Edited, ViewCheck
@@ -139,6 +142,7 @@ def check(
     """
     with handled_errors(as_json=as_json):
         with _opened(context) as slipstream:
+            check_types(slipstream, types or ())
             edited = edited_recipe(slipstream, config)
             found = slipstream.check_views(edited, sample=None if everything else sample, types=types or ())
         if as_json:
@@ -173,7 +177,7 @@ def _show_check(found: ViewCheck) -> None:
 
 
 def _show_example(example: Edited) -> None:
-    out.print(f"[bold]{example.key}[/bold]" if "[" not in example.key else example.key)
+    out.print(f"[bold]{escape(on_one_line(example.key))}[/bold]")
     if example.error is not None:
         out.print(f"  ! {example.error}", markup=False)
         return

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 
 from slipstream.consistency.alert_rules import RULES, AlertThresholds, Measurements, Reading, judge
+from slipstream.consistency.alert_state import STATE, AlertState, Keeping
 from slipstream.domain.errors import SlipstreamError
-from slipstream.ports.alerts import AlertEvent, AlertSink
+from slipstream.ports.alerts import AlertEvent, AlertMemory, AlertSink
 from slipstream.ports.clock import Clock
-from slipstream.ports.journal import Journal
 
 __all__ = ["BACKLOG_MAX", "RULES", "STATE", "AlertThresholds", "Alerts", "Measurements", "judge"]
 
 logger = logging.getLogger(__name__)
 
-STATE = "alerts"
-"""Name of the journal's value."""
 BACKLOG_MAX = 100
 """Undelivered events kept for each sink."""
 _TURN_S = 1.0
@@ -29,62 +26,90 @@ _REST_FACTOR = 9
 """A sink that failed is left alone for this many times as long as its failure took: a tenth of the caller's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What is durable: the incidents that are open, and what each sink has still to be told."""
-
-    firing: Mapping[str, AlertEvent] = field(default_factory=dict)
-    backlog: Mapping[str, tuple[AlertEvent, ...]] = field(default_factory=dict)
-
-    def as_json(self) -> str:
-        """Return the state as the journal keeps it."""
-        firing = [event.as_dict() for event in self.firing.values()]
-        backlog = {name: [event.as_dict() for event in events] for name, events in self.backlog.items() if events}
-        return json.dumps({"version": 1, "firing": firing, "backlog": backlog}, allow_nan=False)
-
-
 class Alerts:
     """
     Turns measurements into alerts.
 
-    A rule fires when it is breached and resolves when it is not. Lag and outages must last `for_s`, at every look,
-    before they count as begun, and as long before they count as over: a spike fires nothing, and a value that
+    A rule fires when it is breached and resolves when it is not. What comes and goes must last `for_s`, at every
+    look, before it counts as begun, and as long before it counts as over: a spike fires nothing, and a value that
     flutters about its limit is one incident. Incidents are durable. The hold is not: a restart begins it anew.
 
-    A transition is saved together with what each sink has still to be told, and only then told, so that every sink
-    hears of it at least once. `sinks` are told apart by name, over restarts too. One `Alerts` to a journal. Safe
-    for threads: a call never waits for another one's delivery.
+    A transition is kept in `memory` together with what each sink has still to be told, then told, then kept as told:
+    every sink hears of it at least once. What can not be kept is told all the same, held here, and kept later; what
+    could not be kept until the end is resolved by `leave`, because nobody else knows of it. `sinks` are told apart by
+    name, over restarts too. One `Alerts` to a memory. Safe for threads: a call never waits for another one's
+    delivery.
     """
 
     def __init__(
-        self, journal: Journal, clock: Clock, thresholds: AlertThresholds, sinks: Mapping[str, AlertSink]
+        self, memory: AlertMemory, clock: Clock, thresholds: AlertThresholds, sinks: Mapping[str, AlertSink]
     ) -> None:
-        self._journal, self._clock, self._thresholds = journal, clock, thresholds
+        self._clock, self._thresholds = clock, thresholds
         self._sinks = dict(sinks)
         self._lock = threading.Lock()
         self._delivering = threading.Lock()
         self._turning: dict[str, tuple[float, datetime]] = {}  # rule: since when it has read unlike its state
         self._rest_until: dict[str, float] = {}
         self._broken: set[str] = set()
-        self._state = _loaded(journal.get(STATE), self._sinks)
+        self._state = AlertState()
+        self._keeping = Keeping(memory, clock, RULES, tuple(sinks))
+        self._recall()
 
     def evaluate(self, measurements: Measurements) -> Sequence[AlertEvent]:
         """
         Return the rules that begin to fire or resolve now, and hand out everything that is undelivered.
 
-        A sink's failure is logged, never raised. Raises only what the journal raises; then nothing has turned, and
-        the next call finds it again.
+        Neither a sink's failure nor the memory's is raised: both are logged.
         """
+        self._recall()
         with self._lock:
             events = [event for reading in judge(measurements, self._thresholds) if (event := self._turn(reading))]
-            if events:
-                self._save(self._after(events))
-                for event in events:
-                    del self._turning[event.rule]
-        for event in events:
-            logger.debug("alert %s %s: %s", event.rule, event.state, event.message)
+            self._take(events)
+        self._keep()
         self.deliver()
         return events
+
+    def leave(self) -> None:
+        """
+        Keep what is not kept yet, and resolve the incidents that nobody will know of: for the end of the process.
+
+        Waits for no sink longer than a look does.
+        """
+        self._keeping.hurry()
+        self._keep()
+        reason = self._keeping.failure
+        if reason is None:
+            return
+        with self._lock:
+            unknown = self._keeping.unknown(self._state)
+            said = f"no longer watched: the process ends, and could not keep that this fires ({reason})"
+            now = self._clock.now()
+            self._take([replace(event, state="resolved", message=said, at=now) for event in unknown])
+        self.deliver()
+
+    def _take(self, events: Sequence[AlertEvent]) -> None:
+        if events:
+            self._state = self._after(events)
+            for event in events:
+                self._turning.pop(event.rule, None)
+                logger.debug("alert %s %s: %s", event.rule, event.state, event.message)
+
+    def _recall(self) -> None:
+        """Take in what was kept, as soon as it can be read: nothing is written over it before."""
+        found = self._keeping.recalled()
+        if found is not None:
+            with self._lock:
+                self._state = found.with_newer(self._state, tuple(self._sinks))
+
+    def _keep(self) -> None:
+        with self._lock:
+            state = self._state
+        self._keeping.keep(state)
+
+    @property
+    def unkept(self) -> str | None:
+        """Why the state is only in memory; None when it is kept."""
+        return self._keeping.failure
 
     def firing(self) -> Mapping[str, AlertEvent]:
         """Return the open incidents, by rule; rules that are quiet are absent (all names: `RULES`)."""
@@ -103,6 +128,7 @@ class Alerts:
         try:
             for name, sink in self._sinks.items():
                 self._deliver_to(name, sink)
+                self._keep()
         finally:
             self._delivering.release()
 
@@ -127,7 +153,7 @@ class Alerts:
             at=self._clock.now(),
         )
 
-    def _after(self, events: Sequence[AlertEvent]) -> _State:
+    def _after(self, events: Sequence[AlertEvent]) -> AlertState:
         firing = dict(self._state.firing)
         for event in events:
             if event.state == "firing":
@@ -135,11 +161,7 @@ class Alerts:
             else:
                 del firing[event.rule]
         backlog = {name: _bounded(name, (*self._state.backlog.get(name, ()), *events)) for name in self._sinks}
-        return _State(firing, backlog)
-
-    def _save(self, state: _State) -> None:
-        self._journal.set(STATE, state.as_json())
-        self._state = state
+        return AlertState(firing, backlog)
 
     # ------------------------------------------------------------------ delivering
 
@@ -183,7 +205,7 @@ class Alerts:
         with self._lock:
             waiting = self._state.backlog.get(name, ())
             if waiting and waiting[0] is event:  # else the limit has dropped it meanwhile
-                self._save(_State(self._state.firing, {**self._state.backlog, name: waiting[1:]}))
+                self._state = replace(self._state, backlog={**self._state.backlog, name: waiting[1:]})
 
 
 def _bounded(name: str, events: tuple[AlertEvent, ...]) -> tuple[AlertEvent, ...]:
@@ -195,23 +217,3 @@ def _bounded(name: str, events: tuple[AlertEvent, ...]) -> tuple[AlertEvent, ...
         dropped = kept.pop(oldest)
         logger.error("alert sink %s has been broken for too long: %s is dropped undelivered", name, dropped.id)
     return tuple(kept)
-
-
-def _loaded(text: str | None, sinks: Mapping[str, AlertSink]) -> _State:
-    """Return the state as it was saved, without rules and sinks that there are no longer."""
-    if text is None:
-        return _State()
-    try:
-        data = json.loads(text)
-        firing = [AlertEvent.from_dict(item) for item in data["firing"]]
-        backlog = {name: tuple(map(AlertEvent.from_dict, items)) for name, items in data["backlog"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # What may not be read must not stop the engine that it watches over.
-        logger.error("the saved alerts can not be read (%s): open incidents fire once more", error)  # noqa: TRY400
-        return _State()
-    for name in backlog.keys() - sinks.keys():
-        logger.warning("there is no alert sink %s any more: %d alerts for it are dropped", name, len(backlog[name]))
-    return _State(
-        {event.rule: event for event in firing if event.rule in RULES},
-        {name: events for name, events in backlog.items() if name in sinks},
-    )

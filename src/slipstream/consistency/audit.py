@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from slipstream.consistency.below import CHEAP, DEEP, NOT_LOOKED, Below, damage_in, enter_duplicates, looked_in
 from slipstream.consistency.carrying import RECIPE, Earlier, carry
-from slipstream.consistency.comparing import Comparer, Settle, enter, take_back
+from slipstream.consistency.comparing import Comparer, Owed, Settle, enter, take_back
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.full import FullAudit, Progress
 from slipstream.consistency.incremental import Changes, IncrementalAudit
 from slipstream.consistency.ledger import Ledger, LedgerBuilder, LedgerMark
 from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.report import AuditReport
-from slipstream.consistency.retention import FORGET_EVERY, every_audit, superfluous
+from slipstream.consistency.retention import FORGET_EVERY, HISTORY_BYTES_MAX, every_audit, is_large, superfluous
 from slipstream.consistency.sampling import choose, embed_anew, offer
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -24,7 +25,7 @@ from slipstream.ports.audits import AuditLog, LeafStore
 from slipstream.ports.clock import Clock
 from slipstream.ports.digests import RangeDigests
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
@@ -43,6 +44,8 @@ class AuditMemory:
     """Returns the digest of views, routes and models: the digest tree of another recipe is void."""
     spared: Callable[[], Collection[int]] = tuple
     """Returns the audits that are not to be forgotten yet."""
+    history_bytes_max: int = HISTORY_BYTES_MAX
+    """What all kept audits may take together."""
 
 
 SPAN = "slipstream.audit"
@@ -60,7 +63,7 @@ class Auditor:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         recipe: Recipe,
         clock: Clock,
@@ -72,11 +75,14 @@ class Auditor:
         rng: random.Random | None = None,
         on_kept: Callable[[AuditReport], None] | None = None,
         tracer: Tracer = NO_TRACER,
+        below: Below | None = None,
+        owed: Owed | None = None,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
+        self._owed = owed
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
-        self._tracer = tracer
+        self._tracer, self.below = tracer, below or Below()
         self.on_kept: list[Callable[[AuditReport], object]] = [] if on_kept is None else [on_kept]
         """Told of every audit that is kept, in the thread that audits."""
         self._one_at_a_time = threading.Lock()
@@ -148,10 +154,23 @@ class Auditor:
             drift.enter(report)
         return self._finished(report)
 
+    def look_below(self, report: AuditReport, closeness: str, pace: Pace = FULL_SPEED) -> None:
+        """Have the stores check themselves, and enter what they find."""
+        if closeness and self.below:
+            report.looked_below = closeness
+            report.damage = self.below.look(self.position, deep=closeness == DEEP, pace=pace)
+            report.notes += self.below.notes
+
+    def position(self) -> Position:
+        """Return the newest position of the graph."""
+        return self._graph.read([], {}).position
+
     # ------------------------------------------------------------------ parts
 
     def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, pace: Pace) -> None:
         comparer, memory = self._comparer(report, pace), self._memory
+        was_deep = self._looked_before() == DEEP
+        self.look_below(report, CHEAP if deep is None and not was_deep else DEEP, pace)
         builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
         drift = None
         if deep is not None:
@@ -161,6 +180,7 @@ class Auditor:
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
         self._look_at_fences(comparer, report, pace)
+        enter_duplicates(report, comparer)
         if drift is not None:
             report.notes.append(_said_of(drift.checked))
         elif memory is not None:
@@ -168,12 +188,8 @@ class Auditor:
 
     def _expected(self) -> int:
         """Return how many records the graph asks for, by the types that have some."""
-        entity_types = self._graph.schema().entity_types
-        return sum(
-            count
-            for name, count in self._graph.counts().items()
-            if name in entity_types or self._recipe.covers_relationships(name)
-        )
+        covered = frozenset(filter(self._recipe.covers_relationships, self._graph.schema().relationship_types))
+        return sum(self._graph.counts(covered).values())
 
     def _run_incremental(
         self, report: AuditReport, on_progress: Progress | None, pace: Pace, sample: int = 0
@@ -184,8 +200,10 @@ class Auditor:
         audit = IncrementalAudit(self._graph, self._index, comparer, report, self._ledger, pace, on_progress)
         refused = audit.catch_up(self._memory.changes, self._memory.recipe_id())
         if refused is None:
+            self.look_below(report, self._looked_before(), pace)
             audit.run()
             self._look_at_fences(comparer, report, pace)
+            enter_duplicates(report, comparer)
             embedded = self._embed_sample(comparer, report, pace, sample) if sample else ()
             carry(report, comparer, self._earlier(self._memory), embedded, pace)
         return refused
@@ -199,6 +217,11 @@ class Auditor:
 
     def _earlier(self, memory: AuditMemory) -> Earlier:
         return Earlier.of(memory.audits, memory.recipe_id())
+
+    def _looked_before(self) -> str:
+        """Return how closely the audit before looked below, if it found damage: that stands until it is gone."""
+        kept = None if self._memory is None else self._earlier(self._memory).audit
+        return looked_in(kept.report) if kept is not None and damage_in(kept.report) else NOT_LOOKED
 
     def _earlier_drift(self) -> Collection[RecordKey]:
         return () if self._memory is None else self._earlier(self._memory).drifted()
@@ -218,7 +241,7 @@ class Auditor:
                     take_back(report, compared, compared.kind)
 
     def _comparer(self, report: AuditReport, pace: Pace) -> Comparer:
-        return Comparer(self._graph, self._index, self._recipe, report, self._settle, pace)
+        return Comparer(self._graph, self._index, self._recipe, report, self._settle, pace, self._owed)
 
     def _drift(
         self, comparer: Comparer, size: int, expected: int, pace: Pace, doubted: Collection[RecordKey] = ()
@@ -236,6 +259,7 @@ class Auditor:
         report.finished_at = self._clock.now()
         report.duration_s = self._clock.monotonic() - report.started_s
         report.frontier = None if self._frontier is None else self._frontier()
+        report.position_after = self.position()
         return report
 
     def _kept(self, report: AuditReport) -> AuditReport:
@@ -243,14 +267,14 @@ class Auditor:
         if self._memory is not None:
             kept = report.summary() | {RECIPE: self._memory.recipe_id()}
             report.id = self._memory.audits.keep(kept, report.findings())
-            if report.id % FORGET_EVERY == 0:
+            if report.id % FORGET_EVERY == 0 or is_large(kept, self._memory.history_bytes_max):
                 self._forget(self._memory)
         for told in self.on_kept:
             told(report)
         return report
 
     def _forget(self, memory: AuditMemory) -> None:
-        gone = list(superfluous(every_audit(memory.audits), memory.spared()))
+        gone = list(superfluous(every_audit(memory.audits), memory.spared(), memory.history_bytes_max))
         if gone:
             memory.audits.forget(gone)
 

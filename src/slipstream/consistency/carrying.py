@@ -53,11 +53,12 @@ class Earlier:
             return set()
         return {RecordKey.decode(finding.key) for finding in self.findings(DRIFTED)}
 
-    def is_unchanged(self, compared: Compared) -> bool:
-        """Whether a key's record has not been written since that audit began."""
+    def is_unchanged(self, compared: Compared, now: datetime | None) -> bool:
+        """Whether a key's record was not written since that audit began; of one of a time to come nobody knows."""
         if self.audit is None or len(compared.stamps) != 1:
             return False
-        return compared.stamps[0].created_at < datetime.fromisoformat(self.audit.report["started_at"])
+        began = datetime.fromisoformat(self.audit.report["started_at"])
+        return compared.stamps[0].created_at < began and (now is None or began <= now)
 
 
 def carry(
@@ -73,7 +74,7 @@ def carry(
         keys = [key for finding in found if (key := RecordKey.decode(finding.key)) not in known]
         outcome = comparer.decide(keys)
         for compared in outcome.decided:
-            is_drifted = compared.key in drifted and earlier.is_unchanged(compared)
+            is_drifted = compared.key in drifted and earlier.is_unchanged(compared, report.started_at)
             if kind := compared.kind or (DRIFTED if is_drifted else None):
                 take_back(report, compared, kind)
                 carried += 1

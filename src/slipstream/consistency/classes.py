@@ -9,7 +9,7 @@ from slipstream.domain.digests import RangeDigest, stamp_term, target_term
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 
 CLASSES = ("missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt", "drifted")
 """Divergence classes, in the order in which they are reported."""
@@ -41,7 +41,7 @@ class Head(NamedTuple):
         return digest.position_max <= self.position and digest.schema_version_max <= self.schema_version
 
 
-def head_of(graph: Graph) -> Head:
+def head_of(graph: GraphReader) -> Head:
     """Return how far a graph is now."""
     position, schema = graph.read([], {}).position, graph.schema()
     return Head(position, schema.version, schema.hash)

@@ -8,7 +8,8 @@ reflects everything up to G and holds nothing newer of that key, has diverged; w
 is read again. It has to look the same twice before it is reported.
 
 What is waited for is single keys: where one waits for its retry and holds the frontier, the others are judged all the
-same. A key that the index still lags behind with when patience ends is lagging, whatever it looks like.
+same. A key that differs and that the engine is still to deal with when patience ends is owed, whatever it looks like,
+and so is one that waits for anything else: a repair, a migration, a backfill. It is neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Protocol
 
 from slipstream.consistency.classes import Head, classify
 from slipstream.consistency.pacing import FULL_SPEED, Pace, paced
-from slipstream.consistency.report import LAGGING, UNRENDERABLE, UNSETTLED, AuditReport
+from slipstream.consistency.report import OWED, UNRENDERABLE, UNSETTLED, AuditReport
+from slipstream.domain.audits import Suspect
 from slipstream.domain.digests import Digest, damaged_vectors, stamp_term, target_term
 from slipstream.domain.entities import EntityState, GraphSnapshot, RecordState
 from slipstream.domain.errors import PoisonEventError
@@ -29,7 +31,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import KeyStamps, Stamp, Vector
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
 
@@ -48,9 +50,23 @@ class Settle(Protocol):
         ...
 
 
+class Owed(Protocol):
+    """Knows what the engine is still to deal with."""
+
+    def __call__(self, suspects: Sequence[Suspect], position: Position) -> Mapping[RecordKey, str]:
+        """
+        Return those of the suspects that are owed now, with the lane that each waits in.
+
+        The graph was read at the position, and the index behind it.
+        """
+        ...
+
+
 PATIENCE_S = 30.0
 """How long an audit waits for what lags; each time in vain a quarter of that is left."""
 
+LIVE = "live"
+"""The lane of what only the log knows of."""
 _ROUNDS_MAX = 8
 _NOTHING = KeyStamps()
 
@@ -64,9 +80,11 @@ class Compared:
     stamps: tuple[Stamp, ...] = ()
     damaged: tuple[bool, ...] = ()
     kind: str | None = None
-    """Divergence class, `unrenderable` or `lagging`; None when both sides agree."""
+    """Divergence class, `unrenderable` or `owed`; None when both sides agree."""
     entity_type: str = ""
     """As far as it is known."""
+    lane: str = ""
+    """What an owed one waits in."""
 
     def looks_like(self, other: Compared) -> bool:
         """Whether nothing about the key has changed between two looks at it."""
@@ -88,17 +106,18 @@ class Comparer:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         recipe: Recipe,
         report: AuditReport,
         settle: Settle | None,
         pace: Pace = FULL_SPEED,
+        owed: Owed | None = None,
     ) -> None:
         self._graph, self._index, self._recipe = graph, index, recipe
         self._rows = report.rows
         self._notes = report.notes
-        self._settle, self._patience_s = settle, PATIENCE_S
+        self._settle, self._patience_s, self._owed = settle, PATIENCE_S, owed
         self._pace = pace
         self._schema: tuple[GraphSchema, str] | None = None
 
@@ -125,6 +144,10 @@ class Comparer:
             return self._recipe.target(state)
         except PoisonEventError as error:
             return error
+
+    def covered_relationships(self) -> frozenset[str]:
+        """Return the relationship types that have records: the others need not be read."""
+        return frozenset(filter(self._recipe.covers_relationships, self._graph.schema().relationship_types))
 
     def head(self) -> Head:
         """Return how far the graph is now: no stamp that was read before can be past it."""
@@ -176,7 +199,7 @@ class Comparer:
             open_keys = []
             for compared, is_settled in looked:
                 last, before[compared.key] = before.get(compared.key), compared
-                is_over = compared.kind in (None, LAGGING)
+                is_over = compared.kind in (None, OWED)
                 if is_over or (is_settled and last is not None and last.looks_like(compared)):
                     outcome.decided.append(compared)
                 else:
@@ -192,19 +215,33 @@ class Comparer:
         self._rows.add(index=len(keys), queries=1)
         every = [stamp for key in keys for stamp in held.get(key, _NOTHING).records]
         damaged = dict(zip(((s.key, s.space) for s in every), self.damaged(every), strict=True))
-        # A stamp that was written between the two reads has a vector of its own: read again, do not judge.
-        after = self._index.stamps(keys)
         head = self.head()
+        looked = []
         for key in keys:
             known = held.get(key, _NOTHING)
             flags = tuple(damaged[key, stamp.space] for stamp in known.records)
-            compared = compare(key, snapshot.states.get(key), targets.get(key), known, flags, head)
-            if key in lagging and compared.kind is not None:
-                compared = replace(compared, kind=LAGGING)
+            looked.append(compare(key, snapshot.states.get(key), targets.get(key), known, flags, head))
+        # Between the two reads of the index: what was owed before, and is not any more, was written meanwhile.
+        owed = self._owed_among(looked, lagging, position)
+        # A stamp that was written between the two reads has a vector of its own: read again, do not judge.
+        after = self._index.stamps(keys)
+        for seen in looked:
+            key, known = seen.key, held.get(seen.key, _NOTHING)
+            compared = replace(seen, kind=OWED, lane=owed[key]) if key in owed else seen
             newest = max([*(s.position for s in known.records), known.tombstone or Position(0)], default=0)
             is_steady = after.get(key, _NOTHING).records == known.records
             # What is newer than the graph itself is no later commit, but damage.
             yield compared, is_steady and not position < newest <= head.position
+
+    def _owed_among(
+        self, looked: Sequence[Compared], lagging: Collection[RecordKey], position: Position
+    ) -> Mapping[RecordKey, str]:
+        """Return what the keys that differ wait in; nobody is at work where nothing can be waited for."""
+        differing = [Suspect(c.key, c.kind, c.entity_type, c.stamps) for c in looked if c.kind is not None]
+        found = dict.fromkeys((suspect.key for suspect in differing if suspect.key in lagging), LIVE)
+        if differing and self._settle is not None and self._owed is not None:
+            found.update(self._owed(differing, position))
+        return found
 
     def _wait_for(self, position: Position, keys: Sequence[RecordKey]) -> Collection[RecordKey]:
         """Wait for the index; returns the keys of which nothing can be said, because it is still at work on them."""
@@ -259,6 +296,9 @@ def enter(report: AuditReport, outcome: Outcome) -> None:
 def count(report: AuditReport, compared: Compared) -> None:
     """Enter one decided key into the report."""
     report.total_embeddings += len(compared.stamps)
+    if compared.kind == OWED:
+        report.note(OWED, compared.key, compared.entity_type, compared.lane)
+        return
     if compared.kind is not None:
         report.note(compared.kind, compared.key, compared.entity_type)
         report.strays += compared.kind == "corrupt" and compared.target is None
@@ -275,12 +315,14 @@ def count(report: AuditReport, compared: Compared) -> None:
 
 
 def take_back(report: AuditReport, compared: Compared, kind: str) -> None:
-    """Enter a key as divergent that was counted as fresh when only its digest, or its stamp, had been seen."""
-    report.note(kind, compared.key, compared.entity_type)
+    """Enter a key as divergent, or owed, that was counted as fresh when only its digest, or stamp, had been seen."""
+    report.note(kind, compared.key, compared.entity_type, compared.lane)
     report.strays += kind == "corrupt" and compared.target is None
     if compared.target is not None:
         row = report.of_type(compared.target.entity_type)
         row.fresh = max(0, row.fresh - 1)
+        if kind == OWED:  # it is in no figure
+            row.expected, row.found = max(0, row.expected - 1), max(0, row.found - 1)
 
 
 def _asks(target: Target | None) -> object:

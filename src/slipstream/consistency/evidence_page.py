@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from slipstream.consistency.below import damage_in
 from slipstream.consistency.plots import Plot, Sample, consistency_plot, count_plot
 from slipstream.consistency.ratios import counts_text, percent
+from slipstream.consistency.report import owed_in
 from slipstream.domain.errors import InvalidInputError
 
 SCHEMA = "slipstream.audit/1"
@@ -58,10 +60,10 @@ class _Audit:
     started_at: datetime
     finished_at: datetime
     duration_s: float
-    consistency: float
+    consistency: float | None
     is_consistent: bool
     counts: Mapping[str, int]
-    lagging: int
+    owed: Mapping[str, int]
     unsettled: int
 
     @property
@@ -71,6 +73,10 @@ class _Audit:
     @property
     def total(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def owed_keys(self) -> int:
+        return sum(self.owed.values())
 
     @property
     def is_whole(self) -> bool:
@@ -91,17 +97,17 @@ def _audit(report: Mapping[str, Any]) -> _Audit:
             started_at=_time(report["started_at"]),
             finished_at=_time(report["finished_at"]),
             duration_s=float(report["duration_s"]),
-            consistency=float(report["consistency"]),
+            consistency=None if report["consistency"] is None else float(report["consistency"]),
             is_consistent=bool(report["consistent"]),
             counts={**dict.fromkeys(_MEANINGS, 0), **counts},
-            lagging=int(report.get("lagging", 0)),  # audits of older versions do not know it
+            owed=owed_in(report),
             unsettled=int(report["unsettled"]),
         )
     except KeyError as error:
         raise InvalidInputError(f"is missing from the report {report.get('id')}", field=str(error.args[0])) from error
     except (TypeError, ValueError, AttributeError) as error:
         raise InvalidInputError(f"holds a value of the wrong kind ({error})", field="report") from error
-    if not 0.0 <= audit.consistency <= 1.0:
+    if audit.consistency is not None and not 0.0 <= audit.consistency <= 1.0:
         raise InvalidInputError(f"is {audit.consistency}, must be within 0..1", field="consistency")
     return audit
 
@@ -136,14 +142,20 @@ def page_of(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], pag
 def _verdict(audit: _Audit) -> dict[str, str]:
     looked = _KINDS.get(audit.kind, audit.kind)
     sentence = f"Compared: {looked}, with the graph at position {audit.position:,}, in {_duration(audit.duration_s)}."
+    if damage_in(audit.raw):
+        return {"level": "bad", "headline": "Damage found", "sentence": sentence}
     if audit.total:
         return {"level": "bad", "headline": f"{_counted(audit.total, 'divergence')} found", "sentence": sentence}
-    if audit.lagging or audit.unsettled:
-        open_keys = _counted(audit.lagging + audit.unsettled, "key")
+    if audit.unsettled or (audit.owed_keys and not audit.is_consistent):
+        open_keys = _counted(audit.owed_keys + audit.unsettled, "key")
         return {"level": "warn", "headline": f"Could not tell of {open_keys}", "sentence": sentence}
     if not audit.is_consistent:
         return {"level": "bad", "headline": "Not consistent", "sentence": sentence}
+    if audit.consistency is None:
+        return {"level": "ok", "headline": "Nothing to compare", "sentence": sentence}
     headline = "Graph and index agree" if audit.is_whole else "Consistent, where it looked"
+    if audit.owed_keys:
+        headline += f", but for {_counted(audit.owed_keys, 'key')} still owed"
     return {"level": "ok", "headline": headline, "sentence": sentence}
 
 
@@ -154,7 +166,7 @@ def _facts(audit: _Audit) -> list[dict[str, str]]:
     note = "" if behind is None else f"{behind:,} behind the graph" if behind > 0 else "level with the graph"
     pairs = [
         ("Kind", audit.kind, _KINDS.get(audit.kind, "")),
-        ("Position of the graph", f"{audit.position:,}", ""),
+        ("Position of the graph", f"{audit.position:,}", _after(raw.get("position_after"))),
         ("Frontier of the index", frontier, note),
         ("Started", f"{_shown_time(audit.started_at)} UTC", ""),
         ("Finished", f"{_shown_time(audit.finished_at)} UTC", f"took {_duration(audit.duration_s)}"),
@@ -162,10 +174,14 @@ def _facts(audit: _Audit) -> list[dict[str, str]]:
         ("Vectors expected", f"{raw['expected_embeddings']:,}", ""),
         ("Vectors in the index", f"{raw['total_embeddings']:,}", ""),
         *((f"Rows read, {side}", f"{count:,}", "") for side, count in rows.items()),
-        ("Lagging keys", f"{audit.lagging:,}", ""),
+        ("Owed keys", f"{audit.owed_keys:,}", visible(counts_text(audit.owed))),
         ("Unsettled keys", f"{audit.unsettled:,}", ""),
     ]
     return [{"label": label, "value": value, "note": note} for label, value, note in pairs]
+
+
+def _after(position: int | None) -> str:
+    return "" if position is None else f"{position:,} when it ended"
 
 
 def _digests(audit: _Audit) -> dict[str, str]:
@@ -237,12 +253,13 @@ def _rest(audit: _Audit, name: str, keys: Sequence[str], paging: str | None) -> 
 
 
 def _limits(audit: _Audit) -> list[str]:
-    limits = [visible(str(note)) for note in audit.raw["notes"]]
+    limits = [visible(f"Damage in {damage.told}.") for damage in damage_in(audit.raw)]
+    limits += [visible(str(note)) for note in audit.raw["notes"]]
     undecided = audit.raw.get("undecided", {})
-    if audit.lagging:
-        keys = _counted(audit.lagging, "key")
-        named = _named(undecided.get("lagging", ()))
-        limits.append(f"{keys} still to be brought up to date by the engine: expected, not counted as fresh{named}.")
+    if audit.owed_keys:
+        keys = _counted(audit.owed_keys, "key")
+        named = _named(undecided.get("owed", undecided.get("lagging", ())))
+        limits.append(f"{keys} still to be brought up to date by the engine: neither right nor wrong{named}.")
     if audit.unsettled:
         keys = _counted(audit.unsettled, "key")
         named = _named(undecided.get("unsettled", ()))
@@ -282,7 +299,11 @@ def _history(audit: _Audit, past: Sequence[_Audit]) -> dict[str, Any]:
         "history": rows,
         "has_latest": any(row["is_latest"] for row in rows),
         "plot": consistency_plot(
-            [_sample(audit, item, item.consistency, percent(item.consistency)) for item in past]
+            [
+                _sample(audit, item, item.consistency, percent(item.consistency))
+                for item in past
+                if item.consistency is not None
+            ]
         ),
         "class_plots": [_class_plot(name, audit, past) for name in found],
         "never": ", ".join(visible(name) for name in names if name not in found),

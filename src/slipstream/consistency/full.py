@@ -13,13 +13,22 @@ from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
 from slipstream.consistency.pacing import Pace, paced
 from slipstream.consistency.report import AuditReport
-from slipstream.domain.digests import Digest, digests_by_type, is_as_asked, stamp_term, target_term, unrenderable_term
+from slipstream.domain.digests import (
+    Digest,
+    KeyRange,
+    digests_by_type,
+    is_as_asked,
+    stamp_term,
+    target_term,
+    unrenderable_term,
+)
 from slipstream.domain.entities import GraphSnapshot, KeyedType
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp, Vector
-from slipstream.ports.graph import Graph
+from slipstream.ports.digests import KeptDigests
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.scans import scan_both
 
@@ -28,6 +37,7 @@ Progress = Callable[[int], None]
 
 T = TypeVar("T")
 _SUSPECTS_AT_ONCE = 500
+_SHOWN_MAX = 5
 _Row = tuple[KeyedType | None, list[Stamp]]
 
 
@@ -46,7 +56,7 @@ class FullAudit:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         comparer: Comparer,
         report: AuditReport,
@@ -60,11 +70,14 @@ class FullAudit:
         self._builder, self._drift = builder, drift
         self._pace = pace
         self._suspects: list[RecordKey] = []
+        self._reached = ""
+        self._missed: list[RecordKey] = []
 
     def run(self, on_progress: Progress | None) -> None:
         """Compare everything."""
         began, compared = self._comparer.head(), 0
-        rows = scan_both(self._graph, self._index, lambda: self._pace.page)
+        covered = self._comparer.covered_relationships()
+        rows = scan_both(self._graph, self._index, lambda: self._pace.page, relationship_types=covered)
         for page in paced(rows, self._pace):
             self._compare(self._read(page), began)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
@@ -74,6 +87,17 @@ class FullAudit:
             if on_progress is not None:
                 on_progress(compared)
         self._decide()
+        self._look_at_kept(None, [], [])
+        if self._missed:
+            shown = ", ".join(key.encode() for key in self._missed[:_SHOWN_MAX])
+            said = f"the digests kept beside the index were wrong for {len(self._missed):,} keys ({shown} …)"
+            self._report.notes.append(f"{said}: somebody else has written to it; they are right now")
+
+    def _look_at_kept(self, through: str | None, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> None:
+        """Have digests that are kept beside the index compared with what was read up to a key."""
+        if isinstance(self._index, KeptDigests):
+            self._missed += self._index.missed(KeyRange(self._reached, through), stamps, damaged)
+            self._reached = through or ""
 
     def _read(self, rows: Sequence[_Row]) -> _Page:
         """Read what the graph says now of some keys whose stamps have been read, and their vectors."""
@@ -107,6 +131,11 @@ class FullAudit:
             agree(self._report, name, digest)
         if self._builder is not None:
             self._builder.add(terms)
+        if rows:
+            last, held_last = rows[-1]
+            through = (last.key if last else held_last[0].key).encode()
+            stamps = [stamp for _, held in rows for stamp in held]
+            self._look_at_kept(through, stamps, [damaged for _, damaged in page.vectors])
 
     def _matches(
         self,

@@ -14,14 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipstream.domain.audits import Leaf, LeafHead, Terms
+from slipstream.domain.digests import Digest
 from slipstream.domain.positions import Position
 from slipstream.ports.audits import LeafStore
 from slipstream.ports.journal import Journal
 
 LEDGER = "audit_ledger"
-LEAF_SIZE = 256
+LEAF_SIZE = 16
+"""A change rewrites one leaf; with smaller ones there are more to add up."""
 _LEAF_SIZE_MAX = 2 * LEAF_SIZE
-_LEAVES_AT_ONCE = 64
+_LEAVES_AT_ONCE = 256
+_CHANGES_AT_ONCE = 256
 _FIRST = ""
 """Behind this key the first leaf begins, however the keys are cut."""
 
@@ -66,18 +69,24 @@ class Ledger:
 
     def update(self, changes: Mapping[str, tuple[str, int] | None], mark: LedgerMark) -> int:
         """Enter changed keys (None: nothing is asked for any more), then move the mark; returns leaves rewritten."""
-        afters = [head.after for head in self._leaves.heads()] if changes else []
-        by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
-        for key, term in changes.items():
-            by_leaf.setdefault(afters[max(0, bisect_left(afters, key) - 1)], {})[key] = term
-        touched = sorted(by_leaf)
-        for start in range(0, len(touched), _LEAVES_AT_ONCE):
-            page = touched[start : start + _LEAVES_AT_ONCE]
-            changed = [piece for leaf in self._leaves.leaves(page) for piece in _changed(leaf, by_leaf[leaf.after])]
+        touched = 0
+        keys = sorted(changes)
+        for start in range(0, len(keys), _CHANGES_AT_ONCE):
+            page = keys[start : start + _CHANGES_AT_ONCE]
+            leaves = self._leaves.holding(page)
+            afters = [leaf.after for leaf in leaves]
+            by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
+            for key in page:
+                by_leaf.setdefault(afters[bisect_left(afters, key) - 1], {})[key] = changes[key]
             # Leaves that are ahead of the mark are harmless: the same changes are entered again.
-            self._leaves.put_leaves(changed)
+            self._leaves.put_leaves([piece for leaf in leaves for piece in _changed(leaf, by_leaf[leaf.after])])
+            touched += len(leaves)
         self.confirm(mark)
-        return len(touched)
+        return touched
+
+    def total(self) -> Mapping[str, Digest]:
+        """Return what the graph asks for, by type."""
+        return self._leaves.total()
 
 
 def _changed(leaf: Leaf, changes: Mapping[str, tuple[str, int] | None]) -> list[Leaf]:

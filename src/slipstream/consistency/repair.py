@@ -17,20 +17,30 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipstream.consistency.audit import Auditor
+from slipstream.consistency.below import damage_in, looked_in, refuse_blind
+from slipstream.consistency.brake import DELETING, RESTAMPING, Plan
+from slipstream.consistency.braking import Brake
 from slipstream.consistency.carrying import DRIFTED
 from slipstream.consistency.classes import CLASSES, PAST_THE_CACHE
 from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.report import UNRENDERABLE, AuditReport
 from slipstream.consistency.unfencing import unfence
 from slipstream.domain.audits import Finding
-from slipstream.domain.errors import InvalidInputError, NotFoundError
+from slipstream.domain.brake import BrakeSettings
+from slipstream.domain.errors import (
+    InvalidInputError,
+    NotFoundError,
+    RepairNeedsConfirmationError,
+    StalePlanError,
+    TransientError,
+)
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import EmbeddingRequest
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost, rendered
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.recipe import Recipe
@@ -43,8 +53,6 @@ KINDS = (*CLASSES, UNRENDERABLE)
 _PAGE = 500
 _PROBE_TEXTS = 32
 _WAIT_S = 0.1
-_DELETING = frozenset({"orphaned", "duplicate"})
-_RESTAMPING = frozenset({"outdated"})
 
 Progress = Callable[[int, int], None]
 """Told how many keys have been marked so far, and of how many."""
@@ -85,6 +93,9 @@ class RepairResult:
     """Keys by divergence class."""
     marked_before: int = 0
     """Keys that had been marked before the repair was cut short and went on here."""
+
+    mended: list[str] = field(default_factory=list)
+    """What was mended below the records, by store and place."""
 
     @property
     def keys(self) -> int:
@@ -135,7 +146,7 @@ class Repairer:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         recipe: Recipe,
         service: EmbeddingService,
@@ -147,11 +158,15 @@ class Repairer:
         mark: Mark,
         waiting: Callable[[], int],
         tracer: Tracer = NO_TRACER,
+        brake: BrakeSettings | None = None,
+        identity: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._graph, self._index, self._recipe, self._service = graph, index, recipe, service
         self._auditor, self._audits, self._journal, self._clock = auditor, audits, journal, clock
         self._mark, self._waiting, self._tracer = mark, waiting, tracer
         self._one_at_a_time = threading.Lock()
+        self.brake = Brake(audits, journal, clock, brake or BrakeSettings(), identity)
+        """What may not be mended unasked."""
         self.repaired: Counter[str] = Counter()
         """Keys marked since this process started, by class."""
 
@@ -165,19 +180,37 @@ class Repairer:
             counts.update(finding.kind for finding in page)
             if len(probe) < _PROBE_TEXTS:
                 probe += self._requests(page, _PROBE_TEXTS - len(probe))
-        texts = sum(n for kind, n in counts.items() if kind not in _DELETING | _RESTAMPING | {UNRENDERABLE})
+        texts = sum(n for kind, n in counts.items() if kind not in DELETING | RESTAMPING | {UNRENDERABLE})
         cost = measured_cost(self._service, self._clock, probe).scaled_to(texts)
         return RepairPlan(
             keys=dict(counts),
             texts=texts,
             tokens=cost.tokens,
             embed_s=cost.embed_s,
-            deletions=sum(counts[kind] for kind in _DELETING),
-            restamps=sum(counts[kind] for kind in _RESTAMPING),
+            deletions=sum(counts[kind] for kind in DELETING),
+            restamps=sum(counts[kind] for kind in RESTAMPING),
         )
 
+    def braked(self, audit_id: int, kinds: Sequence[str] = KINDS) -> Plan | None:
+        """
+        Return the plan that somebody has to confirm before a kept audit is repaired; None when nobody has to.
+
+        The plan is kept. Raises `NotFoundError` for an audit that is not.
+        """
+        kept = self._audits.audit(self._known(audit_id))
+        if kept is None or not self.brake.is_over(kept.report, kinds):
+            return None
+        plan = self.brake.planned(kept, kinds)
+        if plan.embed_s is not None:
+            return plan
+        try:
+            cost = self.plan(plan.audit_id, plan.kinds)
+        except TransientError:
+            return plan  # the model does not answer now: what it costs is not known
+        return self.brake.priced(plan, cost.tokens, cost.embed_s)
+
     def _requests(self, page: Sequence[Finding], limit: int) -> list[EmbeddingRequest]:
-        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in _DELETING | _RESTAMPING]
+        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in DELETING | RESTAMPING]
         return rendered(self._graph, self._recipe, keys[:limit])
 
     # ------------------------------------------------------------------ doing
@@ -205,13 +238,78 @@ class Repairer:
         """
         Mark everything that a kept audit found (None: go on with the repair that was cut short).
 
-        Raises `NotFoundError` for an audit that is not kept, or when there is nothing to go on with. The engine
-        does the work; `verify` then looks again. `rest` does the waiting: for the budget, for the engine, and for
-        another repair.
+        Raises `NotFoundError` for an audit that is not kept, or when there is nothing to go on with, and
+        `RepairNeedsConfirmationError` when it would delete or embed more than the brake allows: see `confirm`. The
+        engine does the work; `verify` then looks again. `rest` does the waiting: for the budget, for the engine, and
+        for another repair.
         """
         wait = rest or self._clock.sleep
         with self._turn(wait):
-            return self._repair(self._begun(audit_id, kinds, slot), budget or RepairBudget(), on_progress, slot, wait)
+            mended = self._mend_below(audit_id)  # before anything is read by which something is deleted
+            progress = self._begun(audit_id, kinds, slot)
+            result = self._repair(progress, budget or RepairBudget(), on_progress, slot, wait)
+            result.mended = mended
+            return result
+
+    def mend(self, audit_id: int, *, rest: Rest | None = None) -> list[str]:
+        """
+        Mend what an audit found below the records, and nothing else; returns what is mended, by store and place.
+
+        What the audit found of keys was read past that damage, so audit again. Raises `CorruptionError` when rows
+        may still be there that no read finds.
+        """
+        with self._turn(rest or self._clock.sleep):
+            return self._mend_below(audit_id)
+
+    def _mend_below(self, audit_id: int | None) -> list[str]:
+        """Mend what the stores found wrong with themselves; raises `CorruptionError` where rows stay unread."""
+        kept = None if audit_id is None else self._audits.audit(audit_id)
+        damages = [] if kept is None else damage_in(kept.report)
+        left = self._auditor.below.mend(damages, self._auditor.position)
+        refuse_blind(left)
+        return [f"{damage.store}: {damage.place}" for damage in damages if damage not in left]
+
+    def confirm(
+        self,
+        plan_id: str,
+        budget: RepairBudget | None = None,
+        on_progress: Progress | None = None,
+        *,
+        rest: Rest | None = None,
+    ) -> RepairResult:
+        """
+        Mark exactly what a plan names; one that was cut short goes on, of one that was applied nothing is done.
+
+        Raises `NotFoundError` for a plan that is not kept, `StalePlanError` when its keys are not on both sides
+        what they were when it was made: then nothing is done.
+        """
+        wait = rest or self._clock.sleep
+        with self._turn(wait):
+            plan = self.brake.plan(plan_id)
+            if plan.applied is not None:
+                return RepairResult(plan.audit_id, plan.kinds, marked_before=sum(plan.applied.values()))
+            mended = self._mend_below(plan.audit_id)
+            progress = self._begun_before(plan.audit_id, plan.kinds, REPAIR)
+            if progress is None:
+                self._check_stands(plan)
+                progress = self._begin(plan.audit_id, plan.kinds, REPAIR)
+            result = self._repair(progress, budget or RepairBudget(), on_progress, REPAIR, wait)
+            result.mended = mended
+            return result
+
+    def _check_stands(self, plan: Plan) -> None:
+        """Raise `StalePlanError` unless each key of a plan is still of the class that it was found to be of."""
+        planned = {(finding.kind, finding.key) for finding in self.brake.findings(plan)}
+        keys = [RecordKey.decode(key) for _, key in planned]
+        anew = {RecordKey.decode(key) for kind, key in planned if kind == DRIFTED}
+        report = self._auditor.audit_keys(keys, anew=anew)
+        found = {(finding.kind, finding.key) for finding in report.findings()}
+        differing = {key for _, key in planned ^ found}
+        if differing:
+            raise StalePlanError(
+                f"plan {plan.id} is out of date: {len(differing):,} keys differ; audit again (`slipstream repair` "
+                "does, and makes a new plan where one is needed)"
+            )
 
     @contextmanager
     def _turn(self, wait: Rest) -> Iterator[None]:
@@ -241,7 +339,9 @@ class Repairer:
                 on_progress(progress.marked, total)
             if progress.marked < total:
                 self._pause(len(page) / limits.keys_per_s - (self._clock.monotonic() - started), limits, wait)
-        self._journal.set(slot, None)
+        with self._journal.transaction():
+            self._journal.set(slot, None)
+            self.brake.note_applied(progress.audit_id, progress.kinds, result.marked)
         return result
 
     def _begun(self, audit_id: int | None, kinds: Sequence[str], slot: str) -> _Progress:
@@ -253,9 +353,26 @@ class Repairer:
         unknown = set(kinds) - set(KINDS)
         if unknown:
             raise InvalidInputError(f"unknown classes {sorted(unknown)}; known are {', '.join(KINDS)}", field="kinds")
-        started = None if text is None else _Progress.load(text)
-        if started is not None and (started.audit_id, started.kinds) == (audit_id, tuple(kinds)):
+        started = self._begun_before(audit_id, kinds, slot)
+        if started is not None:
             return started
+        plan = self.braked(audit_id, kinds)
+        if plan is not None:
+            raise RepairNeedsConfirmationError(
+                f"{plan.said}. Nothing was done. Look at them (`slipstream audits show {plan.audit_id}`), then apply "
+                f"exactly this plan: {plan.command}",
+                plan=plan.as_dict(),
+            )
+        return self._begin(audit_id, kinds, slot)
+
+    def _begun_before(self, audit_id: int, kinds: Sequence[str], slot: str) -> _Progress | None:
+        """Return how far the same repair was when it was cut short, None when there is none."""
+        text = self._journal.get(slot)
+        started = None if text is None else _Progress.load(text)
+        is_same = started is not None and (started.audit_id, started.kinds) == (audit_id, tuple(kinds))
+        return started if is_same else None
+
+    def _begin(self, audit_id: int, kinds: Sequence[str], slot: str) -> _Progress:
         progress = _Progress(self._known(audit_id), tuple(kinds))
         self._journal.set(slot, progress.dump())
         return progress
@@ -301,4 +418,8 @@ class Repairer:
         for findings in self._pages(_Progress(result.audit_id, result.kinds)):
             keys.update((RecordKey.decode(finding.key), finding.kind == DRIFTED) for finding in findings)
         anew = {key for key, has_drifted in keys.items() if has_drifted}
-        return self._auditor.audit_keys(list(keys), anew=anew, pace=pace)
+        report = self._auditor.audit_keys(list(keys), anew=anew, pace=pace)
+        kept = self._audits.audit(result.audit_id)
+        if kept is not None and damage_in(kept.report):
+            self._auditor.look_below(report, looked_in(kept.report), pace)
+        return report

@@ -10,6 +10,7 @@ from typing import Any
 
 from slipstream.consistency.classes import CLASSES
 from slipstream.domain.audits import Finding
+from slipstream.domain.damage import Damage
 from slipstream.domain.digests import Digest, total_of
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
@@ -17,10 +18,10 @@ from slipstream.domain.positions import Position
 
 REPORT_SCHEMA = "slipstream.audit/1"
 UNRENDERABLE = "unrenderable"
-LAGGING = "lagging"
+OWED = "owed"
 UNSETTLED = "unsettled"
-OPEN_KINDS = (LAGGING, UNSETTLED)
-"""Kinds of keys of which the audit could not tell."""
+OPEN_KINDS = (OWED, UNSETTLED)
+"""Kinds of keys that were not judged."""
 FINDING_KINDS = (*CLASSES, UNRENDERABLE, *OPEN_KINDS)
 
 
@@ -60,18 +61,21 @@ class RowsRead:
 @dataclass(slots=True)
 class AuditReport:
     """
-    Both sides compared at `position`, the graph's head when the audit began.
+    Both sides compared, between the graph's heads `position`, when the audit began, and `position_after`.
 
     `divergences` maps each class to its keys. A key is only reported once it still diverges after the index has
-    caught up with what the graph was read at. Of two sorts of keys the audit can not tell: `lagging` ones, which the
-    engine is still to bring up to date, and `unsettled` ones, which changed every time they were looked at.
+    caught up with what the graph was read at. Two sorts of keys are not judged, and in no figure: `owed` ones, which
+    differ and which the engine is still to bring up to date, and `unsettled` ones, which changed every time they were
+    looked at.
     """
 
     position: Position
     kind: str = "full"
     id: int | None = None
     """Number under which the audit is kept, None when it is not."""
+    position_after: Position | None = None
     frontier: Position | None = None
+    """How far the index reflected the graph when the audit ended."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     total_entities: int = 0
@@ -84,15 +88,19 @@ class AuditReport:
     divergences: dict[str, list[RecordKey]] = field(default_factory=lambda: {name: [] for name in CLASSES})
     unrenderable: list[RecordKey] = field(default_factory=list)
     """Keys whose view fails on them: they can have no vector until view or data change."""
-    lagging: list[RecordKey] = field(default_factory=list)
-    """They are expected, and not fresh."""
+    owed: list[RecordKey] = field(default_factory=list)
+    owed_by_lane: Counter[str] = field(default_factory=Counter)
+    """How many of them wait in which lane (`live`, `retry` …); those of `schema` only for a newer stamp."""
     unsettled_keys: list[RecordKey] = field(default_factory=list)
-    """They are in no figure of the coverage: neither right nor wrong."""
     strays: int = 0
     """Divergent keys that nothing calls for and of which no record is held: fences of commits that never were."""
     types: dict[RecordKey, str] = field(default_factory=dict)
     """Entity or relationship type of each key that is named above, as far as it is known."""
     notes: list[str] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    """What the stores found wrong with themselves."""
+    looked_below: str = ""
+    """How closely they looked: `cheap`, `deep`, or not at all."""
 
     @property
     def kept_id(self) -> int:
@@ -112,16 +120,16 @@ class AuditReport:
         return sum(row.fresh for row in self.coverage.values())
 
     @property
-    def consistency(self) -> float:
-        """Fresh matching vectors over everything that is expected or should not be there, in 0..1."""
+    def consistency(self) -> float | None:
+        """Fresh matching vectors over all that is expected or should not be there, in 0..1; None of nothing."""
         surplus = len(self.divergences["orphaned"]) + len(self.divergences["duplicate"]) + self.strays
         total = self.expected + surplus
-        return 1.0 if total == 0 else self.fresh / total
+        return None if total == 0 else self.fresh / total
 
     @property
     def is_divergent(self) -> bool:
-        """Whether a divergence of any class was found."""
-        return bool(self.unrenderable) or any(self.divergences.values())
+        """Whether a divergence of any class was found, or damage below."""
+        return bool(self.unrenderable or self.damage) or any(self.divergences.values())
 
     @property
     def unsettled(self) -> int:
@@ -130,8 +138,9 @@ class AuditReport:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether every key was judged, and none has diverged."""
-        return not (self.is_divergent or self.lagging or self.unsettled_keys)
+        """Whether no key has diverged, and all could be judged that are not owed; not where all there is is owed."""
+        is_all_owed = bool(self.owed) and self.consistency is None
+        return not (self.is_divergent or self.unsettled_keys or is_all_owed)
 
     @property
     def verdict(self) -> str:
@@ -152,10 +161,12 @@ class AuditReport:
         """Return the coverage of a type, made when it is new."""
         return self.coverage.setdefault(name, TypeCoverage())
 
-    def note(self, kind: str, key: RecordKey, entity_type: str) -> None:
-        """Name a key that has diverged, or of which the audit can not tell."""
-        named = {UNRENDERABLE: self.unrenderable, LAGGING: self.lagging, UNSETTLED: self.unsettled_keys}
+    def note(self, kind: str, key: RecordKey, entity_type: str, lane: str = "live") -> None:
+        """Name a key that has diverged, or was not judged; `lane` is of an owed one."""
+        named = {UNRENDERABLE: self.unrenderable, OWED: self.owed, UNSETTLED: self.unsettled_keys}
         (named[kind] if kind in named else self.divergences[kind]).append(key)
+        if kind == OWED:
+            self.owed_by_lane[lane] += 1
         if entity_type:
             self.types[key] = entity_type
             self.of_type(entity_type).counts[kind] += 1
@@ -170,15 +181,15 @@ class AuditReport:
         return list(dict.fromkeys(keys))
 
     def named(self) -> set[RecordKey]:
-        """Return every key that is divergent, or of which the audit can not tell."""
-        return {*self.divergent_keys(), *self.lagging, *self.unsettled_keys}
+        """Return every key that is divergent or was not judged."""
+        return {*self.divergent_keys(), *self.owed, *self.unsettled_keys}
 
     def findings(self) -> list[Finding]:
         """Return every key that is named, with its class and type, to be kept."""
         named = {
             **self.divergences,
             UNRENDERABLE: self.unrenderable,
-            LAGGING: self.lagging,
+            OWED: self.owed,
             UNSETTLED: self.unsettled_keys,
         }
         return [Finding(kind, key.encode(), self.types.get(key, "")) for kind, keys in named.items() for key in keys]
@@ -190,6 +201,7 @@ class AuditReport:
             "id": self.id,
             "kind": self.kind,
             "position": self.position,
+            "position_after": self.position_after,
             "frontier": self.frontier,
             "started_at": _text(self.started_at),
             "finished_at": _text(self.finished_at),
@@ -208,12 +220,20 @@ class AuditReport:
             "expected_embeddings": self.expected,
             "coverage": {name: _coverage(row) for name, row in sorted(self.coverage.items())},
             "counts": self.counts(),
-            "lagging": len(self.lagging),
+            "owed": dict(sorted(self.owed_by_lane.items())),
             "unsettled": self.unsettled,
             "graph_digest": self.graph_digest.hex,
             "index_digest": self.index_digest.hex,
             "notes": list(self.notes),
+            "damage": [damage.as_data() for damage in self.damage],
+            "looked_below": self.looked_below,
         }
+
+
+def owed_in(summary: Mapping[str, Any]) -> Counter[str]:
+    """Return how many keys a summary says are owed, by lane; audits of older versions called them lagging."""
+    owed = summary.get("owed")
+    return Counter({"live": int(summary.get("lagging", 0))} if owed is None else owed)
 
 
 def report_as_dict(report: AuditReport) -> dict[str, Any]:
@@ -222,7 +242,7 @@ def report_as_dict(report: AuditReport) -> dict[str, Any]:
     for name in CLASSES:
         result[f"{name}_embeddings"] = [key.id for key in report.divergences[name]]
     result[UNRENDERABLE] = [key.id for key in report.unrenderable]
-    undecided = {LAGGING: report.lagging, UNSETTLED: report.unsettled_keys}
+    undecided = {OWED: report.owed, UNSETTLED: report.unsettled_keys}
     result["undecided"] = {name: [key.encode() for key in keys] for name, keys in undecided.items()}
     result["divergences"] = {name: [key.encode() for key in keys] for name, keys in report.divergences.items()}
     return result

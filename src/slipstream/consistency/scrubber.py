@@ -14,15 +14,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from slipstream.consistency.audit import Auditor
+from slipstream.consistency.brake import WEIGHTY
+from slipstream.consistency.braking import Brake
 from slipstream.consistency.classes import CLASSES
 from slipstream.consistency.pacing import SMALL_PAGE, Gait, Pace, TrafficPace
 from slipstream.consistency.repair import KINDS, Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrub_state import ScrubMemory, ScrubState
 from slipstream.domain.errors import InvalidInputError, SlipstreamError
+from slipstream.ports.ages import Ages
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import Journal
@@ -36,6 +40,7 @@ _IDLE_CORE_SHARE = 0.5
 """What a pass may take while nothing changes."""
 _VERIFY_PATIENCE_S = 120.0
 _BACKOFF_S_MAX = 60.0
+_STOP_S = 5.0
 
 FULL, INCREMENTAL, SAMPLE = "full", "incremental", "sample"
 _COUNTS_AS = {
@@ -98,12 +103,15 @@ class Scrubber:
         *,
         is_busy: Callable[[], bool],
         repairs_waiting: Callable[[], int],
+        is_scanning: Callable[[], bool] = lambda: False,
     ) -> None:
         self._auditor, self._repairer, self._audits = auditor, repairer, audits
         self._clock, self.settings = clock, settings
         self._is_busy, self._repairs_waiting = is_busy, repairs_waiting
+        self._is_scanning = is_scanning
         self._memory = ScrubMemory(journal, clock)
-        self._opened_at = clock.now()
+        self._opened_s = clock.monotonic()
+        self._ages = Ages(clock)
         self._failures = 0
         self._stopping = threading.Event()
         self._interrupted = threading.Event()
@@ -156,29 +164,40 @@ class Scrubber:
             state.paused = False
 
     def age_s(self) -> float | None:
-        """Return how long ago a full audit ended (or the PKG was first opened); None when none is scheduled."""
+        """
+        Return how long ago a full audit ended (or the PKG was first opened); None when none is scheduled.
+
+        None as well where nobody knows, for that was at a time to come: the clock has been set back.
+        """
         if not self.settings.enabled or not self.settings.full_every_s:
             return None
         state = self.state
-        return max(0.0, (self._clock.now() - state.ended_at.get(FULL, state.opened_at)).total_seconds())
+        return self._ages.of(FULL, state.ended_at.get(FULL, state.opened_at))
 
     def due(self) -> str | None:
         """Return the kind of pass that is due, the weightiest first; None when none is or the scrubber is paused."""
         state = self.state
         if state.paused or not self.settings.enabled:
             return None
+        braked = self._brake.braked()
+        if braked is not None and braked.plan_id is None and not self._is_scanning():
+            return FULL  # the engine has found too much: what is to be confirmed is the plan of a kept audit
         return next((kind for kind, wait_s in self._waits_s(state) if wait_s <= 0), None)
 
     def _waits_s(self, state: ScrubState) -> list[tuple[str, float]]:
-        now = self._clock.now()
-        waits: list[tuple[str, float]] = []
-        for kind, every_s in self.settings.intervals_s().items():
-            if every_s:
-                # What never ran is due one short interval after opening: a start has better things to do.
-                began = state.ended_at.get(kind)
-                due_in_s = every_s if began else min(every_s, self.settings.incremental_every_s or every_s)
-                waits.append((kind, due_in_s - (now - (began or self._opened_at)).total_seconds()))
-        return waits
+        return [
+            (kind, self._wait_s(kind, every_s, state.ended_at.get(kind)))
+            for kind, every_s in self.settings.intervals_s().items()
+            if every_s
+        ]
+
+    def _wait_s(self, kind: str, every_s: float, ended_at: datetime | None) -> float:
+        age_s = None if ended_at is None else self._ages.of(kind, ended_at)
+        if age_s is not None:
+            return every_s - age_s
+        # What never ran, as far as anybody knows, is due one short interval after opening: a start has better to do.
+        opened_for_s = self._clock.monotonic() - self._opened_s
+        return min(every_s, self.settings.incremental_every_s or every_s) - opened_for_s
 
     def summary(self) -> dict[str, Any]:
         """Return the scrubber's state as plain data, ready for JSON."""
@@ -193,6 +212,7 @@ class Scrubber:
             "ended_at": {kind: at.isoformat() for kind, at in sorted(state.ended_at.items())},
             "due_in_s": {kind: round(wait_s, 1) for kind, wait_s in self._waits_s(state)},
             "last_repair": state.last_repair,
+            "brake": self._brake.summary(),
             "last_audit": newest[0].report if newest else None,
         }
 
@@ -245,15 +265,52 @@ class Scrubber:
         now = self._clock.now()
         with self._memory.changed() as state:
             state.ended_at.update(dict.fromkeys((*kinds, *_COUNTS_AS.get(report.kind, ())), now))
+        self._release(report)
+
+    def _release(self, report: AuditReport) -> None:
+        """Let the brake go when an audit shows that there is no need of it any more."""
+        braked = self._brake.braked()
+        if braked is None or report.started_at is None:
+            return
+        is_told = braked.plan_id is not None or report.kind in (FULL, "deep")  # else only a full one sees all of it
+        if is_told and not self._brake.is_over(report.summary(), self._scanned_kinds):
+            self._brake.let_go(report.started_at)
+
+    @property
+    def _scanned_kinds(self) -> tuple[str, ...]:
+        """The classes that a scan of the engine mends, and those that are repaired unasked."""
+        return tuple(kind for kind in WEIGHTY if kind != "drifted" or kind in self.settings.repair)
 
     def _repair(self, report: AuditReport) -> None:
+        if report.id is not None and report.damage and self._repairer.mend(report.id, rest=self._rest):
+            return  # what it found of keys was read past that damage: the next audit tells what is left
         kinds = [kind for kind, n in report.counts().items() if n and kind in self.settings.repair]
-        if not kinds or report.id is None:
+        if report.id is None or self._is_braked(report, report.id, kinds) or not kinds:
             return
         logger.warning("audit %s found %s: repairing", report.id, {kind: report.counts()[kind] for kind in kinds})
         remaining = self._mend(report.id, kinds)
         if not remaining.is_consistent:
             report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
+
+    def _is_braked(self, report: AuditReport, audit_id: int, kinds: Sequence[str]) -> bool:
+        """Whether what is to be mended is too much to be mended unasked; then its plan is kept, and told of."""
+        braked = self._brake.braked()
+        if braked is not None and braked.plan_id is None:
+            kinds = self._scanned_kinds  # the plan is to say all that the engine has left undone
+        if not self._brake.is_over(report.summary(), kinds):
+            return False
+        if self._is_scanning():  # views were changed, say: what differs is looked at already
+            logger.warning("audit %d found more than the brake allows: left to the scan that is under way", audit_id)
+            return True
+        plan = self._repairer.braked(audit_id, kinds)
+        if plan is not None and report.started_at is not None:
+            self._brake.hold(plan, report.started_at)
+            report.notes.append(f"braked: {plan.said}: {plan.command}")
+        return plan is not None
+
+    @property
+    def _brake(self) -> Brake:
+        return self._repairer.brake
 
     def _mend(self, audit_id: int | None, kinds: Sequence[str]) -> AuditReport:
         """Repair a kept audit (None: go on), wait for the engine, look at the same keys again, and remember it."""
@@ -311,11 +368,19 @@ class Scrubber:
             self._thread = threading.Thread(target=self._loop, name="slipstream-scrub", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the thread; what is under way is given up: a pass is due again, a repair goes on where it was."""
+    def leave(self) -> None:
+        """Have the pass that is under way give up, and begin none any more: `stop` waits for it."""
         self._stopping.set()
+
+    def stop(self, timeout_s: float = _STOP_S) -> None:
+        """
+        Stop the thread; what is under way is given up: a pass is due again, a repair goes on where it was.
+
+        One that hangs in a model is left behind after that time.
+        """
+        self.leave()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
             self._thread = None
 
     def _loop(self) -> None:
@@ -327,7 +392,8 @@ class Scrubber:
             except ScrubInterruptedError:
                 continue  # somebody else's audit goes first, or the end has come
             except Exception as error:  # noqa: BLE001  (whatever it is, audits go on)
-                self._failed(error)
+                if not self._stopping.is_set():
+                    self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._failures = min(self._failures + 1, 6)
@@ -346,6 +412,6 @@ class Scrubber:
 
 
 def unfinished_repairs(repairer: Repairer) -> list[int]:
-    """Return the audits whose repair was cut short, somebody's and the scrubber's: they are still needed."""
-    found = (repairer.unfinished, repairer.unfinished_in(SCRUB_REPAIR))
+    """Return the audits whose repair was cut short, or waits to be confirmed: they are still needed."""
+    found = (repairer.unfinished, repairer.unfinished_in(SCRUB_REPAIR), *repairer.brake.needed_audits())
     return [audit_id for audit_id in found if audit_id is not None]

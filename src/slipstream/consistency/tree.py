@@ -1,7 +1,7 @@
 """
 The digest tree: descends from the whole to the ranges where two sides differ.
 
-The graph's leaves are ranges of about 256 keys; the levels above them are sums, computed when they are asked for.
+The graph's leaves are ranges of about 16 keys; the levels above them are sums, computed when they are asked for.
 Both sides are asked for the same ranges, widest first, and only ranges that differ are cut further: range-based set
 reconciliation, with the leaf's own keys at the bottom.
 """
@@ -9,7 +9,7 @@ reconciliation, with the leaf's own keys at the bottom.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -92,7 +92,7 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
         newest = head()
         below: list[Node] = []
         for node, held in zip(level, digests, strict=True):
-            if newest.covers(held) and _agrees(tree.digest_of(node), held, schema_version):
+            if newest.covers(held) and agrees(tree.digest_of(node).by_type, held, schema_version):
                 found.equal.append((node, held))
             elif node.is_leaf:
                 found.differing.append(node)
@@ -102,11 +102,12 @@ def descend(tree: DigestTree, index: RangeDigests, schema_version: int, head: Ca
     return found
 
 
-def _agrees(wanted: RangeDigest, held: RangeDigest, schema_version: int) -> bool:
+def agrees(wanted: Mapping[str, Digest], held: RangeDigest, schema_version: int) -> bool:
+    """Whether an index holds what the graph asks for, and none of it is older than a schema."""
     if held.schema_version_min is not None and held.schema_version_min < schema_version:
         return False
-    return _without_empty(wanted) == _without_empty(held)
+    return _without_empty(wanted) == _without_empty(held.by_type)
 
 
-def _without_empty(digest: RangeDigest) -> dict[str, Digest]:
-    return {name: found for name, found in digest.by_type.items() if found.records}
+def _without_empty(by_type: Mapping[str, Digest]) -> dict[str, Digest]:
+    return {name: found for name, found in by_type.items() if found.records}

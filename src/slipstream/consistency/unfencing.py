@@ -8,13 +8,13 @@ from slipstream.consistency.classes import head_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 
-_EVER = Position(2**62)
+_EVER = Position(2**63 - 1)
 
 
-def unfence(graph: Graph, index: VectorIndex, keys: Sequence[RecordKey]) -> int:
+def unfence(graph: GraphReader, index: VectorIndex, keys: Sequence[RecordKey]) -> int:
     """Remove what is held of the keys past the graph's head; returns how many records."""
     held = index.stamps(keys)
     head = head_of(graph)  # read last: nothing that was committed can be past it

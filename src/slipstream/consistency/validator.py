@@ -14,7 +14,7 @@ from slipstream.consistency.unfencing import unfence
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
 
@@ -54,7 +54,7 @@ class EmbeddingConsistencyValidator:
 
     def __init__(
         self,
-        pkg_client: Graph,
+        pkg_client: GraphReader,
         embedding_store: AuditedStore,
         *,
         recipe: Recipe | None = None,

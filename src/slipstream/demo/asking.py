@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slipstream.search.searcher import SearchHit
+from slipstream.search.hits import SearchHit
 from slipstream.service.slipstream import Slipstream
 
 _K = 3

@@ -97,7 +97,7 @@ def backfill(slip: Slipstream, entities: int, update: Update) -> Backfill:
         texts=slip.embedding.stats.computed,
         seconds=seconds,
         per_s=embedded / seconds,
-        consistency=slip.verify().consistency,
+        consistency=slip.verify().consistency or 0.0,
     )
 
 

@@ -9,7 +9,7 @@ from slipstream.corpus.edits import Edit, EditKind
 from slipstream.domain.entities import Entity, EntityState, Properties
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.positions import Position
-from slipstream.ports.pkg import PKG
+from slipstream.service.pkg import PKG
 from slipstream.service.slipstream import Slipstream
 
 
@@ -32,7 +32,7 @@ def apply_edit(pkg: PKG, edit: Edit) -> Position:
                 discriminator=ref.discriminator,
                 replace=True,
             )
-    return pkg.last_commit
+    return pkg.feed.head()
 
 
 def entities_of(slip: Slipstream) -> list[Entity]:

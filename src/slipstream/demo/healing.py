@@ -58,7 +58,7 @@ class Rewriting:
 
 def find_and_repair(directory: Path, reopen: Callable[[], Slipstream], count: int) -> Tampering:
     """Tamper with the (closed) index file, find every divergence by its class, repair, and audit again."""
-    damaged = tamper(directory / DATA_FOLDER / "index.sqlite", count)
+    damaged = tamper(directory / DATA_FOLDER / "index.db", count)
     with reopen() as slip:  # with the engine off: nothing may be mended before it has been found
         before = slip.verify()
         found = {name: sorted(key.encode() for key in keys) for name, keys in before.divergences.items()}
@@ -74,10 +74,10 @@ def find_and_repair(directory: Path, reopen: Callable[[], Slipstream], count: in
         found={name: len(keys) for name, keys in found.items()},
         all_found={name: keys for name, keys in found.items() if keys}
         == {name: sorted(keys) for name, keys in damaged.items()},
-        consistency_before=before.consistency,
+        consistency_before=before.consistency or 0.0,
         repaired=repaired,
         repaired_again=again,
-        consistency=after.consistency,
+        consistency=after.consistency or 0.0,
         seconds=seconds,
     )
 
@@ -91,7 +91,7 @@ def rewrite_by_cypher(slip: Slipstream) -> Rewriting:
     hits = _rename(slip, [{"id": row["id"], "name": f"{row['name']}, {MARKER}"} for row in rows])
     seconds = time.perf_counter() - started
     embedded = slip.embedding.stats.requests - before
-    consistency = slip.verify().consistency
+    consistency = slip.verify().consistency or 0.0
     hits_after_undoing = _rename(slip, [{"id": row["id"], "name": row["name"]} for row in rows])
     return Rewriting(
         topics=len(rows),
@@ -100,7 +100,7 @@ def rewrite_by_cypher(slip: Slipstream) -> Rewriting:
         hits_after_undoing=hits_after_undoing,
         embedded=embedded,
         seconds=seconds,
-        consistency=min(consistency, slip.verify().consistency),
+        consistency=min(consistency, slip.verify().consistency or 0.0),
     )
 
 

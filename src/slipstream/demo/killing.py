@@ -61,7 +61,7 @@ def kill_and_recover(
         lost=lost,
         seconds=seconds,
         divergences={name: len(keys) for name, keys in report.divergences.items()},
-        consistency=report.consistency,
+        consistency=report.consistency or 0.0,
     )
 
 

@@ -52,8 +52,11 @@ def prepare(directory: Path, *, keep: bool) -> None:
 
 def _ensure_unused(directory: Path) -> None:
     try:
-        open_pkg(directory, run=False).close()
+        with open_pkg(directory, run=False) as slip:
+            is_free = slip.runs_engine
     except UnavailableError:
         raise
     except SlipstreamError:
         return  # too damaged to be open anywhere, and about to be removed
+    if not is_free:
+        raise UnavailableError(f"{directory} is open in another process: end that one first")

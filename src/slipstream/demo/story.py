@@ -158,6 +158,6 @@ def _totals(slip: Slipstream) -> Totals:
         entities=report.total_entities,
         relationships=status["relationships"],
         embeddings=report.total_embeddings,
-        consistency=report.consistency,
+        consistency=report.consistency or 0.0,
         dead_letters=status["dead_letters"],
     )

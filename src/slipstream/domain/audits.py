@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from slipstream.domain.digests import Digest, digests_by_type
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import Stamp
 
 Terms = dict[str, tuple[str, int]]
 """Encoded key -> (entity or relationship type, term)."""
@@ -29,6 +31,16 @@ class LeafHead(NamedTuple):
 
     after: str
     by_type: Mapping[str, Digest]
+
+
+class Suspect(NamedTuple):
+    """One key that differs on both sides when an audit looks at it, and may be owed."""
+
+    key: RecordKey
+    kind: str
+    """Divergence class, or `unrenderable`."""
+    entity_type: str
+    stamps: tuple[Stamp, ...] = ()
 
 
 class Finding(NamedTuple):

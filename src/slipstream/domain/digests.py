@@ -65,6 +65,16 @@ class KeyRange(NamedTuple):
     through: str | None = None
 
 
+class KeptTerm(NamedTuple):
+    """What decides the digest of one stored record."""
+
+    key: str
+    entity_type: str
+    term: int
+    schema_version: int
+    position: Position
+
+
 @dataclass(slots=True)
 class RangeDigest:
     """What one side holds of a range of keys: digests by entity or relationship type."""
@@ -200,6 +210,12 @@ def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
         max((stamp.schema_version for stamp in stamps), default=0),
         max((stamp.position for stamp in stamps), default=ORIGIN),
     )
+
+
+def kept_term(stamp: Stamp, *, damaged: bool) -> KeptTerm:
+    """Return what decides the digest of a stored record."""
+    term = stamp_term(stamp, damaged=damaged)
+    return KeptTerm(stamp.key.encode(), stamp.entity_type, term, stamp.schema_version, stamp.position)
 
 
 def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -> list[bool]:

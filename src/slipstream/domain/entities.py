@@ -74,7 +74,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class EntityState:
-    """What one read transaction saw of an entity: itself and the neighbours that were asked for, by hop."""
+    """What one read saw of an entity: itself and the neighbours that were asked for, by hop."""
 
     entity: Entity
     neighbours: Mapping[Hop, Sequence[Neighbour]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class EntityState:
 
 @dataclass(frozen=True, slots=True)
 class RelationshipState:
-    """What one read transaction saw of a relationship: itself and both endpoints."""
+    """What one read saw of a relationship: itself and both endpoints."""
 
     relationship: Relationship
     source: Entity
@@ -95,9 +95,10 @@ RecordState: TypeAlias = "EntityState | RelationshipState"
 @dataclass(frozen=True, slots=True)
 class GraphSnapshot:
     """
-    The state of some keys, all seen by one read transaction.
+    The state of some keys, none of it older than `position`.
 
-    `position` is the head that this very transaction saw; a key that is not in `states` does not exist.
+    Seen by one read transaction where a store has such, with the head that it saw. A key that is not in `states` does
+    not exist.
     """
 
     position: Position
@@ -113,6 +114,11 @@ class Adjacency:
     direction: Direction
     neighbour_id: str
     neighbour_type: str
+
+    @property
+    def order(self) -> tuple[str, str, str, str, str]:
+        """What adjacencies are ordered by: entity, direction, type, neighbour, discriminator."""
+        return self.entity_id, self.direction.value, self.ref.type, self.neighbour_id, self.ref.discriminator
 
 
 @dataclass(frozen=True, slots=True)

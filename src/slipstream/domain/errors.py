@@ -4,25 +4,40 @@ Errors, classed by what the caller must do about them.
     SlipstreamError
     ├── ConfigError                 stop, fix the configuration or the call
     │   └── InvalidInputError       the input is refused; names the field (also a ValueError)
+    ├── QueryLimitError             ask for less, or raise the limit
     ├── UnsupportedError            stop: this adapter can not do it; raised before any side effect
     ├── NotFoundError               the named thing is not there (also a KeyError)
     ├── AlreadyExistsError          the named thing is there already
     ├── TransientError              retry later, the work itself is fine
     │   ├── UnavailableError        the other side is down or locked
+    │   │   ├── DiskFullError       there is no room: free some, nothing is lost
+    │   │   └── NotRunningError     it is there, but its engine has not been started
     │   └── RateLimitedError        wait `retry_after_s`
     ├── RetriesExhaustedError       pause, alert
     ├── PoisonEventError            dead-letter this key, go on with the others
+    ├── RepairNeedsConfirmationError  look at the plan, then confirm it by its id
+    ├── StalePlanError              the plan does not fit any more: audit again
     ├── StalePositionError          a newer write is there: yield to it
     ├── LeaseLostError              another owner took over: yield to it
     ├── PositionLostError           the log no longer reaches back so far: backfill
+    ├── IncidentError               graph and index do not belong together: a person decides, it names the ways
     └── CorruptionError             halt, audit
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slipstream.domain.incidents import Incident
+
 
 class SlipstreamError(Exception):
     """Base of every error that Slipstream raises on purpose."""
+
+    model_id: str | None = None
+    """The embedding model that can not do its work: nothing but what it embeds has to wait for it."""
 
 
 class ConfigError(SlipstreamError):
@@ -35,6 +50,10 @@ class InvalidInputError(ConfigError, ValueError):
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+class QueryLimitError(SlipstreamError):
+    """A question took more rows, time or memory than it may; it was ended, and nothing else was."""
 
 
 class UnsupportedError(SlipstreamError):
@@ -60,6 +79,14 @@ class UnavailableError(TransientError):
     """A database, model or broker is down, locked or not reachable."""
 
 
+class DiskFullError(UnavailableError):
+    """There is no room on the disk; what was asked for was not done."""
+
+
+class NotRunningError(UnavailableError):
+    """The engine has not been started, so it will never get there."""
+
+
 class RateLimitedError(TransientError):
     """The other side asks for a pause of `retry_after_s` seconds."""
 
@@ -73,7 +100,27 @@ class RetriesExhaustedError(SlipstreamError):
 
 
 class PoisonEventError(SlipstreamError):
-    """This one key can never be processed as it is: dead-letter it, go on with the others."""
+    """
+    This one key can never be processed as it is: dead-letter it, go on with the others.
+
+    `texts` names the texts of a batch that are at fault, with the reason of each, where that is known.
+    """
+
+    def __init__(self, message: str, *, texts: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.texts = texts or {}
+
+
+class RepairNeedsConfirmationError(SlipstreamError):
+    """A repair would delete or embed more than the brake allows; nothing was done. `plan` says what it would do."""
+
+    def __init__(self, message: str, *, plan: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.plan = plan
+
+
+class StalePlanError(SlipstreamError):
+    """What a plan was made for is not so any more; nothing was done."""
 
 
 class StalePositionError(SlipstreamError):
@@ -86,6 +133,18 @@ class LeaseLostError(SlipstreamError):
 
 class PositionLostError(SlipstreamError):
     """The log was truncated past the requested position: a backfill is needed."""
+
+
+class IncidentError(SlipstreamError):
+    """
+    Graph and index do not belong together (any more): search goes on, everything else waits for a person's decision.
+
+    The message names the ways on; so does `incident`, unless the error came from another process.
+    """
+
+    def __init__(self, message: str, incident: Incident | None = None) -> None:
+        super().__init__(message)
+        self.incident = incident
 
 
 class CorruptionError(SlipstreamError):

@@ -143,7 +143,8 @@ def invalid_input(error: ValidationError) -> InvalidInputError:
     """Translate a pydantic error to one that names the first wrong field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "event"
-    return InvalidInputError(first["msg"], field=field)
+    field = field if field.isprintable() else ascii(field)  # a name that is none of ours may be anything
+    return InvalidInputError(first["msg"].removeprefix("Value error, "), field=field)
 
 
 def deterministic_event_id(parts: Iterable[object]) -> str:

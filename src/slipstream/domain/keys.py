@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from slipstream.domain.errors import InvalidInputError
 
@@ -61,8 +61,8 @@ class RelationshipRef(NamedTuple):
     """
     Identity of a relationship: its type, both endpoints and, for parallel ones, a discriminator.
 
-    The id is derived from these (percent-encoded, joined by `:`) and can be parsed back, so a key alone
-    is enough to find the relationship again without an index over relationship ids.
+    The id is derived from these (`%` and `:` percent-encoded, joined by `:`) and can be parsed back, so a key alone
+    is enough to find the relationship again. The graph file derives the same id in SQL.
     """
 
     type: str
@@ -73,9 +73,16 @@ class RelationshipRef(NamedTuple):
     @property
     def id(self) -> str:
         """The relationship id, `type:source:target[:discriminator]`, each part percent-encoded."""
-        parts = (self.type, self.source_id, self.target_id)
-        shown = (*parts, self.discriminator) if self.discriminator else parts
-        return ":".join(quote(part, safe=" @/.,+-_#()'") for part in shown)
+        shown = self if self.discriminator else self[:3]
+        joined = ":".join(shown)
+        if "%" not in joined and joined.count(":") == len(shown) - 1:
+            return joined  # nothing to encode, as in nearly all
+        return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in shown)
+
+    def renamed(self, entity_id: str, new_id: str) -> RelationshipRef:
+        """Return what the relationship is when an entity has another id."""
+        source, target = (new_id if end == entity_id else end for end in (self.source_id, self.target_id))
+        return self._replace(source_id=source, target_id=target)
 
     @classmethod
     def parse(cls, relationship_id: str) -> RelationshipRef:

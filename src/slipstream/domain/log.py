@@ -12,9 +12,10 @@ from slipstream.domain.positions import Position
 @dataclass(frozen=True, slots=True)
 class Rescan:
     """
-    A committed write whose exact effect is not known (arbitrary Cypher).
+    Something whose exact effect is not known: whatever its types have is to be compared.
 
-    `types` are the entity and relationship types that it can have touched; None means any.
+    Written when a graph was restored, or found with a trigger gone. `types` are the entity and relationship types
+    that it can have touched; None means any.
     """
 
     position: Position

@@ -50,3 +50,5 @@ class SpaceScope(NamedTuple):
 
     space: Space
     types: frozenset[str] | None = None
+    homed: tuple[str, ...] = ()
+    """The types whose live records belong there, to be named to people."""

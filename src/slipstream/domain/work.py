@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
+from slipstream.domain.refusals import is_cut
 
 
 class Lane(IntEnum):
@@ -63,9 +64,26 @@ class WorkItem:
         return self.lane, -self.priority, self.key.encode()
 
 
+ERROR_CHARACTERS_MAX = 2_000
+"""Of the error that is kept with work and dead letters: an answer of a server may be of any length."""
+_CUT_CHARACTERS = 100
+"""What may be added to say that it was cut: what is kept already is not cut again."""
+
+
+def kept_error(text: str) -> str:
+    """Return the beginning of an error, and how much more it had."""
+    if len(text) <= ERROR_CHARACTERS_MAX + _CUT_CHARACTERS:
+        return text
+    return f"{text[:ERROR_CHARACTERS_MAX]} … ({len(text) - ERROR_CHARACTERS_MAX:,} more characters)"
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A key (or an event that names none) that failed for good; kept until it is replayed, discarded or resolved."""
+    """
+    A key (or an event that names none) that failed for good; kept until it is replayed, discarded or resolved.
+
+    Its error is cut to what `kept_error` leaves. Of a line that was refused it may hold only the beginning.
+    """
 
     id: str
     key: RecordKey | None
@@ -75,3 +93,19 @@ class DeadLetter:
     position: Position | None = None
     payload: str | None = None
     """The event as JSON, when there was one that is needed for a replay."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", kept_error(self.error))
+
+    @property
+    def can_be_replayed(self) -> bool:
+        """Whether it holds what a replay needs: a key, or all of the line that was refused."""
+        return self.key is not None or (self.payload is not None and not is_cut(self.payload))
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSize:
+    """How many letters there are, and about how many bytes they take."""
+
+    count: int
+    size_bytes: int

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.domain.errors import InvalidInputError, PoisonEventError
+from slipstream.domain.errors import ConfigError, InvalidInputError, PoisonEventError, TransientError
 from slipstream.domain.models import ModelSpec
 from slipstream.domain.stamps import Vector, checked_vector
+from slipstream.embedding.calls import Calls
 from slipstream.embedding.fingerprint import cache_key
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.stats import StatsCounter
-from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.embedder import Cutting, EmbeddingCache
 from slipstream.ports.telemetry import NO_TRACER, AttributeValue, Tracer
 
 _UNIT_TOLERANCE = 1e-6
@@ -40,13 +41,23 @@ class TextComputer:
         self._tracer = tracer
         self._cache = cache
         self._stats = stats
+        self.calls = Calls()
 
     def compute(self, model_id: str, wanted: Mapping[str, bool]) -> dict[str, Computed]:
         """
         Return the vectors of the texts; the value of each says whether to compute it even if it is cached.
 
-        Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector.
+        Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector;
+        an error of the model itself names it (`model_id`).
         """
+        try:
+            with self.calls.under_way(model_id):
+                return self._computed(model_id, wanted)
+        except (TransientError, ConfigError) as error:
+            error.model_id = model_id
+            raise
+
+    def _computed(self, model_id: str, wanted: Mapping[str, bool]) -> dict[str, Computed]:
         spec = self._registry.spec(model_id)
         cache = self._cache if spec.cacheable else None
         found = {} if cache is None else self._cached(cache, spec, [t for t, anew in wanted.items() if not anew])
@@ -64,18 +75,25 @@ class TextComputer:
         self._stats.add(computed=len(missing), calls=1)
         fresh = dict(zip(missing, rows, strict=True))
         if cache is not None:
-            cache.put({cache_key(spec, text): row for text, row in fresh.items()})
+            # Of a text that was cut, how much is known only now: it is not to be forgotten with the next process.
+            shares = dict(zip(missing, self._shares(model_id, missing), strict=True))
+            cache.put({cache_key(spec, text): row for text, row in fresh.items() if shares[text] is None})
         return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
 
     def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
         """Return the share of each text's tokens that fits the model, None where the model only estimates."""
         spec = self._registry.spec(model_id)
         if not spec.counts_tokens:
-            return [None] * len(texts)
+            return list(self._shares(model_id, texts))
         # A token stands for at least one byte, so a short text fits without being counted.
         long = list({text: None for text in texts if _bytes_max(text) + _SPECIAL_TOKENS_MAX > spec.tokens_max})
         counts = dict(zip(long, self._registry.get(model_id).count_tokens(long), strict=True)) if long else {}
         return [min(1.0, spec.tokens_max / max(counts.get(text, 1), 1)) for text in texts]
+
+    def _shares(self, model_id: str, texts: Sequence[str]) -> Sequence[float | None]:
+        """Return how much of each text went into its vector, where the model cuts and says so."""
+        embedder = self._registry.get(model_id)
+        return embedder.shares(texts) if isinstance(embedder, Cutting) else [None] * len(texts)
 
     def _cached(self, cache: EmbeddingCache, spec: ModelSpec, texts: Sequence[str]) -> dict[str, Computed]:
         keys = {text: cache_key(spec, text) for text in texts}

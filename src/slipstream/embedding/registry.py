@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from slipstream.domain.errors import AlreadyExistsError, ConfigError, UnavailableError
+from slipstream.domain.errors import (
+    AlreadyExistsError,
+    ConfigError,
+    SlipstreamError,
+    TransientError,
+    UnavailableError,
+)
 from slipstream.domain.models import ModelSpec
 from slipstream.ports.embedder import Embedder
+
+_RETRY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -16,6 +25,8 @@ class _Entry:
     factory: Callable[[], Embedder]
     spec: ModelSpec | None
     embedder: Embedder | None = None
+    error: SlipstreamError | None = None
+    retry_at_s: float = 0.0
 
 
 class ModelRegistry:
@@ -76,13 +87,21 @@ class ModelRegistry:
             if self._closed:
                 raise UnavailableError(f"the model registry is closed: {model_id!r} can not be made any more")
             if entry.embedder is None:
-                entry.embedder = self._made(model_id, entry)
+                entry.embedder = self._tried(model_id, entry)
             return entry.embedder
 
     def spec(self, model_id: str) -> ModelSpec:
-        """Return the spec of a model; makes the model only when its spec is not known beforehand."""
+        """
+        Return the spec of a model; makes the model only when its spec is not known beforehand.
+
+        One that could not be made just now is not tried again for every record that asks for it.
+        """
         entry = self._entry(model_id)
-        return entry.spec if entry.spec is not None else self.get(model_id).spec
+        if entry.spec is not None:
+            return entry.spec
+        if entry.error is not None and time.monotonic() < entry.retry_at_s:
+            raise entry.error
+        return self.get(model_id).spec
 
     def close(self) -> None:
         """Close every model that was made; closing twice is harmless."""
@@ -106,6 +125,16 @@ class ModelRegistry:
             known = ", ".join(sorted(self._entries)) or "none"
             raise ConfigError(f"unknown embedding model {model_id!r}; known models: {known}")
         return entry
+
+    def _tried(self, model_id: str, entry: _Entry) -> Embedder:
+        try:
+            made = self._made(model_id, entry)
+        except (TransientError, ConfigError) as error:
+            error.model_id = model_id
+            entry.error, entry.retry_at_s = error, time.monotonic() + _RETRY_S
+            raise
+        entry.error = None
+        return made
 
     def _made(self, model_id: str, entry: _Entry) -> Embedder:
         embedder = entry.factory()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipstream.domain.errors import ConfigError
+from slipstream.domain.hints import nearest
 from slipstream.embedding.registry import ModelRegistry
 
 DEFAULT_ROUTE = "default"
@@ -28,6 +29,8 @@ class ModelRouter:
         self._registry = registry
         self._default = default or given.get(DEFAULT_ROUTE) or registry.default
         self._routes = dict.fromkeys(ENTITY_TYPES, self._default) | given | {DEFAULT_ROUTE: self._default}
+        if self._default not in registry:
+            raise ConfigError(f"the default model: {self._unknown(self._default)}")
         for entity_type, model_id in self._routes.items():
             if model_id not in registry:
                 raise ConfigError(f"route of {entity_type!r}: {self._unknown(model_id)}")
@@ -51,4 +54,6 @@ class ModelRouter:
         return model_id
 
     def _unknown(self, model_id: str) -> str:
-        return f"unknown embedding model {model_id!r}; known models: {', '.join(sorted(self._registry.ids))}"
+        known = sorted(self._registry.ids)
+        meant = f"; did you mean {near!r}?" if (near := nearest(model_id, known)) else ""
+        return f"unknown embedding model {model_id!r}; known models: {', '.join(known)}{meant}"

@@ -10,6 +10,7 @@ from slipstream.domain.models import ModelSpec
 from slipstream.domain.requests import EmbeddingRequest, EmbeddingResult
 from slipstream.domain.stamps import Vector
 from slipstream.domain.temporal import TemporalEmbeddingContext
+from slipstream.embedding.calls import Calls
 from slipstream.embedding.computing import Computed, TextComputer
 from slipstream.embedding.fingerprint import fingerprint
 from slipstream.embedding.registry import ModelRegistry
@@ -52,6 +53,11 @@ class MultiModelEmbeddingService:
     def stats(self) -> EmbeddingStats:
         """What this service has done so far."""
         return self._stats.snapshot()
+
+    @property
+    def calls(self) -> Calls:
+        """The calls to models that are under way."""
+        return self._computer.calls
 
     def embed(
         self,

@@ -75,8 +75,12 @@ def serve_metrics(
         return HTTPStatus.OK, page.content_type, page.render()
 
     def health() -> Answer:
-        sync = slipstream.sync
+        incident, sync = slipstream.incident, slipstream.sync
+        if incident is not None:
+            return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{incident.line}\n".encode()
         if sync.running and sync.failure is None:
+            if slipstream.watch.dead_parts.keys() - {"scrubber"}:
+                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"dead\n"
             if slipstream.watch.is_dead:
                 return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"unwatched\n"
             return HTTPStatus.OK, _TEXT, b"ok\n"

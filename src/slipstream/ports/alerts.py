@@ -92,3 +92,23 @@ class AlertSink(Protocol):
         before somebody changes the configuration. Either way the event is offered again.
         """
         ...
+
+
+class AlertMemory(Protocol):
+    """
+    Where the state of the alerts outlives the process: a `Journal`, or better a place that works when that does not.
+
+    What can not be kept is kept in memory until it can.
+    """
+
+    def get(self, name: str) -> str | None:
+        """Return what was set last, None when nothing was; raises `UnavailableError` when it can not be read now."""
+        ...
+
+    def set(self, name: str, value: str | None) -> None:
+        """
+        Keep a text durably, whole or not at all.
+
+        Raises `UnavailableError` when it can not be kept now, `LeaseLostError` when another process keeps it now.
+        """
+        ...

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+from slipstream.domain.digests import Digest
 
 
 @runtime_checkable
@@ -13,7 +14,8 @@ class LeafStore(Protocol):
     """
     Leaves of the digest tree, keyed by `after`. Derived from the graph: losing them costs one full audit.
 
-    Every call is a durable, atomic step (or joins the journal's transaction, where the two share a store).
+    Every call is a durable, atomic step (or joins the journal's transaction, where the two share a store), harmless
+    when it is repeated. Raises `UnavailableError` when the store is down.
     """
 
     def heads(self) -> Sequence[LeafHead]:
@@ -22,6 +24,14 @@ class LeafStore(Protocol):
 
     def leaves(self, afters: Sequence[str]) -> Sequence[Leaf]:
         """Return whole leaves ordered by `after`; unknown ones are left out."""
+        ...
+
+    def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
+        """Return the whole leaves that some keys fall into, ordered by `after`; none where there are no leaves."""
+        ...
+
+    def total(self) -> Mapping[str, Digest]:
+        """Return the sum of all heads, by type."""
         ...
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
@@ -35,7 +45,11 @@ class LeafStore(Protocol):
 
 @runtime_checkable
 class AuditLog(Protocol):
-    """Finished audits, numbered in the order in which they were kept."""
+    """
+    Finished audits, numbered in the order in which they were kept.
+
+    Raises `UnavailableError` when the store is down; what was kept before stays whole.
+    """
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """
@@ -66,4 +80,4 @@ class AuditLog(Protocol):
 
 @runtime_checkable
 class AuditStore(LeafStore, AuditLog, Protocol):
-    """Both in one store."""
+    """Both in one store, with the errors of both."""

@@ -10,7 +10,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.requests import EmbeddingRequest
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.recipe import Recipe
 
 
@@ -30,7 +30,7 @@ class Cost:
         return Cost(texts, round(self.tokens * share), self.embed_s * share, round(self.numbers * share))
 
 
-def rendered(graph: Graph, recipe: Recipe, keys: Sequence[RecordKey]) -> list[EmbeddingRequest]:
+def rendered(graph: GraphReader, recipe: Recipe, keys: Sequence[RecordKey]) -> list[EmbeddingRequest]:
     """Return what would be embedded of some keys, past the cache; what can not be rendered costs nothing."""
     found: list[EmbeddingRequest] = []
     for state in graph.read(keys, recipe.hops()).states.values() if keys else ():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from slipstream.domain.digests import KeyRange, RangeDigest
+from slipstream.domain.digests import KeptTerm, KeyRange, RangeDigest
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import Stamp
 
 
 @runtime_checkable
@@ -23,4 +25,59 @@ class RangeDigests(Protocol):
 
         Ranges are disjoint and ascending. Raises `UnavailableError` when the store is down.
         """
+        ...
+
+
+@runtime_checkable
+class KeptDigests(RangeDigests, Protocol):
+    """
+    Range digests of an index whose store can not notice writes: they are kept beside it.
+
+    They know of every write through this index, whenever the process dies. Of what others write in the store they
+    know only where records came or went; a full audit hands over all that it reads, and tells what they missed.
+    """
+
+    def missed(self, bounds: KeyRange, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> Sequence[RecordKey]:
+        """
+        Return the keys of a range, in order, that are not kept as they were just read; from now on they are.
+
+        `stamps` are all records of the range, in key order. Raises `UnavailableError` when a store is down.
+        """
+        ...
+
+
+class TermStore(Protocol):
+    """
+    What is known of each record of an index in another store, and which keys were written since.
+
+    Every call is a durable, atomic step, and harmless when it is repeated; raises `UnavailableError` when the store
+    is down, and `LeaseLostError` where only the owner of the lease may write.
+    """
+
+    def doubt(self, keys: Sequence[str]) -> None:
+        """Note that what is known of these keys may not hold any more."""
+        ...
+
+    def doubted(self, bounds: KeyRange, limit: int) -> Sequence[str]:
+        """Return the keys of a range that are in doubt, in order."""
+        ...
+
+    def settle(self, keys: Sequence[str], terms: Sequence[KeptTerm]) -> None:
+        """Replace what is known of some keys by terms, which are of these keys only, and doubt them no more."""
+        ...
+
+    def terms(self, bounds: KeyRange) -> Sequence[KeptTerm]:
+        """Return what is known of the keys of a range, in order."""
+        ...
+
+    def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
+        """Return the digest of what is known of each range, in order; ranges are disjoint and ascending."""
+        ...
+
+    def known(self) -> int:
+        """Return how many records are known of."""
+        ...
+
+    def forget(self) -> None:
+        """Forget all that is known; what is in doubt stays so, for it may be written right now."""
         ...

@@ -18,7 +18,8 @@ class Embedder(Protocol):
     One embedding model.
 
     A vector depends on its text alone, never on what else is in the batch (within `spec.tolerance`). Raises
-    `TransientError` when the model can not answer now, `PoisonEventError` for a text it can never embed.
+    `TransientError` when the model can not answer now, `ConfigError` when it never will as it is set up, and
+    `PoisonEventError` for a text it can never embed while it takes others; `texts` may name those.
     """
 
     @property
@@ -31,7 +32,7 @@ class Embedder(Protocol):
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        """Return how many tokens each text has (an estimate where the model does not tell)."""
+        """Return how many tokens each text has, in their order (an estimate where the model does not tell)."""
         ...
 
     def close(self) -> None:
@@ -40,8 +41,25 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class Cutting(Protocol):
+    """What an embedder can say besides, when it cuts texts that are too long for its model."""
+
+    def shares(self, texts: Sequence[str]) -> Sequence[float | None]:
+        """
+        Return how much of each text went into its vector, in the order of the texts; never fails.
+
+        None where it was sent whole, and nobody can tell whether it was cut.
+        """
+        ...
+
+
+@runtime_checkable
 class EmbeddingCache(Protocol):
-    """Vectors by content: losing an entry is harmless, a wrong one is not. Keys are digests of model and text."""
+    """
+    Vectors by content: losing an entry is harmless, a wrong one is not. Keys are digests of model and text.
+
+    A cache that does not work raises nothing: it has nothing, and keeps nothing.
+    """
 
     def get(self, keys: Sequence[str]) -> Mapping[str, Vector]:
         """Return the cached vectors among the keys; a damaged entry counts as absent."""

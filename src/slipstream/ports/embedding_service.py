@@ -31,5 +31,5 @@ class EmbeddingService(Protocol):
         ...
 
     def count_tokens(self, texts: Sequence[str], model_id: str | None = None) -> Sequence[int]:
-        """Return how many tokens each text has for a model (None: the default one)."""
+        """Return how many tokens each text has for a model (None: the default one), in the order of the texts."""
         ...

@@ -1,24 +1,23 @@
-"""The graph, as the engine reads it and as its users write it."""
+"""The graph: as the engine reads it, as its users write it, and whether it is still the same one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, Properties
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
-from slipstream.domain.schema import GraphSchema
+from slipstream.domain.schema import GraphSchema, PropertyTypes
+from slipstream.ports.fences import Fences, Records
 
 
 @dataclass(frozen=True, slots=True)
 class GraphCapabilities:
     """Optional abilities of a graph adapter."""
 
-    cypher: bool = False
-    """`query` and `execute` run Cypher."""
     multi_process: bool = False
     """Another process may write at the same time."""
     durable: bool = True
@@ -28,12 +27,14 @@ class GraphCapabilities:
 
 
 @runtime_checkable
-class Graph(Protocol):
+class GraphReader(Protocol):
     """
     The property graph, read side.
 
-    Reads never block writers for long and hold nothing open when they return. Every method raises
-    `UnavailableError` when the graph can not be reached now; repeating the call is always harmless.
+    Every read sees committed state only, of every writer, also inside a transaction of the same thread; and all that
+    was committed when it began. It never blocks writers for long and holds nothing open when it returns. Every method
+    raises `UnavailableError` when the graph can not be reached now; repeating the call
+    is always harmless.
     """
 
     @property
@@ -43,21 +44,27 @@ class Graph(Protocol):
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         """
-        Read the current state of the keys, all in ONE read transaction together with the head it sees.
+        Read the current state of the keys, with a position that none of it is older than.
 
+        Where a store has snapshots, all of it and the head come from ONE read transaction. Else the head is read
+        first: what commits meanwhile may be seen, in part too, and comes as an event of its own.
         `hops` maps an entity type to the hops to follow from entities of that type. Neighbours come ordered by
-        (neighbour id, relationship id) and cut to the hop's limit after ordering, so that the same graph always
-        gives the same state. A hop of more than one step gives every entity once, nearest first, those of one
+        (neighbour id, source id, discriminator) and cut to the hop's limit after ordering, so that the same graph
+        always gives the same state. A hop of more than one step gives every entity once, nearest first, those of one
         distance by id, with the relationship of the smallest id that reaches it; no step is taken from what the
         limit cuts off. Absent keys are absent from the result; duplicates in `keys` are allowed.
         """
         ...
 
-    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+    def scan(
+        self, after: RecordKey | None, limit: int, relationship_types: Collection[str] | None = None
+    ) -> Sequence[KeyedType]:
         """
         Return the next `limit` keys with their types, ordered by `RecordKey.encode()`, starting behind `after`.
 
-        Entities and relationships both. A key that exists during the whole scan is returned exactly once.
+        Every entity, and the relationships of the given types (None: all); unknown types have none, and one that is
+        given twice counts once. A key that exists during the whole scan is returned exactly once. `after` need not
+        exist any more.
         """
         ...
 
@@ -67,21 +74,25 @@ class Graph(Protocol):
         """
         Return the relationships of the entities, both directions, of the given types (None: all).
 
-        Ordered by (entity id, relationship id, direction), starting behind `after`, at most `limit`. A
-        self-relationship appears once for each direction. Unknown ids and types have no relationships.
+        Ordered by `Adjacency.order`, starting behind `after`, at most `limit`. A self-relationship appears once for
+        each direction. Unknown ids and types have no relationships.
         """
         ...
 
     def schema(self) -> GraphSchema:
-        """Return the current schema version."""
+        """Return the current schema version: the types and properties of everything that a feed has returned."""
         ...
 
     def schema_at(self, version: int) -> GraphSchema | None:
         """Return an older schema version, None when there never was one with that number."""
         ...
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many entities and relationships there are, by type."""
+    def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
+        """
+        Return how many entities and relationships there are, by type; types without any are left out.
+
+        Of relationships those of some types only (None: all): the others are not read.
+        """
         ...
 
     def close(self) -> None:
@@ -89,14 +100,23 @@ class Graph(Protocol):
         ...
 
 
-class GraphTransaction(Protocol):
+class GraphMutations(Protocol):
     """
-    Mutations that commit together, each with its change event, or not at all.
+    Mutations that commit together, each with its change event, or not at all. Each sees those before it.
 
     A mutation that changes nothing (same properties) writes no event. Properties: `update_*` merges, and None
     removes a property. Unknown types and properties extend the schema, as a version of its own with its event.
     Raises `InvalidInputError` for bad names, ids or values, and leaves the transaction usable.
     """
+
+    @property
+    def position(self) -> Position:
+        """
+        The position of the commit, to wait for, once the block has ended; until then the head that it began at.
+
+        A transaction that changed nothing keeps the head that it began at.
+        """
+        ...
 
     def create_entity(self, entity_type: str, entity_id: str, properties: Properties | None = None) -> None:
         """Create an entity; raises `AlreadyExistsError` when the id is taken, under whatever type."""
@@ -141,31 +161,65 @@ class GraphTransaction(Protocol):
         ...
 
     def once(self, event_id: str) -> bool:
-        """Record an event id; False when an earlier or this transaction has recorded it already."""
+        """
+        Record an event id; False when an earlier or this transaction has recorded it already.
+
+        So a transaction whose end is not known can be repeated: what it did is done once.
+        """
+        ...
+
+
+class GraphTransaction(GraphMutations, Records, Fences, Protocol):
+    """
+    All that commits together, or not at all: mutations, what they are made of, and how far feeds have come.
+
+    Raises `ConfigError` when the block has ended.
+    """
+
+
+@runtime_checkable
+class SchemaTransaction(Protocol):
+    """A `GraphTransaction` that can take in a schema by itself: optional; without it a schema grows with its data."""
+
+    def extend_schema(
+        self, entity_types: Mapping[str, PropertyTypes], relationship_types: Mapping[str, PropertyTypes]
+    ) -> bool:
+        """
+        Add types and properties as one version, whether anything has them or not; False when all were known.
+
+        What is known keeps its kind, and repeating a call is harmless. Raises `InvalidInputError` for a name that no
+        type can have, or that is one of the other sort already.
+        """
         ...
 
 
 @runtime_checkable
-class WritableGraph(Graph, Protocol):
-    """A graph that Slipstream owns the writes of: a mutation and its log entry commit in one transaction."""
+class GraphWriter(Protocol):
+    """A graph whose mutation and log entry commit in one transaction."""
 
     def transaction(self) -> AbstractContextManager[GraphTransaction]:
-        """Open a write transaction: commits on leaving the block, rolls back on an exception. One at a time."""
+        """
+        Open a write transaction: commits on leaving the block, rolls back on an exception.
+
+        One at a time: others, of other processes too, wait for it, so leave the block soon. Transactions do not nest
+        (`ConfigError`). When the block has ended, every reader sees the commit. Raises `UnavailableError` when the
+        store could not commit: then nothing was kept, unless the connection to it was lost just then (`once` tells).
+        """
         ...
+
+
+@runtime_checkable
+class RestoreMarks(Protocol):
+    """
+    Tells a graph that was restored from a backup, or replaced, from the one that an index was built from.
+
+    Each call is a durable, atomic step, and harmless when it is repeated. Raises `UnavailableError` when the graph
+    can not be reached now; what writes raises `ConfigError` inside an open transaction of the same thread.
+    """
 
     @property
-    def last_commit(self) -> Position:
-        """The position of the newest commit of this process (the head at open, before the first)."""
-        ...
-
-    def advance(self, position: Position) -> Position:
-        """
-        Make the log's head at least `position`, durably, and return the head.
-
-        For a graph that is older than its index (restored from a backup): what is committed next must be newer
-        than all that was. Appends one `Rescan` of everything at `position`, behind a gap in the numbers; does
-        nothing, and appends nothing, when the head is there already. Raises `InvalidInputError` past 62 bits.
-        """
+    def identity(self) -> str:
+        """What tells this graph from every other one: made with it, never changed, and taken along by every copy."""
         ...
 
     @property
@@ -177,15 +231,12 @@ class WritableGraph(Graph, Protocol):
         """Leave a mark in the graph, durably. It is no change of the graph: nothing is logged."""
         ...
 
-    def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:
-        """Run a read-only Cypher query; raises `InvalidInputError` (field `cypher`) when it would write."""
-        ...
-
-    def execute(self, cypher: str, **params: Any) -> Position:
+    def advance(self, position: Position) -> Position:
         """
-        Run arbitrary Cypher, writes included, and return the position of its commit.
+        Make the log's head at least `position`, durably, and return the head.
 
-        A write commits together with a `Rescan` log entry of what it can have touched. Schema statements are
-        refused with `UnsupportedError`: types and properties are extended by the typed mutations.
+        For a graph that is older than its index: what is committed next must be newer than all that was. Appends one
+        `Rescan` of everything at `position`, behind a gap in the numbers; does nothing, and appends nothing, when the
+        head is there already. Raises `InvalidInputError` past 62 bits.
         """
         ...

@@ -54,7 +54,7 @@ class VectorIndex(Protocol):
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
         """
-        Write records in place, each into the space of its stamp, and return the keys that were fenced off.
+        Write records in place, each into the space of its stamp; return the keys that were fenced off, in any order.
 
         Accepted when `incoming.position >=` the stored record's position and any tombstone's position; an
         accepted record removes the key's tombstone. Keys must be distinct within one call and space.
@@ -63,7 +63,7 @@ class VectorIndex(Protocol):
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
         """
-        Remove keys and return those that were fenced off (a stored record is newer than the deletion).
+        Remove keys and return those that were fenced off (a stored record is newer than the deletion), in any order.
 
         An absent key is no error: the deletion leaves its tombstone all the same (see `Deletion`).
         """
@@ -114,4 +114,22 @@ class VectorIndex(Protocol):
 
     def close(self) -> None:
         """Release everything; closing twice is harmless. A closed index raises `UnavailableError`."""
+        ...
+
+
+@runtime_checkable
+class SealedIndex(Protocol):
+    """
+    An index in a store of its own, beside its journal; optional.
+
+    It bears a seal, by which the journal knows whether the index is the one that it was kept with. Raises
+    `UnavailableError` when the store is down.
+    """
+
+    def seal(self) -> str | None:
+        """Return the seal that was set last, None when there never was one."""
+        ...
+
+    def set_seal(self, seal: str) -> None:
+        """Replace the seal, durably; atomic, and harmless when it is repeated. It is no change of any record."""
         ...

@@ -8,7 +8,10 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem
+
+DELAY_S_MAX = 3_600.0
+"""The longest that a message may be put off."""
 
 
 @runtime_checkable
@@ -16,7 +19,8 @@ class Journal(Protocol):
     """
     Small durable state. Every call outside `transaction` is a durable transaction of its own.
 
-    There is at most one work item for each key.
+    There is at most one work item for each key. Repeating a call is harmless. Raises `UnavailableError` when the
+    store is down; what writes raises `LeaseLostError` in a process that does not run the engine (any more).
     """
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -63,7 +67,11 @@ class Journal(Protocol):
 
 @runtime_checkable
 class DeadLetters(Protocol):
-    """Keys and events that failed for good. Ids are unique: burying the same id again replaces the letter."""
+    """
+    Keys and events that failed for good. Ids are unique: burying the same id again replaces the letter.
+
+    Durable, atomic, and with the errors of `Journal`, whose transaction it joins. Unknown ids and keys are no error.
+    """
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keep letters durably."""
@@ -89,17 +97,33 @@ class DeadLetters(Protocol):
         """Return how many letters there are."""
         ...
 
+    def refused_size(self) -> LetterSize:
+        """Return how many of them have no key, and how many bytes their errors and payloads hold."""
+        ...
+
 
 @runtime_checkable
 class MessageStore(Protocol):
-    """Durable first-in-first-out topics, for the queue: a message stays until it is acknowledged."""
+    """
+    Durable first-in-first-out topics, for the queue: a message stays until it is acknowledged.
+
+    Durable, atomic, and with the errors of `Journal`, whose transaction it joins. Appending twice makes two messages.
+    """
 
     def append(self, topic: str, payloads: Sequence[str], due_at: datetime | None = None) -> Sequence[int]:
-        """Append JSON payloads durably; returns their ids, which grow. Not delivered before `due_at`."""
+        """
+        Append JSON payloads durably; returns their ids, which grow. Not delivered before `due_at`.
+
+        That is at most `DELAY_S_MAX` ahead.
+        """
         ...
 
     def pending(self, topic: str, after: int, limit: int, due_by: datetime) -> Sequence[tuple[int, str]]:
-        """Return unacknowledged messages with id > `after` that are due, in id order."""
+        """
+        Return unacknowledged messages with id > `after` that are due, in id order.
+
+        One that is due later than `DELAY_S_MAX` behind `due_by` is due too: the clock has been set back since.
+        """
         ...
 
     def acknowledge(self, topic: str, ids: Sequence[int]) -> None:
@@ -108,4 +132,8 @@ class MessageStore(Protocol):
 
     def depth(self, topic: str) -> int:
         """Return how many messages are unacknowledged, due or not."""
+        ...
+
+    def size_bytes(self, topic: str) -> int:
+        """Return how many bytes those hold, 0 for an unknown topic."""
         ...

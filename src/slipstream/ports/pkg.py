@@ -1,4 +1,4 @@
-"""The PKG: a writable graph with its mutations one by one, each a transaction of its own."""
+"""Mutations one by one, each a transaction of its own."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from typing import Protocol
 
 from slipstream.domain.entities import Properties
 from slipstream.domain.positions import Position
-from slipstream.ports.graph import WritableGraph
+from slipstream.ports.graph import GraphWriter
 
 
-class PKG(WritableGraph, Protocol):
+class Mutations(GraphWriter, Protocol):
     """
-    What users write to. Adapters inherit these methods from here: they only need `transaction` and `last_commit`.
+    Single mutations on top of `transaction`, which is all that an adapter has to have.
 
-    Each returns a position at or behind its commit, to wait for (`sync.wait`, `search(after=…)`). For several
-    mutations that commit together, and for batches, use `transaction()`.
+    Each returns the position of its commit, to wait for (`sync.wait`, `search(after=…)`). For several mutations that
+    commit together, and for batches, use `transaction()`.
     """
 
     def create_entity(self, entity_type: str, entity_id: str, properties: Properties | None = None) -> Position:
         """Create an entity; raises `AlreadyExistsError` when the id is taken, under whatever type."""
         with self.transaction() as tx:
             tx.create_entity(entity_type, entity_id, properties)
-        return self.last_commit
+        return tx.position
 
     def update_entity(self, entity_id: str, properties: Properties) -> Position:
         """Merge properties into an entity (None removes one); raises `NotFoundError`."""
         with self.transaction() as tx:
             tx.update_entity(entity_id, properties)
-        return self.last_commit
+        return tx.position
 
     def upsert_entity(self, entity_type: str, entity_id: str, properties: Properties) -> Position:
         """Make the entity have exactly this type and these properties, whatever was there before."""
         with self.transaction() as tx:
             tx.upsert_entity(entity_type, entity_id, properties)
-        return self.last_commit
+        return tx.position
 
     def delete_entity(self, entity_id: str) -> Position:
         """Delete an entity and its relationships; raises `NotFoundError`."""
         with self.transaction() as tx:
             tx.delete_entity(entity_id)
-        return self.last_commit
+        return tx.position
 
     def relate(
         self,
@@ -61,16 +61,16 @@ class PKG(WritableGraph, Protocol):
             tx.relate(
                 source_id, relationship_type, target_id, properties, discriminator=discriminator, replace=replace
             )
-        return self.last_commit
+        return tx.position
 
     def update_relationship(self, relationship_id: str, properties: Properties) -> Position:
         """Merge properties into a relationship; raises `NotFoundError`."""
         with self.transaction() as tx:
             tx.update_relationship(relationship_id, properties)
-        return self.last_commit
+        return tx.position
 
     def unrelate(self, relationship_id: str) -> Position:
         """Delete a relationship; raises `NotFoundError`."""
         with self.transaction() as tx:
             tx.unrelate(relationship_id)
-        return self.last_commit
+        return tx.position

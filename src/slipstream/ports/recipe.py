@@ -16,7 +16,7 @@ class Recipe(Protocol):
     """Views and models together. Pure: the same state always gives the same target."""
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
-        """Return which neighbours a read must bring along, by entity type."""
+        """Return which neighbours a read must bring along, by entity type; types that need none may be absent."""
         ...
 
     def target(self, state: RecordState) -> Target | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from slipstream.domain.digests import KeyRange
@@ -10,7 +10,7 @@ from slipstream.domain.entities import KeyedType
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.merge import merge_join
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 
 PAGE = 1_000
@@ -22,9 +22,14 @@ def _rows(page: PageSize) -> int:
     return page if isinstance(page, int) else page()
 
 
-def scan_graph(graph: Graph, page: PageSize = PAGE, after: RecordKey | None = None) -> Iterator[KeyedType]:
-    """Yield every key of the graph behind `after`, in key order."""
-    while rows := graph.scan(after, _rows(page)):
+def scan_graph(
+    graph: GraphReader,
+    page: PageSize = PAGE,
+    after: RecordKey | None = None,
+    relationship_types: Collection[str] | None = None,
+) -> Iterator[KeyedType]:
+    """Yield every key of the graph behind `after`, in key order; relationships of some types only (None: all)."""
+    while rows := graph.scan(after, _rows(page), relationship_types):
         yield from rows
         after = rows[-1].key
 
@@ -37,11 +42,19 @@ def scan_index(index: VectorIndex, page: PageSize = PAGE, after: RecordKey | Non
 
 
 def scan_both(
-    graph: Graph, index: VectorIndex, page: PageSize = PAGE, after: RecordKey | None = None
+    graph: GraphReader,
+    index: VectorIndex,
+    page: PageSize = PAGE,
+    after: RecordKey | None = None,
+    relationship_types: Collection[str] | None = None,
 ) -> Iterator[tuple[KeyedType | None, list[Stamp]]]:
-    """Yield every key of either side behind `after`, in key order: its row in the graph, if any, and its stamps."""
+    """
+    Yield every key of either side behind `after`, in key order: its row in the graph, if any, and its stamps.
+
+    Of relationships of other types than the given ones (None: all) only what the index has is seen.
+    """
     return merge_join(
-        scan_graph(graph, page, after),
+        scan_graph(graph, page, after, relationship_types),
         scan_index(index, page, after),
         lambda row: row.key.encode(),
         lambda stamp: stamp.key.encode(),

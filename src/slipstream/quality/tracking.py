@@ -24,7 +24,7 @@ from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp, Vector
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.quality.figures import RECORDS_MAX, RecordFigures
 from slipstream.quality.metrics import mean_and_spread, quantiles, skewness
 from slipstream.quality.sides import EmbedQuery, Sampler, Scoped
@@ -120,7 +120,7 @@ class QualityTracker:
     def __init__(
         self,
         scoped: Scoped,
-        graph: Graph,
+        graph: GraphReader,
         embed_query: EmbedQuery,
         name_of: Callable[[RecordState], str],
         settings: QualitySettings,

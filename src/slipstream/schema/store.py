@@ -288,7 +288,7 @@ class SchemaVersionedEmbeddingStore:
             metadata=metadata or {},
         )
         hits: list[VectorHit] = []
-        for space, types in self._places.scopes(spec, entity_type):
+        for space, types, _ in self._places.scopes(spec, entity_type):
             narrowed = where if types is None or entity_type is not None else replace(where, entity_types=types)
             hits += self.index.search(space, vector, top_k, narrowed)
         hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))

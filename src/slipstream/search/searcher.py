@@ -2,88 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
-from slipstream.domain.errors import InvalidInputError, PoisonEventError, UnavailableError
+from slipstream.domain.entities import Direction, EntityState
+from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space, SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import LiveRecipe, Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.search.asking import QueryEmbedder, QueryVectors
+from slipstream.search.hits import NeighbourHit, SearchHit, SearchResults, Unasked, entity_name
+from slipstream.search.joining import Joining
 
 K_MAX = 1_000
 HOPS_MAX = 3
 _NEIGHBOURS_MAX = 100
 _RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009)."""
-_ROUNDS_MAX = 4
 SEARCH = "slipstream.search"
 """The name of a search's span; the query itself is never in it."""
 
 Wait = Callable[[Position, float], bool]
+_Query = tuple[Space, Vector, SearchFilter]
 LiveNow = Callable[[str | None], LiveRecipe]
 """Returns what is live, for a type (None: for every type): a search asks once, so that it sees one generation."""
 
 
-class QueryEmbedder(Protocol):
-    """What search needs of the embedding service."""
+class Patience(Protocol):
+    """What a search need not wait for."""
 
-    def embed_query(self, text: str, model_id: str) -> Vector:
-        """Embed a query with one model."""
+    def behind(self, position: Position) -> Mapping[str, str]:
+        """Return the models that are down, with the reason, when nothing else holds the index behind a position."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class NeighbourHit:
-    """An entity reached from a hit: over which relationship, and how many hops away."""
-
-    entity_id: str
-    entity_type: str
-    name: str
-    relationship_type: str
-    direction: Direction
-    hops: int
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """
-    One live entity or relationship, best first.
-
-    `score` is the cosine similarity, or, where several models answer, comparable only by rank.
-    """
-
-    entity_id: str
-    entity_type: str
-    score: float
-    name: str
-    text: str
-    model_id: str
-    properties: Mapping[str, object] = field(default_factory=dict)
-    neighbours: tuple[NeighbourHit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResults:
-    """Hits and the frontier that they were answered at."""
-
-    hits: tuple[SearchHit, ...]
-    frontier: Position
-
-    def __iter__(self) -> Iterator[SearchHit]:
-        return iter(self.hits)
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def __getitem__(self, index: int) -> SearchHit:
-        return self.hits[index]
+    def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float) -> bool:
+        """Wait until the index reflects a position but for models that are down, where one of these is not."""
+        ...
 
 
 class Searcher:
@@ -91,17 +52,21 @@ class Searcher:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         service: QueryEmbedder,
         live: LiveNow,
         *,
         frontier: Callable[[], Position],
         wait: Wait,
+        patience: Patience | None = None,
+        incident: Incident | None = None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
-        self._graph, self._index, self._service = graph, index, service
+        self._graph, self._index, self._vectors = graph, index, QueryVectors(service)
+        self._patience = patience
         self._live, self._frontier, self._wait = live, frontier, wait
+        self._incident = incident
         self._tracer, self._system = tracer, index.capabilities.system
 
     def search(
@@ -122,6 +87,12 @@ class Searcher:
         With `after`, the answer reflects at least that position, or `UnavailableError` is raised after
         `timeout_s` seconds. `expand` adds the neighbours within that many hops. A record whose entity is gone
         from the graph is never returned, however far the index lags.
+
+        In an incident the index answers alone, and says so: of what the graph does not have, or can not be asked for,
+        the hit tells what its stamp says. With `after` it raises `IncidentError`: nothing would ever get there.
+
+        A model that is down costs the hits of what it embeds, which `unasked` names; only when no model answers its
+        error is raised.
         """
         _check(text, k, expand)
         where = SearchFilter(
@@ -130,59 +101,65 @@ class Searcher:
             metadata=metadata or {},
         )
         with self._tracer.span(SEARCH, {"db.system.name": self._system, "db.operation.name": "search"}) as span:
-            if after is not None:
-                self._wait_for(after, timeout_s)
+            behind = {} if after is None else self._wait_for(after, timeout_s, entity_type)
             frontier = self._frontier()
-            hits = self._live_hits(text, k, where)
-            if expand:
+            joining = Joining(self._graph, where, self._incident)
+            in_force = self._live(entity_type)
+            queries, unasked = self._queries(text, where, in_force.scopes, behind)
+            hits = self._live_hits(k, queries, joining, in_force.recipe)
+            if expand and joining.can_ask:
                 hits = [_with_neighbours(hit, self._neighbours(hit.entity_id, expand)) for hit in hits]
             span.set("db.response.returned_rows", len(hits))
-        return SearchResults(tuple(hits), frontier)
+        return SearchResults(tuple(hits), frontier, joining.incident, unasked)
 
-    def _wait_for(self, after: Position, timeout_s: float) -> None:
-        if not self._wait(after, timeout_s):
+    def _wait_for(self, after: Position, timeout_s: float, entity_type: str | None) -> Mapping[str, str]:
+        """Wait, but for models that are down as long as there is another one; returns those."""
+        if self._patience is None:
+            has_come = self._wait(after, timeout_s)
+        else:
+            models = sorted({scope.space.model_id for scope in self._live(entity_type).scopes})
+            has_come = self._patience.wait_for_some(after, models, timeout_s)
+        if not has_come:
             raise UnavailableError(
                 f"the index did not reach position {after} within {timeout_s:g} s (it is at {self._frontier()}); "
                 "raise timeout_s, or look at `slipstream status` for an outage"
             )
+        return {} if self._patience is None else self._patience.behind(after)
 
-    def _live_hits(self, text: str, k: int, where: SearchFilter) -> list[SearchHit]:
-        """Ask for more than `k` until `k` of them are alive, or there are no more."""
-        in_force = self._live(next(iter(where.entity_types)) if where.entity_types else None)
-        queries = self._queries(text, where, in_force.scopes)
+    def _live_hits(self, k: int, queries: Sequence[_Query], joining: Joining, recipe: Recipe) -> list[SearchHit]:
+        """Ask for more than `k`, and ever more, until `k` of them are alive, or there are no more."""
         wanted = k
-        for _ in range(_ROUNDS_MAX):
+        while True:
             rankings = [self._index.search(space, vector, wanted, narrowed) for space, vector, narrowed in queries]
-            exhausted = all(len(ranking) < wanted for ranking in rankings)
-            live = self._join(fuse(rankings), in_force.recipe)
-            if len(live) >= k or exhausted:
-                return live[:k]
+            live = joining.first(k, fuse(rankings), recipe)
+            if len(live) >= k or all(len(ranking) < wanted for ranking in rankings):
+                return live
             wanted *= 4
-        return live[:k]
 
     def _queries(
-        self, text: str, where: SearchFilter, scopes: Sequence[SpaceScope]
-    ) -> list[tuple[Space, Vector, SearchFilter]]:
+        self, text: str, where: SearchFilter, scopes: Sequence[SpaceScope], behind: Mapping[str, str]
+    ) -> tuple[list[_Query], tuple[Unasked, ...]]:
         """Return what to ask each live space: a query embedded by one model never meets vectors of another."""
         models = dict.fromkeys(scope.space.model_id for scope in scopes)
-        vectors = {model_id: self._service.embed_query(text, model_id) for model_id in models}
-        return [
+        asked = [model_id for model_id in models if model_id not in behind]
+        vectors, failed = self._vectors.of(text, asked) if asked else ({}, {})
+        reasons = {**behind, **{model_id: str(error) for model_id, error in failed.items()}}
+        if models and not vectors:
+            raise UnavailableError("; ".join(reasons.values()))
+        queries = [
             (
                 scope.space,
                 vectors[scope.space.model_id],
                 where if scope.types is None or where.entity_types else replace(where, entity_types=scope.types),
             )
             for scope in scopes
+            if scope.space.model_id in vectors
         ]
-
-    def _join(self, hits: Sequence[VectorHit], recipe: Recipe) -> list[SearchHit]:
-        snapshot = self._graph.read([hit.stamp.key for hit in hits], recipe.hops())
-        joined: list[SearchHit] = []
-        for hit in hits:
-            state = snapshot.states.get(hit.stamp.key)
-            if state is not None:
-                joined.append(_hit(hit, state, recipe))
-        return joined
+        return queries, tuple(
+            Unasked(model_id, _types(model_id, scopes), reasons[model_id])
+            for model_id in models
+            if model_id in reasons
+        )
 
     def _neighbours(self, entity_id: str, hops: int) -> tuple[NeighbourHit, ...]:
         found: dict[str, tuple[str, Direction, int]] = {}
@@ -235,52 +212,12 @@ def _merged(rankings: Sequence[Sequence[VectorHit]]) -> Sequence[VectorHit]:
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.stamp.key.encode()))
 
 
-def entity_name(entity: Entity) -> str:
-    """Return what a person would call an entity."""
-    for candidate in ("name", "title", "label"):
-        value = entity.properties.get(candidate)
-        if isinstance(value, str) and value:
-            return value
-    return entity.id
-
-
-def record_name(state: RecordState) -> str:
-    """Return what a person would call an entity, or a relationship with both of its ends."""
-    if isinstance(state, RelationshipState):
-        ref = state.relationship.ref
-        return f"{entity_name(state.source)} -[{ref.type}]-> {entity_name(state.target)}"
-    return entity_name(state.entity)
-
-
-def _hit(hit: VectorHit, state: RecordState, recipe: Recipe) -> SearchHit:
-    properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
-    return SearchHit(
-        entity_id=hit.stamp.key.id,
-        entity_type=_type(state),
-        score=hit.score,
-        name=record_name(state),
-        text=_text(state, recipe),
-        model_id=hit.stamp.space.model_id,
-        properties=dict(properties),
-    )
-
-
-def _text(state: RecordState, recipe: Recipe) -> str:
-    try:
-        target = recipe.target(state)
-    except PoisonEventError:
-        return record_name(state)  # it was rendered once; its present state can not be, and is a dead letter
-    return record_name(state) if target is None else target.request.content
-
-
-def _type(state: RecordState) -> str:
-    return state.relationship.ref.type if isinstance(state, RelationshipState) else state.entity.type
+def _types(model_id: str, scopes: Sequence[SpaceScope]) -> tuple[str, ...]:
+    return tuple(sorted({name for scope in scopes if scope.space.model_id == model_id for name in scope.homed}))
 
 
 def _with_neighbours(hit: SearchHit, neighbours: tuple[NeighbourHit, ...]) -> SearchHit:
-    return SearchHit(
-        hit.entity_id, hit.entity_type, hit.score, hit.name, hit.text, hit.model_id, hit.properties, neighbours
-    )
+    return replace(hit, neighbours=neighbours)
 
 
 def _check(text: str, k: int, expand: int) -> None:

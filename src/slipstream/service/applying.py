@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-from slipstream.domain.errors import InvalidInputError, NotFoundError, SlipstreamError, TransientError
-from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
-from slipstream.domain.formats.detect import parse_event
-from slipstream.domain.keys import RelationshipRef, entity_key
+from slipstream.domain.errors import InvalidInputError, SlipstreamError, TransientError
+from slipstream.domain.events import deterministic_event_id
+from slipstream.domain.formats.changes import Change, FeedOptions, Note, Passed, Truncation
+from slipstream.domain.formats.detect import MessageParser
 from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.refusals import CutLine, RefusalLimits
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import GraphTransaction, WritableGraph
+from slipstream.ports.graph import GraphWriter
 from slipstream.ports.journal import DeadLetters
-
-logger = logging.getLogger(__name__)
+from slipstream.service.changing import ChangeWriter, Outcome
+from slipstream.service.feed_options import unwrapped, wrapped
+from slipstream.service.lines import Line, refusal_of
+from slipstream.service.refusing import Refusals, Source
+from slipstream.service.truncating import Truncator
 
 BATCH = 500
 REJECTED_SHOWN = 20
+NOTES_SHOWN = 100
+_PREFIX, _UNNAMED = "apply:", "a stream"
+EVENTS_FORM = "change events as JSON lines"
 
 
 @dataclass(slots=True)
@@ -29,149 +36,197 @@ class ApplyReport:
 
     applied: int = 0
     duplicates: int = 0
+    outdated: int = 0
+    """Rows that have come further already."""
     ignored: int = 0
     rejected: int = 0
+    passed: Counter[str] = field(default_factory=Counter)
+    """Messages that are no changes of rows, by kind."""
     position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    """What could not be told of columns."""
+
+    @property
+    def seen(self) -> int:
+        """How many messages have been dealt with."""
+        passed = sum(self.passed.values())
+        return self.applied + self.duplicates + self.outdated + self.ignored + self.rejected + passed
+
+    @property
+    def said(self) -> list[str]:
+        """The notes, as lines."""
+        return [f"{column}: {text}" for column, text in self.notes.items()]
+
+    def note(self, note: Note) -> None:
+        """Take up a note, once a column."""
+        if len(self.notes) < NOTES_SHOWN:
+            self.notes.setdefault(note.column, note.text)
+
+    def count(self, outcomes: Counter[Outcome]) -> None:
+        """Count what came of changes."""
+        for outcome, count in outcomes.items():
+            setattr(self, outcome.value, getattr(self, outcome.value) + count)
+
+
+class _Said(NamedTuple):
+    """A change, and the line that said it."""
+
+    line: str
+    change: Change | Truncation
+
+    @property
+    def event_id(self) -> str:
+        return self.change.event_id if isinstance(self.change, Truncation) else self.change.event.event_id
 
 
 class Applier:
     """
-    Applies change events to the graph, each exactly as often as its id is new.
+    Applies change events to the graph, none behind a newer one of its row.
 
-    A creation sets the entity's properties, an update merges `new_data` and removes what `old_data` had and
-    `new_data` lacks, a deletion of what is not there is no error. The event id is recorded in the same
-    transaction, so a replayed file changes nothing.
+    A whole state is set, a difference is merged, a deletion of what is not there is no error. How far each row of a
+    feed has come is recorded in the same transaction, as is the id of an event without an order: a replayed file
+    changes nothing.
     """
 
-    def __init__(self, pkg: WritableGraph, letters: DeadLetters, clock: Clock) -> None:
+    def __init__(
+        self,
+        pkg: GraphWriter,
+        letters: DeadLetters,
+        clock: Clock,
+        limits: RefusalLimits | None = None,
+        feed: FeedOptions | None = None,
+    ) -> None:
         self._pkg, self._letters, self._clock = pkg, letters, clock
+        self._limits = limits or RefusalLimits()
+        self.feed = feed or FeedOptions()
+        """What the feed does not say of itself."""
 
     def run(
-        self, lines: Iterable[Sequence[str]], on_batch: Callable[[ApplyReport], None] | None = None
+        self,
+        lines: Iterable[Sequence[Line]],
+        on_batch: Callable[[ApplyReport], None] | None = None,
+        *,
+        source: str | None = None,
     ) -> ApplyReport:
-        """Apply batches of JSON lines, one transaction each; a bad line or event is rejected, the rest goes on."""
+        """
+        Apply batches of JSON lines, one transaction each; a bad line or event is rejected, the rest goes on.
+
+        `source` names the file that they come from; without, they come once and from nobody who can be asked again.
+        Raises `ConfigError` when the first lines of a file say that it holds no events at all.
+        """
         report = ApplyReport()
+        refusals, parser = self._refusals(source), MessageParser(self.feed)
         for batch in lines:
-            self.apply(list(self._parsed(batch, report)), report)
+            said = list(self._parsed(batch, parser, report, refusals))
+            refusals.flush()  # before its neighbours are durable, and the source is passed
+            self._apply(said, report, refusals)
+            refusals.flush()
             if on_batch is not None:
                 on_batch(report)
-        report.position = self._pkg.last_commit
+        refusals.finish()
         return report
 
-    def _parsed(self, lines: Sequence[str], report: ApplyReport) -> Iterator[PKGEvent]:
+    def _refusals(self, source: str | None) -> Refusals:
+        named = Source(source or _UNNAMED, _PREFIX, is_stream=source is None, form=EVENTS_FORM)
+        return Refusals(self._letters, self._clock, named, self._limits)
+
+    def _parsed(
+        self, lines: Sequence[Line], parser: MessageParser, report: ApplyReport, refusals: Refusals
+    ) -> Iterator[_Said]:
         for line in lines:
+            if isinstance(line, CutLine):
+                self._reject(line.sha256, line, refusal_of(line, "event"), report, refusals)
+                continue
             if not line.strip():
                 continue
             try:
-                yield from parse_event(line)
+                parsed = parser.parse(line)
             except InvalidInputError as error:
-                self._reject(f"apply:{deterministic_event_id([line])}", line, error, report)
+                self._reject(deterministic_event_id([line]), line, error, report, refusals)
+                continue
+            refusals.prove()
+            for said in parsed:
+                if isinstance(said, Passed):
+                    report.passed[said.kind] += 1
+                else:
+                    yield _Said(line, said)
 
-    def apply(self, events: Sequence[PKGEvent], report: ApplyReport) -> None:
-        """Apply events in one transaction; when one of them is at fault, each in a transaction of its own."""
+    def _apply(self, said: Sequence[_Said], report: ApplyReport, refusals: Refusals) -> None:
+        waiting: list[_Said] = []
+        for each in said:
+            if isinstance(each.change, Truncation):
+                self._change(waiting, report, refusals)
+                waiting = []
+                self._truncate(each, each.change, report, refusals)
+            else:
+                waiting.append(each)
+        self._change(waiting, report, refusals)
+
+    def _truncate(self, said: _Said, truncation: Truncation, report: ApplyReport, refusals: Refusals) -> None:
+        truncator = Truncator(self._pkg)
         try:
-            self._apply_together(events, report)
+            outcome = truncator.run(truncation)
         except TransientError:
             raise
         except SlipstreamError as error:
-            if len(events) == 1:
-                event = events[0]
-                self._reject(f"apply:{event.event_id}", event.model_dump_json(), error, report)
+            self._reject(said.event_id, said.line, error, report, refusals)
+            return
+        report.count(Counter([outcome]))
+        report.position = truncator.position
+
+    def _change(self, said: Sequence[_Said], report: ApplyReport, refusals: Refusals) -> None:
+        """Apply changes in one transaction; when one of them is at fault, each in a transaction of its own."""
+        if not said:
+            return
+        try:
+            self._change_together(said, report, refusals)
+        except TransientError:
+            raise
+        except SlipstreamError as error:
+            if len(said) == 1:
+                self._reject(said[0].event_id, said[0].line, error, report, refusals)
                 return
-            for event in events:
-                self.apply([event], report)
+            for each in said:
+                self._change([each], report, refusals)
 
-    def _apply_together(self, events: Sequence[PKGEvent], report: ApplyReport) -> None:
-        applied = duplicates = ignored = 0
+    def _change_together(self, said: Sequence[_Said], report: ApplyReport, refusals: Refusals) -> None:
+        outcomes: Counter[Outcome] = Counter()
+        refused: list[tuple[_Said, SlipstreamError]] = []
+        notes: list[Note] = []
+        changes = [each.change for each in said if isinstance(each.change, Change)]
         with self._pkg.transaction() as tx:
-            types = self._types(events)
-            for event in events:
-                if event.event_type is PKGEventType.SCHEMA_EVOLVED:
-                    ignored += 1  # this graph's schema follows from its own data
-                elif tx.once(event.event_id):
-                    self._mutate(tx, event, types)
-                    applied += 1
+            writer = ChangeWriter(tx, changes, self.feed.tables, notes.append)
+            for each, change in zip(said, changes, strict=True):
+                outcome = writer.write(change)
+                if isinstance(outcome, Outcome):
+                    outcomes[outcome] += 1
                 else:
-                    duplicates += 1
-        report.applied += applied
-        report.duplicates += duplicates
-        report.ignored += ignored
+                    refused.append((each, outcome))
+            writer.finish()
+        report.position = tx.position
+        report.count(outcomes)
+        for note in notes:
+            report.note(note)
+        for each, error in refused:
+            self._reject(each.event_id, each.line, error, report, refusals)
 
-    def _types(self, events: Sequence[PKGEvent]) -> dict[str, str]:
-        """Return the present types of the entities that the events are about."""
-        keys = [entity_key(event.entity_id) for event in events if event.event_type.is_entity]
-        states = self._pkg.read(keys, {}).states
-        return {key.id: state.entity.type for key, state in states.items() if hasattr(state, "entity")}
-
-    def _mutate(self, tx: GraphTransaction, event: PKGEvent, types: dict[str, str]) -> None:
-        if event.event_type.is_relationship:
-            _mutate_relationship(tx, event)
-        elif event.event_type.is_deletion:
-            if types.pop(event.entity_id, None) is not None:
-                tx.delete_entity(event.entity_id)
-        else:
-            self._write_entity(tx, event, types)
-
-    @staticmethod
-    def _write_entity(tx: GraphTransaction, event: PKGEvent, types: dict[str, str]) -> None:
-        properties = _properties(event)
-        merges = event.event_type is PKGEventType.ENTITY_UPDATED and types.get(event.entity_id) == event.entity_type
-        if merges:
-            tx.update_entity(event.entity_id, {**_removed(event), **properties})
-        else:
-            tx.upsert_entity(event.entity_type, event.entity_id, properties)
-            types[event.entity_id] = event.entity_type
-
-    def replay(self, letter: DeadLetter) -> bool:
-        """Try a rejected event again; False when it is rejected once more (its letter is then renewed)."""
-        if letter.payload is None:
-            return False
-        return self.run([[letter.payload]]).rejected == 0
-
-    def _reject(self, letter_id: str, payload: str, error: SlipstreamError, report: ApplyReport) -> None:
+    def _reject(self, name: str, line: Line, error: SlipstreamError, report: ApplyReport, refusals: Refusals) -> None:
         report.rejected += 1
         text = f"{type(error).__name__}: {error}"
         if len(report.errors) < REJECTED_SHOWN:
             report.errors.append(text)
-        self._letters.bury([DeadLetter(letter_id, None, text, 1, self._clock.now(), None, payload)])
+        kept = wrapped(line, self.feed) if isinstance(line, str) else None
+        refusals.refuse(f"{_PREFIX}{name}", line, f"event {name}", error, text, kept)
 
+    def replay(self, letter: DeadLetter) -> bool:
+        """
+        Try a rejected event again, as the feed it came from; False when it is rejected once more, or not kept whole.
 
-def _properties(event: PKGEvent) -> dict[str, Any]:
-    if event.new_data is None:
-        raise InvalidInputError(f"is required for {event.event_type.value}", field="new_data")
-    properties = {name: value for name, value in event.new_data.items() if name != "id"}
-    if event.source_document_id is not None:
-        properties.setdefault("source_document_id", event.source_document_id)
-    if event.extraction_confidence is not None:
-        properties.setdefault("extraction_confidence", event.extraction_confidence)
-    return properties
-
-
-def _removed(event: PKGEvent) -> Mapping[str, None]:
-    old, new = event.old_data or {}, event.new_data or {}
-    return {name: None for name in old if name not in new and name != "id"}
-
-
-def _mutate_relationship(tx: GraphTransaction, event: PKGEvent) -> None:
-    ref = _ref(event)
-    if event.event_type.is_deletion:
-        try:
-            tx.unrelate(ref.id)
-        except NotFoundError:
-            logger.debug("relationship %s is gone already", ref.id)
-        return
-    properties = _properties(event) if event.new_data is not None else {}
-    tx.relate(ref.source_id, ref.type, ref.target_id, properties, discriminator=ref.discriminator, replace=True)
-
-
-def _ref(event: PKGEvent) -> RelationshipRef:
-    """Return the relationship's identity; a foreign id becomes the discriminator."""
-    source, target = event.source_id or "", event.target_id or ""
-    try:
-        ref = RelationshipRef.parse(event.entity_id)
-    except InvalidInputError:
-        return RelationshipRef(event.entity_type, source, target, event.entity_id)
-    if (ref.type, ref.source_id, ref.target_id) == (event.entity_type, source, target):
-        return ref
-    return RelationshipRef(event.entity_type, source, target, event.entity_id)
+        The letter of one that is rejected once more is renewed.
+        """
+        if letter.payload is None or not letter.can_be_replayed:
+            return False
+        line, feed = unwrapped(letter.payload, self.feed)
+        applier = Applier(self._pkg, self._letters, self._clock, self._limits, feed)
+        return applier.run([[line]]).rejected == 0

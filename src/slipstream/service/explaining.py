@@ -15,10 +15,10 @@ from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Target
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.graph import Graph
+from slipstream.ports.feed import ChangeFeed
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
-from slipstream.ports.log import ChangeLog
 from slipstream.service.history import About, History, concerning
 from slipstream.sync.engine import SyncEngine
 from slipstream.views.declaration import Dependencies
@@ -82,9 +82,9 @@ class Explanation:
 class Explaining:
     """Reads graph, index, log and dead letters; changes nothing."""
 
-    graph: Graph
+    graph: GraphReader
     index: VectorIndex
-    log: ChangeLog
+    log: ChangeFeed
     letters: DeadLetters
     engine: SyncEngine
 

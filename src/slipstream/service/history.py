@@ -111,7 +111,7 @@ class History:
     def _made_for(self, logged: Logged) -> str:
         entry, at = logged.entry, f"at position {logged.position}"
         if isinstance(entry, Rescan):
-            return f"the scan behind a Cypher write {at}, or {_COMPARISON}"
+            return f"the scan {at}, or {_COMPARISON}"
         named = f"{entry.event_type.value} of {entry.entity_type} {entry.entity_id} {at}"
         delay_s = self._delay_s(logged)
         return named if delay_s <= PROMPT_S else f"{_COMPARISON}, or {named}, reflected {delay_s:,.1f} s later"

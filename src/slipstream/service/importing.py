@@ -1,4 +1,4 @@
-"""Import of whole graphs from JSON lines, as `apoc.export.json` writes them."""
+"""Import of whole graphs from JSON, packed or not, as `apoc.export.json` and an export of ours write them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
+from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -15,23 +19,33 @@ from slipstream.domain.errors import (
     NotFoundError,
     SlipstreamError,
 )
-from slipstream.domain.formats.dump import DumpNode, DumpRelationship, parse_row
+from slipstream.domain.formats.dump import DumpHead, DumpNode, DumpRelationship, DumpRow, parse_row
+from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.refusals import CutLine, RefusalLimits
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import GraphTransaction, WritableGraph
+from slipstream.ports.graph import GraphReader, GraphTransaction, GraphWriter
 from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.service.documents import document_rows, row_depth
+from slipstream.service.file_space import FileSpace, Named
+from slipstream.service.leaving_out import LeftOut
+from slipstream.service.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of
+from slipstream.service.packing import lines_read
+from slipstream.service.refusing import Refusals, Source
+from slipstream.service.row_letters import RowLetter, import_schema
 
-BATCH = 1_000
+BATCH, BATCH_BYTES = 1_000, 2 * 1024 * 1024
+"""What is committed together: little enough that other writers hardly wait."""
 IMPORT_PREFIX = "import:"
 REJECTED_SHOWN = 20
 REJECTIONS = (InvalidInputError, NotFoundError, AlreadyExistsError)
-LINE_SIZE_MAX = 16 * 1024 * 1024
+_FORM = "JSON as apoc.export.json writes it"
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import brought. `rejected` lines are dead letters, with their text."""
+    """What an import brought. `rejected` rows are dead letters, with their text."""
 
     entities: int = 0
     relationships: int = 0
@@ -40,6 +54,10 @@ class ImportReport:
     position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
     """The first of the reasons for rejections."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How often properties were left out whose names no graph can keep, by type and name."""
+    notes: list[str] = field(default_factory=list)
+    """What else there is to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,10 @@ class _Cursor:
 OnProgress = Callable[[ImportProgress], None]
 
 
+class ReadWriteGraph(GraphWriter, GraphReader, Protocol):
+    """A graph that is read and written."""
+
+
 class Importer:
     """
     Imports a dump in batches, each one transaction. Idempotent: what is there already, unchanged, makes no event.
@@ -69,69 +91,87 @@ class Importer:
     Interrupted or killed, it goes on behind its last batch when the same file is imported again.
     """
 
-    def __init__(self, pkg: WritableGraph, journal: Journal, letters: DeadLetters, clock: Clock) -> None:
+    def __init__(
+        self,
+        pkg: ReadWriteGraph,
+        journal: Journal,
+        letters: DeadLetters,
+        clock: Clock,
+        limits: RefusalLimits | None = None,
+    ) -> None:
         self._pkg, self._journal, self._letters, self._clock = pkg, journal, letters, clock
+        self._limits = limits or RefusalLimits()
 
-    def run(self, path: Path, on_progress: OnProgress | None = None, batch: int = BATCH) -> ImportReport:
-        """Import a file; raises `ConfigError` when it can not be read. Bad lines are rejected, the rest goes on."""
+    def run(
+        self,
+        path: Path,
+        on_progress: OnProgress | None = None,
+        batch: int = BATCH,
+        *,
+        id_prefix: str | None = None,
+    ) -> ImportReport:
+        """
+        Import a file. Bad rows are rejected, and relationships with their ends; the rest goes on.
+
+        `id_prefix` makes ids of the row numbers of nodes without `properties.id`; it is the file's name and `#`.
+        Raises `ConfigError` when the file can not be read, is no dump at all, or has the prefix of another file.
+        """
         try:
             stat = path.stat()
         except OSError as error:
-            raise ConfigError(f"{path} can not be read: {error}") from error
-        name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns)}"
-        return _Run(self, path, stat.st_size, name, batch, on_progress).run()
+            raise ConfigError(f"{path} can not be read: {error.strerror}") from error
+        if path.is_dir():
+            raise ConfigError(f"{path} is a directory: give a file in it")
+        name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns, id_prefix)}"
+        space = FileSpace(path, id_prefix, self._journal)
+        return _Run(self, path, stat.st_size, name, space, batch, on_progress).run()
 
     def replay(self, letter: DeadLetter) -> bool:
-        """Import a rejected line again, on its own; False when it is rejected once more."""
-        if letter.payload is None:
+        """Import a rejected row again, on its own; False when it is rejected once more, or not kept whole."""
+        if letter.payload is None or not letter.can_be_replayed:
             return False
         try:
-            row = parse_row(letter.payload, 0)
             with self._pkg.transaction() as tx:
-                import_row(tx, row, {})
+                RowLetter.decode(letter.payload).write(tx, self._pkg)
         except REJECTIONS as error:
             self._letters.bury([replace(letter, error=str(error), attempts=letter.attempts + 1)])
             return False
         return True
 
 
-def import_row(tx: GraphTransaction, row: DumpNode | DumpRelationship, ids: Mapping[str, str]) -> None:
-    """Write one row; `ids` maps row ids to entity ids, for endpoints that do not say theirs."""
-    if isinstance(row, DumpNode):
-        tx.upsert_entity(row.entity_type, row.entity_id, row.properties)
-        return
-    tx.relate(
-        ids.get(row.source_row_id) or row.source_id or row.source_row_id,
-        row.type,
-        ids.get(row.target_row_id) or row.target_id or row.target_row_id,
-        row.properties,
-        discriminator=row.discriminator,
-        replace=True,
-    )
-
-
 class _Run:
     def __init__(
-        self, importer: Importer, path: Path, size_bytes: int, name: str, batch: int, on_progress: OnProgress | None
+        self,
+        importer: Importer,
+        path: Path,
+        size_bytes: int,
+        name: str,
+        space: FileSpace,
+        batch: int,
+        on_progress: OnProgress | None,
     ) -> None:
         self._pkg, self._journal = importer._pkg, importer._journal  # noqa: SLF001  (same module)
-        self._letters, self._clock = importer._letters, importer._clock  # noqa: SLF001
+        source = Source(str(path), f"{name}:", form=_FORM)
+        self._refusals = Refusals(importer._letters, importer._clock, source, importer._limits)  # noqa: SLF001
         self._path, self._size, self._name, self._batch = path, size_bytes, name, batch
-        self._on_progress = on_progress
-        self._report = ImportReport()
-        self._ids: dict[str, str] = {}
-        """Row id to entity id."""
-        self._owners: dict[str, str] = {}
-        """Entity id to the row that brought it."""
+        self._space, self._on_progress = space, on_progress
+        self._left_out = LeftOut()
+        self._report = ImportReport(left_out=self._left_out.counts, notes=self._left_out.notes)
+        self._unit = "line"
+        self._nodes: set[int] = set()
+        """Numbers of the lines that the second pass need not parse again."""
+        self._head: DumpHead | None = None
+        self._seen = 0
+        """How many lines the file has, but for the head."""
 
     def run(self) -> ImportReport:
         cursor = self._cursor()
         self._report.resumed_at_line = cursor.line
         for stage in (0, 1):
             self._pass(stage, cursor)
+        self._compare_with_head()
         # Done: the next import of this file starts anew, so that it mends what was changed since.
         self._journal.set(self._name, None)
-        self._report.position = self._pkg.last_commit
         return self._report
 
     def _cursor(self) -> _Cursor:
@@ -139,82 +179,183 @@ class _Run:
         return _Cursor(**json.loads(saved)) if saved else _Cursor()
 
     def _pass(self, stage: int, start: _Cursor) -> None:
-        rows: list[tuple[int, DumpNode | DumpRelationship, str]] = []
-        number = done = 0
-        for number, line, size in self._lines():
-            done += size
+        rows: list[_Read] = []
+        number = done = size_bytes = 0
+        is_skipping = True
+        for number, line, size, done in self._lines():
+            if stage == 1 and number in self._nodes:
+                continue
             skip = (stage, number) <= (start.stage, start.line)
+            if is_skipping and not skip:
+                self._recall(rows)
+                rows, size_bytes, is_skipping = [], 0, False
             row = self._parse(line, number, stage, report=not skip)
-            if isinstance(row, DumpNode) and stage == 0 and not self._claim_id(row, number, line, report=not skip):
+            if isinstance(row, DumpHead):
+                self._begin_with(row, number, line, stage)
                 continue
-            if skip or row is None or isinstance(row, DumpNode) is not (stage == 0):
+            self._seen += stage == 0
+            if row is None or isinstance(line, CutLine):
                 continue
-            rows.append((number, row, line))
-            if len(rows) >= self._batch:
-                self._commit(rows, stage, number, done)
-                rows = []
+            read = self._named(row, number, line, stage, report=not skip)
+            if read is None:
+                continue
+            rows.append(read)
+            size_bytes += size
+            if len(rows) >= self._batch or size_bytes >= BATCH_BYTES:
+                if skip:
+                    self._recall(rows)
+                else:
+                    self._commit(rows, stage, number, done)
+                rows, size_bytes = [], 0
+        self._refusals.finish()
+        if is_skipping:
+            self._recall(rows)
+            rows = []
         self._commit(rows, stage, number, done)
 
-    def _lines(self) -> Iterator[tuple[int, str, int]]:
-        with self._path.open("rb") as file:
-            number = 0
-            while raw := file.readline(LINE_SIZE_MAX + 1):
-                number += 1
-                text = raw.decode("utf-8", errors="replace").strip()
+    def _lines(self) -> Iterator[tuple[int, Line, int, int]]:
+        """Yield number, text and size of each row, and how far into the file that is."""
+        with lines_read(self._path) as (content, file):
+            chunks = checked_chunks(iter(partial(content.read, CHUNK_BYTES), b""), str(self._path), _FORM)
+            first = next(chunks, b"")
+            depth = row_depth(first)
+            self._unit = "line" if depth is None else "row"
+            chunks = chain([first], chunks)
+            found = bounded_lines(chunks) if depth is None else document_rows(chunks, depth)
+            for number, (line, size) in enumerate(found, 1):
+                text = line if isinstance(line, CutLine) else line.strip()
                 if text:
-                    yield number, text, len(raw)
+                    yield number, text, size, file.tell()
 
-    def _parse(self, line: str, number: int, stage: int, *, report: bool) -> DumpNode | DumpRelationship | None:
+    def _begin_with(self, head: DumpHead, number: int, line: Line, stage: int) -> None:
+        """Take in the schema of an export, version by version, before anything that has it."""
+        self._head = head
+        if stage > 0:
+            return
         try:
-            return parse_row(line, number)
+            for at in range(len(head.schema)):
+                with self._pkg.transaction() as tx:
+                    import_schema(tx, head, slice(at, at + 1))
+                self._report.position = tx.position
+        except InvalidInputError as error:
+            self._reject(_Read(number, line), error)
+
+    def _compare_with_head(self) -> None:
+        """Say so when an export says that it has more rows than there are."""
+        if self._head is None:
+            return
+        missing = self._head.entities + self._head.relationships - self._seen
+        if missing > 0:
+            self._report.rejected += missing
+            self._report.errors.insert(
+                0, f"{missing} rows that the file's head counts are not there: it was cut short, make the export anew"
+            )
+
+    def _parse(self, line: Line, number: int, stage: int, *, report: bool) -> DumpRow | DumpHead | None:
+        try:
+            if isinstance(line, CutLine):
+                raise refusal_of(line, f"{self._unit} {number}")
+            row = parse_row(line, number, self._unit)
         except InvalidInputError as error:
             if report and stage == 0:  # once, not in both passes
-                self._reject(number, line, error)
+                self._reject(_Read(number, line), error)
+            return None
+        self._refusals.prove()
+        return row
+
+    def _named(self, row: DumpRow, number: int, line: str, stage: int, *, report: bool) -> _Read | None:
+        """Return a row of this pass with what its file calls it; None for one of the other pass, or a refused one."""
+        if isinstance(row, DumpNode) is not (stage == 0):
+            return None
+        read = _Read(number, line, row)
+        try:
+            if isinstance(row, DumpNode):
+                self._nodes.add(number)
+                return read._replace(named=(self._space.name(row),))
+            return read._replace(named=self._space.ends(row))
+        except REJECTIONS as error:
+            if report:
+                self._reject(read, error)
+            elif isinstance(row, DumpRelationship):
+                self._space.is_first(row)  # it has been told so before
             return None
 
-    def _claim_id(self, row: DumpNode, number: int, line: str, *, report: bool) -> bool:
-        """Note the row's entity id; ids are unique in a graph, so a second row of another entity is refused."""
-        owner = self._owners.setdefault(row.entity_id, row.row_id)
-        if owner != row.row_id:
-            if report:
-                message = (
-                    f"{row.entity_id!r} is the id of row {owner} already; ids are unique per graph, so one would "
-                    "overwrite the other: give one of them another id"
-                )
-                self._reject(number, line, InvalidInputError(message, field=f"line {number}: properties.id"))
-            return False
-        self._ids[row.row_id] = row.entity_id
-        return True
-
-    def _commit(
-        self, rows: list[tuple[int, DumpNode | DumpRelationship, str]], stage: int, line: int, done: int
-    ) -> None:
+    def _recall(self, rows: list[_Read]) -> None:
+        """Take in what an interrupted import has done with rows: the graph knows."""
+        if not rows:
+            return
+        nodes = {read.named[0].id: read for read in rows if isinstance(read.row, DumpNode)}
+        states = self._pkg.read([entity_key(entity_id) for entity_id in nodes], {}).states
+        for entity_id, read in nodes.items():
+            state = states.get(entity_key(entity_id))
+            if not isinstance(state, EntityState) or state.entity.type != read.named[0].type:
+                self._space.refuse(read.row_id)
         with self._pkg.transaction() as tx:
-            for number, row, text in rows:
+            for read in rows:
+                if isinstance(read.row, DumpRelationship):
+                    self._space.key(tx, read.row, read.named[0], read.named[1])
+
+    def _commit(self, rows: list[_Read], stage: int, line: int, done: int) -> None:
+        with self._pkg.transaction() as tx:
+            for read in rows:
                 try:
-                    self._apply(tx, row)
+                    self._write(tx, read)
                 except REJECTIONS as error:
-                    self._reject(number, text, error)
+                    if stage == 0:
+                        self._space.refuse(read.row_id)
+                    self._reject(read, error)
+        self._report.position = tx.position
+        self._refusals.flush()
         # After the commit: dying in between imports this batch once more, which changes nothing.
         self._journal.set(self._name, json.dumps({"stage": stage, "line": line}))
         if self._on_progress is not None:
             counted = self._report.entities + self._report.relationships
             self._on_progress(ImportProgress(stage * self._size + done, 2 * self._size, counted))
 
-    def _apply(self, tx: GraphTransaction, row: DumpNode | DumpRelationship) -> None:
-        import_row(tx, row, self._ids)
+    def _write(self, tx: GraphTransaction, read: _Read) -> None:
+        row = read.row
         if isinstance(row, DumpNode):
+            properties = self._left_out.kept(row.entity_type, row.properties)
+            tx.upsert_entity(row.entity_type, read.named[0].id, properties)
             self._report.entities += 1
-        else:
+        elif isinstance(row, DumpRelationship):
+            source, target = read.named
+            properties = self._left_out.kept(row.type, row.properties)
+            key = self._space.key(tx, row, source, target)
+            tx.relate(source.id, row.type, target.id, properties, discriminator=key, replace=True)
             self._report.relationships += 1
 
-    def _reject(self, number: int, line: str, error: SlipstreamError) -> None:
+    def _reject(self, read: _Read, error: SlipstreamError) -> None:
         self._report.rejected += 1
+        where = f"{self._unit} {read.number}"
+        text = str(error) if str(error).startswith(f"{where}: ") else f"{where}: {error}"
         if len(self._report.errors) < REJECTED_SHOWN:
-            self._report.errors.append(f"line {number}: {error}")
-        letter_id = f"{self._name}:{number}"
-        self._letters.bury([DeadLetter(letter_id, None, f"line {number}: {error}", 1, self._clock.now(), None, line)])
+            self._report.errors.append(text)
+        payload = None if isinstance(read.line, CutLine) else self._letter(read, read.line, error).encode()
+        self._refusals.refuse(f"{self._name}:{read.number}", read.line, where, error, text, payload)
+
+    def _letter(self, read: _Read, text: str, error: SlipstreamError) -> RowLetter:
+        letter = RowLetter(text, self._space.prefix)
+        if isinstance(read.row, DumpNode):
+            return replace(letter, is_taken=isinstance(error, AlreadyExistsError))
+        if isinstance(read.row, DumpRelationship):
+            return replace(letter, ends=self._space.ends_told(read.row), is_first=self._space.is_first(read.row))
+        return letter
 
 
-def _digest(path: Path, size_bytes: int, modified_ns: int) -> str:
-    return hashlib.blake2b(f"{path}\0{size_bytes}\0{modified_ns}".encode(), digest_size=8).hexdigest()
+class _Read(NamedTuple):
+    """A row as it was read, and what its file calls it: itself, or both of its ends."""
+
+    number: int
+    line: Line
+    row: DumpRow | None = None
+    named: tuple[Named, ...] = ()
+
+    @property
+    def row_id(self) -> str:
+        return "" if self.row is None else self.row.row_id
+
+
+def _digest(path: Path, size_bytes: int, modified_ns: int, id_prefix: str | None) -> str:
+    chosen = "" if id_prefix is None else f"\0{id_prefix}"
+    return hashlib.blake2b(f"{path}\0{size_bytes}\0{modified_ns}{chosen}".encode(), digest_size=8).hexdigest()

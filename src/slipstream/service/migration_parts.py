@@ -10,7 +10,7 @@ from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.work import Lane
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.generations import Generations, load_generations
@@ -32,7 +32,7 @@ class MigrationParts:
     """What migrations are made of; a composition root puts it together."""
 
     sync: Sync
-    graph: Graph
+    graph: GraphReader
     journal: Journal
     clock: Clock
     declared: RecipeDeclaration

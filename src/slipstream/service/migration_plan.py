@@ -10,7 +10,7 @@ from slipstream.domain.requests import EmbeddingRequest
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost, rendered
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.scans import PAGE
 from slipstream.sync.recipe import ViewRecipe
 
@@ -35,7 +35,7 @@ class MigrationPlan:
 class Planning:
     """Counts and samples; writes nothing."""
 
-    def __init__(self, graph: Graph, service: EmbeddingService, clock: Clock) -> None:
+    def __init__(self, graph: GraphReader, service: EmbeddingService, clock: Clock) -> None:
         self._graph, self._service, self._clock = graph, service, clock
 
     def plan(self, recipe: ViewRecipe, types: set[str]) -> MigrationPlan:

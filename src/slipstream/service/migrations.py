@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from slipstream.consistency.report import AuditReport
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.models import Space
 from slipstream.domain.work import Lane
+from slipstream.ports.ages import Ages
 from slipstream.schema.declaration import RecipeDeclaration, differing_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
 from slipstream.service.migration_parts import MigrationParts, Veto
@@ -75,6 +76,7 @@ class Migrations:
     def __init__(self, parts: MigrationParts) -> None:
         self._parts = parts
         self._engine: SyncEngine = parts.sync.engine
+        self._ages = Ages(parts.clock)
         self._stepping = threading.RLock()
         self._swap = LiveSwap(parts, self._stepping)
         self._restore()
@@ -98,7 +100,7 @@ class Migrations:
     # ------------------------------------------------------------------ before
 
     def candidate(
-        self, views: Iterable[View] | None = None, routes: Mapping[str, str] | None = None, default: str | None = None
+        self, views: Sequence[View] | None = None, routes: Mapping[str, str] | None = None, default: str | None = None
     ) -> RecipeDeclaration:
         """
         Return the live recipe with some views and routes replaced; without any, what the configuration declares.
@@ -312,7 +314,7 @@ class Migrations:
         found = self.generations
         if found.phase is not Phase.RETIRED or found.since is None:
             return False
-        return self._parts.clock.now() - found.since >= timedelta(seconds=self._parts.grace_s)
+        return self._ages.watched_s(Phase.RETIRED, found.since) >= self._parts.grace_s
 
     def step(self) -> bool:
         """Drop a retired generation whose grace time is over; False when there is none."""

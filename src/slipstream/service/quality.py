@@ -14,7 +14,7 @@ from slipstream.domain.models import SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query, compare_generations
 from slipstream.quality.figures import confidence_change
@@ -36,7 +36,7 @@ class QualityParts:
     """What quality is measured with; a composition root puts it together."""
 
     store: SchemaVersionedEmbeddingStore
-    graph: Graph
+    graph: GraphReader
     journal: Journal
     clock: Clock
     recipes: Recipes

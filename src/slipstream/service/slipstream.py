@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.pacing import FULL_SPEED, Pace
@@ -13,23 +14,34 @@ from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber
 from slipstream.consistency.validator import EmbeddingConsistencyValidator
-from slipstream.domain.errors import ConfigError
+from slipstream.domain.errors import ConfigError, IncidentError, UnsupportedError
+from slipstream.domain.formats.changes import FeedOptions
+from slipstream.domain.incidents import Adoption, Incident
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
+from slipstream.domain.refusals import RefusalLimits
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
-from slipstream.ports.pkg import PKG
-from slipstream.ports.sync_states import SyncState
+from slipstream.ports.sync_view import SyncState
+from slipstream.quality.comparison import QualityComparison, QualityGate, Query
 from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.search.searcher import Searcher, SearchResults
+from slipstream.search.hits import SearchResults
+from slipstream.search.searcher import Searcher
 from slipstream.service.applying import Applier
+from slipstream.service.backup.making import BackupReport, Backups
+from slipstream.service.backup.parts import OnStep, no_step
+from slipstream.service.closing import Attending, end
+from slipstream.service.cutting_over import cut_over
 from slipstream.service.explaining import Explaining, Explanation
+from slipstream.service.exporting import Exporter, ExportReport, OnRow
 from slipstream.service.importing import IMPORT_PREFIX, Importer
 from slipstream.service.migrations import Migrations
+from slipstream.service.pkg import PKG
+from slipstream.service.quality import SAMPLE as COMPARED
 from slipstream.service.quality import Quality
 from slipstream.service.view_check import SAMPLE, ViewCheck, ViewChecking
 from slipstream.service.watch import Watch
@@ -42,9 +54,6 @@ from slipstream.sync.runner import Sync
 from slipstream.sync.status import SyncStatus
 from slipstream.sync.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
-
-_LAST_ROWS_S = 1.0
-"""How long closing may take to complete the sync view; the next open does the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Parts:
     searcher: Searcher
     journal: Journal
     dead_letters: DeadLetters
+    guest_journal: Journal
+    guest_letters: DeadLetters
     auditor: Auditor
     pace: Callable[[], Pace]
     audits: AuditLog
@@ -75,6 +86,8 @@ class Parts:
     clock: Clock
     close: Callable[[], None]
     write_back: WriteBack | None = None
+    refusal_limits: RefusalLimits = field(default_factory=RefusalLimits)
+    feed: FeedOptions = field(default_factory=FeedOptions)
     refused_recipe: str | None = None
 
 
@@ -89,10 +102,15 @@ class Slipstream:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._closed = False
+        self._desk: Attending | None = None
+        self._copies: tuple[Backups, Exporter] | None = None
+
+    runs_engine = True
+    """Whether the engine is here, and not in another process that is asked."""
 
     @property
     def pkg(self) -> PKG:
-        """The graph: mutations, transactions and Cypher."""
+        """The graph: mutations, transactions, Cypher and SQL."""
         return self._parts.pkg
 
     @property
@@ -164,6 +182,29 @@ class Slipstream:
     def clock(self) -> Clock:
         """The clock that everything here runs on."""
         return self._parts.clock
+
+    @property
+    def incident(self) -> Incident | None:
+        """
+        Why graph and index do not belong together (any more), and the ways on; None when they do.
+
+        The engine has halted then, or was never made: searches are answered by what the index holds, and whatever
+        would write raises `IncidentError`. Opened anew, the PKG goes on where the reason is gone. Told from memory.
+        """
+        halted = self.sync.engine.halted
+        return halted.incident if isinstance(halted, IncidentError) else None
+
+    def adoption(self) -> Adoption:
+        """Return what `adopt` is about; raises `ConfigError` when there is no incident."""
+        raise ConfigError("graph and index belong together: there is nothing to adopt")
+
+    def adopt(self) -> Position:
+        """
+        Take the graph for the truth, and return where in its log everything is compared; then open the PKG anew.
+
+        A missing graph is taken for an empty one, and all its vectors go. Raises `ConfigError` without an incident.
+        """
+        raise ConfigError("graph and index belong together: there is nothing to adopt")
 
     # ------------------------------------------------------------------ reading
 
@@ -252,6 +293,34 @@ class Slipstream:
         """Return what edited views would do to a sample of each type (None: to all records); applies nothing."""
         return self._parts.view_checking.check(self.recipes.pair.live, edited, sample=sample, types=types)
 
+    def cut_over(
+        self,
+        queries: Sequence[Query] = (),
+        *,
+        sample: int = COMPARED,
+        compared: bool = True,
+        gate: QualityGate | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        on_comparison: Callable[[QualityComparison], None] | None = None,
+    ) -> AuditReport:
+        """
+        Audit the next generation, compare it with the live one, and let searches be answered by it.
+
+        The comparison is told before the gate decides by it: that of `[quality]`, unless another one is given. With
+        `compared=False` nothing is compared, and no gate asked. Raises what `Migrations.cut_over` raises, and
+        `InvalidInputError` for a query that nothing can answer.
+        """
+        asked = gate or self.quality.gate
+        return cut_over(
+            self.quality,
+            self.migrations,
+            queries,
+            sample=sample,
+            gate=asked if compared else None,
+            on_progress=on_progress,
+            on_comparison=on_comparison,
+        )
+
     # ------------------------------------------------------------------ repairing
 
     @property
@@ -269,8 +338,16 @@ class Slipstream:
         """Alerts, and what metrics say of consistency."""
         return self._parts.watch
 
-    def repair(self, report: AuditReport | None = None) -> int:
-        """Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys."""
+    def repair(self, report: AuditReport | None = None, *, confirm: str | None = None) -> int:
+        """
+        Mark everything divergent dirty (of a fresh audit, or of `report`); returns how many keys.
+
+        Raises `RepairNeedsConfirmationError`, with its plan, when that would delete or embed more than the brake
+        allows; `confirm` applies exactly the plan of that id, or raises `StalePlanError` when it no longer fits.
+        """
+        if confirm is not None:
+            with self.scrubber.aside():
+                return self.repairer.confirm(confirm).keys
         found = report if report is not None else self.verify()
         if found.id is None:
             return self.validator.repair_inconsistencies(found)
@@ -290,11 +367,16 @@ class Slipstream:
         """
         Give dead letters (all, or those with these ids) another try; returns how many were accepted.
 
-        A key is marked dirty and reconciled; a rejected event or dump line is applied to the graph again.
+        A key is marked dirty and reconciled; a rejected event or dump line is applied to the graph again. One that
+        is not kept whole stays, and its error says what to give again; raises `ConfigError` for one with such an id.
         """
         letters = self.list_dead_letters(ids)
+        if ids is not None and (cut := [letter for letter in letters if not letter.can_be_replayed]):
+            said = "; ".join(f"{letter.id}: {letter.error}" for letter in cut)
+            raise ConfigError(f"nothing was replayed, for these are not kept whole: {said}")
         replayed = self.sync.replay([letter for letter in letters if letter.key is not None])
-        for letter in letters:
+        # As they came; of one moment as rows stood in a file.
+        for letter in sorted(letters, key=lambda letter: (letter.failed_at, len(letter.id), letter.id)):
             if letter.key is None and self._apply_again(letter):
                 self.sync.discard([letter])
                 replayed += 1
@@ -302,31 +384,86 @@ class Slipstream:
 
     def _apply_again(self, letter: DeadLetter) -> bool:
         if letter.id.startswith(IMPORT_PREFIX):
-            return Importer(self.pkg, self.journal, self.dead_letters, self.clock).replay(letter)
-        return Applier(self.pkg, self.dead_letters, self.clock).replay(letter)
+            return self.importer().replay(letter)
+        return self.applier().replay(letter)
+
+    def importer(self) -> Importer:
+        """Return what imports whole graphs into this one, from whatever process."""
+        parts = self._parts
+        return Importer(self.pkg, parts.guest_journal, parts.guest_letters, self.clock, parts.refusal_limits)
+
+    def applier(self, feed: FeedOptions | None = None) -> Applier:
+        """
+        Return what applies foreign change events to this graph, from whatever process.
+
+        `feed` says what they do not say of themselves; None: what the configuration says.
+        """
+        parts = self._parts
+        return Applier(self.pkg, parts.guest_letters, self.clock, parts.refusal_limits, feed or parts.feed)
 
     def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
         """Forget dead letters (all, or those with these ids); returns how many there were."""
         return self.sync.discard(self.list_dead_letters(ids))
 
+    # ------------------------------------------------------------------ copies
+
+    def backup(
+        self, destination: Path | str, keep: int | None = None, on_progress: OnStep = no_step, **options: Any
+    ) -> BackupReport:
+        """
+        Make a backup while everything runs, in a new folder of `destination`; returns when it has passed its audit.
+
+        With `keep` only so many of this graph stay there. `slipstream.restore` makes a PKG of it again. See
+        `service.backup.making.Backups.backup` for the other options, and for what is raised.
+        """
+        options = {"pace": self._parts.pace(), **options}  # out of the way of live changes, as `verify` is
+        return self._made_by[0].backup(destination, keep=keep, on_progress=on_progress, **options)
+
+    def export(self, path: Path | str, on_row: OnRow | None = None, *, head: bool = True) -> ExportReport:
+        """Write the graph as of one position, as JSON lines for `import`; see `service.exporting.Exporter`."""
+        return self._made_by[1].export(path, on_row, head=head)
+
+    @property
+    def _made_by(self) -> tuple[Backups, Exporter]:
+        if self._copies is None:
+            raise UnsupportedError("this PKG was not opened from a directory: it has no files to copy")
+        return self._copies
+
+    def copy_by(self, backups: Backups, exporter: Exporter) -> None:
+        """Have copies of the files made by these."""
+        self._copies = (backups, exporter)
+
     # ------------------------------------------------------------------ life
 
-    def start(self) -> None:
-        """Start the engine, the scheduled audits and the alerts; starting twice is harmless."""
+    def start(self, *, mend: bool = True) -> None:
+        """
+        Start the engine, the scheduled audits and the alerts; starting twice is harmless.
+
+        Without `mend` the index only follows the log: nothing is repaired by a schedule, and what the log does not
+        explain is left as it is for the next process that may mend it.
+        """
+        self.sync.engine.intake_stage.sweeps = mend
         self.sync.start()
-        self.scrubber.start()
+        if mend:
+            self.scrubber.start()
         self.watch.start()
 
+    def attend(self, desk: Attending) -> None:
+        """Let other processes ask from now on, until this is closed."""
+        self._desk = desk
+        self.watch.mind("desk", lambda: "its thread has ended: nobody answers others" if desk.is_dead else None)
+        desk.start()
+
     def close(self) -> None:
-        """Stop the engine and release everything; what is pending is found at the next open. Idempotent."""
+        """
+        Stop the engine and release everything within seconds; what is pending is found at the next open. Idempotent.
+
+        A batch that takes longer, or a model that hangs, is not waited for: what it was at is done at the next open.
+        """
         if not self._closed:
             self._closed = True
             try:
-                self.watch.stop()
-                self.scrubber.stop()
-                self.sync.stop()
-                if self._parts.write_back is not None:
-                    self._parts.write_back.leave(_LAST_ROWS_S)
+                end(self._desk, self.watch, self.scrubber, self.sync, self._parts.write_back)
             finally:
                 self._parts.close()
 

@@ -28,6 +28,8 @@ _POLL_S = 0.02
 _SWAP_POLL_S = 0.001
 _ROUNDS_MAX = 3
 """How often what the audit finds is repaired before a cut-over is refused."""
+_DRAINED = frozenset({"live", "retry", "migration"})
+"""Lanes that are empty at the moment of a swap, for the generation beside."""
 
 Progress = Callable[[int], None]
 
@@ -84,16 +86,26 @@ class LiveSwap:
             for kind, keys in report.divergences.items():
                 self._engine.mark(keys, lane=Lane.MIGRATION, reason=kind, force=kind in PAST_THE_CACHE)
             self._drained(patience_s)
-        shown = counts_text({**report.counts(), "lagging": len(report.lagging), "unsettled": report.unsettled})
+        shown = counts_text({**report.counts(), "owed": len(report.owed), "unsettled": report.unsettled})
         raise ConfigError(
             f"the next generation is not complete ({shown}): look at "
             "`slipstream dead-letters` and at the audit, then cut over again"
         )
 
     def _is_complete(self, report: AuditReport) -> bool:
-        """Whether the generation beside lacks nothing; a record that the live one can not render either, it may."""
-        if report.is_consistent or any(report.divergences.values()) or report.lagging or report.unsettled:
-            return report.is_consistent
+        """
+        Whether the generation beside lacks nothing; a record that the live one can not render either, it may.
+
+        What live traffic has just dirtied is not held against it: the swap waits until that is written.
+        """
+        is_all_owed = bool(report.owed) and report.consistency is None
+        if (
+            any(report.divergences.values())
+            or report.unsettled
+            or is_all_owed
+            or report.owed_by_lane.keys() - _DRAINED
+        ):
+            return False
         return all(self._fails_in_live(page) for page in batched(report.unrenderable, PAGE))
 
     def _fails_in_live(self, keys: Sequence[RecordKey]) -> bool:

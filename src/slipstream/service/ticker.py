@@ -23,6 +23,11 @@ class Ticker:
         """Whether the thread has ended although nobody stopped it."""
         return self._thread is not None and not self._thread.is_alive()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is there and lives."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread; starting twice is harmless, and a dead one is replaced."""
         if self._thread is None or self.is_dead:
@@ -30,19 +35,21 @@ class Ticker:
             self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the thread, after the call that is under way."""
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Stop the thread, after the call under way if that takes no longer; returns whether there was one."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._thread is None:
+            return False
+        self._thread.join(timeout_s)
+        self._thread = None
+        return True
 
     def _loop(self) -> None:
         while not self._stopping.wait(self._every_s):
             try:
                 self._tick()
                 self._error = None
-            except Exception as error:  # the next call may go well
+            except BaseException as error:
                 if repr(error) != self._error:
                     logger.warning("%s failed and goes on", self._name, exc_info=error)
                 self._error = repr(error)

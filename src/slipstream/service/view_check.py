@@ -17,7 +17,7 @@ from slipstream.domain.requests import EmbeddingRequest, Target
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.scans import PAGE, scan_graph
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import joined_hops
@@ -92,7 +92,7 @@ class _Tally:
 class ViewChecking:
     """Renders and counts; writes nothing."""
 
-    def __init__(self, graph: Graph, service: EmbeddingService, clock: Clock) -> None:
+    def __init__(self, graph: GraphReader, service: EmbeddingService, clock: Clock) -> None:
         self._graph, self._service, self._clock = graph, service, clock
 
     def check(

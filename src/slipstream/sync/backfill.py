@@ -9,14 +9,15 @@ read before it, as in the watermark algorithm of DBLog (Andreakis and Papapanagi
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import Lane
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.sync.scanning import KeyScan
@@ -63,15 +64,16 @@ class Backfill:
         lane: Lane,
         types: frozenset[str] | None,
         *,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         journal: Journal,
         clock: Clock,
+        covers: Callable[[str], bool],
     ) -> None:
         self.name, self.lane, self.types = name, lane, types
-        self._graph, self._journal, self._clock = graph, journal, clock
+        self._graph, self._journal, self._clock, self._covers = graph, journal, clock, covers
         after, self._done = _saved(journal.get(name))
-        self._scan = KeyScan(graph, index, types, lane, None, after)
+        self._scan = KeyScan(graph, index, types, lane, None, after, covers)
         self._chunks: deque[_Chunk] = deque()
         self._began_at, self._began_with = clock.monotonic(), self._done
 
@@ -84,6 +86,10 @@ class Backfill:
     def is_finished(self) -> bool:
         """Whether every key has been dealt with."""
         return self._scan.exhausted and not self._chunks
+
+    def is_to_come(self, key: RecordKey, types: Collection[str]) -> bool:
+        """Whether a key of these types has not been dealt with yet, as far as is known."""
+        return self._scan.is_to_come(key, types) or any(key in chunk.open_keys for chunk in tuple(self._chunks))
 
     def page(self, limit: int) -> Sequence[RecordKey]:
         """Return the next keys, none at the end."""
@@ -109,8 +115,12 @@ class Backfill:
 
     def progress(self) -> BackfillProgress:
         """Return how far it is."""
-        counts = self._graph.counts()
-        total = sum(n for name, n in counts.items() if self.types is None or name in self.types)
+        entity_types = self._graph.schema().entity_types
+        total = sum(
+            count
+            for name, count in self._graph.counts().items()
+            if (name in entity_types or self._covers(name)) and (self.types is None or name in self.types)
+        )
         passed_s = self._clock.monotonic() - self._began_at
         rate = (self._done - self._began_with) / passed_s if passed_s > 0 else 0.0
         return BackfillProgress(self._done, max(total, self._done), rate)
@@ -131,10 +141,20 @@ class _Due:
 
 
 class Backfills:
-    """Those that are due, one at a time, the most urgent lane first. Guarded by the engine, but for `progress`."""
+    """Those that are due, one at a time, the most urgent lane first. Safe for threads."""
 
-    def __init__(self, graph: Graph, index: VectorIndex, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        graph: GraphReader,
+        index: VectorIndex,
+        journal: Journal,
+        clock: Clock,
+        covers: Callable[[str], bool],
+    ) -> None:
         self._graph, self._index, self._journal, self._clock = graph, index, journal, clock
+        self._covers = covers
+        self._lock = threading.RLock()
+        """Held over the journal too, so that it says of one name what memory does; never under the engine's."""
         self._due: dict[str, _Due] = {}
         self._running: dict[str, Backfill] = {}
 
@@ -144,29 +164,56 @@ class Backfills:
         lane: Lane,
         types: frozenset[str] | None = None,
         on_finished: Callable[[], None] | None = None,
+        *,
+        resume: bool = False,
     ) -> None:
-        """Add one, in place of an unfinished one of that name."""
-        self.cancel(name)
-        self._due[name] = _Due(lane, types, on_finished)
+        """Add one, durably, in place of an unfinished one of that name; with `resume` it goes on where that was."""
+        with self._lock:
+            if not resume:
+                self._journal.set(name, "1")
+            self._running.pop(name, None)
+            self._due[name] = _Due(lane, types, on_finished)
 
     def cancel(self, name: str) -> None:
-        """Take one out."""
-        self._due.pop(name, None)
-        self._running.pop(name, None)
+        """Take one out, durably."""
+        with self._lock:
+            self._due.pop(name, None)
+            self._running.pop(name, None)
+            self._journal.set(name, None)
+
+    def is_to_come(self, key: RecordKey, types: Collection[str], *, migration: bool) -> Lane | None:
+        """Return the lane of one that has not come to a key yet; of the migration lane only where that is asked."""
+        with self._lock:
+            due, running = dict(self._due), dict(self._running)
+        for name, found in due.items():
+            if found.lane is Lane.MIGRATION and not migration:
+                continue
+            backfill = running.get(name)
+            covers = found.types is None or not found.types.isdisjoint(types)
+            if covers if backfill is None else backfill.is_to_come(key, types):
+                return found.lane
+        return None
 
     def has_any(self, *, except_for: Sequence[Lane] = ()) -> bool:
         """Whether one is due in any other lane."""
-        return any(due.lane not in except_for for due in self._due.values())
+        return any(due.lane not in except_for for due in list(self._due.values()))
 
     def current(self, *, except_for: Sequence[Lane] = ()) -> Backfill | None:
         """Return the one to work on, of any other lane; only the engine's reader asks."""
-        due = [(due.lane, name) for name, due in self._due.items() if due.lane not in except_for]
-        if not due:
-            return None
-        _, name = min(due)
-        if name not in self._running:
-            self._running[name] = self._made(name, self._due[name])
-        return self._running[name]
+        with self._lock:
+            due = [(due.lane, name) for name, due in self._due.items() if due.lane not in except_for]
+            if not due:
+                return None
+            _, name = min(due)
+            if name not in self._running:
+                self._running[name] = self._made(name, self._due[name])
+            return self._running[name]
+
+    def note_done(self, backfill: Backfill, is_pending: Callable[[Sequence[RecordKey]], Sequence[bool]]) -> None:
+        """Move one on; one in whose place another was begun must not say how far that is."""
+        with self._lock:
+            if self._running.get(backfill.name) is backfill:
+                backfill.note_done(is_pending)
 
     def _made(self, name: str, due: _Due) -> Backfill:
         return Backfill(
@@ -177,20 +224,23 @@ class Backfills:
             index=self._index,
             journal=self._journal,
             clock=self._clock,
+            covers=self._covers,
         )
 
     def finish(self, backfill: Backfill) -> None:
         """End one, durably; one that was cancelled meanwhile has ended already."""
-        due = self._due.get(backfill.name)
-        if due is None or self._running.get(backfill.name) is not backfill:
-            return
-        with self._journal.transaction():
-            self._journal.set(backfill.name, None)
-            if due.on_finished is not None:
-                due.on_finished()
-        self.cancel(backfill.name)
+        with self._lock:
+            due = self._due.get(backfill.name)
+            if due is None or self._running.get(backfill.name) is not backfill:
+                return
+            with self._journal.transaction():
+                self._journal.set(backfill.name, None)
+                if due.on_finished is not None:
+                    due.on_finished()
+            del self._due[backfill.name], self._running[backfill.name]
 
     def progress(self) -> dict[str, BackfillProgress]:
         """Return how far each is, by name."""
-        due, running = dict(self._due), dict(self._running)
+        with self._lock:
+            due, running = dict(self._due), dict(self._running)
         return {name: (running.get(name) or self._made(name, found)).progress() for name, found in due.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from slipstream.domain.entities import (
@@ -35,7 +35,7 @@ def carried_position(event: PKGEvent) -> Position:
 
 class CarriedGraph:
     """
-    The state of one key as its event says: `new_data` is the whole entity. Implements `Graph.read` only.
+    The state of one key as its event says: `new_data` is the whole entity. Of a `GraphReader` it has `read` only.
 
     Neighbours are unknown here, so views that look across relationships need a real graph.
     """
@@ -70,9 +70,11 @@ class CarriedGraph:
         schema = self.schema()
         return schema if schema.version == version else None
 
-    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+    def scan(
+        self, after: RecordKey | None, limit: int, relationship_types: Collection[str] | None = None
+    ) -> Sequence[KeyedType]:
         """Refuse: one event is not a graph."""
-        del after, limit
+        del after, limit, relationship_types
         raise UnsupportedError("an event carries one entity: scanning needs a graph behind the handler")
 
     def adjacent(
@@ -82,8 +84,9 @@ class CarriedGraph:
         del entity_ids, hop_types, after, limit
         return ()
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
         """Refuse: one event is not a graph."""
+        del relationship_types
         raise UnsupportedError("an event carries one entity: counting needs a graph behind the handler")
 
     def close(self) -> None:

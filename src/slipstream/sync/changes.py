@@ -10,7 +10,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.log import Rescan, position_of
 from slipstream.domain.positions import Position
-from slipstream.ports.log import ChangeLog
+from slipstream.ports.feed import ChangeFeed
 from slipstream.sync.planner import Planner
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _PAGE = 1_000
 class LoggedChanges:
     """Asks the log and the planner."""
 
-    def __init__(self, log: ChangeLog, planner: Planner) -> None:
+    def __init__(self, log: ChangeFeed, planner: Planner) -> None:
         self._log, self._planner = log, planner
 
     def __call__(self, after: Position, through: Position) -> Iterable[RecordKey] | None:

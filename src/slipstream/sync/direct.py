@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.models import Space
+from slipstream.domain.requests import EmbeddingResult, Target
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.scans import PAGE
+from slipstream.sync.applying import applied
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.planner import Planner
 from slipstream.sync.recipes import Recipes
@@ -24,7 +28,7 @@ from slipstream.sync.settings import SyncSettings
 logger = logging.getLogger(__name__)
 
 _SWAPS_MAX = 3
-"""How often the recipes may change under one page before it is given up."""
+"""How often the recipes, or what is wanted, may change under one page before it is given up."""
 
 
 class DirectWrites:
@@ -50,7 +54,7 @@ class DirectWrites:
         self._state = None if engine is None else engine.state
         self._settings = SyncSettings() if engine is None else engine.settings
 
-    def reflect(self, graph: Graph, events: Iterable[PKGEvent]) -> None:
+    def reflect(self, graph: GraphReader, events: Iterable[PKGEvent]) -> None:
         """Bring up to date what events dirty in a graph; raises what reading, embedding or writing does."""
         planner = Planner(graph, self._recipes, self._settings.fanout_live_max)
         keys: dict[RecordKey, None] = {}
@@ -73,17 +77,17 @@ class DirectWrites:
         if left:
             logger.warning("%d neighbours past the live limit go to the backfill lane (%s)", left, reason)
 
-    def reconcile(self, graph: Graph, keys: Sequence[RecordKey], *, live_only: bool) -> None:
+    def reconcile(self, graph: GraphReader, keys: Sequence[RecordKey], *, live_only: bool) -> None:
         """
         Make keys equal on both sides; with `live_only` the generation beside the live one gets its vectors later.
 
-        Raises `UnavailableError` when the recipes change again and again meanwhile.
+        Raises `UnavailableError` when the keys, or the recipes, change again and again meanwhile.
         """
         size = self._settings.batch_max
         for start in range(0, len(keys), size):
             self._reconcile_page(graph, keys[start : start + size], live_only=live_only)
 
-    def _reconcile_page(self, graph: Graph, keys: Sequence[RecordKey], *, live_only: bool) -> None:
+    def _reconcile_page(self, graph: GraphReader, keys: Sequence[RecordKey], *, live_only: bool) -> None:
         for _ in range(_SWAPS_MAX):
             reconciler = Reconciler(
                 graph,
@@ -93,27 +97,43 @@ class DirectWrites:
                 self._store.clock,
                 confidence_gain=self._confidence_gain,
             )
-            prepared = reconciler.prepare(keys, live_only=live_only)
-            if self._write(reconciler, prepared):
+            if self._write(reconciler, partial(reconciler.prepare, keys, live_only=live_only)):
                 return
-        raise UnavailableError(f"the recipes changed {_SWAPS_MAX} times while {len(keys)} records were embedded")
+        raise UnavailableError(f"{len(keys)} records or their recipes changed each time while they were embedded")
 
-    def _write(self, reconciler: Reconciler, prepared: Prepared) -> bool:
-        """Embed and write, together with what is left for later; False when other recipes are in force by then."""
-        results = reconciler.embed(prepared)
-        later = [WorkItem(key, Lane.MIGRATION, reason="next generation") for key in prepared.deferred]
+    def _write(self, reconciler: Reconciler, prepare: Callable[[], Prepared]) -> bool:
+        """Embed and write, together with what is left for later; False when something else is wanted by then."""
+        prepared = prepare()
+        vectors = dict(zip(map(_identity, prepared.targets), reconciler.embed(prepared), strict=True))
         state = self._state
         with nullcontext() if state is None else state.writing:
             if prepared.recipes is not self._recipes.pair:
                 return False
-            with self._store.journal.transaction():
-                applied = reconciler.apply(prepared, results)
-                if later:
-                    self._store.journal.put_work(later)
-            applied.warn_of_blocked()
-            if state is not None and later:
-                with state.changed:
-                    state.backlog.adopt(later)
-                    state.owe(prepared.deferred)
-                    state.changed.notify_all()
+            if state is not None:
+                # The engine may have passed what was read: the key may be gone, and its tombstone, or be elsewhere.
+                prepared = prepare()
+            if not all(_identity(target) in vectors for target in prepared.targets):
+                return False
+            try:
+                self._write_durably(reconciler, prepared, [vectors[_identity(target)] for target in prepared.targets])
+            finally:
+                if state is not None:
+                    state.overtake(prepared.keys)  # behind the write: whoever has read before it, has read the old
         return True
+
+    def _write_durably(self, reconciler: Reconciler, prepared: Prepared, results: Sequence[EmbeddingResult]) -> None:
+        state, later = self._state, prepared.later
+        with applied(self._store.journal, reconciler, prepared, results) as written:
+            if later:
+                self._store.journal.put_work(later)
+        written.warn_of_blocked()
+        if state is not None and later:
+            with state.changed:
+                state.backlog.adopt(later)
+                state.owe(prepared.deferred)
+                state.changed.notify_all()
+
+
+def _identity(target: Target) -> tuple[RecordKey, Space, str, bool]:
+    """Return what a vector was computed for."""
+    return target.key, target.space, target.fingerprint, target.request.bypass_cache

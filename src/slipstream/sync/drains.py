@@ -12,6 +12,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.sync.applying import applied
 from slipstream.sync.reconciler import Reconciler
 from slipstream.sync.runner import Sync
 from slipstream.sync.selections import Selections
@@ -133,8 +134,7 @@ class OwnDrain:
         reconciler = self.reconciler()
         prepared = reconciler.prepare([item.key for item in items], frozenset(i.key for i in items if i.force))
         results = reconciler.embed(prepared)
-        with self.journal.transaction():
-            reconciler.apply(prepared, results)
+        with applied(self.journal, reconciler, prepared, results):
             self.journal.remove_work([item.key for item in items])
         for item in items:
             self.failed.pop(item.key, None)

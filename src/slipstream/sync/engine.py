@@ -9,50 +9,65 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from functools import partial
 
-from slipstream.domain.errors import CorruptionError, PositionLostError, TransientError
+from slipstream.domain.errors import (
+    CorruptionError,
+    IncidentError,
+    LeaseLostError,
+    PoisonEventError,
+    PositionLostError,
+    TransientError,
+    UnavailableError,
+)
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingResult
 from slipstream.domain.work import URGENT, Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.feed import ChangeFeed
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
-from slipstream.ports.log import ChangeLog
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.sync.applying import applied
+from slipstream.sync.facts import EngineFacts
 from slipstream.sync.failed_keys import FailedKeys
 from slipstream.sync.failures import halts
 from slipstream.sync.intake import Intake
 from slipstream.sync.ledger import Claim, Settled
-from slipstream.sync.names import CHECKPOINT, FULL_SCAN
+from slipstream.sync.names import FULL_SCAN
+from slipstream.sync.outages import Outages, is_of_model, models_of
+from slipstream.sync.progress import Reached
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 from slipstream.sync.reconciler import Prepared, Reconciler
+from slipstream.sync.saving import Saving
 from slipstream.sync.settings import SyncSettings
 from slipstream.sync.spans import StageSpans
+from slipstream.sync.stamping import Stamping
 from slipstream.sync.state import EngineState
-from slipstream.sync.stats import SyncStats
 from slipstream.sync.taking import Taking, is_migration
 from slipstream.views.viewset import ViewSet
 
 logger = logging.getLogger(__name__)
 
+_ENDING = (CorruptionError, LeaseLostError, IncidentError)
+"""What ends the engine, whichever generation meets it."""
+_END_S = 1.0
 
-class SyncEngine:
+
+class SyncEngine(EngineFacts):
     """Keeps an index behind a graph. See the package's ARCHITECTURE page for the loop."""
 
     def __init__(
         self,
         *,
-        graph: Graph,
-        log: ChangeLog,
+        graph: GraphReader,
+        log: ChangeFeed,
         index: VectorIndex,
         journal: Journal,
         dead_letters: DeadLetters,
@@ -72,8 +87,12 @@ class SyncEngine:
             graph, index, service, self.recipes, clock, confidence_gain=self.settings.reembed_confidence_gain
         )
         self._spans = StageSpans(tracer, graph, index)
-        self._state = EngineState(journal, dead_letters, clock, self.settings.pending_max)
+        settings = self.settings
+        self._state = EngineState(journal, dead_letters, clock, settings.pending_max, settings.backoff_max_s)
+        self.saving = Saving(self._state, journal, clock, settings.checkpoint_interval_s)
+        self.stamping = Stamping(journal, self._state.writing)
         self._taking = Taking(self.settings, self._state, clock, self._rng)
+        self.outages = Outages(self.settings, self._state, clock, self._rng)
         self.intake_stage = Intake(
             graph=graph,
             log=log,
@@ -81,6 +100,7 @@ class SyncEngine:
             journal=journal,
             dead_letters=dead_letters,
             recipes=self.recipes,
+            reconciler=self._reconciler,
             clock=clock,
             settings=self.settings,
             spans=self._spans,
@@ -89,27 +109,26 @@ class SyncEngine:
         )
         self._failed_keys = FailedKeys(self._state, journal, dead_letters, clock, self.settings, self._rng)
         self._halted: Exception | None = None
-        self._saved_at = clock.monotonic()
+        self._has_ended = False
         self._recover_position()
 
     # ------------------------------------------------------------------ opening
 
     def _recover_position(self) -> None:
         """Load unfinished work and make sure that the log still reaches back to the checkpoint."""
-        head = self._log.head()
-        if self._state.checkpoint > head:
+        head, progress = self._log.head(), self._state.progress
+        if progress.consumed > head:
             raise CorruptionError(
-                f"the journal has consumed the log up to {self._state.checkpoint}, but the graph ends at {head}: it "
-                "was restored from a backup, and `heal_timeline` must be called before an engine is made"
+                f"the journal has consumed the log up to {progress.consumed}, but the graph ends at {head}: it "
+                "was restored from a backup, and must be adopted (`adopt_graph`) before an engine is made"
             )
-        try:
-            self._log.read(self._state.checkpoint, 1)
-        except PositionLostError:
-            logger.warning("the log no longer reaches back to %s: scanning the whole graph", self._state.checkpoint)
-            self.request_full_scan()
-            self._state.checkpoint = self._state.consumed = head
         self._state.load_work()
-        self._state.frontier = self._state.frontier_now()
+        try:
+            self._log.read(progress.consumed, 1)
+        except PositionLostError:
+            self.intake_stage.begin_sweep(head)
+        if progress.frontier < progress.saved.frontier:
+            self.save_checkpoint()  # other processes must not go on waiting by what does not hold any more
 
     def request_full_scan(self) -> None:
         """Compare every key of both sides by fingerprint, in the background; survives a restart."""
@@ -170,106 +189,138 @@ class SyncEngine:
     def take(self, *, background: bool = True) -> list[Claim]:
         """Claim the next batch, without `background` only of what somebody waits for; empty when nothing is due."""
         with self._state.changed:
+            self.outages.free_due()
             return [] if self._halted is not None else self._taking.take(background=background)
 
     def prepare(self, claims: Sequence[Claim]) -> Prepared:
         """
         Read both sides and decide what is to be done for the claims.
 
-        What a generation beside the live one needs is left to the migration lane, where its model may fail.
+        What a generation beside the live one needs is left to the migration lane, where its model may fail. Claims
+        whose model is down are held: go on with those that are left (`prepared.left`).
         """
         forced = frozenset(claim.key for claim in claims if claim.force)
         with self._spans.prepare(len(claims)) as span:
             prepared = self._reconciler.prepare(
-                [claim.key for claim in claims], forced, live_only=not is_migration(claims)
+                [claim.key for claim in claims],
+                forced,
+                live_only=not is_migration(claims),
+                can_hold=not is_migration(claims),
             )
         prepared.span = span
+        if not is_migration(claims):
+            with self._state.changed:
+                self.outages.set_aside(claims, prepared)
+                has_others = self.outages.has_others
+            if has_others:
+                self._state.put_held_by()
         return prepared
 
     def embed(self, prepared: Prepared, *, urgent: bool = True) -> Sequence[EmbeddingResult]:
         """Compute the vectors that the batch needs."""
-        started = self._clock.monotonic()
-        with self._spans.embed(prepared):
-            results = self._reconciler.embed(prepared)
-        computed = sum(1 for result in results if not result.cached)
-        self._taking.note_embedded(computed, self._clock.monotonic() - started, urgent=urgent)
+        started, models = self._clock.monotonic(), models_of(prepared.targets)
+        answered: frozenset[str] = frozenset()
+        try:
+            with self._spans.embed(prepared):
+                results = self._reconciler.embed(prepared)
+            computed = sum(not result.cached for result in results)
+            self._taking.note_embedded(computed, self._clock.monotonic() - started, urgent=urgent)
+            answered = models if computed else answered
+        except PoisonEventError:
+            answered = models if len(models) == 1 else answered  # that it can not embed a text is an answer too
+            raise
+        finally:
+            with self._state.changed:
+                self.outages.note_done(answered, self._clock.monotonic() - started)
+                self.outages.note_untried(models)
         return results
 
     def write(self, claims: Sequence[Claim], prepared: Prepared, results: Sequence[EmbeddingResult]) -> None:
         """
         Write the batch and move the checkpoint with it, in one journal transaction; then the frontier.
 
-        A batch that was prepared under recipes that are not in force any more is given back instead.
+        A batch that was prepared under recipes that are not in force any more, or whose keys were written directly
+        since, is given back instead.
         """
         with self._state.writing:
-            if prepared.recipes is not self.recipes.pair:
-                with self._state.changed:
-                    self._state.ledger.release(claims)
+            if self._has_ended or prepared.recipes is not self.recipes.pair or self._state.is_overtaken(claims):
+                self.give_back(claims)
                 return
-            deferred = _deferred(prepared)
-            with self._state.changed:
-                firsts = self._state.ledger.firsts(claims)
-                settled = self._state.ledger.settle(claims, prepared.position)
-                checkpoint = self._state.checkpoint_now()
+            deferred = prepared.later
+            state, progress = self._state, self._state.progress
+            with state.changed:
+                settled = state.ledger.settle(claims, prepared.position)
+                reached = progress.now()  # as it will be when the write is durable
+                progress.begin_write(settled.firsts)
             try:
-                self._write_durably(settled, prepared, results, checkpoint, deferred)
+                self._write_durably(settled, prepared, results, reached, deferred)
             except BaseException:
-                with self._state.changed:
-                    self._state.ledger.restore(claims, firsts)
+                with state.changed:
+                    state.ledger.restore(claims, settled)
+                    progress.end_write()
                 raise
-            with self._state.changed:
-                self._state.ledger.finish(claims, prepared.position)
-                self._state.backlog.adopt(deferred)
-                self._state.settle_debts(settled.clean, prepared.deferred)
+            with state.changed:
+                progress.end_write()
+                state.ledger.finish(claims, prepared.position)
+                state.backlog.adopt(deferred)
+                state.settle_debts(settled.clean, prepared.deferred)
                 self._taking.close(claims)
                 self._observe(claims)
-                self._state.advance_frontier()
+                progress.move()
 
     def _write_durably(
         self,
         settled: Settled,
         prepared: Prepared,
         results: Sequence[EmbeddingResult],
-        checkpoint: Position,
+        reached: Reached,
         deferred: Sequence[WorkItem],
     ) -> None:
+        state = self._state
         writes = bool(results or prepared.deletions or prepared.restamps or deferred)
-        # Of what is only in the journal the ledger does not know.
-        durable = settled.clean if self._state.backlog.has_more else settled.durable
-        if not (writes or durable or self._state.letter_count or self._checkpoint_is_due()):
-            self._state.count(unchanged=prepared.unchanged)
+        # What is only in the journal stays there, for the ledger does not know what it asks for: it may be forced.
+        durable = settled.durable
+        has_work = writes or durable or settled.renewed or state.letter_count or self.saving.is_due
+        if not (has_work or self.stamping.lowers(prepared)):
+            self.stamping.note(prepared)
+            state.count(unchanged=prepared.unchanged)
             return
-        with self._spans.write(prepared), self._journal.transaction():
-            applied = self._reconciler.apply(prepared, results)
-            if durable:
-                self._journal.remove_work(durable)
-            if deferred:
-                self._journal.put_work(deferred)
-            resolved = self._letters.remove_keys(settled.clean) if self._state.letter_count else 0
-            self._journal.set(CHECKPOINT, str(checkpoint))
-        self._note_checkpoint(checkpoint)
-        self._state.letter_count -= resolved
-        self._state.count(
-            embedded=applied.embedded,
-            cached=applied.cached,
-            restamped=applied.restamped,
-            deleted=applied.deleted,
-            unchanged=applied.unchanged,
-            fenced=applied.fenced,
-            blocked=len(applied.blocked),
-            batches=1,
-        )
-        applied.warn_of_blocked()
+        note = partial(self.stamping.note, prepared)
+        with (
+            self._spans.write(prepared),
+            applied(self._journal, self._reconciler, prepared, results, note) as written,
+        ):
+            if gone := [*durable, *(item.key for item in settled.renewed)]:
+                self._journal.remove_work(gone)
+            if left := [*settled.renewed, *deferred]:
+                self._journal.put_work(left)
+            resolved = self._letters.remove_keys(settled.clean) if state.letter_count else 0
+            state.progress.save(reached)
+        self.saving.note(reached)
+        with state.changed:
+            state.letter_count -= resolved
+        state.count(batches=1, **written.counts())
+        written.warn_of_blocked()
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Run one batch through all stages in the calling thread, whatever it meets."""
-        is_urgent, started = claims[0].lane in URGENT, self._clock.monotonic()
         try:
             prepared = self.prepare(claims)
+        except Exception as error:  # noqa: BLE001  (every failure ends in a retry, a dead letter or a halt)
+            self.recover(claims, error)
+        else:
+            self.finish(prepared.left(claims), prepared)
+
+    def finish(self, claims: Sequence[Claim], prepared: Prepared) -> None:
+        """Embed and write a batch in the calling thread, whatever it meets."""
+        if not claims:
+            return
+        is_urgent, started = claims[0].lane in URGENT, self._clock.monotonic()
+        try:
             self.write(claims, prepared, self.embed(prepared, urgent=is_urgent))
             if not is_urgent:
                 self.note_background(len(claims), self._clock.monotonic() - started)
-        except Exception as error:  # noqa: BLE001  (every failure ends in a retry, a dead letter or a halt)
+        except Exception as error:  # noqa: BLE001  (likewise)
             self.recover(claims, error)
 
     def note_background(self, keys: int, duration_s: float) -> None:
@@ -293,6 +344,9 @@ class SyncEngine:
                 return False
         try:
             return self.intake()
+        except PositionLostError:
+            self.intake_stage.begin_sweep(self._log.head())
+            return True
         except Exception as error:
             if not halts(error) and not isinstance(error, TransientError):
                 raise  # a defect: it ends the pipeline, loudly
@@ -301,23 +355,70 @@ class SyncEngine:
 
     def recover(self, claims: Sequence[Claim], error: Exception) -> None:
         """Deal with a failed batch: wait out an outage, halt on corruption, bisect for the key at fault."""
-        if halts(error) or isinstance(error, TransientError):
+        if self._has_ended:
+            self.give_back(claims)
+        elif claims and is_of_model(error) and not is_migration(claims):
+            self.outages.hold_up(claims, error)
+        elif halts(error) or isinstance(error, TransientError):
             self._pause(claims, error)
             logger.warning("sync pauses: %s: %s", type(error).__name__, error)
         elif len(claims) == 1:
-            self._failed_keys.fail(claims[0], error)
+            self._fail(claims[0], error)
+        elif isinstance(error, PoisonEventError) and error.texts:
+            self._isolate(claims, error)
         else:
-            middle = len(claims) // 2
-            self.process(claims[:middle])
-            self.process(claims[middle:])
+            self._bisect(claims)
+
+    def _bisect(self, claims: Sequence[Claim]) -> None:
+        middle = len(claims) // 2
+        self.process(claims[:middle])
+        self.process(claims[middle:])
+
+    def _isolate(self, claims: Sequence[Claim], error: PoisonEventError) -> None:
+        """Fail the keys whose texts the model has named, and go on with the others."""
+        try:
+            prepared = self.prepare(claims)
+        except Exception as another:  # noqa: BLE001  (likewise)
+            self.recover(claims, another)
+            return
+        left, texts = prepared.left(claims), {target.key: target.request.content for target in prepared.targets}
+        wrong = {claim.key: reason for claim in left if (reason := error.texts.get(texts.get(claim.key, "")))}
+        if not wrong:  # of a part of a text: its time, or its causes
+            self._bisect(left)
+            return
+        for claim in left:
+            if claim.key in wrong:
+                self._fail(claim, PoisonEventError(wrong[claim.key]))
+        others = [claim for claim in left if claim.key not in wrong]
+        self.finish(others, prepared.part({claim.key for claim in others}))
+
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """Have claims be dirty again as they were: nothing happened to them."""
+        with self._state.changed:
+            self._state.ledger.release(claims)
+
+    def end(self) -> None:
+        """Write nothing any more, whoever is still at work; raises `UnavailableError` where a store hangs."""
+        if not self._state.writing.acquire(timeout=_END_S):
+            raise UnavailableError("a store hangs in a write (its disk?). Nothing is lost: end the process")
+        self._has_ended = True
+        self._state.writing.release()
+
+    def _fail(self, claim: Claim, error: Exception) -> None:
+        try:
+            self._failed_keys.fail(claim, error)
+        except (TransientError, LeaseLostError) as unkept:
+            with self._state.changed:
+                self._state.backlog.has_more = True  # it may have been kept all the same
+            self.recover([claim], unkept)
 
     def _pause(self, claims: Sequence[Claim], error: Exception) -> None:
         state = self._state
         with state.changed:
             state.ledger.release(claims)
-            if is_migration(claims) and not isinstance(error, CorruptionError):
-                self._taking.trip(claims, error)  # what nobody searches must not stop what somebody does
-            elif isinstance(error, TransientError):
+            # What nobody searches must not stop what somebody does.
+            is_theirs_alone = is_migration(claims) and not isinstance(error, _ENDING)
+            if is_theirs_alone or isinstance(error, TransientError):
                 self._taking.trip(claims, error)
             else:
                 self._halted = error
@@ -325,149 +426,25 @@ class SyncEngine:
                 state.stats.note_retry(error)
             state.changed.notify_all()
 
+    def try_again(self) -> None:
+        """Have models asked at once that were set up wrongly."""
+        with self._state.changed:
+            self.outages.try_again()
+
     def note_idle(self) -> None:
         """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
         with self._state.changed:
             if self._taking.breaker.failures:
                 self._taking.breaker.close()
-                self._state.changed.notify_all()
+                self.changed.notify_all()
+            self.outages.forget()
 
     # ------------------------------------------------------------------ positions
 
-    def _checkpoint_is_due(self) -> bool:
-        return self._clock.monotonic() - self._saved_at >= self.settings.checkpoint_interval_s
-
     def save_checkpoint(self) -> None:
-        """Save the checkpoint when it has moved (an idle or stopping engine calls this)."""
-        with self._state.writing:
-            with self._state.changed:
-                checkpoint = self._state.checkpoint_now()
-            if checkpoint != self._state.checkpoint:
-                self._journal.set(CHECKPOINT, str(checkpoint))
-                self._note_checkpoint(checkpoint)
-
-    def _note_checkpoint(self, checkpoint: Position) -> None:
-        self._state.checkpoint, self._saved_at = checkpoint, self._clock.monotonic()
+        """Save checkpoint and frontier when they have moved (an idle or stopping engine calls this)."""
+        self.saving.save()
 
     def _observe(self, claims: Sequence[Claim]) -> None:
-        now = self._clock.now()
-        self._state.stats.observe(
-            (now - claim.committed_at).total_seconds() for claim in claims if claim.committed_at
-        )
-
-    # ------------------------------------------------------------------ what others may ask
-
-    @property
-    def changed(self) -> threading.Condition:
-        """Notified whenever the frontier, the queue or the halt may have changed."""
-        return self._state.changed
-
-    @property
-    def frontier(self) -> Position:
-        """Everything up to it is in the index."""
-        return self._state.frontier
-
-    @property
-    def consumed(self) -> Position:
-        """How far the log has been read."""
-        return self._state.consumed
-
-    @property
-    def checkpoint(self) -> Position:
-        """The checkpoint as it was last saved."""
-        return self._state.checkpoint
-
-    @property
-    def halted(self) -> Exception | None:
-        """Why the engine has stopped for good, if it has."""
-        return self._halted
-
-    @property
-    def has_live_work(self) -> bool:
-        """Whether live changes wait to be taken."""
-        with self._state.changed:
-            return self._state.ledger.ready(Lane.LIVE)
-
-    @property
-    def is_down(self) -> bool:
-        """Whether it has halted, or waits for a dependency of the live generation."""
-        return self._halted is not None or self._taking.breaker.failures > 0
-
-    @property
-    def outage(self) -> str | None:
-        """The error of the dependency that is down, if one is."""
-        return self._taking.breaker.error
-
-    @property
-    def state(self) -> EngineState:
-        """What it knows: shared with those who wait for the generation beside the live one."""
-        return self._state
-
-    def _is_migration_down(self) -> bool:
-        """Whether the migration lane waits for its model; with nothing in it, nobody would find out that it is up."""
-        return self._taking.migration_outage is not None and self.pending()[Lane.MIGRATION] > 0
-
-    @property
-    def migration_outage(self) -> str | None:
-        """The error of what keeps a migration from going on, while everything else does."""
-        return self._taking.migration_outage
-
-    @property
-    def letter_count(self) -> int:
-        """How many dead letters there are."""
-        return self._state.letter_count
-
-    def recount_letters(self) -> None:
-        """Look again how many dead letters there are: somebody has removed some."""
-        with self._state.changed:
-            self._state.letter_count = self._letters.letter_count()
-
-    @property
-    def stats(self) -> SyncStats:
-        """What it did since it was opened."""
-        return self._state.stats
-
-    def pending(self) -> dict[Lane, int]:
-        """Return how many dirty keys are held in memory, by lane."""
-        return self._state.pending()
-
-    def is_pending(self, keys: Sequence[RecordKey], *, migration: bool = True) -> list[bool]:
-        """Return for each key whether it is dirty now; without `migration`, whether the live record may be behind."""
-        return self._state.is_pending(keys, migration=migration)
-
-    def oldest_commit(self) -> datetime | None:
-        """Return when the oldest mutation was committed that was read but is not reflected yet."""
-        with self._state.changed:
-            return self._state.ledger.oldest_commit()
-
-    def is_settled(self, *, migration: bool = True) -> bool:
-        """
-        Whether nothing is dirty, nothing is waiting and the log is consumed to its head.
-
-        Without `migration` the migration lane and its backfills do not count: searches ask nothing of them.
-        """
-        if not self.intake_stage.is_done(migration=migration):
-            return False
-        counts = self.pending()
-        if sum(counts.values()) > (0 if migration else counts[Lane.MIGRATION]):
-            return False
-        if self._state.backlog.has_more and (migration or not self._is_all_migration()):
-            return False
-        return self._state.consumed >= self._log.head()
-
-    def _is_all_migration(self) -> bool:
-        return self._journal.work_count() == self._journal.work_count(Lane.MIGRATION)
-
-    def wait_s(self) -> float:
-        """Return how long an idle caller may wait before it must look again."""
         now = self._clock.monotonic()
-        with self._state.changed:
-            due = self._state.ledger.next_due()
-            breaker_s = self._taking.breaker.wait_s(now)
-        wait_s = self.settings.idle_wait_s if due is None else min(self.settings.idle_wait_s, max(0.0, due - now))
-        return max(breaker_s, wait_s) if breaker_s else wait_s
-
-
-def _deferred(prepared: Prepared) -> list[WorkItem]:
-    """Return the work that is left for the generation beside the live one."""
-    return [WorkItem(key, Lane.MIGRATION, reason="next generation") for key in prepared.deferred]
+        self._state.stats.observe(now - claim.committed_s for claim in claims if claim.committed_s is not None)

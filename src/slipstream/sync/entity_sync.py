@@ -8,11 +8,11 @@ from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import KeyStamps, Stamp
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
 from slipstream.ports.recipe import Recipe
-from slipstream.ports.sync_states import EntitySync, SyncState
+from slipstream.ports.sync_view import EntitySync, SyncState
 
 _LETTERS_PAGE = 1_000
 _NOTHING = KeyStamps()
@@ -27,7 +27,7 @@ class EntitySyncReader:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         letters: DeadLetters,
         recipe: Recipe,

@@ -10,19 +10,28 @@ from datetime import datetime
 from slipstream.domain.errors import (
     ConfigError,
     CorruptionError,
+    IncidentError,
     InvalidInputError,
+    LeaseLostError,
     RateLimitedError,
     UnsupportedError,
 )
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.work import DeadLetter
 
+RETRY_AFTER_S_MAX = 300.0
+"""What a server may ask for is bounded: it may have told a date, and one of the two clocks may be wrong."""
+
 
 def halts(error: Exception) -> bool:
-    """Return whether no retry and no bisection can help: a person must mend a store or the configuration first."""
+    """
+    Return whether no retry and no bisection can help.
+
+    A person must mend a store or the configuration first, or another process is the engine now.
+    """
     if isinstance(error, InvalidInputError):  # of one record, though it is a ConfigError
         return False
-    return isinstance(error, CorruptionError | ConfigError | UnsupportedError)
+    return isinstance(error, CorruptionError | ConfigError | UnsupportedError | LeaseLostError | IncidentError)
 
 
 def event_letters(poisoned: Iterable[tuple[PKGEvent, Exception]], now: datetime) -> list[DeadLetter]:
@@ -67,7 +76,7 @@ class CircuitBreaker:
         self.opened_at = now if self.opened_at is None else self.opened_at
         wait_s = backoff_s(self.failures, self.base_s, self.max_s, self.rng)
         if isinstance(error, RateLimitedError):
-            wait_s = max(wait_s, error.retry_after_s)
+            wait_s = max(wait_s, min(error.retry_after_s, RETRY_AFTER_S_MAX))
         self.open_until = now + wait_s
         self.error = f"{type(error).__name__}: {error}"
 

@@ -10,7 +10,7 @@ from typing import Any
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.sync.carried import CarriedGraph, carried_position
 from slipstream.sync.direct import DirectWrites
 from slipstream.sync.engine import SyncEngine
@@ -44,7 +44,7 @@ class PKGSyncHandler:
         embedding_store: Reembedded,
         event_queue: EventQueue,
         *,
-        graph: Graph | None = None,
+        graph: GraphReader | None = None,
         views: ViewSet | Recipes | None = None,
         max_retries: int = 3,
         retry_base_s: float = 0.2,

@@ -11,12 +11,12 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.positions import Position
-from slipstream.domain.work import Lane, merged_lane
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.work import Lane, WorkItem, merged_lane
 
 
 class Claim(NamedTuple):
@@ -28,14 +28,30 @@ class Claim(NamedTuple):
     attempts: int
     force: bool
     durable: bool
-    committed_at: datetime | None
+    committed_s: float | None
+
+
+class _Before(NamedTuple):
+    first: Position | None
+    durable: bool
+    kept: Position | None
 
 
 class Settled(NamedTuple):
-    """Keys that a write makes clean, and those of them that have a work item in the journal."""
+    """What a write makes of its claims."""
 
     clean: list[RecordKey]
+    """Keys of which nothing is owed any more."""
     durable: list[RecordKey]
+    """Those of them that have a work item in the journal."""
+    renewed: list[WorkItem]
+    """What is still owed of keys that were dirtied meanwhile, and whose work item says more than that."""
+    before: dict[RecordKey, _Before]
+
+    @property
+    def firsts(self) -> dict[RecordKey, Position | None]:
+        """The oldest mutation of each claim that the index does not reflect before the write."""
+        return {key: before.first for key, before in self.before.items()}
 
 
 def retry_lane(lane: Lane) -> Lane:
@@ -50,7 +66,7 @@ class _Entry:
     first: Position | None = None
     """Oldest mutation that the index does not reflect; None for a mark that no commit asked for."""
     last: Position | None = None
-    committed_at: datetime | None = None
+    committed_s: float | None = None
     attempts: int = 0
     due: float = 0.0
     force: bool = False
@@ -60,12 +76,22 @@ class _Entry:
     in_flight: bool = False
     again: bool = False
     """Marked, without a position, while in flight."""
+    overtaken: bool = False
+    """Written by somebody else while in flight: what was read for it may be wrong by now."""
     queued: bool = False
+    held: str | None = None
+    """The model that it waits for."""
 
     @property
     def is_covered(self) -> bool:
         """Whether the journal remembers all of it, so that the log is not needed for it any more."""
         return self.durable and self.kept is not None and self.first is not None and self.kept <= self.first
+
+
+def _renewed(entry: _Entry) -> WorkItem:
+    """Return the work item of an entry that was dirtied while it was in flight, with no more than is still owed."""
+    force = entry.again and entry.force
+    return WorkItem(entry.key, entry.lane, entry.first, reason="changed meanwhile", force=force)
 
 
 class _Watermark:
@@ -98,6 +124,7 @@ class DirtyLedger:
         self._queues: dict[Lane, deque[_Entry]] = {lane: deque() for lane in Lane}
         self._delayed: list[tuple[float, int, _Entry]] = []
         self._delays = 0
+        self._held: dict[str, dict[RecordKey, _Entry]] = {}
         self._all = _Watermark()
         self._volatile = _Watermark()
 
@@ -112,17 +139,22 @@ class DirtyLedger:
         """How many keys are claimed."""
         return sum(1 for entry in self._entries.values() if entry.in_flight)
 
-    def counts(self) -> dict[Lane, int]:
-        """Return how many keys are dirty, by lane."""
+    def counts(self, *, volatile_only: bool = False) -> dict[Lane, int]:
+        """Return how many keys are dirty, by lane; with `volatile_only` those that have no work item."""
         counts = dict.fromkeys(Lane, 0)
         for entry in self._entries.values():
-            counts[entry.lane] += 1
+            counts[entry.lane] += not (volatile_only and entry.durable)
         return counts
 
     def is_dirty(self, key: RecordKey, *, migration: bool = True) -> bool:
         """Whether a key is dirty; without `migration` one counts for clean that only the migration lane waits for."""
         entry = self._entries.get(key)
         return entry is not None and (migration or entry.lane is not Lane.MIGRATION)
+
+    def waits(self, key: RecordKey) -> tuple[Lane, bool] | None:
+        """Return the lane of a dirty key and whether it is embedded whatever its text is; None for a clean one."""
+        entry = self._entries.get(key)
+        return None if entry is None else (entry.lane, entry.force)
 
     def keys_in(self, lane: Lane) -> list[RecordKey]:
         """Return the dirty keys of a lane."""
@@ -134,7 +166,7 @@ class DirtyLedger:
         lane: Lane,
         position: Position | None = None,
         *,
-        committed_at: datetime | None = None,
+        committed_s: float | None = None,
         force: bool = False,
         durable: bool = False,
         attempts: int = 0,
@@ -156,20 +188,23 @@ class DirtyLedger:
         entry.force = entry.force or force
         if entry.in_flight and position is None:
             entry.again = True
-        self._note_position(entry, position, committed_at)
+        self._note_position(entry, position, committed_s)
         self._enqueue(entry)
 
-    def _note_position(self, entry: _Entry, position: Position | None, committed_at: datetime | None) -> None:
+    def _note_position(self, entry: _Entry, position: Position | None, committed_s: float | None) -> None:
         if position is None:
             return
         entry.last = position if entry.last is None else max(entry.last, position)
         if entry.first is None or position < entry.first:
-            entry.first, entry.committed_at = position, committed_at
+            entry.first, entry.committed_s = position, committed_s
             self._watch(entry)
 
     def _enqueue(self, entry: _Entry) -> None:
         if entry.in_flight or entry.queued:
             return
+        if entry.held is not None:
+            self._held[entry.held].pop(entry.key, None)
+            entry.held = None
         entry.queued = True
         if entry.due:
             self._delays += 1
@@ -198,10 +233,8 @@ class DirtyLedger:
 
     @staticmethod
     def _claim(entry: _Entry) -> Claim:
-        entry.in_flight, entry.queued, entry.again = True, False, False
-        return Claim(
-            entry.key, entry.lane, entry.last, entry.attempts, entry.force, entry.durable, entry.committed_at
-        )
+        entry.in_flight, entry.queued, entry.again, entry.overtaken = True, False, False, False
+        return Claim(entry.key, entry.lane, entry.last, entry.attempts, entry.force, entry.durable, entry.committed_s)
 
     def ready(self, lane: Lane) -> bool:
         """Whether something waits in this lane."""
@@ -215,23 +248,28 @@ class DirtyLedger:
         """
         Take claims out of the watermarks: the index is about to reflect them as of `position`.
 
-        Keys that were dirtied again meanwhile are not clean, and keep their work item, if they have one. Follow
-        with `finish` when the write is durable, or with `restore` when it failed.
+        Keys that were dirtied again meanwhile are not clean, and keep a work item, if they have one. Follow with
+        `finish` when the write is durable, or with `restore` when it failed.
         """
-        clean: list[RecordKey] = []
-        durable: list[RecordKey] = []
+        settled = Settled([], [], [], {})
         for claim in claims:
             entry = self._entries[claim.key]
-            if entry.last is not None and entry.last > position:
-                entry.first = Position(position + 1)
-                self._watch(entry)
+            settled.before[claim.key] = _Before(entry.first, entry.durable, entry.kept)
+            is_behind = entry.last is not None and entry.last > position
+            # What is left is behind the position, and not before the oldest mutation that was known.
+            entry.first = max(entry.first or ORIGIN, Position(position + 1)) if is_behind else None
+            if is_behind or entry.again:
+                if entry.durable:
+                    entry.kept = entry.first
+                    settled.renewed.append(_renewed(entry))
             else:
-                entry.first = None
-                if not entry.again:
-                    clean.append(claim.key)
-                    if entry.durable:
-                        durable.append(claim.key)
-        return Settled(clean, durable)
+                settled.clean.append(claim.key)
+                if entry.durable:
+                    settled.durable.append(claim.key)
+                # What dirties it from now on, while the write is under way, has no work item.
+                entry.durable, entry.kept = False, None
+            self._watch(entry)
+        return settled
 
     def finish(self, claims: Iterable[Claim], position: Position) -> None:
         """Forget settled claims; keys that were dirtied meanwhile go back into their queue."""
@@ -244,16 +282,27 @@ class DirtyLedger:
             else:
                 del self._entries[claim.key]
 
-    def restore(self, claims: Iterable[Claim], firsts: dict[RecordKey, Position | None]) -> None:
-        """Undo `settle`: the write failed. `firsts` is what the method of that name returned before it."""
+    def restore(self, claims: Iterable[Claim], settled: Settled) -> None:
+        """Undo `settle`: the write failed. What the log has brought meanwhile stays."""
         for claim in claims:
-            entry = self._entries[claim.key]
-            entry.first = firsts[claim.key]
+            entry, before = self._entries[claim.key], settled.before[claim.key]
+            firsts = [first for first in (before.first, entry.first) if first is not None]
+            entry.first, entry.durable, entry.kept = min(firsts, default=None), before.durable, before.kept
             self._watch(entry)
 
-    def firsts(self, claims: Iterable[Claim]) -> dict[RecordKey, Position | None]:
-        """Return the oldest unreflected position of each claim."""
-        return {claim.key: self._entries[claim.key].first for claim in claims}
+    def first(self, claim: Claim) -> Position | None:
+        """Return the oldest unreflected position of a claim."""
+        return self._entries[claim.key].first
+
+    def overtake(self, keys: Iterable[RecordKey]) -> None:
+        """Note keys that somebody else has written."""
+        for key in keys:
+            if (entry := self._entries.get(key)) is not None:
+                entry.overtaken = True
+
+    def is_overtaken(self, claims: Iterable[Claim]) -> bool:
+        """Whether one of them was written by somebody else since it was claimed."""
+        return any(self._entries[claim.key].overtaken for claim in claims)
 
     def release(self, claims: Iterable[Claim]) -> None:
         """Give claims back as they were: nothing happened, and it was not their fault."""
@@ -262,20 +311,79 @@ class DirtyLedger:
             entry.in_flight = False
             self._enqueue(entry)
 
+    def hold(self, claim: Claim, model_id: str) -> None:
+        """Give a claim back that waits for a model: it is not given out until `free`, or until it is marked again."""
+        entry = self._entries[claim.key]
+        entry.in_flight = False
+        if self.is_as_claimed(claim):
+            entry.held = model_id
+            self._held.setdefault(model_id, {})[entry.key] = entry
+        else:
+            self._enqueue(entry)  # it is about something else by now
+
+    def free(self, model_id: str, limit: int | None = None) -> None:
+        """Have keys that wait for a model given out again: all, or so many."""
+        for entry in list(islice(self._held.get(model_id, {}).values(), limit)):
+            self._enqueue(entry)
+
+    def held(self) -> dict[str, int]:
+        """Return how many keys wait for each model."""
+        return {model_id: len(entries) for model_id, entries in self._held.items() if entries}
+
+    def held_items(self, limit: int) -> list[WorkItem]:
+        """Return what there is to do, of so many of the keys that wait for models."""
+        entries = (entry for waiting in self._held.values() for entry in waiting.values())
+        return [
+            WorkItem(e.key, retry_lane(e.lane), e.first, e.attempts, reason="its model is down", force=e.force)
+            for e in islice(entries, limit)
+        ]
+
+    def put_by(self, items: Iterable[WorkItem]) -> list[WorkItem]:
+        """Forget keys that the journal remembers now; returns those items, without what was dirtied meanwhile."""
+        gone: list[WorkItem] = []
+        for item in items:
+            entry = self._entries.get(item.key)
+            if entry is not None and entry.held is not None:
+                self._held[entry.held].pop(entry.key)
+                del self._entries[entry.key]
+                gone.append(item)
+            elif entry is not None:
+                self.mark(item.key, item.lane, item.position, force=item.force, durable=True)
+        return gone
+
+    def free_floor(self) -> Position | None:
+        """Return the oldest mutation that the index does not reflect, for another reason than a model."""
+        if not self.held():
+            return self.frontier_floor()
+        firsts = (entry.first for entry in self._entries.values() if entry.held is None)
+        return min((first for first in firsts if first is not None), default=None)
+
     def defer(self, claim: Claim, attempts: int, due: float, kept: Position | None) -> None:
         """Put a failed key off until `due`; its work item is in the journal, so the checkpoint may pass `kept`."""
         entry = self._entries[claim.key]
         entry.in_flight, entry.durable, entry.attempts = False, True, attempts
         entry.kept = kept if entry.kept is None else min(entry.kept, kept or entry.kept)
-        if entry.last == claim.position and not entry.again:
+        if self.is_as_claimed(claim):
             entry.lane, entry.due = retry_lane(claim.lane), due
         self._enqueue(entry)
+
+    def is_as_claimed(self, claim: Claim) -> bool:
+        """Whether nothing has dirtied the key since it was claimed."""
+        entry = self._entries[claim.key]
+        return entry.last == claim.position and not entry.again
+
+    def refresh(self, claim: Claim) -> None:
+        """Give a claim back as if it had never failed: it is about something else by now."""
+        self._entries[claim.key].attempts = 0
+        self.release([claim])
 
     def drop(self, claim: Claim) -> None:
         """Forget a key that became a dead letter; one that was dirtied meanwhile stays, as new."""
         entry = self._entries.pop(claim.key)
         if entry.last != claim.position or entry.again:
-            self.mark(claim.key, Lane.LIVE, entry.last, committed_at=entry.committed_at)
+            first = entry.first if claim.position is None else Position(claim.position + 1)
+            for position in (first, entry.last):
+                self.mark(claim.key, Lane.LIVE, position, committed_s=entry.committed_s)
 
     def _watch(self, entry: _Entry) -> None:
         self._all.push(entry)
@@ -296,7 +404,7 @@ class DirtyLedger:
         entry = self._entries.get(key)
         return entry is not None and entry.first is not None and entry.first <= position
 
-    def oldest_commit(self) -> datetime | None:
-        """Return when the oldest unreflected mutation was committed."""
+    def oldest_commit_s(self) -> float | None:
+        """Return when the oldest unreflected mutation was committed, on the monotonic clock."""
         entry = self._all.floor(self._entries, durable_too=True)
-        return entry.committed_at if entry else None
+        return entry.committed_s if entry else None

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.feed import INDEX_CONSUMER, ChangeFeed
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.log import ChangeLog
 from slipstream.ports.scans import PAGE
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.names import RESTAMPED
+from slipstream.sync.timeline import remember
 
 _HOUSEKEEPING_S = 30.0
 
@@ -42,19 +43,29 @@ class Maintenance:
     """
 
     def __init__(
-        self, engine: SyncEngine, graph: Graph, log: ChangeLog, index: VectorIndex, journal: Journal, clock: Clock
+        self,
+        engine: SyncEngine,
+        graph: GraphReader,
+        feed: ChangeFeed,
+        index: VectorIndex,
+        journal: Journal,
+        clock: Clock,
     ) -> None:
-        self._engine, self._graph, self._log = engine, graph, log
+        self._engine, self._graph, self._feed = engine, graph, feed
         self._index, self._journal, self._clock = index, journal, clock
         self._restamped = int(journal.get(RESTAMPED) or 0)
         self._after: RecordKey | None = None
         self._target: GraphSchema | None = None
         self._kept_house_at: float | None = None
+        self._acknowledged: Position = ORIGIN
         self.chores: list[Chore] = []
 
     @property
     def restamp_due(self) -> bool:
         """Whether some stamps may still be of an older schema version."""
+        oldest = self._engine.stamping.oldest
+        if self._target is None and oldest is not None:
+            self._restamped = min(self._restamped, oldest)  # read before the schema evolved, written after the pass
         return self._restamped < self._graph.schema().version
 
     @property
@@ -75,12 +86,14 @@ class Maintenance:
 
     def _restamp_page(self) -> None:
         # One version for the whole pass: the schema may evolve again between two pages.
-        schema = self._target or self._graph.schema()
-        self._target = schema
+        if self._target is None:
+            self._engine.stamping.begin_pass()
+            self._target = self._graph.schema()
+        schema = self._target
         page = self._index.scan(self._after, PAGE)
         if not page:
-            self._journal.set(RESTAMPED, str(schema.version))
-            self._restamped, self._after, self._target = schema.version, None, None
+            self._restamped = self._engine.stamping.end_pass(schema.version)
+            self._after, self._target = None, None
             return
         older = [stamp for stamp in page if stamp.schema_version < schema.version]
         pending = self._engine.is_pending([stamp.key for stamp in older], migration=False)
@@ -102,6 +115,12 @@ class Maintenance:
             return
         self._kept_house_at = now
         self._index.vacuum(self._engine.frontier)
-        through = self._engine.checkpoint - self._engine.settings.log_retention_entries
-        if through > 0:
-            self._log.trim(Position(through))
+        if self._engine.checkpoint > self._acknowledged:
+            self._acknowledged = self._engine.checkpoint
+            self._feed.acknowledge(INDEX_CONSUMER, self._acknowledged)
+            self.remember()
+        self._feed.trim(self._engine.settings.retention)
+
+    def remember(self) -> None:
+        """Note what the log says at the checkpoint, to know the graph by it at the next open."""
+        remember(self._feed, self._journal, self._engine.checkpoint)

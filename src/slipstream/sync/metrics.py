@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 def metrics_of(sync: Sync, consistency: ConsistencyMetrics = NOT_VERIFIED) -> MetricsSnapshot:
     """Return everything that is exported; what only a store knows is missing while it does not answer."""
     engine, status = sync.engine, _status(sync)
+    migration_progress = _migration_progress(engine)  # asks the graph: not under the engine's lock
     with engine.changed:
         stats, counters = engine.stats, engine.stats.counters
         return MetricsSnapshot(
@@ -35,7 +36,7 @@ def metrics_of(sync: Sync, consistency: ConsistencyMetrics = NOT_VERIFIED) -> Me
             dead_letters=status.dead_letters if status else engine.letter_count,
             running=sync.running and sync.failure is None,
             outage=status is None or engine.outage is not None,
-            migration_progress=_migration_progress(engine),
+            migration_progress=migration_progress,
             consistency=consistency,
         )
 

@@ -15,7 +15,7 @@ from slipstream.domain.keys import RecordKey, entity_key, relationship_key
 from slipstream.domain.log import LogEntry, Rescan, position_of
 from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane, WorkItem
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.views.declaration import Affected, Fanout
 
 PAGE = 1_000
@@ -64,7 +64,7 @@ class Views(Protocol):
 class Planner:
     """Maps log entries to dirty keys: views decide, the graph is only asked for neighbours."""
 
-    def __init__(self, graph: Graph, views: Views, fanout_live_max: int) -> None:
+    def __init__(self, graph: GraphReader, views: Views, fanout_live_max: int) -> None:
         self._graph = graph
         self._views = views
         self._fanout_live_max = fanout_live_max
@@ -102,7 +102,7 @@ class Planner:
     def _plan_event(self, plan: Plan, event: PKGEvent) -> None:
         affected = self._views.affected(event)
         position = position_of(event)
-        plan.marks.extend(Mark(key, position, event.timestamp) for key in affected.keys)
+        plan.marks.extend(Mark(key, position, event.timestamp) for key in sorted(affected.keys))
         for fanout in affected.fanouts:
             neighbours = self.reached_by(fanout)
             live = islice(neighbours, self._fanout_live_max)
@@ -119,7 +119,7 @@ class Planner:
         """Yield every key that an event affects, once: its own first, then neighbours as the graph gives them."""
         affected = self._views.affected(event)
         seen: set[RecordKey] = set()
-        for key in chain(affected.keys, *map(self.reached_by, affected.fanouts)):
+        for key in chain(sorted(affected.keys), *map(self.reached_by, affected.fanouts)):
             if key not in seen:
                 seen.add(key)
                 yield key

@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.events import PKGEvent
+from slipstream.domain.refusals import kept_payload
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.clock import Clock
-from slipstream.ports.journal import DeadLetters, MessageStore
+from slipstream.ports.journal import DELAY_S_MAX, DeadLetters, MessageStore
 
 logger = logging.getLogger(__name__)
 
 MUTATIONS_TOPIC = "pkg_mutations"
 RETRIES_TOPIC = "sync_retries"
+TOPIC_BYTES_MAX = 256 * 1024 * 1024
 _PAGE = 500
 
 
@@ -31,8 +33,13 @@ class EventQueue:
     `sync_retries` carries `{"event", "error", "retry_count", "max_retries"}`.
     """
 
-    def __init__(self, messages: MessageStore, dead_letters: DeadLetters, clock: Clock) -> None:
+    def __init__(
+        self, messages: MessageStore, dead_letters: DeadLetters, clock: Clock, bytes_max: int = TOPIC_BYTES_MAX
+    ) -> None:
         self._messages, self._letters, self._clock = messages, dead_letters, clock
+        self._bytes_max = bytes_max
+        self._room: dict[str, int] = {}
+        """How many bytes a topic surely takes yet: measured anew when they are used up."""
         self._subscribers: dict[str, Callable[[Any], object]] = {}
         self._delivering = threading.Lock()
 
@@ -41,10 +48,30 @@ class EventQueue:
         self._subscribers[topic] = subscriber
 
     def publish(self, topic: str, message: PKGEvent | Mapping[str, Any], *, delay_s: float = 0.0) -> int:
-        """Store a message durably and return its id; it is delivered after `delay_s` seconds at the earliest."""
+        """
+        Store a message durably and return its id; it is delivered after `delay_s` seconds at the earliest.
+
+        Raises `UnavailableError`, and keeps nothing, when too much waits in the topic already, and
+        `InvalidInputError` for a delay of more than an hour.
+        """
+        if not delay_s <= DELAY_S_MAX:
+            raise InvalidInputError(f"must be at most {DELAY_S_MAX:,.0f}, not {delay_s}", field="delay_s")
         payload = message.model_dump_json() if isinstance(message, PKGEvent) else _to_json(message)
+        self._take_room(topic, len(payload.encode("utf-8", "surrogatepass")))
         due_at = self._clock.now() + timedelta(seconds=delay_s) if delay_s > 0 else None
         return self._messages.append(topic, [payload], due_at)[0]
+
+    def _take_room(self, topic: str, size_bytes: int) -> None:
+        left = self._room.get(topic, 0) - size_bytes
+        if left < 0:
+            waiting = self._messages.size_bytes(topic)
+            left = self._bytes_max - waiting - size_bytes
+            if left < 0 < waiting:  # a message that is alone is taken, however large it is
+                raise UnavailableError(
+                    f"topic {topic} holds {waiting:,} bytes that nobody has taken, {self._bytes_max:,} are the most: "
+                    "see what keeps its subscriber from them, then publish again"
+                )
+        self._room[topic] = max(0, left)
 
     def deliver(self, topic: str) -> int:
         """
@@ -69,7 +96,7 @@ class EventQueue:
             message = PKGEvent.parse(payload) if topic == MUTATIONS_TOPIC else json.loads(payload)
         except (InvalidInputError, ValueError) as error:
             # Somebody wrote past `publish`: it can never be delivered, and must not block the topic.
-            self.bury(f"{topic}:{hash_of(payload)}", None, str(error), 1, payload)
+            self.bury(f"{topic}:{hash_of(payload)}", None, str(error), 1, kept_payload(payload, f"topic {topic}"))
             return
         subscriber(message)
 

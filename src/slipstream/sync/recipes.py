@@ -59,9 +59,12 @@ class RecipePair:
             homes.setdefault(self.live.space_of(name), []).append(name)
         beside = self.beside
         if beside is None:
-            return [SpaceScope(space) for space in homes]
+            return [SpaceScope(space, None, tuple(names)) for space, names in homes.items()]
         shared = {beside.space_of(name) for name in types if beside.space_of(name) != self.live.space_of(name)}
-        return [SpaceScope(space, frozenset(names) if space in shared else None) for space, names in homes.items()]
+        return [
+            SpaceScope(space, frozenset(names) if space in shared else None, tuple(names))
+            for space, names in homes.items()
+        ]
 
 
 def joined_hops(recipes: Iterable[Recipe]) -> dict[str, Sequence[Hop]]:
@@ -107,6 +110,10 @@ class Recipes:
     def covers_relationships(self, type_name: str) -> bool:
         """Return whether relationships of a type have records in the live generation."""
         return self._pair.live.covers_relationships(type_name)
+
+    def covers_anywhere(self, relationship_type: str) -> bool:
+        """Return whether relationships of a type have records in either generation."""
+        return any(recipe.covers_relationships(relationship_type) for recipe in self._pair.followed)
 
     def target(self, state: RecordState) -> Target | None:
         """Return what the live generation should hold of a record."""

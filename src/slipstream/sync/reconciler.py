@@ -8,24 +8,26 @@ Three stages, so that they can run in a pipeline: `prepare` (read, render, finge
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from slipstream.domain.digests import stamp_term, target_term
 from slipstream.domain.entities import EntityState, RecordState
-from slipstream.domain.errors import ConfigError, PoisonEventError
+from slipstream.domain.errors import ConfigError, PoisonEventError, SlipstreamError, TransientError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult, Target
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord, vector_checksum
+from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import NO_SPAN, Span
+from slipstream.sync.ledger import Claim
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.sync.recipes import RecipePair, Recipes
 from slipstream.sync.settings import REEMBED_CONFIDENCE_GAIN
@@ -60,14 +62,52 @@ class Prepared:
     deletions: list[Deletion] = field(default_factory=list)
     deferred: list[RecordKey] = field(default_factory=list)
     """Keys that the generation beside the live one still needs a vector of: nobody searches it, so it can wait."""
+    unmade: dict[RecordKey, SlipstreamError] = field(default_factory=dict)
+    """Keys whose model could not even be asked what it is, with its error."""
+    held: frozenset[RecordKey] = frozenset()
+    """Keys that were taken out again, as their model is down."""
     unchanged: int = 0
     span: Span = NO_SPAN
     """Of the stage that prepared it: the later stages' spans hang under it."""
 
     @property
+    def keys(self) -> set[RecordKey]:
+        """The keys of which something is to be written."""
+        written = [target.key for target in self.targets] + [stamp.key for stamp in self.restamps]
+        return {*written, *(deletion.key for deletion in self.deletions), *self.deferred}
+
+    def leave_out(self, keys: Collection[RecordKey]) -> None:
+        """Forget what is planned for some keys: they are dealt with another time."""
+        self.targets = [target for target in self.targets if target.key not in keys]
+        self.restamps = [stamp for stamp in self.restamps if stamp.key not in keys]
+        self.deletions = [deletion for deletion in self.deletions if deletion.key not in keys]
+        self.deferred = [key for key in self.deferred if key not in keys]
+        self.held = self.held.union(keys)
+
+    def left(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Return the claims that were not taken out."""
+        return [claim for claim in claims if claim.key not in self.held]
+
+    def part(self, keys: Collection[RecordKey]) -> Prepared:
+        """Return what is planned for some keys, as a batch of its own."""
+        return replace(
+            self,
+            targets=[target for target in self.targets if target.key in keys],
+            restamps=[stamp for stamp in self.restamps if stamp.key in keys],
+            deletions=[deletion for deletion in self.deletions if deletion.key in keys],
+            deferred=[key for key in self.deferred if key in keys],
+            unchanged=0,
+        )
+
+    @property
     def planned(self) -> int:
         """How many writes there are to do, now or later."""
         return len(self.targets) + len(self.restamps) + len(self.deletions) + len(self.deferred)
+
+    @property
+    def later(self) -> list[WorkItem]:
+        """The work that is left for the generation beside the live one."""
+        return [WorkItem(key, Lane.MIGRATION, reason="next generation") for key in self.deferred]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +122,11 @@ class Applied:
     fenced: int
     blocked: Sequence[RecordKey] = ()
     """Keys that were fenced off by what no commit has written: a position past the graph's head."""
+
+    def counts(self) -> dict[str, int]:
+        """Return it as numbers, by name."""
+        found = {name: getattr(self, name) for name in ("embedded", "cached", "restamped", "deleted", "unchanged")}
+        return {**found, "fenced": self.fenced, "blocked": len(self.blocked)}
 
     def warn_of_blocked(self) -> None:
         """Log the keys that were fenced off so."""
@@ -98,7 +143,7 @@ class Reconciler:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphReader,
         index: VectorIndex,
         service: EmbeddingService,
         recipes: Recipes,
@@ -121,12 +166,18 @@ class Reconciler:
         return schema.version, self._schema[1]
 
     def prepare(
-        self, keys: Sequence[RecordKey], forced: frozenset[RecordKey] = frozenset(), *, live_only: bool = False
+        self,
+        keys: Sequence[RecordKey],
+        forced: frozenset[RecordKey] = frozenset(),
+        *,
+        live_only: bool = False,
+        can_hold: bool = False,
     ) -> Prepared:
         """
         Read both sides and decide; computes no embedding and writes nothing.
 
         With `live_only` no vector is asked for that the generation beside the live one needs; its keys are deferred.
+        With `can_hold` keys whose model can not be asked what it is are named in `unmade`, else its error is raised.
         Raises `PoisonEventError` when a key can not be rendered (the caller bisects), `TransientError` when a
         store is down.
         """
@@ -138,12 +189,17 @@ class Reconciler:
         prepared = Prepared(snapshot.position, schema_version, schema_hash, pair, self._confidence_gain)
         for key in dict.fromkeys(keys):
             state, stamps = snapshot.states.get(key), held.get(key, _NOTHING)
-            if state is None:
-                self._plan_removal(prepared, key, stamps)
-            elif pair.beside is None:
-                self._plan_alone(prepared, key, pair.live.target(state), stamps, force=key in forced)
-            else:
-                self._plan_both(prepared, key, state, stamps, force=key in forced, live_only=live_only)
+            try:
+                if state is None:
+                    self._plan_removal(prepared, key, stamps)
+                elif pair.beside is None:
+                    self._plan_alone(prepared, key, pair.live.target(state), stamps, force=key in forced)
+                else:
+                    self._plan_both(prepared, key, state, stamps, force=key in forced, live_only=live_only)
+            except (TransientError, ConfigError) as error:
+                if error.model_id is None or not can_hold:
+                    raise
+                prepared.unmade[key] = error
         return prepared
 
     @staticmethod
@@ -233,6 +289,11 @@ class Reconciler:
                 f"the embedding service returned {len(results)} results for {len(prepared.targets)} requests"
             )
         return results
+
+    @property
+    def shares_journal(self) -> bool:
+        """Whether writes of the index are part of the journal's transactions."""
+        return self._index.capabilities.transactional
 
     def apply(self, prepared: Prepared, results: Sequence[EmbeddingResult]) -> Applied:
         """Write vectors, deletions and stamps. Idempotent and fenced: repeat it after any failure."""

@@ -17,7 +17,7 @@ from slipstream.domain.stamps import Deletion
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost, rendered
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.scans import PAGE
@@ -115,7 +115,7 @@ class ReembeddingService:
         self,
         embedding_store: Reembedded,
         embedding_service: EmbeddingService,
-        pkg_client: Graph | None = None,
+        pkg_client: GraphReader | None = None,
         *,
         views: ViewSet | Recipes | None = None,
         drain: Drain | None = None,
@@ -131,7 +131,7 @@ class ReembeddingService:
     def _reconciler(self) -> Reconciler:
         return Reconciler(self._read_from(), self._store.index, self._service, self._recipes, self._store.clock)
 
-    def _read_from(self) -> Graph:
+    def _read_from(self) -> GraphReader:
         if self._graph is None:
             raise ConfigError("there is no graph to read texts from: pass pkg_client")
         return self._graph

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from slipstream.domain.errors import CorruptionError
 from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
@@ -39,6 +40,11 @@ class Selection:
     after: str | None = None
     """The last key that was looked at."""
     marked: int = 0
+
+    def is_to_select(self, key: RecordKey, stamps: Sequence[Stamp]) -> bool:
+        """Whether a key with these records is still to be found by it."""
+        is_behind = self.after is None or key.encode() > self.after
+        return is_behind and any(self.selector.matches(stamp) for stamp in stamps)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -86,8 +92,7 @@ class Selections:
     @property
     def due(self) -> tuple[Selection, ...]:
         """What is still to be looked through."""
-        with self._lock:
-            return tuple(self._due)
+        return tuple(self._due)  # always replaced as a whole
 
     def add(self, selector: ReembeddingSelector, reason: str, *, force: bool, page_size: int = PAGE) -> Selection:
         """Add one, durably. Its selector must have been fixed to a time (`ReembeddingSelector.at`)."""

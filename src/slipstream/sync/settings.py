@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import InvalidInputError
+from slipstream.ports.feed import DEFAULT_RETENTION, Retention
 
 REEMBED_CONFIDENCE_GAIN = 0.1
 
@@ -31,14 +33,17 @@ class SyncSettings:
     backoff_max_s: float = 30.0
     idle_wait_s: float = 0.5
     """How long an idle engine waits for a commit before it looks at retries and the checkpoint."""
-    checkpoint_interval_s: float = 1.0
-    """How often the checkpoint is saved while only irrelevant events pass."""
+    checkpoint_interval_s: float = 0.05
+    """How often checkpoint and frontier are saved while only irrelevant events pass: others may wait for them."""
     fanout_live_max: int = 1_000
     """Neighbours of one entity that are updated in the live lane; the rest goes to the backfill lane."""
-    log_retention_entries: int = 100_000
-    """Entries kept behind the checkpoint, for other readers of the log."""
+    retention: Retention = DEFAULT_RETENTION
+    """How much of the log is kept behind the checkpoint, for other readers of it."""
     reembed_confidence_gain: float | None = REEMBED_CONFIDENCE_GAIN
     """A record whose extraction confidence rose by more is embedded anew; None, or 1, switches it off."""
+
+    brake: BrakeSettings = field(default_factory=BrakeSettings)
+    """What may be deleted or embedded anew although no commit says so."""
 
     def __post_init__(self) -> None:
         if self.reembed_confidence_gain is not None and not 0 <= self.reembed_confidence_gain <= 1:

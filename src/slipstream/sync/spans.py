@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.telemetry import NO_SPAN, NO_TRACER, AttributeValue, Span, Tracer
 from slipstream.sync.reconciler import Prepared
@@ -22,7 +22,7 @@ class StageSpans:
     A batch's stages run on different threads: embed and write are children of the batch's prepare.
     """
 
-    def __init__(self, tracer: Tracer, graph: Graph, index: VectorIndex) -> None:
+    def __init__(self, tracer: Tracer, graph: GraphReader, index: VectorIndex) -> None:
         self._tracer = tracer
         self._enabled = tracer is not NO_TRACER  # looked at first: the hot path makes no attributes for nobody
         self._graph, self._index = graph.capabilities.system, index.capabilities.system

@@ -6,32 +6,55 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.sync.backlog import Backlog
-from slipstream.sync.ledger import DirtyLedger
-from slipstream.sync.names import CHECKPOINT
+from slipstream.sync.ledger import Claim, DirtyLedger
+from slipstream.sync.progress import Progress
 from slipstream.sync.stats import SyncStats
+
+
+class Changes(threading.Condition):
+    """A condition that counts its notifications: who looked at something without it knows whether to look again."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.RLock())
+        self.count = 0
+
+    def notify_all(self) -> None:
+        """Wake everyone who waits; the lock is held."""
+        self.count += 1
+        super().notify_all()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread holds the lock."""
+        return self._is_owned()  # type: ignore[attr-defined, no-any-return]  # of every `Condition`, over its RLock
 
 
 class EngineState:
     """
-    Shared by the stages. `changed` guards ledger, positions and counters; `writing` is held for a whole write.
+    Shared by the stages.
 
-    The only I/O under `changed` is the journal's own, of durable marks.
+    `writing` is held by whoever changes what is durable: for a whole write, and while work items are kept or lost.
+    `changed` guards what is in memory (ledger, positions, counters), and no port is called while it is held. Who
+    needs both takes `writing` first.
     """
 
-    def __init__(self, journal: Journal, letters: DeadLetters, clock: Clock, pending_max: int) -> None:
-        self.changed = threading.Condition(threading.RLock())
+    def __init__(
+        self, journal: Journal, letters: DeadLetters, clock: Clock, pending_max: int, wait_s_max: float
+    ) -> None:
+        self.changed = Changes()
         self.writing = threading.Lock()
         self.ledger = DirtyLedger()
         # Half of the room: however much is owed and can not be done, live changes are taken in.
-        self.backlog = Backlog(journal, self.ledger, clock, max(1, pending_max // 2))
+        limit = max(1, pending_max // 2)
+        self.backlog = Backlog(journal, self.ledger, clock, limit, self.changed, wait_s_max=wait_s_max)
+        self.progress = Progress(journal, self.ledger, self.backlog, self.changed)
         self.stats = SyncStats()
-        self.checkpoint = self.consumed = Position(int(journal.get(CHECKPOINT) or 0))
-        self.frontier = ORIGIN
+        self._journal, self._letters = journal, letters
         self.letter_count = letters.letter_count()
         self.live_at = float("-inf")
         """When a live change was read last, on the monotonic clock."""
@@ -43,6 +66,8 @@ class EngineState:
         self.is_draining = False
         """Set while what is owed goes before live changes: for the moment of a cut-over."""
         self._pending_max = pending_max
+        self.has_put_by = False
+        """Set while keys that wait for a model are in the journal only: they are not taken in before it answers."""
 
     @property
     def room(self) -> int:
@@ -85,51 +110,71 @@ class EngineState:
     def load_work(self, *, migration: bool = True) -> None:
         """Take in work items that are only in the journal, when there may be some."""
         if self.backlog.has_more:
-            with self.writing, self.changed:
+            with self.writing:
                 self.backlog.load(migration=migration)
-                self.owe(self.ledger.keys_in(Lane.MIGRATION))
-                self.advance_frontier()
+                with self.changed:
+                    self.owe(self.ledger.keys_in(Lane.MIGRATION))
+                    self.progress.move()
 
     def keep_work(self, items: Sequence[WorkItem]) -> None:
         """Mark keys dirty, durably."""
         # Never beside a write: it could remove the item of a key that is in flight right now.
-        with self.writing, self.changed:
+        with self.writing:
             self.backlog.keep(items)
-            self.owe([item.key for item in items if item.lane is Lane.MIGRATION])
-            self.changed.notify_all()
+            with self.changed:
+                self.owe([item.key for item in items if item.lane is Lane.MIGRATION])
+                self.changed.notify_all()
 
     def put_work_by(self, items: Sequence[WorkItem], also: Callable[[], None]) -> None:
         """Keep work for when nothing else is dirty, durably, together with something else."""
-        with self.writing, self.changed:
+        with self.writing:
             self.backlog.put_by(items, also)
-            self.changed.notify_all()
+            with self.changed:
+                self.changed.notify_all()
 
-    # ------------------------------------------------------------------ positions
+    def put_held_by(self) -> None:
+        """Leave keys that wait for models to the journal, past half of the room: the rest is for what can be done."""
+        with self.changed:
+            surplus = sum(self.ledger.held().values()) - self._pending_max // 2
+        if surplus <= 0:
+            return
+        with self.writing:
+            with self.changed:
+                items = self.ledger.held_items(surplus)
+            self._journal.put_work(items)
+            with self.changed:
+                self.has_put_by = True
+                self.backlog.leave_out(self.ledger.put_by(items))
 
-    def checkpoint_now(self) -> Position:
-        """Return up to where the log is needed no more: the rest is in the journal."""
-        floor = self.ledger.checkpoint_floor()
-        return self.consumed if floor is None else min(self.consumed, Position(floor - 1))
+    def recount_letters(self) -> None:
+        """Look again how many dead letters there are: somebody has removed some."""
+        with self.writing:
+            count = self._letters.letter_count()
+            with self.changed:
+                self.letter_count = count
 
-    def frontier_now(self) -> Position:
-        """Return up to where the index reflects the graph."""
-        # A work item may come from an entry that a crash left unread: the floor can lie behind what is consumed.
-        floors = [floor for floor in (self.ledger.frontier_floor(), self.backlog.floor) if floor is not None]
-        return min([self.consumed, *(Position(floor - 1) for floor in floors)])
+    # ------------------------------------------------------------------ who writes beside the engine
 
-    def advance_frontier(self) -> None:
-        """Move the frontier as far as it can go, and tell everyone who waits for it."""
-        self.frontier = max(self.frontier, self.frontier_now())
-        self.changed.notify_all()
+    def overtake(self, keys: Iterable[RecordKey]) -> None:
+        """Have no batch written that was read before these keys were; `writing` is held."""
+        with self.changed:
+            self.ledger.overtake(keys)
+
+    def is_overtaken(self, claims: Iterable[Claim]) -> bool:
+        """Whether one of the claims was written by somebody else since it was claimed."""
+        with self.changed:
+            return self.ledger.is_overtaken(claims)
+
+    # ------------------------------------------------------------------ who lags
 
     def lagging(self, position: Position, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
         """Return those of the keys that the index does not reflect up to the position."""
-        with self.writing, self.changed:  # within a write the ledger says what is only about to be so
-            if self.frontier >= position:
+        with self.changed:
+            if self.progress.frontier >= position:
                 return ()
-            if self.consumed < position or self.backlog.has_more:
+            if self.progress.consumed < position or self.backlog.has_more:
                 return keys
-            return [key for key in keys if self.ledger.owes(key, position)]
+            return [key for key in keys if self.progress.lags(key, position)]
 
     def still_owed(self, mark: int, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
         """Return those of the keys that the generation beside the live one was owed when the mark was taken."""
@@ -142,6 +187,13 @@ class EngineState:
         """Return how many dirty keys are held in memory, by lane."""
         with self.changed:
             return self.ledger.counts()
+
+    def owed_by_lane(self) -> dict[Lane, int]:
+        """Return how much is still to be done, by lane: the journal's work items, and what only the log knows of."""
+        kept = {lane: self._journal.work_count(lane) for lane in Lane} if self._journal.work_count() else {}
+        with self.changed:
+            counts = self.ledger.counts(volatile_only=True)
+        return {lane: count + kept.get(lane, 0) for lane, count in counts.items()}
 
     def is_pending(self, keys: Sequence[RecordKey], *, migration: bool = True) -> list[bool]:
         """Return for each key whether it is dirty now; see `DirtyLedger.is_dirty`."""

@@ -31,3 +31,7 @@ class SyncStatus:
     freshness: Freshness
     outage: str | None = None
     halted: str | None = None
+    dead: str | None = None
+    """Which of the engine's threads has died, and of what."""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """Numbers that could not be read, and why: they are of memory, and may be too low."""

@@ -100,6 +100,11 @@ class Taking:
         return self._breaker
 
     @property
+    def breakers(self) -> Sequence[CircuitBreaker]:
+        """This one, and that of the migration lane."""
+        return (self._breaker, self._migration_breaker)
+
+    @property
     def migration_outage(self) -> str | None:
         """The error of what keeps a migration from going on, while everything else does."""
         return self._migration_breaker.error

@@ -1,111 +1,152 @@
 """
-Timelines: whether the graph is still the one that the index was built from, and what to do when it is not.
+Timelines: the mark by which a graph is known at the next open, and going on with one that is not the one of before.
 
 A graph that was restored from a backup is older than its index, or has gone another way since. Its next commits would
-take positions that the index has seen already, and be fenced off. So the graph is moved past everything that was ever
-seen, with a log entry there that has all of both sides compared again.
+take positions that the index has seen already, and be fenced off. So when somebody takes it for the truth it is moved
+past everything that was ever seen, with a log entry there that has all of both sides compared again.
 
 Whether it is the same graph is told by a mark, a new one for every open, that stands in the graph and in the journal:
-a restored graph brings back the mark of an earlier day, wherever its positions may be by now.
+a restored graph brings back the mark of an earlier day, wherever its positions may be by now. `sync/incidents.py`
+looks at it, and at the rest.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Protocol
 
 from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import WorkItem
-from slipstream.ports.index import VectorIndex
+from slipstream.ports.feed import ChangeFeed
+from slipstream.ports.graph import RestoreMarks
+from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.log import ChangeLog
 from slipstream.ports.scans import PAGE
-from slipstream.sync.names import CHECKPOINT, RESTAMPED, TIMELINE, WRITE_BACK
+from slipstream.sync.incidents import is_index_older, is_journal_older, publish, seal, seen_by, told_at
+from slipstream.sync.names import (
+    ADOPTED,
+    CHECKPOINT,
+    GRAPH_ID,
+    REMEMBERED,
+    RESTAMPED,
+    SEAL,
+    SWEEP_DUE,
+    TIMELINE,
+    TOLD_OF_INDEX,
+    WRITE_BACK,
+)
 
 logger = logging.getLogger(__name__)
 
-
-class MarkedGraph(Protocol):
-    """What healing needs of a `WritableGraph`."""
-
-    @property
-    def timeline(self) -> str | None:
-        """The mark that was left last."""
-        ...
-
-    def mark_timeline(self, mark: str) -> None:
-        """Leave a mark."""
-        ...
-
-    def advance(self, position: Position) -> Position:
-        """Make the log's head at least `position`, with a rescan of everything there."""
-        ...
-
-    def schema(self) -> GraphSchema:
-        """Return the current schema version."""
-        ...
+_MARKS_MAX = 128
+"""How many opens ago a journal may be from and is still known to be of this graph."""
 
 
-def heal_timeline(
-    graph: MarkedGraph, log: ChangeLog, index: VectorIndex, journal: Journal, *, mark: str
-) -> Position | None:
+Schema = Callable[[], GraphSchema]
+"""Returns the current schema version."""
+
+
+def begin_timeline(
+    marks: RestoreMarks,
+    feed: ChangeFeed,
+    index: VectorIndex,
+    journal: Journal,
+    *,
+    mark: str,
+    sealed: SealedIndex | None = None,
+) -> None:
     """
-    Move a restored graph past everything that its index has seen; None when there was nothing to heal.
+    Note by what the graph is known from now on. Call it at every open of what `examined` found nothing wrong with.
 
-    Call it at every open with a mark never used before, and before an engine is made: nothing may be in flight.
-    Dying anywhere in here is harmless. Until the graph has moved, the next open finds the same and begins anew;
-    from then on the rescan is in the log, and moving once more only leaves another one.
+    The mark is one never used before, without spaces. A journal that was put back is read on from where it was, and
+    everything is compared then; for an index that is older than its journal the log is read from its start. Dying
+    anywhere in here is harmless: the next open knows the graph all the same.
     """
-    problem = _whats_wrong(graph, log, journal)
-    position = None if problem is None else _move_on(graph, log, index, journal)
-    if problem is not None:
-        logger.warning(
-            "the graph was restored or replaced while it was closed: %s. It goes on at %s, and is compared anew",
-            problem,
-            position,
-        )
-    _leave_mark(graph, journal, mark)
+    publish(journal, None)
+    if is_journal_older(seen_by(index, journal), marks.timeline):
+        logger.warning("the journal is from before the graph was opened last: it is read on, then all is compared")
+        journal.set(SWEEP_DUE, str(feed.head()))
+    if journal.get(GRAPH_ID) != (identity := marks.identity):
+        journal.set(GRAPH_ID, identity)
+    if _number(journal, ADOPTED) > feed.head():  # of an adoption that was given up for a restored backup
+        journal.set(ADOPTED, None)
+    _change_mark(marks, journal, _with(mark, marks))
+    if sealed is not None:
+        if journal.get(CHECKPOINT) is not None and is_index_older(journal.get(SEAL), sealed.seal()):
+            logger.warning("the index is older than its journal, or was removed: it is filled again")
+            with journal.transaction():
+                for name in TOLD_OF_INDEX:
+                    journal.set(name, None)
+        seal(sealed, journal)
+
+
+def adopt_graph(
+    marks: RestoreMarks,
+    feed: ChangeFeed,
+    index: VectorIndex,
+    journal: Journal,
+    *,
+    schema: Schema,
+    mark: str,
+    sealed: SealedIndex | None = None,
+) -> Position:
+    """
+    Take the graph for the truth: move it past everything that its index has seen, and have all of it compared.
+
+    Returns where the comparison is asked for in the log. No engine may be running. Dying anywhere in here is
+    harmless: until the graph has moved the next open finds the incident as before; from then on the rescan is in the
+    log, and doing it once more only leaves another one.
+    """
+    version = schema()
+    seen = (feed.head(), _number(journal, CHECKPOINT), _newest_of_work(journal), _newest_of_index(version, index))
+    position = Position(max(seen) + 1)
+    journal.set(ADOPTED, str(position))  # first: the rescan must never be in the log without it
+    if _number(journal, RESTAMPED) > version.version:
+        journal.set(RESTAMPED, str(version.version))
+    journal.set(WRITE_BACK, None)  # the sync view came back with the graph, and is as old
+    index.vacuum(POSITION_MAX)  # tombstones of what the graph may well hold again
+    marks.advance(position)
+    if sealed is not None:
+        seal(sealed, journal)
+    logger.warning("the graph is taken for the truth: it goes on at %s, and is compared anew", position)
+    marked = _with(mark, marks)
+    with journal.transaction():  # not before: until the graph has moved this may be all that tells the two apart
+        journal.set(REMEMBERED, None)
+        journal.set(GRAPH_ID, marks.identity)
+        journal.set(TIMELINE, json.dumps([marks.timeline, marked]))
+        publish(journal, None)
+    _change_mark(marks, journal, marked)
     return position
 
 
-def _whats_wrong(graph: MarkedGraph, log: ChangeLog, journal: Journal) -> str | None:
-    head, checkpoint = log.head(), _number(journal, CHECKPOINT)
-    if checkpoint > head:
-        return f"its log ends at {head}, but the index has seen {checkpoint}"
-    marks = journal.get(TIMELINE)
-    if marks is not None and graph.timeline not in json.loads(marks):
-        return "it does not carry the mark that the last process has left"
-    return None
+def remember(feed: ChangeFeed, journal: Journal, position: Position) -> None:
+    """Note what the log says at a position that was consumed: a copy that was put back has gone another way there."""
+    journal.set(REMEMBERED, json.dumps([position, told_at(feed, position)]))
 
 
-def _leave_mark(graph: MarkedGraph, journal: Journal, mark: str) -> None:
-    """Change the mark on both sides; in between the journal knows the old one and the new one."""
-    journal.set(TIMELINE, json.dumps([graph.timeline, mark]))
-    graph.mark_timeline(mark)
-    journal.set(TIMELINE, json.dumps([mark]))
+def _with(mark: str, marks: RestoreMarks) -> str:
+    """Return the marks that the graph bears, and a new one behind them; of many the oldest are forgotten."""
+    return " ".join([*(marks.timeline or "").split()[1 - _MARKS_MAX :], mark])
 
 
-def _move_on(graph: MarkedGraph, log: ChangeLog, index: VectorIndex, journal: Journal) -> Position:
-    seen = (log.head(), _number(journal, CHECKPOINT), _newest_of_work(journal), _newest_of_index(graph, index))
-    if _number(journal, RESTAMPED) > graph.schema().version:
-        journal.set(RESTAMPED, str(graph.schema().version))
-    journal.set(WRITE_BACK, None)  # the sync view came back with the graph, and is as old
-    index.vacuum(POSITION_MAX)  # tombstones of what the graph may well hold again
-    return graph.advance(Position(max(seen) + 1))
+def _change_mark(marks: RestoreMarks, journal: Journal, marked: str) -> None:
+    """Change the marks on both sides; in between the journal knows the old ones and the new ones."""
+    journal.set(TIMELINE, json.dumps([marks.timeline, marked]))
+    marks.mark_timeline(marked)
+    journal.set(TIMELINE, json.dumps([marked]))
 
 
 def _number(journal: Journal, name: str) -> Position:
     return Position(int(journal.get(name) or 0))
 
 
-def _newest_of_index(graph: MarkedGraph, index: VectorIndex) -> Position:
+def _newest_of_index(schema: GraphSchema, index: VectorIndex) -> Position:
     """Return the newest position of any stamp, and take back schema versions that the graph has no more."""
-    newest, schema = ORIGIN, graph.schema()
+    newest = ORIGIN
     for page in _stamps(index):
         newest = max(newest, *(stamp.position for stamp in page))
         ahead = [stamp for stamp in page if stamp.schema_version > schema.version]

@@ -7,6 +7,7 @@ made good by a catch-up: a pass over all entities that writes only the rows whic
 
 The journal says `complete` only between a clean stop and the next start. So whatever a process dies of, and wherever,
 the next one finds no such word and catches up; a pass that dies half-way begins anew, and finds its first half done.
+So it does for a view without a single row, which another program may have emptied.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from slipstream.domain.errors import TransientError
+from slipstream.domain.errors import CorruptionError, IncidentError, LeaseLostError, TransientError
 from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
-from slipstream.ports.sync_states import EntitySync, SyncState, SyncStates
+from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
 from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.names import WRITE_BACK
 
@@ -102,9 +103,9 @@ class WriteBack:
 
     def __init__(
         self,
-        states: SyncStates,
+        states: SyncView,
         reader: EntitySyncReader,
-        graph: Graph,
+        graph: GraphReader,
         journal: Journal,
         clock: Clock,
         notes: Notes,
@@ -118,7 +119,7 @@ class WriteBack:
         self._hurry = False
         self._paused_until = self._stepped_at = 0.0
         # Taken out of the journal at once, before anything can make it a lie.
-        self._catch_up_due = journal.get(WRITE_BACK) != COMPLETE
+        self._catch_up_due = journal.get(WRITE_BACK) != COMPLETE or _is_empty(states)
         if not self._catch_up_due:
             journal.set(WRITE_BACK, None)
 
@@ -139,7 +140,7 @@ class WriteBack:
         try:
             if self.finish(timeout_s):
                 self._journal.set(WRITE_BACK, COMPLETE)
-        except TransientError as error:
+        except (TransientError, LeaseLostError, IncidentError, CorruptionError) as error:
             logger.warning("the sync view is not complete, the next start makes it good: %s", error)
 
     def request_catch_up(self) -> None:
@@ -269,7 +270,11 @@ def _kept(new: SyncState, old: SyncState | None) -> SyncState:
     return replace(new, state=state, last_verified=max(times, default=None))
 
 
-def withdraw(states: SyncStates, journal: Journal) -> None:
+def _is_empty(states: SyncView) -> bool:
+    return not any(states.find(state, 1) for state in EntitySync)
+
+
+def withdraw(states: SyncView, journal: Journal) -> None:
     """Empty the view: no row at all tells less than one that nobody keeps in line."""
     journal.set(WRITE_BACK, None)
     for state in EntitySync:

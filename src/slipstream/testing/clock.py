@@ -27,6 +27,11 @@ class ManualClock:
         with self._lock:
             return self._elapsed_s
 
+    def set_by(self, days: float) -> None:
+        """Set the wall clock forward or back, as an administrator does; monotonic time goes on as if nothing was."""
+        with self._lock:
+            self._start += timedelta(days=days)
+
     def sleep(self, seconds: float) -> None:
         """Move the clock forward."""
         self.advance(seconds)

@@ -108,7 +108,7 @@ class MigratingSimulation(Simulation):
         """Note what changed for any recipe: one that is live later sees what the present one does not."""
         keys = [row.key for row in self.graph.scan(None, 10_000)]
         now = {key: repr(state) for key, state in self.graph.read(keys, _HOPS).states.items()}
-        head = self.graph.log.head()
+        head = self.graph.feed.head()
         for key in now.keys() | self._states.keys():
             if now.get(key) != self._states.get(key):
                 self._changed_at[key] = head

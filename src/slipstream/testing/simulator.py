@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.entities import Direction, Entity
-from slipstream.domain.errors import SlipstreamError, UnavailableError
+from slipstream.domain.errors import IncidentError, SlipstreamError, UnavailableError
 from slipstream.domain.keys import KeyKind, RecordKey, entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import EmbeddingResult
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.sync_states import EntitySync
+from slipstream.ports.sync_view import EntitySync
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.ledger import Claim
+from slipstream.sync.names import FRONTIER
 from slipstream.sync.reconciler import Prepared
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
@@ -87,6 +88,7 @@ class Simulation:
     system: MemorySystem = field(init=False)
     _faulty: bool = True
     _backup: MemoryGraph | None = None
+    _is_restored: bool = False
     _frontier: Position = ORIGIN
     _flights: list[_Flight] = field(default_factory=list)
     _wanted: dict[RecordKey, str] = field(default_factory=dict)
@@ -128,7 +130,8 @@ class Simulation:
         return self.system.engine
 
     def _open(self) -> None:
-        self.system.reopen()
+        self.system.reopen(adopt=self._is_restored)
+        self._is_restored = False
         self._flights = []
         self._frontier = ORIGIN  # a new process learns it anew; it may have been further before the crash
 
@@ -180,6 +183,8 @@ class Simulation:
             try:
                 self._open()
                 return
+            except IncidentError as error:
+                raise SimulationError(f"nothing was restored, but: {error}") from error
             except (SimulatedCrash, SlipstreamError, ValueError):
                 continue  # dying while opening is a crash like any other
 
@@ -196,6 +201,9 @@ class Simulation:
         try:
             if flight.prepared is None:
                 flight.prepared = self.engine.prepare(flight.claims)
+                flight.claims = flight.prepared.left(flight.claims)
+                if not flight.claims:
+                    self._flights.remove(flight)
             elif flight.results is None:
                 flight.results = self.engine.embed(flight.prepared)
             elif flight is self._flights[0]:
@@ -229,16 +237,17 @@ class Simulation:
         self.restores += 1
         self.clock.advance(1.0)
         self.system.graph = backup
+        self._is_restored = True
         # Of an earlier process: a copy that was taken in the very session that then died is not noticed at open when
         # somebody has gone on with it past the checkpoint. That is a known limit, which an audit makes good.
-        backup.mark_timeline("an earlier session")
+        backup.mark_timeline("an-earlier-session")
         for number in range(self.rng.choice([0, 0, 3, 60])):
             backup.upsert_entity("Person", f"n{self.rng.randrange(12)}", {"name": self._word(), "bio": f"{number}"})
         self._reopen()
         self._note_changes()
         # What the other past has left in the index is only looked at by the rescan, at the new head.
         left = [stamp.key for stamp in self.system.index.scan(None, 10_000)]
-        self._changed_at.update(dict.fromkeys([*self._wanted, *left], self.graph.log.head()))
+        self._changed_at.update(dict.fromkeys([*self._wanted, *left], self.graph.feed.head()))
 
     def _restart(self) -> None:
         """Close and open again, without a crash."""
@@ -275,14 +284,14 @@ class Simulation:
         self._note_changes()
 
     def _write_past_the_log(self, entity_id: str) -> None:
-        """Change an entity as arbitrary Cypher does: the log only says that something may have changed."""
+        """Change an entity as where a trigger was gone: the log only says that something may have changed."""
         entity = self.graph.entity(entity_id)
         if entity is None:
             return
         changed = {**entity.properties, "name": self._word()}
         self.graph.write_raw(Entity(entity.id, entity.type, changed))
         types = self.rng.choice([None, frozenset((entity.type,))])
-        self.graph.log.append([Rescan(Position(self.graph.log.head() + 1), types)])
+        self.graph.feed.append([Rescan(Position(self.graph.feed.head() + 1), types)])
         self._note_changes()
 
     def _word(self) -> str:
@@ -296,7 +305,7 @@ class Simulation:
         return {key: target.fingerprint for key, target in targets.items() if target is not None}
 
     def _note_changes(self) -> None:
-        now, head = self._render_all(), self.graph.log.head()
+        now, head = self._render_all(), self.graph.feed.head()
         for key in now.keys() | self._wanted.keys():
             if now.get(key) != self._wanted.get(key):
                 self._changed_at[key] = head
@@ -308,19 +317,20 @@ class Simulation:
         frontier = self.engine.frontier
         if frontier < self._frontier:
             raise SimulationError(f"the frontier went back from {self._frontier} to {frontier}")
-        if self.engine.checkpoint > self.graph.log.head():
+        if self.engine.checkpoint > self.graph.feed.head():
             raise SimulationError("the checkpoint is ahead of the log")
         self._frontier = frontier
         dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
         held = self.system.index.stamps(list(self._changed_at))
+        told = max(frontier, Position(int(self.system.journal.get(FRONTIER) or 0)))  # also to other processes
         for key, changed_at in self._changed_at.items():
-            if changed_at > frontier or key in dead:
+            if changed_at > told or key in dead:
                 continue
             stamps = held[key].records if key in held else ()
             found = [stamp.fingerprint for stamp in self._live_records(tuple(stamps))]
             wanted = [self._wanted[key]] if key in self._wanted else []
             if found != wanted:
-                raise SimulationError(f"{key} changed at {changed_at}, frontier {frontier}: {found} is not {wanted}")
+                raise SimulationError(f"{key} changed at {changed_at}, frontier {told}: {found} is not {wanted}")
 
     def _settle(self) -> None:
         for _ in range(_STEPS_TO_SETTLE_MAX):
@@ -334,7 +344,7 @@ class Simulation:
         raise SimulationError(f"not settled: pending {self.engine.pending()}, outage {self.engine.outage}")
 
     def _check_convergence(self) -> AuditReport:
-        if self.engine.frontier != self.graph.log.head():
+        if self.engine.frontier != self.graph.feed.head():
             raise SimulationError(f"settled, but the frontier {self.engine.frontier} is not the head")
         report = self.system.audit()
         dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
@@ -348,8 +358,8 @@ class Simulation:
         """Every entity has its row, no other has one, and the rows say what index and letters say."""
         self.system.write_back.finish()
         ids = [row.key.id for row in self.graph.scan(None, 10_000) if row.key.kind is KeyKind.ENTITY]
-        rows = self.graph.sync_states.read(ids)
-        if set(rows) != set(ids) or sum(self.graph.sync_states.counts().values()) != len(ids):
+        rows = self.graph.sync_view.read(ids)
+        if set(rows) != set(ids) or sum(self.graph.sync_view.counts().values()) != len(ids):
             raise SimulationError(f"the sync view has {sorted(rows)}, the graph {sorted(ids)}")
         dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
         for entity_id, row in rows.items():

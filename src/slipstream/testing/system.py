@@ -22,7 +22,7 @@ from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
-from slipstream.ports.graph import Graph
+from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
@@ -37,6 +37,7 @@ from slipstream.sync.drains import EngineDrain
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.entity_sync import EntitySyncReader
 from slipstream.sync.handler import PKGSyncHandler
+from slipstream.sync.incidents import examined
 from slipstream.sync.maintenance import Maintenance
 from slipstream.sync.planner import Planner
 from slipstream.sync.queue import EventQueue
@@ -45,7 +46,7 @@ from slipstream.sync.recipes import LivePlaces
 from slipstream.sync.reembedding import ReembeddingService
 from slipstream.sync.runner import Sync
 from slipstream.sync.settings import SyncSettings
-from slipstream.sync.timeline import heal_timeline
+from slipstream.sync.timeline import adopt_graph, begin_timeline
 from slipstream.sync.writeback import Notes, WriteBack
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
@@ -57,7 +58,7 @@ from slipstream.wrappers.faults import (
     FaultyGraph,
     FaultyIndex,
     FaultyJournal,
-    FaultySyncStates,
+    FaultySyncView,
 )
 from slipstream.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 from slipstream.wrappers.scoped import scoped
@@ -126,8 +127,8 @@ class MemorySystem:
     def _failpoint(self, name: str) -> None:
         self.hook(name)
 
-    def reopen(self) -> None:
-        """Make a new engine over the same stores."""
+    def reopen(self, *, adopt: bool = False) -> None:
+        """Make a new engine over the same stores; raises `IncidentError` for a graph that is to be adopted first."""
         self.registry = ModelRegistry()
         for embedder in self.embedders or (self.embedder,):
             self.registry.register(FaultyEmbedder(embedder, self._failpoint))
@@ -140,13 +141,14 @@ class MemorySystem:
         journal = NotingJournal(FaultyJournal(self.journal, self._failpoint), notes.add)
         letters = NotingLetters(self.journal, notes.add)
         self.opened += 1
+        is_right = self._is_right_graph(index, journal, adopt=adopt)
         declared = declare(self.views, ModelRouter(self.registry, self.routes), self.registry)
         opened = open_generations(journal, self.graph, lambda _: declared, self.on_other_recipe)
         recipes = recipes_of(opened.generations, self.service)
-        heal_timeline(self.graph, self.graph.log, index, journal, mark=f"mark {self.opened}")
+        self._begin_timeline(index, journal, adopt=not is_right)
         self.engine = SyncEngine(
             graph=graph,
-            log=self.graph.log,
+            log=self.graph.feed,
             index=index,
             journal=journal,
             dead_letters=letters,
@@ -157,13 +159,15 @@ class MemorySystem:
             rng=random.Random(1),
             tracer=self.tracer,
         )
-        self.maintenance = Maintenance(self.engine, graph, self.graph.log, index, journal, self.clock)
+        self.maintenance = Maintenance(self.engine, graph, self.graph.feed, index, journal, self.clock)
         reader = EntitySyncReader(
             graph, scoped(index, recipes.hides), letters, self.engine.recipe, self.engine.is_pending
         )
-        states = FaultySyncStates(self.graph.sync_states, self._failpoint)
+        states = FaultySyncView(self.graph.sync_view, self._failpoint)
         self.write_back = WriteBack(states, reader, graph, journal, self.clock, notes)
-        self.sync = Sync(self.engine, self.maintenance, self.graph.log, journal, letters, self.clock, self.write_back)
+        self.sync = Sync(
+            self.engine, self.maintenance, self.graph.feed, journal, letters, self.clock, self.write_back
+        )
         self.store = SchemaVersionedEmbeddingStore(
             index,
             self.registry,
@@ -192,8 +196,21 @@ class MemorySystem:
         )
         self.handler.subscribe_to_pkg_events()
 
+    def _is_right_graph(self, index: VectorIndex, journal: Journal, *, adopt: bool) -> bool:
+        wrong = examined(self.graph, self.graph.feed, self.graph, index, journal)
+        if wrong is not None and not adopt:
+            raise wrong.refusal()
+        return wrong is None
+
+    def _begin_timeline(self, index: VectorIndex, journal: Journal, *, adopt: bool) -> None:
+        graph, feed, mark = self.graph, self.graph.feed, f"mark-{self.opened}"
+        if adopt:
+            adopt_graph(graph, feed, index, journal, schema=graph.schema, mark=mark)
+        else:
+            begin_timeline(graph, feed, index, journal, mark=mark)
+
     def _reopen_migrations(
-        self, graph: Graph, index: VectorIndex, journal: Journal, declared: RecipeDeclaration
+        self, graph: GraphReader, index: VectorIndex, journal: Journal, declared: RecipeDeclaration
     ) -> None:
         def auditor_of(recipe: ViewRecipe) -> Auditor:
             return Auditor(graph, scoped(self.index, lambda: self.engine.recipes.pair.is_live), recipe, self.clock)
@@ -225,7 +242,7 @@ class MemorySystem:
     def _recipe_id(self) -> str:
         return repr(self.engine.recipes.pair.live.declaration)
 
-    def _reopen_audits(self, graph: Graph, index: VectorIndex, journal: Journal) -> None:
+    def _reopen_audits(self, graph: GraphReader, index: VectorIndex, journal: Journal) -> None:
         audits = FaultyAudits(self.audits, self._failpoint)
         self.auditor = Auditor(
             graph,
@@ -237,7 +254,7 @@ class MemorySystem:
                 audits=audits,
                 journal=journal,
                 changes=LoggedChanges(
-                    self.graph.log, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
+                    self.graph.feed, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
                 ),
                 recipe_id=self._recipe_id,
                 spared=lambda: unfinished_repairs(self.repairer),
@@ -257,6 +274,8 @@ class MemorySystem:
             self.clock,
             mark=self.sync.mark,
             waiting=lambda: 0,
+            brake=self.settings.brake,
+            identity=lambda: self.graph.identity,
         )
 
     def _mark(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from slipstream.domain.entities import Direction
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.hints import near_miss
 from slipstream.views.checks import check_chain, check_via
-from slipstream.views.declaration import Chain, Via, View
+from slipstream.views.declaration import Chain, Via, View, direction_of
 
 _VIEW_KEYS = ("template", "model", "metadata", "temporal", "via", "causes", "sequence")
 _RELATIONSHIP_KEYS = ("template", "model", "metadata")
@@ -61,12 +60,13 @@ def _via(alias: str, table: object, field: str) -> Via:
 
 
 def _step(values: Mapping[str, Any], field: str) -> dict[str, Any]:
-    direction = values.get("direction", "out")
-    if direction not in list(Direction):
-        raise InvalidInputError(f"is {direction!r}{_hint(direction, list(Direction))}", field=f"{field}.direction")
+    try:
+        direction = direction_of(values.get("direction", "out"))
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).removeprefix("direction: "), field=f"{field}.direction") from None
     return {
         "relationship_type": _optional(values, "relationship", str, field) or "",
-        "direction": Direction(direction),
+        "direction": direction,
         "properties": _names(values.get("properties", ["name"]), f"{field}.properties"),
         "limit": values.get("limit", 10),
     }
@@ -77,13 +77,8 @@ def _table(value: object, field: str, known: Collection[str] | None) -> Mapping[
         raise InvalidInputError(f"is {type(value).__name__}, not a table", field=field)
     for key in value:
         if known is not None and key not in known:
-            raise InvalidInputError(f"is unknown{_hint(key, known)}", field=f"{field}.{key}")
+            raise InvalidInputError(f"is unknown{near_miss(key, known)}", field=f"{field}.{key}")
     return value
-
-
-def _hint(given: object, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(given), known, n=1)
-    return f"; did you mean {str(close[0])!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def _optional(values: Mapping[str, Any], name: str, kind: type, field: str) -> Any:

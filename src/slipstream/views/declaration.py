@@ -6,9 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slipstream.domain.entities import Direction, Hop
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.hints import near_miss
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.temporal import TemporalEmbeddingContext
+
+
+def direction_of(given: object) -> Direction:
+    """Return a direction by its name (out, in, both); raises `InvalidInputError` for any other."""
+    names = [each.value for each in Direction]
+    if given not in names:
+        raise InvalidInputError(f"is {given!r}{near_miss(given, names)}", field="direction")
+    return Direction(str(given))
+
+
+def _take_direction(step: Via | Chain) -> None:
+    object.__setattr__(step, "direction", direction_of(step.direction))
+
+
+def _take_names(declared: Via | Chain | View, field: str) -> None:
+    """Take any list of property names; a single text would be taken for a list of its letters."""
+    names: object = getattr(declared, field)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise InvalidInputError(f"is {names!r}, not a list of property names", field=field)
+    object.__setattr__(declared, field, tuple(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +40,18 @@ class Via:
 
     Each is given to the template as a mapping with `id`, `type`, the named `properties` of the neighbour, and
     the relationship's properties under `via`. At most `limit` of them, ordered by (neighbour id, relationship id).
+
+    `direction` is taken by its name too: "out", "in" or "both"; any other raises `InvalidInputError`.
     """
 
     relationship_type: str
     direction: Direction = Direction.OUT
     properties: tuple[str, ...] = ("name",)
     limit: int = 10
+
+    def __post_init__(self) -> None:
+        _take_direction(self)
+        _take_names(self, "properties")
 
     @property
     def hop(self) -> Hop:
@@ -45,6 +73,10 @@ class Chain:
     depth: int = 3
     properties: tuple[str, ...] = ("name",)
     limit: int = 10
+
+    def __post_init__(self) -> None:
+        _take_direction(self)
+        _take_names(self, "properties")
 
     @property
     def hop(self) -> Hop:
@@ -74,6 +106,9 @@ class View:
     is_relationship: bool = False
     causes: Chain | None = None
     sequence: Chain | None = None
+
+    def __post_init__(self) -> None:
+        _take_names(self, "metadata")
 
     @property
     def chains(self) -> tuple[Chain, ...]:

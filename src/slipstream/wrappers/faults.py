@@ -39,19 +39,21 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+from slipstream.domain.digests import Digest
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import ModelSpec, Space
+from slipstream.domain.models import ModelSpec
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
-from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
+from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.embedder import Embedder
-from slipstream.ports.graph import Graph, GraphCapabilities
-from slipstream.ports.index import IndexCapabilities, VectorIndex
+from slipstream.ports.graph import GraphCapabilities, GraphReader
+from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.sync_states import EntitySync, SyncState, SyncStates
+from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
+from slipstream.wrappers.passing import PassingIndex
 
 FailpointHook = Callable[[str], None]
 
@@ -73,7 +75,7 @@ def kill_at(failpoint: str, count: int = 1) -> FailpointHook:
 class FaultyGraph:
     """A `Graph` with failpoints around `read`; writers keep using the graph below."""
 
-    def __init__(self, inner: Graph, hook: FailpointHook) -> None:
+    def __init__(self, inner: GraphReader, hook: FailpointHook) -> None:
         self._inner, self._hook = inner, hook
 
     @property
@@ -88,10 +90,12 @@ class FaultyGraph:
         self._hook("graph.read.after")
         return snapshot
 
-    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+    def scan(
+        self, after: RecordKey | None, limit: int, relationship_types: Collection[str] | None = None
+    ) -> Sequence[KeyedType]:
         """Scan through `graph.scan.before`."""
         self._hook("graph.scan.before")
-        return self._inner.scan(after, limit)
+        return self._inner.scan(after, limit, relationship_types)
 
     def adjacent(
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
@@ -108,25 +112,21 @@ class FaultyGraph:
         """As of the graph below."""
         return self._inner.schema_at(version)
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
         """As of the graph below."""
-        return self._inner.counts()
+        return self._inner.counts(relationship_types)
 
     def close(self) -> None:
         """Close the graph below."""
         self._inner.close()
 
 
-class FaultyIndex:
+class FaultyIndex(PassingIndex):
     """A `VectorIndex` with failpoints around every write and before the reads."""
 
     def __init__(self, inner: VectorIndex, hook: FailpointHook) -> None:
-        self._inner, self._hook = inner, hook
-
-    @property
-    def capabilities(self) -> IndexCapabilities:
-        """As of the index below."""
-        return self._inner.capabilities
+        super().__init__(inner)
+        self._hook = hook
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
         """Write in two halves, with failpoints before, between and after."""
@@ -162,28 +162,12 @@ class FaultyIndex:
         self._hook("index.scan.before")
         return self._inner.scan(after, limit)
 
-    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
-        """As of the index below."""
-        return self._inner.vectors(keys, space)
-
-    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
-        """As of the index below."""
-        return self._inner.search(space, vector, k, where)
-
-    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.buried(past, after, limit)
-
     def vacuum(self, through: Position) -> int:
         """Vacuum through `index.vacuum.before` and `.after`."""
         self._hook("index.vacuum.before")
         forgotten = self._inner.vacuum(through)
         self._hook("index.vacuum.after")
         return forgotten
-
-    def close(self) -> None:
-        """Close the index below."""
-        self._inner.close()
 
 
 class FaultyJournal:
@@ -246,6 +230,14 @@ class FaultyAudits:
         """As of the store below."""
         return self._inner.leaves(afters)
 
+    def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
+        """As of the store below."""
+        return self._inner.holding(keys)
+
+    def total(self) -> Mapping[str, Digest]:
+        """As of the store below."""
+        return self._inner.total()
+
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Store through `leaves.put.before` and `.after`."""
         self._hook("leaves.put.before")
@@ -286,10 +278,10 @@ class FaultyAudits:
         return self._inner.findings(audit_id, after, limit, kind)
 
 
-class FaultySyncStates:
-    """`SyncStates` with failpoints around every write."""
+class FaultySyncView:
+    """`SyncView` with failpoints around every write."""
 
-    def __init__(self, inner: SyncStates, hook: FailpointHook) -> None:
+    def __init__(self, inner: SyncView, hook: FailpointHook) -> None:
         self._inner, self._hook = inner, hook
 
     def put(self, states: Iterable[SyncState]) -> None:

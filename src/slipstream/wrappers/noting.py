@@ -7,30 +7,25 @@ transaction that is before the commit, so the one who listens must not act on it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
-from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
-from slipstream.ports.index import IndexCapabilities, VectorIndex
+from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
+from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem
+from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.wrappers.passing import PassingIndex
 
 Note = Callable[[Iterable[RecordKey]], None]
 
 
-class NotingIndex:
+class NotingIndex(PassingIndex):
     """A `VectorIndex` that notes the keys of every write."""
 
     def __init__(self, inner: VectorIndex, note: Note) -> None:
-        self._inner, self._note = inner, note
-
-    @property
-    def capabilities(self) -> IndexCapabilities:
-        """As of the index below."""
-        return self._inner.capabilities
+        super().__init__(inner)
+        self._note = note
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
         """Write and note."""
@@ -52,34 +47,6 @@ class NotingIndex:
             self._inner.restamp(stamps)
         finally:
             self._note(stamp.key for stamp in stamps)
-
-    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
-        """As of the index below."""
-        return self._inner.stamps(keys)
-
-    def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
-        """As of the index below."""
-        return self._inner.scan(after, limit)
-
-    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
-        """As of the index below."""
-        return self._inner.vectors(keys, space)
-
-    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
-        """As of the index below."""
-        return self._inner.search(space, vector, k, where)
-
-    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.buried(past, after, limit)
-
-    def vacuum(self, through: Position) -> int:
-        """As of the index below."""
-        return self._inner.vacuum(through)
-
-    def close(self) -> None:
-        """Close the index below."""
-        self._inner.close()
 
 
 class NotingJournal:
@@ -166,6 +133,10 @@ class NotingLetters:
     def letter_count(self) -> int:
         """As of the letters below."""
         return self._inner.letter_count()
+
+    def refused_size(self) -> LetterSize:
+        """As of the letters below."""
+        return self._inner.refused_size()
 
 
 def _keys(letters: Sequence[DeadLetter]) -> Iterable[RecordKey]:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
-from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
-from slipstream.ports.digests import RangeDigests
-from slipstream.ports.index import IndexCapabilities, VectorIndex
+from slipstream.domain.stamps import KeyStamps, Stamp, Vector
+from slipstream.ports.digests import KeptDigests, RangeDigests
+from slipstream.ports.index import VectorIndex
 from slipstream.ports.scans import scan_range
+from slipstream.wrappers.passing import PassingIndex
 
 Hides = Callable[[], Callable[[Stamp], bool] | None]
 """Returns what tells whether a record is of another generation; None while there is only one."""
 
 
-class ScopedIndex:
+class ScopedIndex(PassingIndex):
     """
     Reads of one generation. Writes go through as they are, and so do searches: they name their space.
 
@@ -25,24 +25,8 @@ class ScopedIndex:
     """
 
     def __init__(self, inner: VectorIndex, hides: Hides) -> None:
-        self._inner, self._hides = inner, hides
-
-    @property
-    def capabilities(self) -> IndexCapabilities:
-        """As of the index below."""
-        return self._inner.capabilities
-
-    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.upsert(records)
-
-    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.delete(deletions)
-
-    def restamp(self, stamps: Sequence[Stamp]) -> None:
-        """As of the index below."""
-        self._inner.restamp(stamps)
+        super().__init__(inner)
+        self._hides = hides
 
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """Return what this generation holds of the keys."""
@@ -64,26 +48,6 @@ class ScopedIndex:
                 return shown
             after = page[-1].key  # a whole page of the other one is not the end
         return ()
-
-    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
-        """As of the index below."""
-        return self._inner.vectors(keys, space)
-
-    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
-        """As of the index below."""
-        return self._inner.search(space, vector, k, where)
-
-    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.buried(past, after, limit)
-
-    def vacuum(self, through: Position) -> int:
-        """As of the index below."""
-        return self._inner.vacuum(through)
-
-    def close(self) -> None:
-        """Close the index below."""
-        self._inner.close()
 
 
 class ScopedDigestingIndex(ScopedIndex):
@@ -113,6 +77,20 @@ class ScopedDigestingIndex(ScopedIndex):
         return [held[stamp.space].get(stamp.key) for stamp in stamps]
 
 
+class ScopedKeptIndex(ScopedDigestingIndex):
+    """The same over an index whose digests are kept beside it."""
+
+    def __init__(self, inner: VectorIndex, digests: KeptDigests, hides: Hides) -> None:
+        super().__init__(inner, digests, hides)
+        self._kept = digests
+
+    def missed(self, bounds: KeyRange, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> Sequence[RecordKey]:
+        """As of the index below; of one generation alone nothing can be said."""
+        return [] if self._hides() is not None else self._kept.missed(bounds, stamps, damaged)
+
+
 def scoped(index: VectorIndex, hides: Hides) -> ScopedIndex:
     """Return the index as one generation sees it, with digests of its own where it has some."""
+    if isinstance(index, KeptDigests):
+        return ScopedKeptIndex(index, index, hides)
     return ScopedDigestingIndex(index, index, hides) if isinstance(index, RangeDigests) else ScopedIndex(index, hides)

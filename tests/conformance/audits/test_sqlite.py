@@ -15,7 +15,7 @@ from slipstream.testing.suites.audits import AuditsSuite, FullAudits, ReopenAudi
 class TestSqliteAudits(AuditsSuite):
     @pytest.fixture
     def stores(self, tmp_path: Path) -> Iterator[list[SqliteStore]]:
-        stores = [SqliteStore(tmp_path / "index.sqlite")]
+        stores = [SqliteStore(tmp_path / "index.db")]
         yield stores
         for store in stores:
             store.close()
@@ -43,7 +43,7 @@ class TestSqliteAuditsAfterReopen(TestSqliteAudits):
     @pytest.fixture
     def stores(self, tmp_path: Path) -> Iterator[list[SqliteStore]]:
         """Use a file that another store has filled and emptied."""
-        path = tmp_path / "index.sqlite"
+        path = tmp_path / "index.db"
         used = SqliteStore(path)
         used.audits.put_leaves([leaf("", "e:a"), leaf("e:a", "e:b")])
         used.audits.forget([used.audits.keep({"kind": "full"}, findings("stale", 5))])

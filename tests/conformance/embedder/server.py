@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,14 +25,18 @@ class EmbeddingServer:
 
     url: str = ""
     embedder: Embedder = field(default_factory=HashEmbedder)
-    fault: Callable[[dict[str, Any]], Answer] | None = None
+    fault: Callable[[dict[str, Any]], Answer | None] | None = None
+    """Answers instead; None leaves it to the embedder."""
+    dies: Callable[[dict[str, Any]], bool] | None = None
+    """Whether a request ends the connection, without an answer."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
 
     def answer(self, path: str, body: dict[str, Any]) -> Answer:
         """Answer one request as a server of the OpenAI kind does: batches bounded, empty texts refused."""
-        if self.fault is not None:
-            return self.fault(body)
+        instead = None if self.fault is None else self.fault(body)
+        if instead is not None:
+            return instead
         wrong = _wire_fault(path, body)
         if wrong:
             return wrong
@@ -44,8 +49,8 @@ class EmbeddingServer:
 def _wire_fault(path: str, body: dict[str, Any]) -> Answer | None:
     if path != "/v1/embeddings":
         return 404, {}, "no such path"
-    if body.get("model") != "served" or body.get("encoding_format") != "float":
-        return 404, {}, "no such model or encoding"
+    if body.get("model") != "served" or body.keys() - {"model", "input", "dimensions"}:
+        return 404, {}, "no such model, or a field that not every server takes"
     texts = body.get("input")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return 400, {}, "input must be a list of strings"
@@ -67,6 +72,10 @@ def serving() -> Iterator[EmbeddingServer]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             state.bodies.append(body)
             state.authorizations.append(self.headers.get("authorization"))
+            if state.dies is not None and state.dies(body):
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             status, headers, text = state.answer(self.path, body)
             payload = text.encode()
             self.send_response(status)

@@ -196,7 +196,7 @@ def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
 
 
 def test_a_path_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="check the path"):
+    with pytest.raises(ConfigError, match="is not a file"):
         SqliteEmbeddingCache(tmp_path)
 
 

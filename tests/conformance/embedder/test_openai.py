@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipstream.adapters.embedders.openai import OpenAIEmbedder
+from slipstream.adapters.embedders.openai import OpenAIEmbedder, RequestLimits
 from slipstream.ports.embedder import Embedder
 from slipstream.testing.suites.embedder import EmbedderSuite
 from tests.conformance.embedder.server import BATCH_MAX, serving
@@ -18,4 +18,4 @@ class TestOpenAI(EmbedderSuite):
             yield
 
     def make_embedder(self) -> Embedder:
-        return OpenAIEmbedder(self.url, "served", batch_max=BATCH_MAX, timeout_s=10)
+        return OpenAIEmbedder(self.url, "served", limits=RequestLimits(texts_max=BATCH_MAX), timeout_s=10)

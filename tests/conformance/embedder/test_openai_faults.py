@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slipstream.adapters.embedders.openai import OpenAIEmbedder
+from slipstream.adapters.embedders.openai import OpenAIEmbedder, RequestLimits
 from slipstream.domain.errors import (
     ConfigError,
-    PoisonEventError,
     RateLimitedError,
     SlipstreamError,
     UnavailableError,
@@ -35,7 +34,9 @@ def server() -> Iterator[EmbeddingServer]:
 
 @pytest.fixture
 def embedder(server: EmbeddingServer) -> Iterator[OpenAIEmbedder]:
-    made = OpenAIEmbedder(server.url, "served", api_key=KEY, dimension=64, batch_max=16, timeout_s=5)
+    made = OpenAIEmbedder(
+        server.url, "served", api_key=KEY, dimension=64, limits=RequestLimits(texts_max=16), timeout_s=5
+    )
     yield made
     made.close()
 
@@ -51,9 +52,11 @@ def item(index: int, vector: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (400, PoisonEventError),
-        (413, PoisonEventError),
-        (422, PoisonEventError),
+        (400, ConfigError),
+        (413, ConfigError),
+        (422, ConfigError),
+        (424, ConfigError),
+        (405, ConfigError),
         (401, ConfigError),
         (403, ConfigError),
         (404, ConfigError),
@@ -64,7 +67,7 @@ def item(index: int, vector: Any) -> dict[str, Any]:
         (429, RateLimitedError),
     ],
 )
-def test_a_refusal_is_classed_by_what_to_do(
+def test_a_refusal_of_every_text_is_the_models(
     server: EmbeddingServer, embedder: OpenAIEmbedder, status: int, error: type[SlipstreamError]
 ) -> None:
     server.fault = lambda _: (status, {}, f"the server's reason, and a leaked {KEY}")
@@ -96,25 +99,22 @@ def test_the_wait_of_a_rate_limit_is_read(
 @pytest.mark.parametrize(
     ("answer", "error", "said"),
     [
-        (saying(item(0, VECTOR)), PoisonEventError, "1 vectors for 2 texts"),
-        (saying(*(item(n, VECTOR) for n in range(3))), PoisonEventError, "3 vectors for 2 texts"),
-        (saying(item(0, VECTOR), item(0, VECTOR)), UnavailableError, "distinct index"),
-        (saying(item(1, VECTOR), item(2, VECTOR)), UnavailableError, "distinct index"),
-        (saying({"embedding": VECTOR}, {"embedding": VECTOR}), UnavailableError, "distinct index"),
-        (saying(item(0, VECTOR), item(1, "text")), UnavailableError, "without numbers"),
-        (saying(item(0, VECTOR), item(1, {"a": 1})), UnavailableError, "without numbers"),
+        (saying(), ConfigError, "0 vectors for 1 texts"),
+        (saying(*(item(n, VECTOR) for n in range(3))), ConfigError, "3 vectors for 1 texts"),
+        (saying(item(0, VECTOR), item(0, VECTOR)), ConfigError, "distinct index"),
+        (saying(item(1, VECTOR), item(2, VECTOR)), ConfigError, "distinct index"),
+        (saying({"embedding": VECTOR}, item(1, VECTOR)), ConfigError, "distinct index"),
+        (saying(item(0, VECTOR), item(1, "text")), ConfigError, "without numbers"),
+        (saying(item(0, VECTOR), item(1, "no base64!")), ConfigError, "without numbers"),
+        (saying(item(0, VECTOR), item(1, {"a": 1})), ConfigError, "without numbers"),
         (saying(item(0, VECTOR), item(1, VECTOR[1:])), ConfigError, r"dimension \[63\], not 64"),
         (saying(item(0, VECTOR), item(1, [])), ConfigError, r"dimension \[0\], not 64"),
-        (saying(item(0, VECTOR), item(1, [0.0] * 64)), PoisonEventError, "zero vector for 1 of 2"),
-        (saying(item(0, VECTOR), item(1, [float("nan")] * 64)), PoisonEventError, "NaN"),
-        (saying(item(0, VECTOR), item(1, [None] * 64)), PoisonEventError, "NaN"),
-        (saying(item(0, VECTOR), item(1, [float("inf")] * 64)), PoisonEventError, "infinity"),
-        (saying("text", "text"), UnavailableError, "not with embeddings"),
-        (lambda _: (200, {}, "<html>a proxy's page</html>"), UnavailableError, "a proxy's page"),
-        (lambda _: (200, {}, '{"error": "busy"}'), UnavailableError, "not with embeddings"),
+        (saying("text", "text"), ConfigError, "not with embeddings"),
+        (lambda _: (200, {}, "<html>a proxy's page</html>"), ConfigError, "a proxy's page"),
+        (lambda _: (200, {}, '{"error": "busy"}'), ConfigError, "not with embeddings"),
     ],
 )
-def test_nonsense_is_refused(
+def test_nonsense_that_no_retry_can_mend_is_told_at_once(
     server: EmbeddingServer,
     embedder: OpenAIEmbedder,
     answer: Callable[[dict[str, Any]], Answer],
@@ -138,7 +138,7 @@ def test_what_goes_over_the_wire(server: EmbeddingServer, embedder: OpenAIEmbedd
     texts = [f"text {number}" for number in range(20)]
     np.testing.assert_allclose(embedder.embed(texts), HashEmbedder().embed(texts), atol=1e-6)
     assert [len(body["input"]) for body in server.bodies] == [16, 4]
-    assert server.bodies[1] == {"model": "served", "input": texts[16:], "encoding_format": "float"}
+    assert server.bodies[1] == {"model": "served", "input": texts[16:]}  # what else there is, some servers refuse
     assert set(server.authorizations) == {f"Bearer {KEY}"}
 
 
@@ -198,6 +198,10 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(key: str) -> None:
         ("", "must look like"),
         ("http://host:port", "port"),
         ("http://me:secret@host", "use api_key"),
+        ("http://secret@host/v1", "use api_key"),
+        ("https://host/v1?key=secret", "goes into api_key"),
+        ("https://host/v1/?api-key=secret&v=2", "goes into api_key"),
+        ("https://host/v1#secret", "goes into api_key"),
     ],
 )
 def test_useless_addresses_are_refused(base_url: str, said: str) -> None:
@@ -206,7 +210,13 @@ def test_useless_addresses_are_refused(base_url: str, said: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [{"batch_max": 0}, {"timeout_s": 0.0}, {"shorten": True}])
+@pytest.mark.parametrize("wrong", ["texts_max", "bytes_max", "tokens_max", "characters_max"])
+def test_useless_limits_are_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=f"{wrong}=0"):
+        RequestLimits(**{wrong: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"timeout_s": 0.0}, {"shorten": True}])
 def test_useless_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be positive"):
         OpenAIEmbedder("http://127.0.0.1:1", "served", **wrong)

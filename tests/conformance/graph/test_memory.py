@@ -32,6 +32,10 @@ class MemorySuite(GraphSuite):
         graph.remove_raw(entity.id)
         return graph
 
+    def age_log(self, graph: LoggedGraph, seconds: float) -> None:
+        assert isinstance(graph, MemoryGraph)
+        graph._clock.sleep(seconds)
+
 
 class TestMemoryGraph(MemorySuite):
     pass

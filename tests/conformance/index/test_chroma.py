@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.chroma.codec import collection_name
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.errors import UnavailableError
+from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
-from slipstream.domain.stamps import Vector
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Deletion, Vector
 from slipstream.ports.index import VectorIndex
+from slipstream.testing.records import make_record
 from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
 from slipstream.testing.suites.index_support import IndexHooks
 from tests.conformance.index.chroma_support import ReopenedIndex
@@ -74,3 +79,44 @@ class TestChromaEmbeddedReopenedAfterEveryWrite(ChromaHooks, VectorIndexSuite):
     @pytest.fixture
     def reopen(self, index: VectorIndex) -> Reopen | None:
         return lambda: index
+
+
+def test_a_seal_is_kept_and_changes_no_record(tmp_path: Path) -> None:
+    index = ChromaIndex.embedded(tmp_path / "chroma")
+    assert index.seal() is None
+    index.upsert([make_record("a", 1)])
+    index.delete([Deletion(entity_key("b"), Position(2))])
+    before = (list(index.scan(None, 10)), index.buried(Position(0), None, 10))
+    index.set_seal("first")
+    index.set_seal("second")
+    index.vacuum(Position(1))
+    assert index.seal() == "second"
+    index.close()
+    again = ChromaIndex.embedded(tmp_path / "chroma")
+    assert again.seal() == "second"
+    assert (list(again.scan(None, 10)), again.buried(Position(0), None, 10)) == before
+    again.close()
+
+
+def test_a_client_that_can_not_come_back_at_once_comes_back_with_the_next_call(tmp_path: Path) -> None:
+    """The self-check sends everybody out of the directory; what it looks at may be unreadable for a moment."""
+    index = ChromaIndex.embedded(tmp_path)
+    connect, fails = index._connect, [True]
+
+    def connecting(stack: ExitStack) -> Any:
+        if fails.pop():
+            raise UnavailableError("the directory can not be read now")
+        return connect(stack)
+
+    try:
+        index.upsert([make_record("a")])
+        index._connect = connecting
+        with pytest.raises(UnavailableError), index._offline():
+            pass
+        fails.append(True)
+        with pytest.raises(UnavailableError, match="can not be read now"):
+            index.stamps([entity_key("a")])
+        fails.append(False)
+        assert index.stamps([entity_key("a")])[entity_key("a")].records
+    finally:
+        index.close()

@@ -19,7 +19,7 @@ from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, V
 from slipstream.ports.index import IndexCapabilities, VectorIndex
 from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
 
-_FILE = "index.sqlite"
+_FILE = "index.db"
 _RECORD = """
     FROM records r JOIN spaces s ON s.id = r.space
     WHERE r.key = ? AND (s.model_id, s.model_version, s.dimension, s.generation) = (?, ?, ?, ?)

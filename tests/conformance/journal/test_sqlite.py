@@ -15,7 +15,7 @@ from slipstream.testing.suites.journal import FullJournal, JournalSuite, ReopenJ
 class TestSqliteJournal(JournalSuite):
     @pytest.fixture
     def stores(self, tmp_path: Path) -> Iterator[list[SqliteStore]]:
-        stores = [SqliteStore(tmp_path / "index.sqlite")]
+        stores = [SqliteStore(tmp_path / "index.db")]
         yield stores
         for store in stores:
             store.close()
@@ -43,7 +43,7 @@ class TestSqliteJournalAfterReopen(TestSqliteJournal):
     @pytest.fixture
     def stores(self, tmp_path: Path) -> Iterator[list[SqliteStore]]:
         """Use a file that another store has filled and emptied."""
-        path = tmp_path / "index.sqlite"
+        path = tmp_path / "index.db"
         used = SqliteStore(path)
         fill(used.journal)
         used.journal.set("checkpoint", None)

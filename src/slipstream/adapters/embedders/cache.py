@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from slipstream.adapters.sqlite.connections import make_private
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.stamps import Vector
 
@@ -22,6 +23,8 @@ _KEPT_SHARE = 0.98
 """How far eviction goes below the limit: a little at a time, so that no write takes long."""
 _BUSY_TIMEOUT_MS = 2_000
 _SIZE_LIMIT_BYTES_MIN = 1 << 20
+_LOG_BYTES_KEPT = 16 << 20
+"""Of the write-ahead log beside the file, once a large write has made it larger."""
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -150,12 +153,14 @@ class SqliteEmbeddingCache:
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self._path)  # vectors tell of their texts
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
             connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")  # check and creation in one: another process may do it too
                 self._create(connection)

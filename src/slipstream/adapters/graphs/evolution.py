@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,9 +11,6 @@ from slipstream.adapters.graphs.values import check_type_name
 from slipstream.domain.entities import PropertyValue
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.schema import GraphSchema, PropertyTypes
-from slipstream.ports.sync_states import SYNC_VIEW
-
-_EXACT_IN_FLOAT = 2**53
 
 
 def kind_of(value: PropertyValue) -> str:
@@ -31,86 +27,144 @@ def kind_of(value: PropertyValue) -> str:
 
 
 class SchemaDraft:
-    """The schema that a transaction will leave behind; a refused admission changes nothing."""
+    """The schema that a transaction will leave behind, as what it adds; a refused admission changes nothing."""
 
     def __init__(self, base: GraphSchema) -> None:
         self.base = base
-        self._entities = {name: dict(types) for name, types in base.entity_types.items()}
-        self._relationships = {name: dict(types) for name, types in base.relationship_types.items()}
-        self._folded = {name.casefold(): name for name in (*self._entities, *self._relationships)}
-        self._changed: set[str] = set()
+        self.entity_types: dict[str, dict[str, str]] = {}
+        self.relationship_types: dict[str, dict[str, str]] = {}
 
-    def admit_entity(self, name: str, properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-        """Make room for an entity and return its properties as they will be read back."""
-        return self._admit(self._entities, name, properties, "entity_type")
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added."""
+        return not (self.entity_types or self.relationship_types)
 
-    def admit_relationship(self, name: str, properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-        """Make room for a relationship and return its properties as they will be read back."""
-        return self._admit(self._relationships, name, properties, "relationship_type")
+    def knows_entity(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
+        """Whether an entity brings nothing new."""
+        return _knows(self.base.entity_types, self.entity_types, name, properties)
 
+    def knows_relationship(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
+        """Whether a relationship brings nothing new."""
+        return _knows(self.base.relationship_types, self.relationship_types, name, properties)
+
+    def admit_entity(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
+        """Make room for an entity; whether that took anything new."""
+        base = self.base
+        taken = name in base.relationship_types or name in self.relationship_types
+        return self._admit(base.entity_types, self.entity_types, name, properties, "entity_type", taken=taken)
+
+    def admit_relationship(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
+        """Make room for a relationship; whether that took anything new."""
+        base = self.base
+        taken = name in base.entity_types or name in self.entity_types
+        return self._admit(
+            base.relationship_types, self.relationship_types, name, properties, "relationship_type", taken=taken
+        )
+
+    def extend(
+        self, entity_types: Mapping[str, PropertyTypes], relationship_types: Mapping[str, PropertyTypes]
+    ) -> bool:
+        """Make room for types and properties, whether anything has them or not; whether any is new."""
+        entities = (self.base.entity_types, self.entity_types)
+        relationships = (self.base.relationship_types, self.relationship_types)
+        grew = [self._take_in(*entities, name, kinds, relationships) for name, kinds in entity_types.items()]
+        grew += [self._take_in(*relationships, name, kinds, entities) for name, kinds in relationship_types.items()]
+        return any(grew)
+
+    @staticmethod
+    def _take_in(
+        known: Mapping[str, PropertyTypes],
+        added: dict[str, dict[str, str]],
+        name: str,
+        kinds: PropertyTypes,
+        others: tuple[Mapping[str, PropertyTypes], Mapping[str, PropertyTypes]],
+    ) -> bool:
+        is_new = name not in known and name not in added
+        if is_new:
+            check_type_name(name, "type")
+            if any(name in each for each in others):
+                raise InvalidInputError(
+                    f"{name!r} names both entities and relationships: choose different names", field="type"
+                )
+        present = known.get(name, {}).keys() | added.get(name, {}).keys()
+        new = {prop: kind for prop, kind in kinds.items() if prop not in present}
+        if new or is_new:
+            added.setdefault(name, {}).update(new)
+        return bool(new or is_new)
+
+    @staticmethod
     def _admit(
-        self, types: dict[str, dict[str, str]], name: str, properties: Mapping[str, PropertyValue], field: str
-    ) -> dict[str, PropertyValue]:
-        known = types.get(name)
-        if known is None:
-            self._check_new_type(name, field)
-        declared = known or {}
-        added = {prop: kind_of(value) for prop, value in properties.items() if prop not in declared}
-        if added:
-            _check_new_properties(name, declared, added)
-        if known is None or added:
-            types.setdefault(name, {}).update(added)
-            self._folded[name.casefold()] = name
-            self._changed.add(name)
-        declared = types[name]
-        return {prop: _widened(declared[prop], value) for prop, value in properties.items()}
-
-    def _check_new_type(self, name: str, field: str) -> None:
-        check_type_name(name, field)
-        if name.casefold() == SYNC_VIEW.casefold():
-            raise InvalidInputError(f"{name!r} is the name of the engine's sync view: choose another", field=field)
-        taken = self._folded.get(name.casefold())
-        if taken == name:
-            raise InvalidInputError(
-                f"{name!r} names both entities and relationships: choose different names", field=field
-            )
-        if taken is not None:
-            raise InvalidInputError(
-                f"{name!r} differs from the type {taken!r} only in case: use one form", field=field
-            )
+        known: Mapping[str, PropertyTypes],
+        added: dict[str, dict[str, str]],
+        name: str,
+        properties: Mapping[str, PropertyValue],
+        field: str,
+        *,
+        taken: bool,
+    ) -> bool:
+        declared, fresh = known.get(name), added.get(name)
+        if declared is None and fresh is None:
+            check_type_name(name, field)
+            if taken:
+                raise InvalidInputError(
+                    f"{name!r} names both entities and relationships: choose different names", field=field
+                )
+        new = {
+            prop: kind_of(value)
+            for prop, value in properties.items()
+            if (declared is None or prop not in declared) and (fresh is None or prop not in fresh)
+        }
+        if not new and (declared is not None or fresh is not None):
+            return False
+        added.setdefault(name, {}).update(new)
+        return True
 
     def finish(self, created_at: datetime) -> GraphSchema | None:
         """Return the next version, None when nothing was added."""
-        if not self._changed:
+        if self.is_empty:
             return None
-        version = self.base.version + 1
-        return replace(
-            self.base,
-            version=version,
-            entity_types=self._entities,
-            relationship_types=self._relationships,
-            created_at=created_at,
-            reason=f"new types or properties in {', '.join(sorted(self._changed))}",
-            type_versions={**self.base.type_versions, **dict.fromkeys(self._changed, version)},
-        )
+        return extended(self.base, self.entity_types, self.relationship_types, created_at)
 
 
-def _check_new_properties(type_name: str, declared: Mapping[str, str], added: Iterable[str]) -> None:
-    folded = {prop.casefold(): prop for prop in declared}
-    for prop in added:
-        taken = folded.setdefault(prop.casefold(), prop)
-        if taken != prop:
-            raise InvalidInputError(
-                f"differs from the property {taken!r} of {type_name!r} only in case: use one form", field=prop
-            )
+def _knows(
+    known: Mapping[str, PropertyTypes],
+    added: Mapping[str, PropertyTypes],
+    name: str,
+    properties: Mapping[str, PropertyValue],
+) -> bool:
+    declared, fresh = known.get(name), added.get(name)
+    if declared is None and fresh is None:
+        return False
+    return all(prop in (declared or ()) or prop in (fresh or ()) for prop in properties)
 
 
-def _widened(kind: str, value: PropertyValue) -> PropertyValue:
-    """Return an integer as float where the schema says float and nothing is lost by it."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if kind == "float" and whole and abs(value) <= _EXACT_IN_FLOAT:  # type: ignore[arg-type]
-        return float(value)  # type: ignore[arg-type]
-    return value
+def extended(
+    base: GraphSchema,
+    entity_types: Mapping[str, PropertyTypes],
+    relationship_types: Mapping[str, PropertyTypes],
+    created_at: datetime,
+    reason: str | None = None,
+) -> GraphSchema:
+    """Return the version behind `base` that adds these types and properties."""
+    version, changed = base.version + 1, [*entity_types, *relationship_types]
+    return replace(
+        base,
+        version=version,
+        entity_types=_with(base.entity_types, entity_types),
+        relationship_types=_with(base.relationship_types, relationship_types),
+        created_at=created_at,
+        reason=evolution_reason(changed) if reason is None else reason,
+        type_versions={**base.type_versions, **dict.fromkeys(changed, version)},
+    )
+
+
+def evolution_reason(changed: Iterable[str]) -> str:
+    """Return why there is a new version, given the types that it changes."""
+    return f"new types or properties in {', '.join(sorted(changed))}"
+
+
+def _with(base: Mapping[str, PropertyTypes], added: Mapping[str, PropertyTypes]) -> dict[str, PropertyTypes]:
+    return {**base, **{name: {**base.get(name, {}), **types} for name, types in added.items()}}
 
 
 def evolution_data(old: GraphSchema, new: GraphSchema) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -129,24 +183,3 @@ def _told(schema: GraphSchema) -> dict[str, Any]:
 
 def _types_as_json(types: Mapping[str, PropertyTypes]) -> dict[str, dict[str, str]]:
     return {name: dict(properties) for name, properties in types.items()}
-
-
-def schema_to_json(schema: GraphSchema) -> str:
-    """Return a schema version as JSON text."""
-    return json.dumps(
-        {
-            "version": schema.version,
-            "entity_types": _types_as_json(schema.entity_types),
-            "relationship_types": _types_as_json(schema.relationship_types),
-            "created_at": schema.created_at.isoformat() if schema.created_at else None,
-            "reason": schema.reason,
-            "type_versions": dict(schema.type_versions),
-        }
-    )
-
-
-def schema_from_json(text: str) -> GraphSchema:
-    """Return the schema version that `schema_to_json` was given."""
-    data = json.loads(text)
-    created_at = data.pop("created_at")
-    return GraphSchema(**data, created_at=datetime.fromisoformat(created_at) if created_at else None)

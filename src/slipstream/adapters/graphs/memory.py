@@ -5,13 +5,13 @@ from __future__ import annotations
 import bisect
 import heapq
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
 
 from slipstream.adapters.graphs.chains import EdgesOf, reached
-from slipstream.adapters.graphs.memory_states import MemorySyncStates
-from slipstream.adapters.graphs.order import adjacency_order, parsed_ref
+from slipstream.adapters.graphs.memory_sync_view import MemorySyncView
+from slipstream.adapters.graphs.order import parsed_ref
 from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
 from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import (
@@ -27,19 +27,21 @@ from slipstream.domain.entities import (
     Relationship,
     RelationshipState,
 )
-from slipstream.domain.errors import ConfigError, PositionLostError, UnavailableError, UnsupportedError
+from slipstream.domain.errors import ConfigError, PositionLostError, UnavailableError
+from slipstream.domain.fences import Fence, RowName
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef
 from slipstream.domain.log import LogEntry, Rescan, position_of
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.clock import Clock
+from slipstream.ports.feed import Retention
 from slipstream.ports.graph import GraphCapabilities
-from slipstream.ports.pkg import PKG
+from slipstream.ports.pkg import Mutations
 
 
-class MemoryLog:
+class MemoryFeed:
     """
-    The change log of a `MemoryGraph`.
+    The change feed of a `MemoryGraph`.
 
     With `virtual_time`, `wait` lets the clock sleep instead of blocking its thread: for the simulator, where
     nobody else could wake it.
@@ -50,17 +52,19 @@ class MemoryLog:
         self._virtual_time = virtual_time
         self._entries: list[LogEntry] = []
         self._positions: list[Position] = []
+        self._consumers: dict[str, Position] = {}
         self._trimmed = ORIGIN
         self._changed = threading.Condition()
+        self._closed = False
 
     def head(self) -> Position:
         """Return the position of the newest entry."""
-        with self._changed:
+        with self._opened():
             return self._positions[-1] if self._positions else self._trimmed
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
         """Return the next entries behind `after`, in order."""
-        with self._changed:
+        with self._opened():
             if after < self._trimmed:
                 raise PositionLostError(
                     f"the log was trimmed through {self._trimmed}, entries behind {after} are gone: backfill"
@@ -73,13 +77,30 @@ class MemoryLog:
         if self._virtual_time and self.head() <= after:
             self._clock.sleep(timeout_s)
             return self.head() > after
-        with self._changed:
+        with self._opened():
             return self._changed.wait_for(lambda: self.head() > after, timeout_s)
 
-    def trim(self, through: Position) -> int:
-        """Forget entries up to and including `through`; the head is never forgotten."""
-        with self._changed:
-            count = bisect.bisect_right(self._positions, min(through, self.head() - 1))
+    def acknowledge(self, consumer: str, through: Position | None) -> None:
+        """Note that a consumer needs nothing up to `through` any more; None forgets it."""
+        with self._opened():
+            if through is None:
+                self._consumers.pop(consumer, None)
+            else:
+                self._consumers[consumer] = max(through, self._consumers.get(consumer, ORIGIN))
+
+    def trim(self, retention: Retention) -> int:
+        """Forget the oldest entries as far as `retention` allows; the head is never forgotten."""
+        with self._opened():
+            now, left_bytes, count = self._clock.now(), sum(map(_size_bytes, self._entries)), 0
+            floor = min(self._consumers.values(), default=self.head())
+            for position, entry in zip(self._positions[:-1], self._entries, strict=False):
+                is_read = position <= floor and (
+                    left_bytes > retention.kept_bytes or _age_s(entry, now) > retention.kept_s
+                )
+                if not is_read and left_bytes <= retention.limit_bytes:
+                    break
+                left_bytes -= _size_bytes(entry)
+                count += 1
             if count:
                 self._trimmed = self._positions[count - 1]
                 del self._entries[:count], self._positions[:count]
@@ -87,7 +108,7 @@ class MemoryLog:
 
     def append(self, entries: Sequence[LogEntry], *, jump: bool = False) -> None:
         """Add numbered entries and wake those who wait; only with `jump` may there be a gap before the first."""
-        with self._changed:
+        with self._opened():
             for entry in entries:
                 position, head = position_of(entry), self.head()
                 if position <= head or (position != head + 1 and not jump):
@@ -96,18 +117,40 @@ class MemoryLog:
                 self._positions.append(position)
             self._changed.notify_all()
 
-    def copy(self) -> MemoryLog:
+    def copy(self) -> MemoryFeed:
         """Return a log with the same entries."""
-        log = MemoryLog(self._clock, virtual_time=self._virtual_time)
+        log = MemoryFeed(self._clock, virtual_time=self._virtual_time)
         with self._changed:
             log._entries, log._positions = list(self._entries), list(self._positions)
             log._trimmed = self._trimmed
+            log._consumers = dict(self._consumers)
         return log
 
+    def close(self) -> None:
+        """Refuse every later call, and tell those who wait."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
-class MemoryGraph(PKG):
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        with self._changed:
+            if self._closed:
+                raise UnavailableError("the graph is closed: open another one")
+            yield
+
+
+def _size_bytes(entry: LogEntry) -> int:
+    return 100 if isinstance(entry, Rescan) else 100 + len(repr((entry.old_data, entry.new_data)))
+
+
+def _age_s(entry: LogEntry, now: datetime) -> float:
+    return 0.0 if isinstance(entry, Rescan) else (now - entry.timestamp).total_seconds()
+
+
+class MemoryGraph(Mutations):
     """
-    An in-memory graph with its change log in `log`. Deterministic; safe to share between threads.
+    An in-memory graph with its change feed in `feed`. Deterministic; safe to share between threads.
 
     `write_raw` and `remove_raw` change it behind the log's back, as a foreign program would.
     """
@@ -115,42 +158,33 @@ class MemoryGraph(PKG):
     def __init__(self, clock: Clock, *, graph_id: str = "memory", virtual_time: bool = False) -> None:
         self._clock = clock
         self._graph_id = graph_id
-        self._log = MemoryLog(clock, virtual_time=virtual_time)
+        self._feed = MemoryFeed(clock, virtual_time=virtual_time)
         self._entities: dict[str, Entity] = {}
         self._relationships: dict[RelationshipRef, Relationship] = {}
         self._incident: dict[str, dict[RelationshipRef, None]] = {}
         self._schemas = {1: GraphSchema()}
         self._event_ids: set[str] = set()
+        self._fences: dict[RowName, Fence] = {}
         self._timeline: str | None = None
         self._lock = threading.RLock()
-        self._sync_states = MemorySyncStates(self._written_alone, self._entities)
+        self._sync_view = MemorySyncView(self._written_alone, self._entities)
         self._writing = False
         self._closed = False
 
     @property
     def capabilities(self) -> GraphCapabilities:
-        """Neither Cypher nor durability."""
+        """No durability."""
         return GraphCapabilities(durable=False, system="memory")
 
     @property
-    def log(self) -> MemoryLog:
-        """The change log."""
-        return self._log
+    def feed(self) -> MemoryFeed:
+        """The change feed."""
+        return self._feed
 
     @property
-    def sync_states(self) -> MemorySyncStates:
+    def sync_view(self) -> MemorySyncView:
         """The sync view."""
-        return self._sync_states
-
-    @property
-    def last_commit(self) -> Position:
-        """The position of the newest commit."""
-        return self._log.head()
-
-    @property
-    def changed_while_closed(self) -> bool:
-        """Always false: nothing outlives the process."""
-        return False
+        return self._sync_view
 
     # -- reading --
 
@@ -158,14 +192,20 @@ class MemoryGraph(PKG):
         """Read the current state of the keys together with the head."""
         with self._opened():
             states = {key: state for key in keys if (state := self._state(key, hops)) is not None}
-            return GraphSnapshot(self._log.head(), states)
+            return GraphSnapshot(self._feed.head(), states)
 
-    def scan(self, after: RecordKey | None, limit: int) -> Sequence[KeyedType]:
+    def scan(
+        self, after: RecordKey | None, limit: int, relationship_types: Collection[str] | None = None
+    ) -> Sequence[KeyedType]:
         """Return the next keys with their types, ordered by their encoded text."""
         start = "" if after is None else after.encode()
         with self._opened():
             found = [KeyedType(entity.key, entity.type) for entity in self._entities.values()]
-            found += [KeyedType(relationship.key, ref.type) for ref, relationship in self._relationships.items()]
+            found += [
+                KeyedType(relationship.key, ref.type)
+                for ref, relationship in self._relationships.items()
+                if relationship_types is None or ref.type in relationship_types
+            ]
         behind = (item for item in found if item.key.encode() > start)
         return heapq.nsmallest(max(limit, 0), behind, key=lambda item: item.key.encode())
 
@@ -173,7 +213,7 @@ class MemoryGraph(PKG):
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
     ) -> Sequence[Adjacency]:
         """Return the relationships of the entities, both directions, in order."""
-        start = None if after is None else adjacency_order(after)
+        start = None if after is None else after.order
         with self._opened():
             found = [
                 item
@@ -182,8 +222,8 @@ class MemoryGraph(PKG):
                 if hop_types is None or ref.type in hop_types
                 for item in self._seen_from(entity_id, ref)
             ]
-        behind = (item for item in found if start is None or adjacency_order(item) > start)
-        return heapq.nsmallest(max(limit, 0), behind, key=adjacency_order)
+        behind = (item for item in found if start is None or item.order > start)
+        return heapq.nsmallest(max(limit, 0), behind, key=lambda item: item.order)
 
     def schema(self) -> GraphSchema:
         """Return the current schema version."""
@@ -195,19 +235,21 @@ class MemoryGraph(PKG):
         with self._opened():
             return self._schemas.get(version)
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
         """Return how many entities and relationships there are, by type; types without any are left out."""
         counts: dict[str, int] = {}
         with self._opened():
             for entity in self._entities.values():
                 counts[entity.type] = counts.get(entity.type, 0) + 1
             for ref in self._relationships:
-                counts[ref.type] = counts.get(ref.type, 0) + 1
+                if relationship_types is None or ref.type in relationship_types:
+                    counts[ref.type] = counts.get(ref.type, 0) + 1
         return counts
 
     def close(self) -> None:
         """Refuse every later call."""
         self._closed = True
+        self._feed.close()
 
     # -- writing --
 
@@ -218,10 +260,11 @@ class MemoryGraph(PKG):
             if self._writing:
                 raise ConfigError("a transaction is open in this thread already: they do not nest")
             self._writing = True
-            staged = StagedTransaction(self, self._schemas[len(self._schemas)])
+            staged = StagedTransaction(self, self._schemas[len(self._schemas)], self._feed.head())
             try:
                 yield staged
                 self._apply(staged.finish())
+                staged.position = self._feed.head()
             finally:
                 staged.abandon()
                 self._writing = False
@@ -230,9 +273,15 @@ class MemoryGraph(PKG):
         """Make the log's head at least `position`, with a rescan there."""
         with self._written_alone():
             checked_advance(position)
-            if position > self._log.head():
-                self._log.append([Rescan(position)], jump=True)
-            return self._log.head()
+            if position > self._feed.head():
+                self._feed.append([Rescan(position)], jump=True)
+            return self._feed.head()
+
+    @property
+    def identity(self) -> str:
+        """The name that it was made with."""
+        with self._opened():
+            return self._graph_id
 
     @property
     def timeline(self) -> str | None:
@@ -245,26 +294,19 @@ class MemoryGraph(PKG):
         with self._written_alone():
             self._timeline = mark
 
-    def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - the port's signature
-        """Raise `UnsupportedError`: there is no Cypher here."""
-        raise UnsupportedError("MemoryGraph has no Cypher: use read, scan and adjacent, or LadybugGraph")
-
-    def execute(self, cypher: str, **params: Any) -> Position:  # noqa: ARG002 - the port's signature
-        """Raise `UnsupportedError`: there is no Cypher here."""
-        raise UnsupportedError("MemoryGraph has no Cypher: use transaction(), or LadybugGraph")
-
     def copy(self) -> MemoryGraph:
         """Return a graph that has come as far as this one, as a backup of a closed file would be."""
         graph = MemoryGraph(self._clock, graph_id=self._graph_id)
         with self._lock:
-            graph._log = self._log.copy()
+            graph._feed = self._feed.copy()
             graph._entities.update(self._entities)
             graph._relationships.update(self._relationships)
             graph._incident.update({end: dict(refs) for end, refs in self._incident.items()})
             graph._schemas.update(self._schemas)
             graph._event_ids.update(self._event_ids)
+            graph._fences.update(self._fences)
             graph._timeline = self._timeline
-            graph._sync_states.put(self._sync_states.read(list(self._entities)).values())
+            graph._sync_view.put(self._sync_view.read(list(self._entities)).values())
         return graph
 
     def write_raw(self, entity: Entity) -> None:
@@ -296,6 +338,10 @@ class MemoryGraph(PKG):
     def has_event(self, event_id: str) -> bool:
         """Whether an event id has been recorded."""
         return event_id in self._event_ids
+
+    def committed_fences(self) -> Mapping[RowName, Fence]:
+        """Return every fence."""
+        return self._fences
 
     # -- inside --
 
@@ -332,11 +378,12 @@ class MemoryGraph(PKG):
             elif entity_change.before is not None:
                 del self._entities[entity_change.before.id]
         self._event_ids.update(plan.event_ids)
+        self._fences.update(plan.fences)
         self._append(plan.events, schema.version)
 
     def _append(self, drafts: Sequence[EventDraft], schema_version: int) -> None:
-        at, head = self._clock.now(), self._log.head()
-        self._log.append(
+        at, head = self._clock.now(), self._feed.head()
+        self._feed.append(
             [
                 draft.numbered(self._graph_id, Position(head + number), at, schema_version)
                 for number, draft in enumerate(drafts, start=1)
@@ -383,7 +430,7 @@ class MemoryGraph(PKG):
             for item in self._seen_from(entity_id, ref):
                 if hop.direction in (Direction.BOTH, item.direction):
                     found[ref] = Neighbour(self._entities[item.neighbour_id], self._relationships[ref])
-        return tuple(sorted(found.values(), key=lambda item: (item.entity.id, item.relationship.ref.id)))
+        return tuple(sorted(found.values(), key=lambda item: (item.entity.id, item.relationship.ref)))
 
     def _seen_from(self, entity_id: str, ref: RelationshipRef) -> Iterator[Adjacency]:
         if ref.source_id == entity_id:

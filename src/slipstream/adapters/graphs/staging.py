@@ -13,18 +13,20 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from slipstream.adapters.graphs.evolution import SchemaDraft, evolution_data
+from slipstream.adapters.graphs.staged_fences import CommittedFences, StagedFences
 from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name, jsonable, same_properties
 from slipstream.domain.entities import Entity, Properties, PropertyValue, Relationship
-from slipstream.domain.errors import AlreadyExistsError, ConfigError, InvalidInputError, NotFoundError
+from slipstream.domain.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
+from slipstream.domain.fences import Fence, RowName
 from slipstream.domain.keys import ID_SIZE_MAX, RelationshipRef
 from slipstream.domain.positions import Position
-from slipstream.domain.schema import GraphSchema
+from slipstream.domain.schema import GraphSchema, PropertyTypes
 
 RELATIONSHIP_ID_SIZE_MAX = 8 * ID_SIZE_MAX
 
 
-class CommittedState(Protocol):
+class CommittedState(CommittedFences, Protocol):
     """What a staged transaction asks of the store, all under the writer's lock."""
 
     def entity(self, entity_id: str) -> Entity | None:
@@ -128,11 +130,12 @@ class Plan:
     events: Sequence[EventDraft] = ()
     event_ids: Sequence[str] = ()
     schema: SchemaDraft | None = None
+    fences: Mapping[RowName, Fence] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.entities or self.relationships or self.events or self.event_ids)
+        return not (self.entities or self.relationships or self.events or self.event_ids or self.fences)
 
 
 @dataclass(slots=True)
@@ -148,16 +151,18 @@ class _Staged:
     """Entities whose committed relationships have all been loaded."""
 
 
-class StagedTransaction:
+class StagedTransaction(StagedFences):
     """The mutations of one transaction block; see `ports.graph.GraphTransaction`."""
 
-    def __init__(self, committed: CommittedState, schema: GraphSchema) -> None:
+    def __init__(self, committed: CommittedState, schema: GraphSchema, head: Position) -> None:
+        super().__init__(committed)
         self._committed = committed
+        self.position = head
+        """Where it began; the store moves it to the commit."""
         self._schema = SchemaDraft(schema)
         self._staged = _Staged()
         self._events: list[EventDraft] = []
         self._event_ids: dict[str, None] = {}
-        self._open = True
 
     def create_entity(self, entity_type: str, entity_id: str, properties: Properties | None = None) -> None:
         """Create an entity; raises `AlreadyExistsError` when the id is taken, under whatever type."""
@@ -174,7 +179,7 @@ class StagedTransaction:
         self._check_open()
         checked = check_properties(properties, check_id(entity_id, "entity_id"))
         existing = self._existing_entity(entity_id)
-        self._put_updated(existing, _merged(existing.properties, checked))
+        self._put_updated(existing, merged(existing.properties, checked))
 
     def upsert_entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
         """Make the entity have exactly this type and these properties, whatever was there before."""
@@ -195,6 +200,33 @@ class StagedTransaction:
             self._drop(relationship)
         self._put_deleted(existing)
 
+    def rename_entity(self, entity_id: str, new_id: str) -> Mapping[str, str]:
+        """Give an entity another id; its relationships follow, whose ids are told. See the port for errors."""
+        self._check_open()
+        existing = self._existing_entity(entity_id)
+        if self._entity(check_id(new_id, "new_id")) is not None:
+            raise AlreadyExistsError(f"entity {new_id!r} exists already: choose another id")
+        kept = self._relationships_of(entity_id)
+        for relationship in kept:
+            self._drop(relationship)
+        self._put_deleted(existing)
+        self._put_created(existing.type, new_id, dict(existing.properties))
+        for relationship in kept:
+            kind, source, target, key = relationship.ref.renamed(entity_id, new_id)
+            ref = checked_ref(source, kind, target, key)
+            self._put_relationship(ref, self._relationship(ref), dict(relationship.properties))
+        return {each.ref.id: each.ref.renamed(entity_id, new_id).id for each in kept}
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity as this transaction has left it."""
+        self._check_open()
+        return self._entity(entity_id)
+
+    def has_relationship(self, relationship_id: str) -> bool:
+        """Whether there is a relationship, as this transaction has left it."""
+        self._check_open()
+        return self._relationship(RelationshipRef.parse(relationship_id)) is not None
+
     def relate(
         self,
         source_id: str,
@@ -207,8 +239,8 @@ class StagedTransaction:
     ) -> str:
         """Create a relationship and return its id; see the port for the errors."""
         self._check_open()
-        ref = _checked_ref(source_id, relationship_type, target_id, discriminator)
-        given = _merged({}, check_properties(properties, ref.id))
+        ref = checked_ref(source_id, relationship_type, target_id, discriminator)
+        given = merged({}, check_properties(properties, ref.id))
         self._existing_entity(source_id)
         self._existing_entity(target_id)
         existing = self._relationship(ref)
@@ -222,7 +254,7 @@ class StagedTransaction:
         self._check_open()
         existing = self._existing_relationship(relationship_id)
         checked = check_properties(properties, existing.ref.id)
-        self._put_relationship(existing.ref, existing, _merged(existing.properties, checked))
+        self._put_relationship(existing.ref, existing, merged(existing.properties, checked))
 
     def unrelate(self, relationship_id: str) -> None:
         """Delete a relationship; raises `NotFoundError`."""
@@ -237,6 +269,13 @@ class StagedTransaction:
             return False
         self._event_ids[event_id] = None
         return True
+
+    def extend_schema(
+        self, entity_types: Mapping[str, PropertyTypes], relationship_types: Mapping[str, PropertyTypes]
+    ) -> bool:
+        """Add types and properties as one version, whether anything has them or not."""
+        self._check_open()
+        return self._schema.extend(entity_types, relationship_types)
 
     def finish(self) -> Plan:
         """Close the transaction and return its net effect."""
@@ -253,7 +292,7 @@ class StagedTransaction:
             for change in changes
             if change.before is not change.after or change.types_before != change.types_after
         ]
-        return Plan(entities, relationships, self._events, list(self._event_ids), self._schema)
+        return Plan(entities, relationships, self._events, list(self._event_ids), self._schema, self._fences)
 
     def abandon(self) -> None:
         """Close the transaction without effect."""
@@ -261,14 +300,10 @@ class StagedTransaction:
 
     # -- state as this transaction sees it --
 
-    def _check_open(self) -> None:
-        if not self._open:
-            raise ConfigError("this transaction has ended: open another one with graph.transaction()")
-
     def _checked_entity(self, entity_type: str, entity_id: str, properties: Properties | None) -> dict[str, Any]:
         self._check_open()
         check_type_name(entity_type, "entity_type")
-        return _merged({}, check_properties(properties, check_id(entity_id, "entity_id")))
+        return merged({}, check_properties(properties, check_id(entity_id, "entity_id")))
 
     def _entity(self, entity_id: str) -> Entity | None:
         staged = self._staged
@@ -328,17 +363,17 @@ class StagedTransaction:
     # -- effects, each with its event --
 
     def _put_created(self, entity_type: str, entity_id: str, given: dict[str, PropertyValue]) -> None:
-        properties = self._schema.admit_entity(entity_type, given)
-        self._staged.entities[entity_id] = Entity(entity_id, entity_type, properties)
-        self._events.append(EventDraft(PKGEventType.ENTITY_CREATED, entity_id, entity_type, None, properties))
+        self._schema.admit_entity(entity_type, given)
+        self._staged.entities[entity_id] = Entity(entity_id, entity_type, given)
+        self._events.append(EventDraft(PKGEventType.ENTITY_CREATED, entity_id, entity_type, None, given))
 
     def _put_updated(self, existing: Entity, given: dict[str, PropertyValue]) -> None:
-        properties = self._schema.admit_entity(existing.type, given)
-        if same_properties(existing.properties, properties):
+        self._schema.admit_entity(existing.type, given)
+        if same_properties(existing.properties, given):
             return
-        self._staged.entities[existing.id] = Entity(existing.id, existing.type, properties)
+        self._staged.entities[existing.id] = Entity(existing.id, existing.type, given)
         self._events.append(
-            EventDraft(PKGEventType.ENTITY_UPDATED, existing.id, existing.type, existing.properties, properties)
+            EventDraft(PKGEventType.ENTITY_UPDATED, existing.id, existing.type, existing.properties, given)
         )
 
     def _put_deleted(self, existing: Entity) -> None:
@@ -349,14 +384,14 @@ class StagedTransaction:
 
     def _change_type(self, existing: Entity, entity_type: str, given: dict[str, PropertyValue]) -> None:
         """Delete under the old type and create under the new one; the relationships stay, but each has its events."""
-        properties = self._schema.admit_entity(entity_type, given)
+        self._schema.admit_entity(entity_type, given)
         kept = list(self._relationships_of(existing.id))
         for relationship in kept:
             self._relationship_event(
                 PKGEventType.RELATIONSHIP_DELETED, relationship.ref, relationship.properties, None
             )
         self._put_deleted(existing)
-        self._put_created(entity_type, existing.id, properties)
+        self._put_created(entity_type, existing.id, given)
         for relationship in kept:
             self._relationship_event(
                 PKGEventType.RELATIONSHIP_CREATED, relationship.ref, None, relationship.properties
@@ -365,12 +400,12 @@ class StagedTransaction:
     def _put_relationship(
         self, ref: RelationshipRef, existing: Relationship | None, given: dict[str, PropertyValue]
     ) -> None:
-        properties = self._schema.admit_relationship(ref.type, given)
-        if existing is not None and same_properties(existing.properties, properties):
+        self._schema.admit_relationship(ref.type, given)
+        if existing is not None and same_properties(existing.properties, given):
             return
-        self._staged.relationships[ref] = Relationship(ref, properties)
+        self._staged.relationships[ref] = Relationship(ref, given)
         kind = PKGEventType.RELATIONSHIP_CREATED if existing is None else PKGEventType.RELATIONSHIP_UPDATED
-        self._relationship_event(kind, ref, None if existing is None else existing.properties, properties)
+        self._relationship_event(kind, ref, None if existing is None else existing.properties, given)
 
     def _drop(self, relationship: Relationship) -> None:
         ref = relationship.ref
@@ -385,14 +420,16 @@ class StagedTransaction:
         self._events.append(EventDraft(kind, ref.id, ref.type, old, new, endpoints))
 
 
-def _checked_ref(source_id: str, relationship_type: str, target_id: str, discriminator: str) -> RelationshipRef:
+def checked_ref(source_id: str, relationship_type: str, target_id: str, discriminator: str) -> RelationshipRef:
+    """Return the identity of a relationship; raises `InvalidInputError` for a name or an id that it can not have."""
     check_type_name(relationship_type, "relationship_type")
     check_id(source_id, "source_id")
     check_id(target_id, "target_id")
     if discriminator:
         check_id(discriminator, "discriminator")
     ref = RelationshipRef(relationship_type, source_id, target_id, discriminator)
-    if len(ref.id) > RELATIONSHIP_ID_SIZE_MAX:
+    # No part grows more than threefold.
+    if 3 * sum(map(len, ref)) + 3 > RELATIONSHIP_ID_SIZE_MAX and len(ref.id) > RELATIONSHIP_ID_SIZE_MAX:
         raise InvalidInputError(
             f"has {len(ref.id)} characters when encoded, at most {RELATIONSHIP_ID_SIZE_MAX} : shorten the ids",
             field="relationship_id",
@@ -407,6 +444,6 @@ def _end_types(ref: RelationshipRef, entities: Mapping[str, Entity | None]) -> t
     return source.type, target.type
 
 
-def _merged(base: Properties, changes: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
+def merged(base: Properties, changes: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
     """Return the base with the changes; None removes a property."""
     return {name: value for name, value in {**base, **changes}.items() if value is not None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,35 +11,26 @@ from typing import Any
 from slipstream.domain.entities import Properties, PropertyValue
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
+from slipstream.domain.names import NAME_SIZE_MAX, name_fault, property_fault
 from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 
-NAME_SIZE_MAX = 128
 TEXT_BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DATETIME_TAG = "$datetime"
 
 
 def check_name(name: object, field: str) -> str:
     """Return a type or property name; raises `InvalidInputError` for one that can not stand in a schema."""
-    if not isinstance(name, str) or not name:
-        raise InvalidInputError(f"a name must be a non-empty text, got {name!r}", field=field)
-    if len(name) > NAME_SIZE_MAX:
-        raise InvalidInputError(f"has {len(name)} characters, a name has at most {NAME_SIZE_MAX}", field=field)
-    if name.startswith("_"):
-        raise InvalidInputError(f"{name!r} starts with an underscore, which is reserved", field=field)
-    if "`" in name or any(unicodedata.category(character) in _UNPRINTABLE for character in name):
-        raise InvalidInputError(f"{name!r} contains a backtick, a control or a surrogate character", field=field)
-    return name
+    fault = name_fault(name)
+    if fault is not None:
+        raise InvalidInputError(fault, field=field)
+    return str(name)
 
 
 def check_type_name(name: object, field: str) -> str:
-    """Return the name of an entity or relationship type: a name without dots, which separate databases in Cypher."""
-    checked = check_name(name, field)
-    if "." in checked:
-        raise InvalidInputError(f"{checked!r} contains a dot, which a type name can not have", field=field)
-    return checked
+    """Return the name of an entity or relationship type."""
+    return check_name(name, field)
 
 
 def checked_advance(position: Position) -> Position:
@@ -56,6 +46,8 @@ def check_id(identity: object, field: str) -> str:
         raise InvalidInputError(f"an id must be a non-empty text, got {identity!r}", field=field)
     if len(identity) > ID_SIZE_MAX:
         raise InvalidInputError(f"has {len(identity)} characters, an id has at most {ID_SIZE_MAX}", field=field)
+    if "\x00" in identity:
+        raise InvalidInputError("contains a NUL character, which no id can have", field=field)
     _encoded_size(identity, field)
     return identity
 
@@ -72,8 +64,9 @@ def check_properties(properties: Properties | None, identity: str) -> dict[str, 
             if value != identity:
                 raise InvalidInputError(f"{value!r} differs from the identity {identity!r}: leave it out", field="id")
             continue
-        if check_name(name, str(name)[:NAME_SIZE_MAX] or "property").casefold() == "id":
-            raise InvalidInputError("differs from the reserved property id only in case: rename it", field=name)
+        fault = property_fault(name)
+        if fault is not None:
+            raise InvalidInputError(fault, field=str(name)[:NAME_SIZE_MAX] or "property")
         checked[name] = check_value(value, name)
     return checked
 
@@ -82,7 +75,7 @@ def check_value(value: object, field: str) -> PropertyValue:
     """Return a property value as plain Python, datetimes in UTC; raises `InvalidInputError` naming the property."""
     plain: PropertyValue = _plain(value, field, 0)
     if isinstance(plain, list | dict):
-        _encoded_size(encode_json(plain), field)
+        _encoded_size(json.dumps(encode_value(plain), ensure_ascii=False), field)
     return plain
 
 
@@ -123,6 +116,8 @@ def _plain_map(value: Mapping[Any, Any], field: str, depth: int) -> dict[str, An
 
 
 def _encoded_size(text: str, field: str) -> None:
+    if text.isascii() and len(text) <= TEXT_BYTES_MAX:
+        return  # as nearly all are
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -141,53 +136,54 @@ def _utc(value: datetime, field: str) -> datetime:
 
 
 def same_properties(left: Properties, right: Properties) -> bool:
-    """Whether both hold the same values; unlike `==`, a boolean never equals a number."""
+    """Whether both hold the same values; unlike `==`, 1, 1.0 and True are three values."""
     return left.keys() == right.keys() and all(same_value(left[name], right[name]) for name in left)
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """Whether two property values are the same; unlike `==`, a boolean never equals a number."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, list) and isinstance(right, list):
+    """Whether two property values are the same; unlike `==`, 1, 1.0 and True are three values."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list):
         return len(left) == len(right) and all(same_value(a, b) for a, b in zip(left, right, strict=True))
-    if isinstance(left, dict) and isinstance(right, dict):
+    if isinstance(left, dict):
         return same_properties(left, right)
     return bool(left == right)
 
 
-def encode_json(value: Any) -> str:
-    """Return a nested value as JSON text that `decode_json` turns back into the same value, datetimes included."""
-    return json.dumps(_tag(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def decode_json(text: str) -> Any:
-    """Return the value that `encode_json` was given; raises `ValueError` for text that is not JSON."""
-    return _untag(json.loads(text))
-
-
-def _tag(value: Any) -> Any:
+def encode_value(value: Any) -> Any:
+    """Return a value as plain JSON types that `decode_value` turns back into the same value, datetimes included."""
     if isinstance(value, datetime):
         return {_DATETIME_TAG: value.isoformat()}
     if isinstance(value, list):
-        return [_tag(item) for item in value]
+        return [encode_value(item) for item in value]
     if isinstance(value, dict):
-        tagged = {key: _tag(item) for key, item in value.items()}
+        tagged = {key: encode_value(item) for key, item in value.items()}
         only = next(iter(tagged)) if len(tagged) == 1 else ""
         return {f"${only}": tagged[only]} if only.startswith("$") else tagged  # a lone $key would look like a tag
     return value
 
 
-def _untag(value: Any) -> Any:
+def decode_value(value: Any) -> Any:
+    """Return the value that `encode_value` was given; what only looks like a tag stays as it is."""
     if isinstance(value, list):
-        return [_untag(item) for item in value]
+        return [decode_value(item) for item in value]
     if not isinstance(value, dict):
         return value
     only = next(iter(value)) if len(value) == 1 else ""
     if only == _DATETIME_TAG and isinstance(value[only], str):
-        return datetime.fromisoformat(value[only])
-    untagged = {key: _untag(item) for key, item in value.items()}
-    return {only[1:]: untagged[only]} if only.startswith("$$") else untagged
+        return _moment_or_same(value)
+    decoded = {key: decode_value(item) for key, item in value.items()}
+    return {only[1:]: decoded[only]} if only.startswith("$$") else decoded
+
+
+def _moment_or_same(tagged: dict[str, str]) -> Any:
+    """Return the time of a tag in UTC; another program may have written anything there."""
+    try:
+        moment = datetime.fromisoformat(tagged[_DATETIME_TAG])
+        return tagged if moment.utcoffset() is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return tagged
 
 
 def jsonable(value: Any) -> Any:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from slipstream.domain.elapsed import left_s
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
@@ -30,8 +31,9 @@ from slipstream.domain.stamps import (
     checked_vector,
     still_needing,
 )
-from slipstream.domain.work import DeadLetter, Lane, WorkItem, merged_lane
+from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem, merged_lane
 from slipstream.ports.index import IndexCapabilities
+from slipstream.ports.journal import DELAY_S_MAX
 
 
 class MemoryIndex:
@@ -314,6 +316,12 @@ class MemoryJournal:
         with self._open() as state:
             return len(state.letters)
 
+    def refused_size(self) -> LetterSize:
+        """Add up the letters without a key."""
+        with self._open() as state:
+            texts = [letter.error + (letter.payload or "") for letter in state.letters.values() if letter.key is None]
+        return LetterSize(len(texts), sum(len(text.encode("utf-8", "surrogatepass")) for text in texts))
+
     def append(self, topic: str, payloads: Sequence[str], due_at: datetime | None = None) -> Sequence[int]:
         """Append messages; their ids are never given out again."""
         with self._open() as state:
@@ -329,7 +337,7 @@ class MemoryJournal:
             due = [
                 (i, payload)
                 for i, (of, payload, due_at) in sorted(state.messages.items())
-                if of == topic and i > after and (due_at is None or due_at <= due_by)
+                if of == topic and i > after and left_s(due_at, due_by, DELAY_S_MAX) <= 0
             ]
             return due[:limit]
 
@@ -344,6 +352,12 @@ class MemoryJournal:
         """Count messages of the topic."""
         with self._open() as state:
             return sum(1 for of, _, _ in state.messages.values() if of == topic)
+
+    def size_bytes(self, topic: str) -> int:
+        """Add up the messages of the topic."""
+        with self._open() as state:
+            texts = [payload for of, payload, _ in state.messages.values() if of == topic]
+        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
     def close(self) -> None:
         """Forget everything; closing twice is harmless."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+from slipstream.domain.digests import Digest, merged_by_type
 
 
 class MemoryAudits:
@@ -30,6 +32,16 @@ class MemoryAudits:
         held = self._leaves
         found = [held[after] for after in sorted(set(afters)) if after in held]
         return [Leaf(leaf.after, dict(leaf.terms)) for leaf in found]
+
+    def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
+        """Return the leaves that some keys fall into."""
+        afters = sorted(self._leaves)
+        places = {bisect_left(afters, key) - 1 for key in keys}
+        return self.leaves([afters[place] for place in places if place >= 0])
+
+    def total(self) -> Mapping[str, Digest]:
+        """Return the sum of all heads."""
+        return merged_by_type(head.by_type for head in self.heads())
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Remove and add leaves."""

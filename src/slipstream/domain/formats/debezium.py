@@ -1,122 +1,126 @@
-"""Change events of Debezium, as its JSON converter writes them."""
+"""Change events of Debezium in their own form: `op`, `before`, `after` and `source`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from slipstream.domain.events import PKGEvent, deterministic_event_id
-from slipstream.domain.formats.dump import DEFAULT_TYPE
-from slipstream.domain.formats.reader import Reader, checked_json, compound_id, shown
+from slipstream.domain.formats import mongodb
+from slipstream.domain.formats.changes import Passed, Said, Truncation
+from slipstream.domain.formats.connect_schemas import Row
+from slipstream.domain.formats.envelopes import Message
+from slipstream.domain.formats.naming import Table
+from slipstream.domain.formats.not_rows import LOGICAL_MESSAGE, SIGNAL
+from slipstream.domain.formats.orders import order_of
+from slipstream.domain.formats.reader import Reader, shown, shown_name
+from slipstream.domain.formats.rows import (
+    DELETED,
+    OPERATIONS,
+    UPDATED,
+    RowChange,
+    RowKey,
+    RowReader,
+    ordered_id,
+    told_id,
+)
 
-_OPERATIONS = {"c": "entity_created", "r": "entity_created", "u": "entity_updated", "d": "entity_deleted"}
 _UNSTABLE = frozenset({"version", "snapshot"})
 """What a connector may say differently of the same change when it sends it again."""
-_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_WITH_DATABASE = frozenset({"sqlserver", "informix"})
+"""Connectors whose topics name the database beside the schema."""
+_MONGODB = "mongodb"
 
 
-def from_debezium(data: Mapping[str, Any]) -> PKGEvent | None:
-    """
-    Return the event in a change of Debezium: a value, or a pair of `key` and `value`, in `schema`/`payload` or not.
-
-    A null value with a key is a deletion; without one it says nothing, and None is returned. Raises
-    `InvalidInputError` naming the field.
-    """
-    message = Reader(checked_json(data))
-    if "value" not in message.data and "key" not in message.data:
-        value, key = _payload(message), None
-    else:
-        value = _part(message, "value")
-        key = _part(message, "key")
-    if value is not None:
-        return _change(value, key)
-    return None if key is None else _tombstone(message, key)
+def is_envelope(value: Mapping[str, Any]) -> bool:
+    """Whether a value is a change event, and not a row with a column `op`."""
+    return "op" in value and ("source" in value or "before" in value or "after" in value or len(value) == 1)
 
 
-def _part(message: Reader, name: str) -> Reader | None:
-    part = message.object_or_none(name)
-    return None if part is None else _payload(part)
-
-
-def _payload(part: Reader) -> Reader | None:
-    """Return what is in the `payload`, or the part itself when the converter writes no schemas."""
-    is_envelope = "payload" in part.data and part.data.keys() <= {"schema", "payload"}
-    return part.object_or_none("payload") if is_envelope else part
-
-
-def _change(value: Reader, key: Reader | None) -> PKGEvent:
+def debezium_change(message: Message, rows: RowReader) -> Said:
+    """Return what a change event says; raises `InvalidInputError` naming the field."""
+    value = Reader(message.value.payload, message.value.prefix)
     operation = value.text("op")
-    if operation not in _OPERATIONS:
-        raise value.refused("op", f"must be c, u, d or r, got {shown(operation)}")
+    if operation == "m":
+        return Passed(LOGICAL_MESSAGE)
+    if operation not in OPERATIONS and operation != "t":
+        raise value.refused("op", f"must be c, r, u, d, t or m, got {shown(operation)}")
     source = value.object("source")
-    before, after = value.object_or_none("before"), value.object_or_none("after")
-    if operation != "d" and after is None:
-        raise value.refused("after", "is required")
-    entity_id = _identity(value, key, before if operation == "d" else after)
-    return PKGEvent.parse(
-        {
-            "event_id": _event_id(value, source, operation, entity_id),
-            "event_type": _OPERATIONS[operation],
-            "entity_id": entity_id,
-            "entity_type": source.text(
-                "table" if source.has("table") or not source.has("collection") else "collection"
-            ),
-            "timestamp": source.milliseconds("ts_ms") if source.data.get("ts_ms") else value.milliseconds("ts_ms"),
-            "old_data": _columns(before),
-            "new_data": None if operation == "d" else _columns(after),
-            "schema_version": 1,
-        }
+    table = _table(source, rows)
+    if table.is_signals:
+        return Passed(SIGNAL)
+    order, has_ties = order_of(source.data)
+    timestamp = source.milliseconds("ts_ms") if source.data.get("ts_ms") else value.milliseconds("ts_ms")
+    if operation == "t":
+        if table.is_part:
+            raise value.refused(
+                "op",
+                f"truncates a part of {shown_name(table.space)}, and which rows were in it is not known: "
+                "take a new snapshot",
+            )
+        named = _told_id(value, source, operation, table.space)
+        return Truncation(space=table.space, event_id=named, order=order, place=message.place)
+    kind = OPERATIONS[operation]
+    row, before, key, is_whole = _states(message, value, table, kind, rows)
+    return rows.change(
+        message,
+        RowChange(
+            table=table,
+            key=key,
+            kind=kind,
+            timestamp=timestamp,
+            event_id=ordered_id(table, key.name, operation, order, source.data)
+            if order is not None and not has_ties
+            else _told_id(value, source, operation, table.prefix + key.name),
+            row=row,
+            before=before,
+            order=order,
+            has_ties=has_ties,
+            is_whole=is_whole,
+        ),
     )
 
 
-def _identity(value: Reader, key: Reader | None, row: Reader | None) -> str:
-    if key is not None and key.data:
-        return key.identity("id") if key.has("id") else compound_id(key)
-    if row is not None and row.has("id"):
-        return row.identity("id")
-    missing = value if row is None else row
-    raise missing.refused("id", "is required: send a column id, or the message's key with its value")
-
-
-def _event_id(value: Reader, source: Reader, operation: str, entity_id: str) -> str:
-    """Return an id that is the same when the connector sends this change again, though then at a later `ts_ms`."""
+def _told_id(value: Reader, source: Reader, operation: str, name: str) -> str:
+    """Return the change's id by all that it says, but for the time at which the connector sends it."""
     origin = {name: part for name, part in source.data.items() if name not in _UNSTABLE}
     if not source.data.get("ts_ms"):
         origin["ts_ms"] = value.data.get("ts_ms")
-    rows = [value.data.get("before"), value.data.get("after")]
-    return deterministic_event_id(
-        ["debezium", json.dumps(origin, sort_keys=True, default=str), operation, entity_id]
-        + [json.dumps(row, sort_keys=True, default=str) for row in rows]
+    return told_id(origin, operation, name, value.data.get("before"), value.data.get("after"))
+
+
+def _table(source: Reader, rows: RowReader) -> Table:
+    get = source.data.get
+    own = get("table")
+    named = (get("connector"), get("name"), get("db"), get("schema"), own, get("collection") if own is None else None)
+    return rows.tables.of_source(named, lambda: _table_parts(source), is_documents=named[0] == _MONGODB)
+
+
+def _table_parts(source: Reader) -> tuple[str, ...]:
+    data = source.data
+    own = source.text("table" if data.get("table") is not None or data.get("collection") is None else "collection")
+    schema, database = source.text_or_none("schema"), source.text_or_none("db")
+    name = source.text_or_none("name")
+    is_long = source.text_or_none("connector") in _WITH_DATABASE
+    parts = (name, database, schema, own) if is_long else (name, schema or database, own)
+    return tuple(part for part in parts if part is not None)
+
+
+def _states(
+    message: Message, value: Reader, table: Table, kind: str, rows: RowReader
+) -> tuple[Row | None, Row | None, RowKey, bool]:
+    """Return the row, the row before, its key, and whether the row is all that there is."""
+    if table.is_documents:
+        row, is_whole = mongodb.document(value, kind)
+        return row, None, mongodb.key_of(message, row), is_whole
+    if kind != DELETED and not value.has("after"):
+        raise value.refused("after", "is required")
+    name = "before" if kind == DELETED else "after"
+    columns, state = rows.schemas.columns(message.value.schema, name), value.object_or_none(name)
+    key = rows.key_of(message, table, state, columns)
+    before = value.object_or_none("before") if kind == UPDATED else None
+    return (
+        None if state is None or kind == DELETED else columns.read(state.data, state.prefix, table.space),
+        None if before is None else columns.read(before.data, before.prefix, table.space),
+        key,
+        True,
     )
-
-
-def _columns(row: Reader | None) -> dict[str, Any] | None:
-    return None if row is None else {name: value for name, value in row.data.items() if name != "id"}
-
-
-def _tombstone(message: Reader, key: Reader) -> PKGEvent:
-    entity_id = key.identity("id") if key.has("id") else compound_id(key)
-    time_field = next((name for name in ("ts_ms", "timestamp") if message.has(name)), None)
-    where = [message.data.get(name) for name in ("topic", "partition", "offset", "ts_ms", "timestamp")]
-    return PKGEvent.parse(
-        {
-            "event_id": deterministic_event_id(["debezium", "tombstone", json.dumps(where, default=str), entity_id]),
-            "event_type": "entity_deleted",
-            "entity_id": entity_id,
-            "entity_type": _table_of(message),
-            "timestamp": _UNKNOWN_TIME if time_field is None else message.milliseconds(time_field),
-            "schema_version": 1,
-        }
-    )
-
-
-def _table_of(message: Reader) -> str:
-    """Return the table in the topic (`server.schema.table`) or in the key's schema (`server.schema.table.Key`)."""
-    if message.has("topic"):
-        return message.text("topic").rpartition(".")[2] or DEFAULT_TYPE
-    schema = message.object("key").object_or_none("schema")
-    name = schema.text_or_none("name") if schema is not None else None
-    parts = (name or "").removesuffix(".Key").rpartition(".")
-    return parts[2] or DEFAULT_TYPE

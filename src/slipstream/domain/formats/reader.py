@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 from urllib.parse import quote
 
 from slipstream.domain.errors import InvalidInputError
@@ -16,8 +17,27 @@ TEXT_SIZE_MAX = 16 * 1024 * 1024
 DEPTH_MAX = 100
 """Deepest accepted nesting of objects and arrays."""
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+_LONG_NUMBER = 17
+"""Numbers of fewer characters have at most 15 digits, all of which a float keeps."""
+_SURE_DIGITS = 18
+"""Integers of so many digits fit 64 bits, whatever the digits."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class LongFloat(float):
+    """A number of JSON that has, or may have, more digits than a float; for whoever knows that it is a decimal."""
+
+    __slots__ = ("digits",)
+
+    def __new__(cls, digits: str) -> Self:
+        number = super().__new__(cls, digits)
+        number.digits = digits
+        return number
+
+    digits: str
 
 
 class Reader:
@@ -35,7 +55,7 @@ class Reader:
 
     def refused(self, name: str, message: str) -> InvalidInputError:
         """Return the error that refuses a field."""
-        return InvalidInputError(message, field=f"{self.prefix}{name}")
+        return InvalidInputError(message, field=f"{self.prefix}{shown_name(name)}")
 
     def object(self, name: str) -> Reader:
         """Return the object in a field."""
@@ -104,34 +124,85 @@ class Reader:
         return self.data[name]
 
 
-def load_json(text: str | bytes, prefix: str = "") -> Any:
-    """Return the JSON value in a text; raises `InvalidInputError` for anything that is not exact JSON."""
+def load_json(text: str | bytes, prefix: str = "", whole: str = "event") -> Any:
+    """
+    Return the JSON value in a text; raises `InvalidInputError` for anything that is not exact JSON.
 
-    def refuse(message: str, cause: Exception | None = None, field: str = "event") -> NoReturn:
-        raise InvalidInputError(message, field=f"{prefix}{field}") from cause
+    `whole` is what the text as a whole is called in that error.
+    """
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            refuse("is there twice in one object", field=shown_name(twice))
-        return found
+    def refused(message: str, cause: Exception | None = None) -> NoReturn:
+        raise InvalidInputError(message, field=f"{prefix}{whole}") from cause
 
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
-        refuse(f"is not UTF-8: {error}", error)
-    if len(decoded) > TEXT_SIZE_MAX or len(decoded.encode("utf-8", "surrogatepass")) > TEXT_SIZE_MAX:
-        refuse(f"is longer than {TEXT_SIZE_MAX} bytes")
+        refused(f"is not UTF-8: {error}", error)
+    if len(decoded) > TEXT_SIZE_MAX // 4 and len(decoded.encode("utf-8", "surrogatepass")) > TEXT_SIZE_MAX:
+        refused(f"is longer than {TEXT_SIZE_MAX} bytes")
     try:
-        return checked_json(json.loads(decoded, object_pairs_hook=unique), prefix)
+        return _loaded(decoded, prefix)
     except RecursionError as error:
-        refuse(f"is nested deeper than {DEPTH_MAX} levels", error)
+        refused(f"is nested deeper than {DEPTH_MAX} levels", error)
     except InvalidInputError:
         raise
     except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
-        refuse(f"is not JSON: {error}", error)
+        refused(f"is not JSON: {error}", error)
+
+
+def _loaded(text: str, prefix: str) -> Any:
+    try:
+        value = _DECODER.decode(text)
+    except _DoubtError:
+        return checked_json(json.loads(text), prefix)  # names what is no number of 64 bits, and where
+    except _TwiceError as error:
+        raise InvalidInputError("is there twice in one object", field=f"{prefix}{error.args[0]}") from None
+    return value if _is_sound(text) else checked_json(value, prefix)
+
+
+class _DoubtError(Exception):
+    """There is a number that 64 bits do not hold, or a constant that is none in JSON."""
+
+
+class _TwiceError(Exception):
+    """A field is there twice in one object."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(shown_name(next(name for name in names if names.count(name) > 1)))
+    return found
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if len(digits) > _SURE_DIGITS and not INTEGER_MIN <= number <= INTEGER_MAX:
+        raise _DoubtError
+    return number
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _DoubtError
+    return number if len(digits) < _LONG_NUMBER else LongFloat(digits)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_whole_number, parse_float=_number, parse_constant=_number
+)
+"""Looks at objects and numbers while JSON is read: afterwards, all would have to be gone through again."""
+
+
+def _is_sound(text: str) -> bool:
+    """Whether no text and no depth is what `checked_json` looks for: it need not look then, and takes long."""
+    return (
+        text.count("{") + text.count("[") <= DEPTH_MAX
+        and not _is_broken(text)
+        and _ESCAPED_SURROGATE.search(text) is None
+    )
 
 
 def checked_json(value: Any, prefix: str = "") -> Any:
@@ -176,7 +247,7 @@ def _problem(value: Any) -> str | None:
 
 
 def _is_broken(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def shown(value: object) -> str:
@@ -187,7 +258,7 @@ def shown(value: object) -> str:
 
 def shown_name(name: object) -> str:
     """Return a field's name as a short text that can be printed."""
-    return name if isinstance(name, str) and len(name) <= 80 and name.isprintable() else shown(name)
+    return name if isinstance(name, str) and 0 < len(name) <= 80 and name.isprintable() else shown(name)
 
 
 def compound_id(fields: Reader) -> str:

@@ -12,41 +12,18 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import (
-    Deletion,
     KeyStamps,
-    SearchFilter,
     Stamp,
     Vector,
-    VectorHit,
     VectorRecord,
     vector_checksum,
 )
-from slipstream.ports.index import IndexCapabilities, VectorIndex
 from slipstream.ports.scans import scan_range
+from slipstream.wrappers.passing import PassingIndex
 
 
-class HonestIndex:
+class HonestIndex(PassingIndex):
     """Passes everything on, and digests what it has read: the others are this one, broken."""
-
-    def __init__(self, inner: VectorIndex) -> None:
-        self._inner = inner
-
-    @property
-    def capabilities(self) -> IndexCapabilities:
-        """As of the index below."""
-        return self._inner.capabilities
-
-    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.upsert(records)
-
-    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.delete(deletions)
-
-    def restamp(self, stamps: Sequence[Stamp]) -> None:
-        """As of the index below."""
-        self._inner.restamp(stamps)
 
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """As of the index below, but for what is shown of each stamp."""
@@ -76,26 +53,6 @@ class HonestIndex:
             for stamp in stamps
             for vector in [self.vectors([stamp.key], stamp.space).get(stamp.key)]
         ]
-
-    def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
-        """As of the index below."""
-        return self._inner.vectors(keys, space)
-
-    def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
-        """As of the index below."""
-        return self._inner.search(space, vector, k, where)
-
-    def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
-        """As of the index below."""
-        return self._inner.buried(past, after, limit)
-
-    def vacuum(self, through: Position) -> int:
-        """As of the index below."""
-        return self._inner.vacuum(through)
-
-    def close(self) -> None:
-        """Close the index below."""
-        self._inner.close()
 
 
 class DigestsIgnoreVectors(HonestIndex):

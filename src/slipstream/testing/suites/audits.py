@@ -94,6 +94,24 @@ class AuditsSuite(ABC):
         audits.put_leaves([Leaf("", mixed), Leaf("e:c")])
         assert list(audits.heads()) == [LeafHead("", digests_by_type(mixed.values())), LeafHead("e:c", {})]
 
+    def test_the_total_is_the_sum_of_the_heads(self, audits: FullAudits) -> None:
+        assert dict(audits.total()) == {}
+        mixed: Terms = {"e:a": ("A", (1 << 128) - 1), "e:b": ("A", 2), "e:c": ("B", 3)}
+        audits.put_leaves([Leaf("", mixed), leaf("e:c", "e:d", term=7), Leaf("e:x")])
+        more = leaf("e:c", "e:d", term=7).terms
+        assert dict(audits.total()) == digests_by_type([*mixed.values(), *more.values()])
+        audits.put_leaves([], remove=["e:c"])
+        assert dict(audits.total()) == digests_by_type(mixed.values())
+
+    def test_keys_are_held_by_the_leaf_whose_range_they_fall_into(self, audits: FullAudits) -> None:
+        assert list(audits.holding(["e:a"])) == []
+        first, second, last = leaf("", "e:a"), leaf("e:m", "e:n"), leaf("r:x")
+        audits.put_leaves([first, second, last])
+        assert list(audits.holding(["r:y", "e:a", "e:b"])) == [first, last]
+        assert list(audits.holding(["e:m"])) == [first], "a range begins behind its `after`"
+        assert list(audits.holding(["e:n", "e:o", "e:n", "r:x"])) == [second]
+        assert list(audits.holding([])) == []
+
     def test_a_leaf_is_replaced_whole(self, audits: FullAudits) -> None:
         audits.put_leaves([leaf("", "e:a", "e:b"), leaf("e:m", "e:n")])
         assert len(audits.heads()) == 2

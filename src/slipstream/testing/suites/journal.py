@@ -20,9 +20,9 @@ from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey, entity_key, relationship_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.journal import DeadLetters, Journal, MessageStore
+from slipstream.ports.journal import DELAY_S_MAX, DeadLetters, Journal, MessageStore
 from slipstream.testing.records import SPACE, make_record, unit_vector
 from slipstream.testing.suites.index_support import ANYTHING, ODD_KEYS, assert_holds
 
@@ -194,6 +194,21 @@ class JournalSuite(ABC):
 
     # ------------------------------------------------------------------ dead letters
 
+    def test_the_bytes_of_a_topic_are_added_up(self, journal: FullJournal) -> None:
+        assert journal.size_bytes("t") == 0
+        first, _ = journal.append("t", ['"ü"', '"abc"'])
+        journal.append("other", ["1" * 50])
+        assert journal.size_bytes("t") == 4 + 5
+        journal.acknowledge("t", [first])
+        assert journal.size_bytes("t") == 5
+
+    def test_the_letters_of_refused_lines_are_added_up(self, journal: FullJournal) -> None:
+        assert journal.refused_size() == LetterSize(0, 0)
+        journal.bury([letter("a"), letter("b", None, error="é", payload="ü" * 10), letter("c", None, error="x")])
+        assert journal.refused_size() == LetterSize(2, 2 + 20 + 1)
+        journal.remove(["b"])
+        assert journal.refused_size() == LetterSize(1, 1)
+
     def test_letters_come_back_whole_and_in_order(self, journal: FullJournal) -> None:
         letters = [
             letter("c", None, payload='{"é": 1}', position=Position(2**62 - 1)),
@@ -254,6 +269,13 @@ class JournalSuite(ABC):
         assert [i for i, _ in journal.pending("a", 0, 10, NOW)] == soon
         assert [i for i, _ in journal.pending("a", 0, 10, NOW + timedelta(seconds=1))] == [*late, *soon]
         assert journal.depth("a") == 2
+
+    def test_a_message_that_is_due_later_than_any_may_be_is_due(self, journal: FullJournal) -> None:
+        longest = timedelta(seconds=DELAY_S_MAX)
+        late = list(journal.append("a", ["late"], NOW + longest))
+        never = list(journal.append("a", ["written while the clock was ahead"], NOW + timedelta(days=400)))
+        assert [i for i, _ in journal.pending("a", 0, 10, NOW)] == never
+        assert [i for i, _ in journal.pending("a", 0, 10, NOW + longest)] == [*late, *never]
 
     def test_ids_of_messages_are_never_given_out_again(self, journal: FullJournal) -> None:
         ids = list(journal.append("a", ["1", "2"]))

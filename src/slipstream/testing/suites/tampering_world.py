@@ -9,7 +9,7 @@ from slipstream.bootstrap import DATA_FOLDER, Options, Wrapping, open_pkg
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.entities import PropertyValue
 from slipstream.domain.models import Space
-from slipstream.ports.pkg import PKG
+from slipstream.ports.pkg import Mutations
 from slipstream.ports.scans import scan_graph
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
@@ -48,7 +48,7 @@ def data_of(directory: Path) -> Path:
     return directory / DATA_FOLDER
 
 
-def populate(pkg: PKG) -> None:
+def populate(pkg: Mutations) -> None:
     """Fill a graph: persons with their employers, and every second one knows the next."""
     with pkg.transaction() as tx:
         for number in range(_ORGANISATIONS):
@@ -67,7 +67,7 @@ def populate(pkg: PKG) -> None:
             tx.relate(f"p{number:03}", "KNOWS", f"p{number + 1:03}", {"since": 2000 + number})
 
 
-def edit(pkg: PKG) -> None:
+def edit(pkg: Mutations) -> None:
     """Change a graph in every way: with neighbours that render what has changed, and new parallel relationships."""
     with pkg.transaction() as tx:
         tx.update_entity("o1", {"name": "renamed organisation"})

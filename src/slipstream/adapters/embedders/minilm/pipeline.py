@@ -64,7 +64,7 @@ class OnnxPipeline:
 
     def close(self) -> None:
         """Let go of the session, after the runs that have begun; closing twice is harmless."""
-        self._pool.shutdown(wait=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._session = None
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "slipstream-"
 TOMBSTONES = "slipstream-tombstones"
 _SPACE = "slipstream_space"
+_SEAL = "slipstream_seal"
 _LOST = ("finding id", "getting embedding")
 """Words in Chroma's errors when it has a record, but no vector of it."""
 _SHOWN_MAX, _STRAYS_SHOWN_MAX = 100, 20
@@ -100,6 +101,11 @@ class Collections:
 
     # ------------------------------------------------------------------ records
 
+    def record_count(self) -> int:
+        """Return how many records the collections hold; those that somebody else has made are found first."""
+        self.refresh()
+        return sum(handle.count() for handle in self._handles.values())
+
     def metadata(self, space: Space, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Return the metadata of those ids that are in the space."""
         handle = self.get(space)
@@ -162,6 +168,15 @@ class Collections:
                 embeddings=[_place(identity) for identity in portion],
                 metadatas=[{"position": int(tombstones[identity])} for identity in portion],
             )
+
+    def seal(self) -> str | None:
+        """Return the seal, which stands with the tombstones: their collection is always there."""
+        text = (self._tombstones.metadata or {}).get(_SEAL)
+        return text if isinstance(text, str) else None
+
+    def set_seal(self, seal: str) -> None:
+        """Replace the seal."""
+        self._tombstones.modify(metadata={_SEAL: seal})
 
     def unbury(self, ids: Sequence[str]) -> None:
         """Remove tombstones."""

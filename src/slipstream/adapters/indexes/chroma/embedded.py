@@ -11,6 +11,7 @@ here only while no client has it open: two copies of SQLite in one process can l
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import logging
 import shutil
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 _DATABASE = "chroma.sqlite3"
 _LOCK = "slipstream.lock"
+_LEFT = "slipstream.left"
+"""Says how the directory was left; there only while nobody has it open, and not behind a kill."""
+_TABLES = frozenset(("embeddings_queue", "embeddings_queue_config", "embeddings", "segments", "max_seq_id"))
+"""Those that are read or written here, past Chroma."""
 _PICKLE = "index_metadata.pickle"
 _NO_PURGE = json.dumps({"automatically_purge": False, "_type": "EmbeddingsQueueConfigurationInternal"})
 _BUSY_TIMEOUT_S = 10.0
@@ -41,19 +46,48 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
     """
     _lock(path, resources)
     with mapped_errors(f"Chroma in {path}"):
-        if not (path / _DATABASE).exists():
-            _connected(path).close()  # makes the tables; nothing can be purged while there is nothing
+        if not _has_tables(path):
+            _connected(path).close()  # makes them; nothing can be purged while there is nothing
         _keep_log(path)
         _remove_torn_segments(path)
         client = _connected(path)
-        broken = _broken_collections(client)
+        with ExitStack() as failed:
+            failed.callback(client.close)  # else the next open here is given this one, mended or not
+            broken = _broken_collections(client)
+            if not broken:
+                failed.pop_all()
         if broken:
-            client.close()
             for identity in broken:
                 _remove_segment(path, identity)
             client = _connected(path)
     resources.callback(client.close)
     return client
+
+
+def leave(path: Path) -> None:
+    """Note how the directory is, for `was_changed`; nobody has it open. On a full disk it counts as changed."""
+    try:
+        (path / _LEFT).write_text(_state(path), encoding="ascii")
+    except OSError as error:
+        logger.warning("%s: how it was left could not be noted: %s", path, error.strerror)
+
+
+def was_changed(path: Path) -> bool:
+    """Whether somebody has changed the directory since it was left; asked once, before it is opened."""
+    left = path / _LEFT
+    if not left.exists():
+        return False  # it is new, or its process was killed: of that no more can be told
+    try:
+        return left.read_text(encoding="ascii") != _state(path)
+    finally:
+        left.unlink()
+
+
+def _state(path: Path) -> str:
+    """Return a digest of the names, sizes and times of all files."""
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name not in (_LEFT, _LOCK))
+    rows = [(str(file.relative_to(path)), (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
+    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 
 
 def _lock(path: Path, resources: ExitStack) -> None:
@@ -74,11 +108,26 @@ def _connected(path: Path) -> Any:
     from chromadb.config import Settings
 
     # Not `Settings(…)`, which would read the environment and a `.env` file.
-    return chromadb.PersistentClient(str(path), settings=Settings.model_construct(anonymized_telemetry=False))
+    settings = Settings.model_construct(anonymized_telemetry=False)
+    try:
+        return chromadb.PersistentClient(str(path), settings=settings)
+    except AttributeError as error:  # chromadb trips while it takes back a client that could not be opened
+        raise UnavailableError(
+            f"Chroma in {path} was not opened ({error.__context__ or error}): look after the disk, then try again"
+        ) from error
 
 
 def _database(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path / _DATABASE, timeout=_BUSY_TIMEOUT_S)
+
+
+def _has_tables(path: Path) -> bool:
+    """Whether the database was made to its end: Chroma makes a new one in many steps, and goes on behind a kill."""
+    if not (path / _DATABASE).exists():
+        return False
+    with closing(_database(path)) as connection:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    return found >= _TABLES
 
 
 def _keep_log(path: Path) -> None:
@@ -93,7 +142,9 @@ def _keep_log(path: Path) -> None:
 def _vector_segments(path: Path) -> Iterator[tuple[Path, str]]:
     """Return each collection's directory of vectors, with the collection's id."""
     with closing(_database(path)) as connection:
-        rows = connection.execute("SELECT id, collection FROM segments WHERE scope = 'VECTOR'").fetchall()
+        rows = connection.execute(
+            "SELECT id, collection FROM segments WHERE scope = 'VECTOR' AND id IS NOT NULL"
+        ).fetchall()
     return ((path / segment, collection) for segment, collection in rows)
 
 

@@ -9,14 +9,19 @@ from contextlib import contextmanager
 from slipstream.domain.errors import (
     ConfigError,
     CorruptionError,
+    DiskFullError,
     InvalidInputError,
     RateLimitedError,
     SlipstreamError,
     UnavailableError,
 )
 
-_DAMAGE = ("hnsw", "error getting embedding", "pickle", "malformed", "not a database")
+_DAMAGE = (
+    *("hnsw", "error getting embedding", "pickle", "malformed", "not a database"),
+    *("failed to get segments", "missing field", "could not deserialize"),
+)
 """Words in Chroma's internal errors that mean broken files, not a bad moment."""
+_NO_ROOM = ("disk is full", "no space left")
 _RETRY_AFTER_S = 1.0
 
 
@@ -44,7 +49,12 @@ def mapped(error: Exception, place: str) -> SlipstreamError:
     if isinstance(error, chroma.AuthorizationError | chroma.ChromaAuthError):
         return ConfigError(f"{text}: access is refused; check the token")
     if isinstance(error, chroma.InternalError) and any(word in str(error).lower() for word in _DAMAGE):
-        return CorruptionError(f"{text}: files are damaged; close and open the index anew to rebuild them")
+        return CorruptionError(
+            f"{text}: files are damaged; close and open the index anew to rebuild them, or delete the directory: "
+            "it is filled again"
+        )
+    if any(word in str(error).lower() for word in _NO_ROOM):
+        return DiskFullError(f"{text}: the disk is full; free some space, then try again")
     if _refused(error):
         return InvalidInputError(f"{text}: the value can not be stored or asked for", field="record")
     return UnavailableError(f"{text}: Chroma is not reached, or not as it was; look after it, then try again")

@@ -17,6 +17,7 @@ is gone. The points at which a call can be cut short:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +34,13 @@ from slipstream.adapters.indexes.chroma.codec import (
     stored_position,
 )
 from slipstream.adapters.indexes.chroma.collections import Collections
-from slipstream.adapters.indexes.chroma.embedded import open_embedded
+from slipstream.adapters.indexes.chroma.embedded import leave, open_embedded, was_changed
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
 from slipstream.adapters.indexes.chroma.listing import Entry, Listing
 from slipstream.adapters.indexes.chroma.searching import checked_query, nearest
+from slipstream.adapters.indexes.chroma.selfcheck import ChromaSelfCheck
 from slipstream.adapters.indexes.chroma.server import open_server
-from slipstream.domain.errors import UnavailableError
+from slipstream.domain.errors import SlipstreamError, UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
@@ -53,6 +55,9 @@ from slipstream.domain.stamps import (
     checked_vector,
 )
 from slipstream.ports.index import IndexCapabilities
+from slipstream.ports.selfcheck import SelfCheck
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -60,22 +65,58 @@ _T = TypeVar("_T")
 class ChromaIndex:
     """A `VectorIndex` in Chroma, made by `embedded` or `server`. Safe for threads; the only writer of its store."""
 
-    def __init__(self, place: str, connect: Callable[[ExitStack], Any]) -> None:
-        self._place = place
+    def __init__(self, place: str, connect: Callable[[ExitStack], Any], directory: Path | None = None) -> None:
+        self._place, self._connect = place, connect
+        self.selfcheck: SelfCheck | None = None if directory is None else ChromaSelfCheck(directory, self._offline)
         self._lock = threading.RLock()
         self._listing: Listing | None = None
         self._settled = False
+        self._is_doubtful = False
+        """Whether a call into an embedded Chroma has failed, and its client is not to be trusted any more."""
         self._closed = False
-        with ExitStack() as stack, mapped_errors(place):
-            self._client = connect(stack)
+        self._directory = directory
+        self.was_changed = directory is not None and was_changed(directory)
+        """Whether somebody else has changed the directory since the index was closed in it."""
+        self._begin()
+
+    def _begin(self) -> None:
+        with ExitStack() as stack, mapped_errors(self._place):
+            self._client = self._connect(stack)
             self._collections = Collections(self._client)
             self._settle()
             self._resources = stack.pop_all()
+        self._is_doubtful = False
+
+    def _renew(self) -> None:
+        """
+        Connect anew behind a call that has failed.
+
+        A client of Chroma 1.5.9 that had failed once was seen to hang with the interpreter's lock held, and to accept
+        writes that were gone later. A new one does neither.
+        """
+        try:
+            self._resources.close()
+        except Exception as error:  # noqa: BLE001  (a client that is given up may refuse that too)
+            logger.warning("%s: a client that had failed did not close: %r", self._place, error)
+        self._begin()
+
+    @contextmanager
+    def _offline(self) -> Iterator[None]:
+        """Have nobody in the directory while the block runs: calls wait, and go on with a new client."""
+        with self._lock:
+            if self._closed:
+                raise UnavailableError(f"the index ({self._place}) is closed; open it anew")
+            self._is_doubtful = True  # until there is a new one, whatever happens meanwhile
+            self._resources.close()
+            try:
+                yield
+            finally:
+                self._begin()
 
     @classmethod
     def embedded(cls, path: Path) -> Self:
         """Open a directory, made when it is not there; raises `UnavailableError` when it is in use."""
-        return cls(f"Chroma in {path}", lambda stack: open_embedded(path, stack))
+        return cls(f"Chroma in {path}", lambda stack: open_embedded(path, stack), path)
 
     @classmethod
     def server(
@@ -108,15 +149,19 @@ class ChromaIndex:
                 raise UnavailableError(f"the index ({self._place}) is closed; open it anew")
             with mapped_errors(self._place):
                 try:
+                    if self._is_doubtful:
+                        self._renew()
                     if not self._settled:
                         self._collections.refresh()
                         self._settle()
                     self._settled = not writing
                     yield self._collections
                     self._settled = True
-                except Exception:
+                except Exception as error:
                     self._listing = None
                     self._settled = False
+                    if self._directory is not None and not isinstance(error, SlipstreamError):
+                        self._is_doubtful = True
                     raise
 
     def _settle(self) -> None:
@@ -210,6 +255,11 @@ class ChromaIndex:
             collections.drop_empty()
             return len(gone)
 
+    def set_seal(self, seal: str) -> None:
+        """Replace the seal."""
+        with self._open(writing=True) as collections:
+            collections.set_seal(seal)
+
     def _listed(self, entries: Iterator[Entry]) -> None:
         if self._listing is not None:
             for entry in entries:
@@ -241,6 +291,11 @@ class ChromaIndex:
             keys = sorted(collections.all_tombstones(past=past))
         bound = "" if after is None else after.encode()
         return [RecordKey.decode(key) for key in keys if key > bound][: max(limit, 0)]
+
+    def record_count(self) -> int:
+        """Return how many records there are, of all spaces, as Chroma counts them."""
+        with self._open() as collections:
+            return collections.record_count()
 
     def scan(self, after: RecordKey | None, limit: int) -> Sequence[Stamp]:
         """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
@@ -274,12 +329,19 @@ class ChromaIndex:
                 return []
             return nearest(handle, space, query, k, where)
 
+    def seal(self) -> str | None:
+        """Return the seal that was set last."""
+        with self._open() as collections:
+            return collections.seal()
+
     def close(self) -> None:
         """Release client and directory; closing twice is harmless."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._resources.close()
+                if self._directory is not None:
+                    leave(self._directory)
 
 
 def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:

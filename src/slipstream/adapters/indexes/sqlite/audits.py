@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from slipstream.adapters.indexes.sqlite.codec import select_in
-from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
 
@@ -46,6 +46,18 @@ class SqliteAudits:
         with self._database.reading() as connection:
             found = {row[0]: row for row in select_in(connection, query, dict.fromkeys(afters))}
         return [_leaf(*found[after]) for after in sorted(found)]
+
+    def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
+        """Return the leaves that some keys fall into."""
+        query = "SELECT max(after) FROM leaves WHERE after < ?"
+        with self._database.reading() as connection:
+            found = {connection.execute(query, (key,)).fetchone()[0] for key in keys}
+            return self.leaves([after for after in found if after is not None])
+
+    def total(self) -> Mapping[str, Digest]:
+        """Return the sum of all heads."""
+        with self._database.reading() as connection:
+            return summed_digests(text for (text,) in connection.execute("SELECT digests FROM leaves"))
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Remove and add leaves in one transaction."""

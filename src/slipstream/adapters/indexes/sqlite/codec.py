@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,8 +95,21 @@ def row_stamp(row: Row, spaces: Mapping[int, Space]) -> Stamp:
             metadata={} if row[16] is None else json.loads(row[16]),
             embedded_confidence=row[17],
         )
-    except (ValueError, KeyError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise CorruptionError(f"the stamp of {row[0]!r} can not be read ({error}); audit and repair") from error
+
+
+def readable_stamps(rows: Iterable[Row], spaces: Mapping[int, Space]) -> list[Stamp]:
+    """
+    Return the stamps of rows; one that stands for none is not there, so the graph misses its record.
+
+    The triggers let nobody write such a row, and where they were dropped, the self-check names it and removes it.
+    """
+    stamps: list[Stamp] = []
+    for row in rows:
+        with suppress(CorruptionError):
+            stamps.append(row_stamp(row, spaces))
+    return stamps
 
 
 def microseconds(time: datetime) -> int:

@@ -10,14 +10,14 @@ from slipstream.adapters.indexes.sqlite.codec import (
     STAMP_COLUMNS,
     Row,
     blob_vector,
-    row_stamp,
+    readable_stamps,
     select_in,
     stamp_row,
     vector_blobs,
 )
-from slipstream.adapters.indexes.sqlite.database import Database
 from slipstream.adapters.indexes.sqlite.following import FollowingMatrix, Matrices
 from slipstream.adapters.indexes.sqlite.segments import Segments
+from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -172,8 +172,8 @@ class SqliteIndex:
         with self._database.reading() as connection:
             spaces = _spaces(connection)
             query = f"SELECT {_COLUMNS} FROM records WHERE key IN ({{}})"  # noqa: S608  (names of columns)
-            for row in select_in(connection, query, wanted):
-                records[row[0]].append(row_stamp(row, spaces))
+            for stamp in readable_stamps(select_in(connection, query, wanted), spaces):
+                records[stamp.key.encode()].append(stamp)
             query = "SELECT key, position FROM tombstones WHERE key IN ({})"
             tombstones: dict[str, Position] = dict(select_in(connection, query, wanted))
         held: dict[RecordKey, KeyStamps] = {}
@@ -198,9 +198,13 @@ class SqliteIndex:
         with self._database.reading() as connection:
             spaces = _spaces(connection)
             rows = _page(connection, bound, limit)
+            stamps = readable_stamps(rows, spaces)
+            while rows and not stamps:  # an empty page would say that nothing follows
+                rows = _page(connection, rows[-1][0], limit)
+                stamps = readable_stamps(rows, spaces)
         if len(spaces) > 1:  # else they come in this order
-            rows.sort(key=lambda row: (row[0], spaces[row[1]]))
-        return [row_stamp(row, spaces) for row in rows]
+            stamps.sort(key=lambda stamp: (stamp.key.encode(), stamp.space))
+        return stamps
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
         """Return the digests of ranges of one snapshot; only what was written since the last call is read."""
@@ -208,7 +212,7 @@ class SqliteIndex:
         with self._database.reading() as connection:
             segments = Segments(connection, _spaces(connection))
             found = [segments.digest(bounds) for bounds in ranges]
-        if segments.has_news:
+        if segments.has_news and self._database.admits_writes:  # else somebody else keeps what was digested
             with self._database.writing() as connection:
                 segments.keep(connection)
         return found
@@ -238,7 +242,8 @@ class SqliteIndex:
                 matrix.catch_up(connection)
                 nearest = dict(matrix.nearest(query, k, where))
             rows = list(select_in(connection, f"SELECT {_COLUMNS}, id FROM records WHERE id IN ({{}})", nearest))  # noqa: S608
-        hits = [VectorHit(row_stamp(row, {number: space}), nearest[row[-1]]) for row in rows]
+        shown = {row[0]: nearest[row[-1]] for row in rows}
+        hits = [VectorHit(stamp, shown[stamp.key.encode()]) for stamp in readable_stamps(rows, {number: space})]
         hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
         return hits[:k]
 

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from slipstream.adapters.indexes.sqlite.codec import Row, microseconds, moment, select_in
-from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.adapters.indexes.sqlite.values import get_value, put_value
+from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
-from slipstream.domain.work import DeadLetter, Lane, WorkItem
+from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem
+from slipstream.ports.journal import DELAY_S_MAX
 
 _WORK_COLUMNS = "key, lane, position, attempts, due_at, reason, error, force, rank"
 _PUT_WORK = f"""
@@ -27,16 +29,23 @@ ON CONFLICT (key) DO UPDATE SET
     attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
     force = max(force, excluded.force), rank = min(rank, excluded.rank)
 """  # noqa: S608  (names of columns, no values)
+# What another program wrote and nobody can read is not there; the self-check names it, and removes it.
+_READABLE_WORK = f"key GLOB '[er]:?*' AND lane IN ({', '.join(str(int(lane)) for lane in Lane)})"
 _LETTER_COLUMNS = "id, key, error, attempts, failed_at, position, payload"
 _BURY = f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of columns)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DELAY_MAX = timedelta(seconds=DELAY_S_MAX)
 
 
 class SqliteJournal:
-    """A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`, shares transactions with its index."""
+    """
+    A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`, shares transactions with its index.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    What it writes is the engine's, and so goes through the fence of the database, unless it is not `guarded`.
+    """
+
+    def __init__(self, database: Database, *, guarded: bool = True) -> None:
+        self._database, self._guarded = database, guarded
         self._closed = False
 
     def _require_open(self) -> None:
@@ -46,7 +55,7 @@ class SqliteJournal:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         self._require_open()
-        with self._database.writing() as connection:
+        with self._database.writing(guarded=self._guarded) as connection:
             yield connection
 
     @contextmanager
@@ -59,7 +68,7 @@ class SqliteJournal:
     def transaction(self) -> Iterator[None]:
         """Make the block one atomic, durable step, the index's writes in it included."""
         self._require_open()
-        with self._database.transaction():
+        with self._database.transaction(guarded=self._guarded):
             yield
 
     # ------------------------------------------------------------------ values and work
@@ -67,8 +76,7 @@ class SqliteJournal:
     def get(self, name: str) -> str | None:
         """Return a named value."""
         with self._reading() as connection:
-            row = connection.execute("SELECT value FROM named_values WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+            return get_value(connection, name, self._database.path)
 
     def set(self, name: str, value: str | None) -> None:
         """Set or remove a named value."""
@@ -76,7 +84,7 @@ class SqliteJournal:
             if value is None:
                 connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
             else:
-                connection.execute("REPLACE INTO named_values (name, value) VALUES (?, ?)", (name, value))
+                put_value(connection, name, value)
 
     def put_work(self, items: Sequence[WorkItem]) -> None:
         """Add work items, merged with the ones that are there."""
@@ -105,7 +113,7 @@ class SqliteJournal:
     def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
         """Return work items, the most urgent first."""
         conditions = ["(lane, rank, key) > (?, ?, ?)" if after else "", "lane = ?" if lane is not None else ""]
-        where = " AND ".join(filter(None, conditions)) or "TRUE"
+        where = " AND ".join(filter(None, [*conditions, _READABLE_WORK]))
         parameters = [*(after.order if after else ()), *([lane] if lane is not None else []), limit]
         query = f"SELECT {_WORK_COLUMNS} FROM work WHERE {where} ORDER BY lane, rank, key LIMIT ?"  # noqa: S608
         with self._reading() as connection:
@@ -113,9 +121,9 @@ class SqliteJournal:
 
     def work_count(self, lane: Lane | None = None) -> int:
         """Count work items."""
-        condition, parameters = ("", ()) if lane is None else ("WHERE lane = ?", (int(lane),))
+        condition, parameters = ("", ()) if lane is None else ("AND lane = ?", (int(lane),))
         with self._reading() as connection:
-            return _count(connection, f"work {condition}", *parameters)
+            return _count(connection, f"work WHERE {_READABLE_WORK} {condition}", *parameters)
 
     # ------------------------------------------------------------------ dead letters
 
@@ -165,6 +173,14 @@ class SqliteJournal:
         with self._reading() as connection:
             return _count(connection, "letters")
 
+    def refused_size(self) -> LetterSize:
+        """Add up the letters without a key."""
+        size = "length(CAST(error AS BLOB)) + coalesce(length(CAST(payload AS BLOB)), 0)"
+        query = f"SELECT count(*), sum({size}) FROM letters WHERE key IS NULL"  # noqa: S608  (our own text)
+        with self._reading() as connection:
+            count, size_bytes = connection.execute(query).fetchone()
+        return LetterSize(int(count), int(size_bytes or 0))
+
     # ------------------------------------------------------------------ messages
 
     def append(self, topic: str, payloads: Sequence[str], due_at: datetime | None = None) -> Sequence[int]:
@@ -178,10 +194,11 @@ class SqliteJournal:
         """Return due messages by id."""
         query = """
             SELECT id, payload FROM messages
-            WHERE topic = ? AND id > ? AND (due_at IS NULL OR due_at <= ?) ORDER BY id LIMIT ?
+            WHERE topic = ? AND id > ? AND (due_at IS NULL OR NOT due_at BETWEEN ? AND ?) ORDER BY id LIMIT ?
         """
+        not_yet = (microseconds(due_by) + 1, microseconds(due_by + _DELAY_MAX))
         with self._reading() as connection:
-            return connection.execute(query, (topic, after, microseconds(due_by), limit)).fetchall()
+            return connection.execute(query, (topic, after, *not_yet, limit)).fetchall()
 
     def acknowledge(self, topic: str, ids: Sequence[int]) -> None:
         """Forget messages of the topic."""
@@ -192,6 +209,12 @@ class SqliteJournal:
         """Count messages of the topic."""
         with self._reading() as connection:
             return _count(connection, "messages WHERE topic = ?", topic)
+
+    def size_bytes(self, topic: str) -> int:
+        """Add up the messages of the topic."""
+        query = "SELECT coalesce(sum(length(CAST(payload AS BLOB))), 0) FROM messages WHERE topic = ?"
+        with self._reading() as connection:
+            return int(connection.execute(query, (topic,)).fetchone()[0])
 
     def close(self) -> None:
         """Refuse further calls; the file is closed by the store. Closing twice is harmless."""

@@ -59,7 +59,7 @@ class SpaceMatrix:
         self._types[slots] = [self._type_codes.setdefault(row[1], len(self._type_codes)) for row in kept]
         self._versions[slots] = [row[2] for row in kept]
         for slot, row in zip(slots, kept, strict=True):
-            self._metadata[slot] = None if row[3] is None else json.loads(row[3])
+            self._metadata[slot] = _kept_metadata(row[3])
 
     def _slot(self, record: int) -> int:
         slot = self._slots.get(record)
@@ -141,6 +141,15 @@ class SpaceMatrix:
         chosen = np.zeros(self._size, np.bool_)
         chosen[passed] = True
         return chosen
+
+
+def _kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
+    """Return what a filter looks at; of what can not be read nothing, so that it spoils no search."""
+    try:
+        found = None if text is None else json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _grown(array: npt.NDArray[Any], capacity: int, used: int) -> npt.NDArray[Any]:

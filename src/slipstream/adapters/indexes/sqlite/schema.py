@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
-from slipstream.domain.errors import ConfigError
+from slipstream.domain.errors import ConfigError, CorruptionError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 7
 """As many as there are steps."""
 _APPLICATION_ID = 0x534C4950  # "SLIP"
-_SQLITE_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
 
 # Stamps and vectors apart: a restamp must not rewrite blobs. `changes` names every record written or removed, in
 # the order of the commits: a matrix in memory follows it, whoever wrote. Times are microseconds since 1970.
@@ -112,7 +115,38 @@ _FOURTH = """
 ALTER TABLE records ADD COLUMN embedded_confidence REAL;
 ALTER TABLE findings ADD COLUMN type TEXT NOT NULL DEFAULT ''
 """
-_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH)
+# Who owns the engine, and what other processes ask of it.
+_FIFTH = """
+CREATE TABLE lease (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
+INSERT INTO lease (id, epoch) VALUES (1, 0);
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    operation TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    is_cancelled INTEGER NOT NULL DEFAULT 0,
+    progress TEXT,
+    answer TEXT
+) STRICT;
+CREATE INDEX requests_waiting ON requests (id) WHERE answer IS NULL
+"""
+# Beside each named value what it was, so that one which somebody else has changed is told from it.
+_SIXTH = "ALTER TABLE named_values ADD COLUMN checksum TEXT"
+# What is known of the records of an index in a store of its own, and which of its keys were written since.
+_SEVENTH = """
+CREATE TABLE kept_terms (
+    key TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    term BLOB NOT NULL,
+    schema_version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (key, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE doubted_keys (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
+"""
+_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """What brings a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
@@ -139,7 +173,7 @@ _NOTICED = (
     ("vectors_deleted", "AFTER DELETE ON vectors", _KEY_OF_VECTOR.format("OLD")),
 )
 """Name, event, and the key whose segment it voids."""
-_YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
+YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
 _SOUND = """
 {row}key GLOB '[er]:?*'
 AND {row}space IN (SELECT id FROM spaces)
@@ -152,7 +186,8 @@ AND {row}created_at {years}
 AND ({row}last_validated IS NULL OR {row}last_validated {years})
 """
 """Whether a row of `records` can be read: what it says may be wrong, but it says something."""
-_NEW_SOUND, _SOUND_ROW = _SOUND.format(row="NEW.", years=_YEARS), _SOUND.format(row="", years=_YEARS)
+NOT_A_KEY = "NOT key GLOB '[er]:?*'"
+_NEW_SOUND, READABLE = _SOUND.format(row="NEW.", years=YEARS), _SOUND.format(row="", years=YEARS)
 _NOT_A_RECORD = "not a record: key, space, metadata or a time can not be read"
 _GUARDED = (
     ("records_insert_guard", "INSERT ON records", f"NOT ({_NEW_SOUND})", _NOT_A_RECORD),
@@ -183,20 +218,24 @@ def _noticing() -> dict[str, str]:
     return {"segments": _SEGMENTS} | triggers | guards
 
 
+def _found_noticing(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Return kind, name and statement of what there is of it in the file."""
+    names = ", ".join(f"'{name}'" for name in _noticing())
+    return connection.execute(f"SELECT type, name, sql FROM sqlite_schema WHERE name IN ({names})").fetchall()  # noqa: S608
+
+
 def _notice(connection: sqlite3.Connection, path: Path) -> None:
     """
     Make sure that the file notices every write; what was not noticed is digested, and checked, anew.
 
     A tool that copies tables without their triggers, or somebody who drops them, must not blind the audit.
     """
-    wanted = _noticing()
-    names = ", ".join(f"'{name}'" for name in wanted)
-    found = connection.execute(f"SELECT type, name, sql FROM sqlite_schema WHERE name IN ({names})").fetchall()  # noqa: S608
+    wanted, found = _noticing(), _found_noticing(connection)
     if {name: sql for _, name, sql in found} == wanted:
         return
     for kind, name, _ in sorted(found, reverse=True):  # triggers before the table that they write to
         connection.execute(f"DROP {kind} {name}")
-    unsound = f"SELECT id FROM records WHERE NOT ({_SOUND_ROW})"  # noqa: S608
+    unsound = f"SELECT id FROM records WHERE NOT ({READABLE})"  # noqa: S608
     connection.execute(f"DELETE FROM vectors WHERE record IN ({unsound})")  # noqa: S608
     removed = connection.execute(f"DELETE FROM records WHERE id IN ({unsound})").rowcount  # noqa: S608
     if removed:
@@ -206,15 +245,61 @@ def _notice(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("INSERT INTO segments (after, writes) VALUES ('', 0)")
 
 
-def check_sqlite() -> None:
-    """Raise `ConfigError` when this Python's SQLite is too old."""
-    if sqlite3.sqlite_version_info < _SQLITE_OLDEST:
-        oldest = ".".join(map(str, _SQLITE_OLDEST))
-        raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old, {oldest} is needed: use a newer Python")
+def mend_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Put back triggers and indexes inside the open transaction; what is gone with a table can not be."""
+    _notice(connection, path)
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'"))
+    for name, statement in _declared().indexes.items():
+        if found.get(name) != statement:
+            connection.execute(f"DROP INDEX IF EXISTS {name}")
+            connection.execute(statement)
+
+
+def unlike_schema(connection: sqlite3.Connection) -> list[str]:
+    """
+    Return the triggers and indexes that are gone, or not as this version makes them.
+
+    Raises `CorruptionError` when a table is.
+    """
+    declared = _declared()
+    for name, columns in declared.tables.items():
+        if not columns <= _columns(connection, name):
+            raise CorruptionError(f"the table {name} is gone, or a column of it: delete the file, it is built anew")
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
+    wanted = _noticing() | dict(declared.indexes)
+    return [name for name, statement in wanted.items() if found.get(name) != statement]
+
+
+class _Declared(NamedTuple):
+    tables: Mapping[str, frozenset[object]]
+    indexes: Mapping[str, str]
+
+
+@functools.cache
+def _declared() -> _Declared:
+    """Return what the steps make, as SQLite has it."""
+    with closing(sqlite3.connect(":memory:")) as probe:
+        for step in _STEPS:
+            for statement in step.split(";"):
+                probe.execute(statement)
+        names = probe.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        tables = {name: _columns(probe, name) for (name,) in names.fetchall()}
+        indexes = probe.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+        return _Declared(tables, dict(indexes.fetchall()))
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> frozenset[object]:
+    return frozenset(connection.execute('SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?)', (table,)))
 
 
 def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the tables in a new file; raises `ConfigError` for a file that is not ours or of a newer version."""
+    """
+    Create the tables in a new file; raises `ConfigError` for a file that is not ours or of a newer version.
+
+    A file that is as it should be is not written: whoever only reads it waits for nobody.
+    """
+    if _is_prepared(connection, path):
+        return
     connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file at the same time
     try:
         version = _version(connection, path)
@@ -230,6 +315,15 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _is_prepared(connection: sqlite3.Connection, path: Path) -> bool:
+    connection.execute("BEGIN")
+    try:
+        noticing = {name: sql for _, name, sql in _found_noticing(connection)}
+        return _version(connection, path) == SCHEMA_VERSION and noticing == _noticing()
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

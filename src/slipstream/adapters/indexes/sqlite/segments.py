@@ -13,17 +13,18 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from slipstream.adapters.indexes.sqlite.audits import encoded_digests, summed_digests
 from slipstream.adapters.indexes.sqlite.codec import Row
-from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digest_of_rows
+from slipstream.adapters.indexes.sqlite.terms import DIGESTED_COLUMNS, digests_of_groups
 from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
-SEGMENT_SIZE_MAX = 128
+SEGMENT_SIZE_MAX = 8
 """A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
-_ROWS_BETWEEN_YIELDS = 64
+_PIECES_AT_ONCE = 16
 
 # The upper bound is a term of its own, or left out: as `? IS NULL OR ...` it would bound no search in the index.
 _RECORDS = f"""
@@ -31,10 +32,17 @@ SELECT {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
 FROM records r LEFT JOIN vectors v ON v.record = r.id
 WHERE r.key > ?{{}} ORDER BY r.key
 """  # noqa: S608  (names of columns, no values)
-_SEGMENTS = """
-SELECT after, writes, digests, schema_version_min, schema_version_max, position_max FROM segments
-WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?){} ORDER BY after
+# Whole segments with a digest are summed by the thousand, so they come as one row.
+_KNOWN = """
+SELECT group_concat(digests), min(schema_version_min), max(schema_version_max), max(position_max) FROM segments
+WHERE digests IS NOT NULL AND after >= ?{}
 """
+_OTHERS = """
+SELECT after, (SELECT min(n.after) FROM segments n WHERE n.after > s.after), writes FROM segments s
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?){} AND (digests IS NULL OR after < ? OR after = ?)
+ORDER BY after
+"""
+_LAST = "SELECT max(after) FROM segments WHERE after < ?"
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = """
 UPDATE segments SET digests = ?, schema_version_min = ?, schema_version_max = ?, position_max = ?
@@ -52,7 +60,8 @@ class _Piece:
 
     after: str
     through: str | None
-    digest: RangeDigest | None
+    rows: Sequence[Row] = ()
+    digest: RangeDigest | None = None
 
 
 @dataclass(slots=True)
@@ -70,11 +79,11 @@ class _Segment:
         reached: str | None = self.after
         for piece in self.pieces:
             if piece.after != reached and reached is not None:
-                yield _Piece(reached, piece.after, None)
+                yield _Piece(reached, piece.after)
             yield piece
             reached = piece.through
         if reached is not None and reached != self.through:
-            yield _Piece(reached, self.through, None)
+            yield _Piece(reached, self.through)
 
 
 class Segments:
@@ -87,53 +96,59 @@ class Segments:
     def digest(self, bounds: KeyRange) -> RangeDigest:
         """Return the digest of a range; ranges must be asked for in key order."""
         found = RangeDigest()
-        known: list[Row] = []
-        for after, through, writes, digest in self._overlapping(bounds):
-            is_whole = after >= bounds.after and _ends_within(through, bounds.through)
-            if is_whole and digest[0] is not None:
-                known.append(digest)
-            else:
-                segment = self._computed.setdefault(after, _Segment(after, through, writes))
-                self._compute(segment, bounds, found)
-        found.add(_sum_of(known))
+        cut = self._cut_by_end(bounds.through)
+        pieces = self._pieces(bounds, cut)
+        while page := list(islice(pieces, _PIECES_AT_ONCE)):  # many at once cost less
+            digests = digests_of_groups([piece.rows for piece in page], self._spaces)
+            for piece, digest in zip(page, digests, strict=True):
+                piece.rows, piece.digest = (), digest
+                found.add(digest)
+            time.sleep(0)  # lets a thread go on that waits for Python's lock: a live change, say
+        found.add(self._sum_of_known(bounds.after, bounds.through if cut is None else cut))
         return found
 
-    def _overlapping(self, bounds: KeyRange) -> Iterator[tuple[str, str | None, int, Row]]:
-        """Yield start, end, writes and digest (as `_columns` returns it) of each segment."""
-        rows = self._between(_SEGMENTS, "after < ?", bounds.after, bounds.through).fetchall()
-        ends = [row[0] for row in rows[1:]]
-        if bounds.through is None:
-            ends.append(None)
-        else:
-            ends.append(self._snapshot.execute(_NEXT, (rows[-1][0],)).fetchone()[0])
-        for row, through in zip(rows, ends, strict=True):
-            yield row[0], through, row[1], row[2:]
+    def _pieces(self, bounds: KeyRange, cut: str | None) -> Iterator[_Piece]:
+        """Yield what is to be digested, and note it."""
+        for after, through, writes in self._others(bounds, cut):
+            segment = self._computed.setdefault(after, _Segment(after, through, writes))
+            for piece in self._read(segment, bounds):
+                if piece.through is None or piece.through > piece.after:  # else a cut would say that nothing follows
+                    segment.pieces.append(piece)
+                    yield piece
 
-    def _compute(self, segment: _Segment, bounds: KeyRange, found: RangeDigest) -> None:
-        """Digest what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
+    def _cut_by_end(self, through: str | None) -> str | None:
+        """Return the segment in which a range ends, None where it ends with one."""
+        if through is None:
+            return None
+        (last,) = self._snapshot.execute(_LAST, (through,)).fetchone()
+        (end,) = self._snapshot.execute(_NEXT, (last,)).fetchone()
+        return None if _ends_within(end, through) else last
+
+    def _others(self, bounds: KeyRange, cut: str | None) -> list[Row]:
+        """Return start, end and writes of each segment that has no digest, or is not whole within the bounds."""
+        upper = "" if bounds.through is None else " AND after < ?"
+        ends = () if bounds.through is None else (bounds.through,)
+        return self._snapshot.execute(_OTHERS.format(upper), (bounds.after, *ends, bounds.after, cut)).fetchall()
+
+    def _sum_of_known(self, after: str, before: str | None) -> RangeDigest:
+        """Return the digest of the segments that have one and begin within some bounds."""
+        texts, oldest, newest, position = self._between(_KNOWN, "after < ?", after, before).fetchone()
+        if texts is None:
+            return RangeDigest()
+        return RangeDigest(summed_digests([texts]), oldest, newest or 0, Position(position or ORIGIN))
+
+    def _read(self, segment: _Segment, bounds: KeyRange) -> Iterator[_Piece]:
+        """Yield what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
         for row in self._between(_RECORDS, "r.key <= ?", after, through):
             if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
                 end: str = rows[-1][0]
-                self._note(segment, _Piece(after, end, self._digest_of(rows)), found)
+                yield _Piece(after, end, rows)
                 after, rows = end, []
             rows.append(row)
-            if not len(rows) % _ROWS_BETWEEN_YIELDS:
-                time.sleep(0)  # lets a thread go on that waits for Python's lock: a live change, say
-        self._note(segment, _Piece(after, through, self._digest_of(rows)), found)
-
-    @staticmethod
-    def _note(segment: _Segment, piece: _Piece, found: RangeDigest) -> None:
-        if piece.through is not None and piece.through <= piece.after:
-            return  # an empty range: a cut at its end would say that nothing follows
-        segment.pieces.append(piece)
-        if piece.digest is not None:
-            found.add(piece.digest)
-
-    def _digest_of(self, rows: Sequence[Row]) -> RangeDigest:
-        return digest_of_rows(rows, self._spaces)
+        yield _Piece(after, through, rows)
 
     def _between(self, query: str, upper: str, after: str, through: str | None) -> sqlite3.Cursor:
         if through is None:
@@ -165,16 +180,3 @@ def _columns(digest: RangeDigest | None) -> Row:
         return None, None, None, None
     bounds = (digest.schema_version_min, digest.schema_version_max, digest.position_max)
     return encoded_digests(digest.by_type), *bounds
-
-
-def _sum_of(digests: Sequence[Row]) -> RangeDigest:
-    """Return the digest of all the ranges that `_columns` was kept of; there are thousands in a large index."""
-    if not digests:
-        return RangeDigest()
-    texts, oldest, newest, positions = zip(*digests, strict=True)
-    return RangeDigest(
-        summed_digests(texts),
-        min((version for version in oldest if version is not None), default=None),
-        max(version or 0 for version in newest),
-        Position(max(position or ORIGIN for position in positions)),
-    )

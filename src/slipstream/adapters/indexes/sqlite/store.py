@@ -5,32 +5,61 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
-from slipstream.adapters.indexes.sqlite.database import Database
+from slipstream.adapters.indexes.sqlite.guest import GuestJournal
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
+from slipstream.adapters.indexes.sqlite.kept_terms import SqliteTerms
+from slipstream.adapters.indexes.sqlite.lease import LeaseTiming, SqliteLease
+from slipstream.adapters.indexes.sqlite.requests import SqliteRequests
+from slipstream.adapters.indexes.sqlite.schema import prepare_file
+from slipstream.adapters.indexes.sqlite.selfcheck import store_check
+from slipstream.adapters.sqlite.connections import Database
+from slipstream.adapters.sqlite.fencing import Fence
+from slipstream.ports.requests import CommitWatch
+from slipstream.ports.selfcheck import SelfCheck
+
+LOCK_NAME = "engine.lock"
 
 
 class SqliteStore:
     """
-    Journal, vector index and audits in one SQLite file, which is created when it is not there.
+    Journal, vector index, audits, lease and requests in one SQLite file, which is created when it is not there.
 
-    Raises `ConfigError` for a file of another program or of a newer version, `CorruptionError` for a damaged one,
-    `UnavailableError` when it can not be opened now.
+    One that is `shared` writes only while its `lease` is held, but for what `guest` and `requests` may always write;
+    else the file is this program's alone until a lease is acquired. Raises `ConfigError` for a file of another
+    program or of a newer version, `CorruptionError` for a damaged one, `UnavailableError` when it can not be opened
+    now.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
-        self._database = Database(Path(path), busy_timeout_s)
+    def __init__(
+        self, path: Path, *, shared: bool = False, busy_timeout_s: float = 5.0, timing: LeaseTiming | None = None
+    ) -> None:
+        path = Path(path)
+        fence = Fence(path, is_open=not shared)
+        # A checkpoint into the main file every 16 MB: rarely, yet soon done.
+        self._database = Database(path, prepare_file, busy_timeout_s=busy_timeout_s, wal_pages_max=4000, fence=fence)
         self.index = SqliteIndex(self._database)
         self.journal = SqliteJournal(self._database)
         self.audits = SqliteAudits(self._database)
+        self.terms = SqliteTerms(self._database)
+        self.guest = GuestJournal(self._database)
+        self.requests = SqliteRequests(self._database)
+        self.selfcheck: SelfCheck = store_check(self._database)
+        self.lease = SqliteLease(self._database, fence, path.with_name(LOCK_NAME), timing or LeaseTiming())
 
     @property
     def path(self) -> Path:
         """The file."""
         return self._database.path
 
+    def watch(self) -> CommitWatch:
+        """Return what waits for commits to the file; the caller closes it."""
+        return self.requests.watch()
+
     def close(self) -> None:
-        """Close index, journal and file; closing twice is harmless."""
+        """Release the lease, and close the file; closing twice is harmless."""
+        self.lease.release()
         self.index.close()
         self.journal.close()
+        self.guest.close()
         self._database.close()

@@ -8,13 +8,18 @@ over deliberately broken graphs too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
 from slipstream.testing.suites.graph.base import LoggedGraph
+from slipstream.testing.suites.graph.committing import CommitTests
+from slipstream.testing.suites.graph.consumers import ConsumerTests
 from slipstream.testing.suites.graph.entities import EntityTests
-from slipstream.testing.suites.graph.log import LogTests
+from slipstream.testing.suites.graph.feed import FeedTests
+from slipstream.testing.suites.graph.fences import FenceTests
+from slipstream.testing.suites.graph.handles import HandleTests
+from slipstream.testing.suites.graph.paging import PagingTests
 from slipstream.testing.suites.graph.relationships import RelationshipTests
 from slipstream.testing.suites.graph.scanning import ScanTests
 from slipstream.testing.suites.graph.transactions import TransactionTests
@@ -22,14 +27,26 @@ from slipstream.testing.suites.graph.transactions import TransactionTests
 __all__ = ["GraphSuite", "LoggedGraph", "failures_of"]
 
 
-class GraphSuite(EntityTests, RelationshipTests, TransactionTests, LogTests, ScanTests):
-    """The tests of `ports.graph.WritableGraph` and of the `ports.log.ChangeLog` in its `log`."""
+class GraphSuite(
+    EntityTests,
+    RelationshipTests,
+    TransactionTests,
+    CommitTests,
+    FenceTests,
+    FeedTests,
+    ConsumerTests,
+    ScanTests,
+    PagingTests,
+    HandleTests,
+):
+    """The tests of the ports in `ports.graph`, and of the `ports.feed.ChangeFeed` in its `feed`."""
 
 
-def failures_of(suite: object, make: Callable[[], LoggedGraph]) -> list[str]:
-    """Run every test of a suite over a graph of its own, and return the names of those that fail."""
+def failures_of(suite: object, make: Callable[[], LoggedGraph], names: Collection[str] | None = None) -> list[str]:
+    """Run the tests of a suite (of some names only), each over a graph of its own; return those that fail."""
+    every = sorted(member for member in dir(suite) if member.startswith("test_"))
     failed = []
-    for name in sorted(member for member in dir(suite) if member.startswith("test_")):
+    for name in every if names is None else names:
         graph = make()
         try:
             getattr(suite, name)(graph)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,18 +16,19 @@ from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.log import LogEntry
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.ports.graph import GraphTransaction, WritableGraph
-from slipstream.ports.log import ChangeLog
+from slipstream.ports.feed import ChangeFeed, Retention
+from slipstream.ports.graph import GraphReader, GraphTransaction, RestoreMarks
+from slipstream.ports.pkg import Mutations
 
 Kind = PKGEventType
 
 
-class LoggedGraph(WritableGraph, Protocol):
-    """A writable graph with its change log."""
+class LoggedGraph(Mutations, GraphReader, RestoreMarks, Protocol):
+    """A graph with all that a graph of Slipstream's own has."""
 
     @property
-    def log(self) -> ChangeLog:
-        """The change log."""
+    def feed(self) -> ChangeFeed:
+        """The change feed."""
         ...
 
 
@@ -42,12 +45,12 @@ def raises(kind: type[Exception], action: Callable[..., object], *args: Any, **k
 
 def entries(graph: LoggedGraph) -> list[LogEntry]:
     """Return the whole log."""
-    return list(graph.log.read(ORIGIN, 10_000))
+    return list(graph.feed.read(ORIGIN, 10_000))
 
 
 def events(graph: LoggedGraph, after: Position = ORIGIN) -> list[PKGEvent]:
     """Return the data events behind a position, without schema evolutions."""
-    found = graph.log.read(after, 10_000)
+    found = graph.feed.read(after, 10_000)
     return [entry for entry in found if isinstance(entry, PKGEvent) and entry.event_type is not Kind.SCHEMA_EVOLVED]
 
 
@@ -75,6 +78,12 @@ def create(graph: LoggedGraph, *ids: str, entity_type: str = "Person", **given: 
             tx.create_entity(entity_type, entity_id, given)
 
 
+def trimmed(graph: LoggedGraph, through: Position) -> int:
+    """Acknowledge the log up to a position for its only consumer, and trim all that it needs no more."""
+    graph.feed.acknowledge("index", through)
+    return graph.feed.trim(Retention(kept_bytes=0, kept_s=0.0))
+
+
 def within(graph: LoggedGraph, mutation: Callable[[GraphTransaction], object]) -> None:
     """Run one mutation in a transaction of its own."""
     with graph.transaction() as tx:
@@ -93,13 +102,43 @@ def relate(graph: LoggedGraph, source_id: str, relationship_type: str, target_id
         return tx.relate(source_id, relationship_type, target_id, given)
 
 
-def scanned(graph: LoggedGraph, limit: int) -> list[RecordKey]:
-    """Return every key, read in pages."""
+def scanned(graph: LoggedGraph, limit: int, types: Collection[str] | None = None) -> list[RecordKey]:
+    """Return every key, read in pages; of relationships those of some types."""
     found: list[RecordKey] = []
-    while page := graph.scan(found[-1] if found else None, limit):
+    while page := graph.scan(found[-1] if found else None, limit, types):
         assert len(page) <= limit
         found += [item.key for item in page]
     return found
+
+
+class Aside(threading.Thread):
+    """Runs an action in a thread of its own; what it raises is raised where its end is waited for."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._action = action
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Run the action."""
+        try:
+            self._action()
+        except BaseException as error:  # noqa: BLE001 - raised by `finish`
+            self._error = error
+
+    def finish(self, patience_s: float) -> None:
+        """Wait for its end; fails when that does not come."""
+        self.join(patience_s)
+        assert not self.is_alive()
+        if self._error is not None:
+            raise self._error
+
+
+def at_once(actions: Sequence[Callable[[], object]], patience_s: float) -> None:
+    """Run each in a thread of its own, and wait for all."""
+    for each in [Aside(action) for action in actions]:
+        each.finish(patience_s)
 
 
 class Graphs(ABC):
@@ -107,6 +146,12 @@ class Graphs(ABC):
 
     concurrent: ClassVar[bool] = True
     """False for a fixture that can not be used by two threads."""
+    logs_foreign_writes: ClassVar[bool] = False
+    """Whether what is written past the adapter is in the feed all the same."""
+    patience_s: float = 60.0
+    """How long a test waits for what must come: nothing is said about how soon it comes."""
+    reads_snapshots: ClassVar[bool] = True
+    """Whether a read sees exactly what its position says; else it may see newer states, never older ones."""
 
     @abstractmethod
     def open_graph(self, directory: Path) -> LoggedGraph:
@@ -123,6 +168,24 @@ class Graphs(ABC):
     @abstractmethod
     def remove_raw(self, graph: LoggedGraph, entity: Entity) -> LoggedGraph:
         """Remove an entity without relationships past the adapter, and return the graph to go on with."""
+
+    @abstractmethod
+    def age_log(self, graph: LoggedGraph, seconds: float) -> None:
+        """Make everything that the log holds so much older: by moving a clock, or past the adapter."""
+
+    def second_handle(self, graph: LoggedGraph) -> LoggedGraph | None:  # noqa: ARG002 - for those that have one
+        """Open the same store once more, as another program would; None where a store has one handle only."""
+        return None
+
+    @contextmanager
+    def beside(self, graph: LoggedGraph) -> Iterator[LoggedGraph]:
+        """Lend a second handle of the store for a while, the graph itself where there is none."""
+        other = self.second_handle(graph)
+        try:
+            yield other or graph
+        finally:
+            if other is not None:
+                other.close()
 
     def reopened(self, graph: LoggedGraph) -> LoggedGraph:
         """Return the graph closed and opened again, itself where nothing outlives a process."""

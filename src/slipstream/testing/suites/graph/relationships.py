@@ -138,13 +138,13 @@ class RelationshipTests(Graphs):
                 tx.relate(pair[0], "K", pair[1])
             tx.relate("a", "L", "b")
         whole = graph.adjacent(["c", "a", "a", "unknown"], None, None, 100)
-        order = [(item.entity_id, item.ref.id, item.direction.value) for item in whole]
-        assert order == sorted(order)
-        assert [(entity_id, rid) for entity_id, rid, _ in order] == [
-            ("a", "K:a:a"), ("a", "K:a:a"), ("a", "K:a:b"), ("a", "K:a:c"), ("a", "K:b:a"), ("a", "L:a:b"),
-            ("c", "K:a:c"), ("c", "K:c:b"),
+        assert [item.order for item in whole] == sorted(item.order for item in whole)
+        assert [(item.entity_id, item.direction.value, item.ref.id) for item in whole] == [
+            ("a", "in", "K:a:a"), ("a", "in", "K:b:a"),
+            ("a", "out", "K:a:a"), ("a", "out", "K:a:b"), ("a", "out", "K:a:c"), ("a", "out", "L:a:b"),
+            ("c", "in", "K:a:c"), ("c", "out", "K:c:b"),
         ]  # fmt: skip
-        assert [item.neighbour_id for item in whole] == ["a", "a", "b", "c", "b", "b", "a", "b"]
+        assert [item.neighbour_id for item in whole] == ["a", "b", "a", "b", "c", "b", "a", "b"]
         assert {item.neighbour_type for item in whole} == {"Person"}
         paged: list[Adjacency] = []
         after: Adjacency | None = None

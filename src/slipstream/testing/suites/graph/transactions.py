@@ -56,7 +56,7 @@ class TransactionTests(Graphs):
 
     def test_a_transaction_sees_its_own_mutations(self, graph: LoggedGraph) -> None:
         create(graph, "a", name="Ada")
-        head = graph.log.head()
+        head = graph.feed.head()
         with graph.transaction() as tx:
             tx.create_entity("Person", "b", {"n": 1})
             tx.update_entity("b", {"n": 2})
@@ -76,15 +76,15 @@ class TransactionTests(Graphs):
     def test_what_changes_nothing_writes_no_event(self, graph: LoggedGraph) -> None:
         create(graph, "a", "b", n=1, f=2.0, tags=["x"])
         within(graph, lambda tx: tx.relate("a", "K", "b", {"w": 1}))
-        head = graph.log.head()
+        head = graph.feed.head()
         with graph.transaction() as tx:
-            tx.update_entity("a", {"n": 1, "f": 2, "tags": ["x"], "absent": None, "id": "a"})
+            tx.update_entity("a", {"n": 1, "f": 2.0, "tags": ["x"], "absent": None, "id": "a"})
             tx.upsert_entity("Person", "b", {"n": 1, "f": 2.0, "tags": ["x"]})
             tx.relate("a", "K", "b", {"w": 1}, replace=True)
             tx.update_relationship("K:a:b", {"w": 1})
         with graph.transaction():
             pass
-        assert graph.log.head() == graph.last_commit == head
+        assert graph.feed.head() == head
         within(graph, lambda tx: tx.update_entity("a", {"n": True}))
         assert properties(graph, "a")["n"] is True
 
@@ -104,10 +104,10 @@ class TransactionTests(Graphs):
                 assert getattr(error, "field", None) == "wrong"
             for name in names:
                 raises(InvalidInputError, tx.update_entity, "a", {name: 1})
-            for name in (*names[:-1], "a.b"):
+            for name in names[:-1]:
                 raises(InvalidInputError, tx.create_entity, name, "b")
                 raises(InvalidInputError, tx.relate, "a", name, "a")
-            for identity in ("", "x" * 1025, "\ud800"):
+            for identity in ("", "x" * 1025, "\ud800", "a\x00b"):
                 raises(InvalidInputError, tx.create_entity, "Person", identity)
             raises(InvalidInputError, lambda: tx.update_entity("a", {"id": "b"}))
             raises(InvalidInputError, lambda: tx.unrelate("nonsense"))
@@ -115,31 +115,34 @@ class TransactionTests(Graphs):
         assert properties(graph, "a") == {"name": "Ada", "born": 1815}
         assert graph.counts() == {"Person": 1}
 
-    def test_names_that_differ_only_in_case_are_refused(self, graph: LoggedGraph) -> None:
-        create(graph, "a", name="Ada")
+    def test_names_that_differ_only_in_case_are_kept_apart(self, graph: LoggedGraph) -> None:
+        create(graph, "a", name="Ada", Name=1)
+        create(graph, "b", entity_type="PERSON", x=1)
         with graph.transaction() as tx:
-            raises(InvalidInputError, lambda: tx.create_entity("PERSON", "b"))
-            raises(InvalidInputError, lambda: tx.relate("a", "person", "a"))
+            tx.relate("a", "person", "a", {"w": 1})
+            tx.relate("a", "KNOWS", "a")
+            tx.relate("a", "knows", "a")
             raises(InvalidInputError, lambda: tx.relate("a", "Person", "a"))
-            raises(InvalidInputError, lambda: tx.update_entity("a", {"Name": 1}))
-            raises(InvalidInputError, lambda: tx.update_entity("a", {"x": 1, "X": 2}))
-            tx.relate("a", "knows", "a", {"w": 1})
-            raises(InvalidInputError, lambda: tx.relate("a", "KNOWS", "a"))
-        assert graph.schema().entity_types == {"Person": {"name": "string"}}
+            raises(InvalidInputError, lambda: tx.create_entity("knows", "c"))
+        assert graph.schema().entity_types == {
+            "Person": {"name": "string", "Name": "integer"},
+            "PERSON": {"x": "integer"},
+        }
+        assert graph.counts() == {"Person": 1, "PERSON": 1, "person": 1, "KNOWS": 1, "knows": 1}
 
     def test_unusual_names_and_ids_work(self, graph: LoggedGraph) -> None:
-        names = ["we ird'é\"名", "order", "1", "x;y -- //", "\U0001f600", "back\\slash", "r", "$x"]
-        ids = ["'", '"', "\\", "a\nb", "e:1", "%41", "\x00", "x" * 1024, " ", "\U0001f600", "\uffff"]
+        names = ["we ird'é\"名", "order", "1", "x;y -- //", "a.b", "\U0001f600", "back\\slash", "r", "$x"]
+        ids = ["'", '"', "\\", "a\nb", "e:1", "%41", "\x01", "x" * 1024, " ", "\U0001f600", "\uffff"]
         with graph.transaction() as tx:
             for number, name in enumerate(names):
-                tx.create_entity(name, f"n{number}", dict.fromkeys((*names, "a.b"), number))
+                tx.create_entity(name, f"n{number}", dict.fromkeys(names, number))
             for number, identity in enumerate(ids):
                 tx.create_entity("Person", identity, {"n": number})
             rids = [
                 tx.relate(a, "rel " + names[0], b) for a, b in zip(ids, ids[::-1], strict=True) if len(a + b) < 99
             ]
         assert [properties(graph, identity)["n"] for identity in ids] == list(range(len(ids)))
-        assert state(graph, "n3").entity.properties == dict.fromkeys((*names, "a.b"), 3)
+        assert state(graph, "n3").entity.properties == dict.fromkeys(names, 3)
         expected = [entity_key(i) for i in (*ids, *(f"n{n}" for n in range(len(names))))]
         expected += [relationship_key(rid) for rid in rids]
         assert scanned(graph, 4) == sorted(expected, key=RecordKey.encode)

@@ -1,0 +1,1 @@
+"""Backups of WordNet beside a plain copy of the same files."""

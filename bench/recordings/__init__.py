@@ -1,0 +1,1 @@
+"""Records of the real Debezium for PostgreSQL, recorded into tests/data/debezium."""

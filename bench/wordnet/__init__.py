@@ -1,0 +1,1 @@
+"""Two versions of Slipstream side by side on WordNet."""

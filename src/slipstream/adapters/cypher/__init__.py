@@ -1,0 +1,1 @@
+"""Cypher for graphs that do not speak it themselves."""

@@ -1,0 +1,37 @@
+"""Messages between the two processes: JSON behind its length. Pure but for the stream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+from slipstream.adapters.graphs.values import decode_value, encode_value
+
+_LENGTH_BYTES = 4
+FRAME_SIZE_MAX = 512 * 1024 * 1024
+
+
+def encoded(message: dict[str, Any]) -> bytes:
+    """Return a message as bytes; times in it are kept."""
+    return framed(encode_value(message))
+
+
+def framed(message: dict[str, Any]) -> bytes:
+    """Return a message as bytes whose values `encode_value` has been over."""
+    data = json.dumps(message, separators=(",", ":")).encode()
+    return len(data).to_bytes(_LENGTH_BYTES, "big") + data
+
+
+def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
+    """Return the next message, None when the stream has ended, also in the middle of one."""
+    head = stream.read(_LENGTH_BYTES)
+    if len(head) < _LENGTH_BYTES:
+        return None
+    size = int.from_bytes(head, "big")
+    if size > FRAME_SIZE_MAX:
+        return None
+    data = stream.read(size)
+    if len(data) < size:
+        return None
+    message: dict[str, Any] = json.loads(data)
+    return decode_value(message) if b'"$' in data else message

@@ -1,0 +1,101 @@
+"""What a server's refusal is about, as far as its status and words tell; the rest is found out by trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+
+from slipstream.domain.errors import ConfigError, RateLimitedError, SlipstreamError, UnavailableError
+
+RETRY_AFTER_DEFAULT_S = 5.0
+_MAYBE_THE_TEXT = frozenset({400, 413, 422, 424})
+_DOWN = frozenset({408, 502, 503, 504})
+_FIXES: Mapping[int, str] = MappingProxyType(
+    {
+        401: "check api_key",
+        403: "check what api_key may do",
+        404: "check base_url and model",
+        405: "check base_url",
+        415: "check base_url",
+    }
+)
+_TOO_LONG = re.compile(
+    r"too (large|long)|context[ _](length|size|window)|exceed_context|input length|less than \d+ tokens"
+    r"|max\w* \D{0,20}tokens",
+    re.IGNORECASE,
+)
+_TOO_MANY = re.compile(
+    r"batch|too (many|large)|maximum allowed|exceed|payload|max\w* \d+ (text|input|item)s", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\d+")
+_RATIO_UNTOLD = 0.75
+_RATIO_MARGIN = 0.95
+
+
+class RefusedError(Exception):
+    """A server did not take a request, or answered it with nonsense: some text may be at fault, or all may be."""
+
+    def __init__(self, said: str, status: int, body: str = "") -> None:
+        super().__init__(said)
+        self.status, self._body = status, body
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it may be that the request is too large: half of it could go through."""
+        return self.status in (413, 429) or bool(_TOO_MANY.search(self._body))
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it may be that a text is too long."""
+        return self.status == 413 or bool(_TOO_LONG.search(self._body))
+
+    @property
+    def share(self) -> float:
+        """About how much of a text would fit: by the two numbers that such an answer commonly holds."""
+        numbers = sorted({int(found) for found in _NUMBER.findall(self._body) if len(found) < 10})
+        told = _RATIO_MARGIN * numbers[-2] / numbers[-1] if len(numbers) > 1 and numbers[-1] else 0.0
+        return told if 0.01 < told < 1 else _RATIO_UNTOLD
+
+    def as_fault_of_all(self) -> SlipstreamError:
+        """Return it as the model's fault: it refuses what it should take, too."""
+        if self.status >= 500:
+            return UnavailableError(f"{self}, whatever the text is")
+        return ConfigError(
+            f"{self}, whatever the text is: the server is set up for something else than embeddings, or for another "
+            "model. Check base_url, model and dimension, and the server's own log; nothing has to be replayed"
+        )
+
+
+class DiedError(UnavailableError):
+    """A connection ended, or nothing came, amid a request: the server may have died of it."""
+
+
+def refusal(said: str, status: int, headers: Mapping[str, str], body: str, texts: int) -> Exception:
+    """Return what an answer that is not 200 means."""
+    waits = headers.get("retry-after")
+    if status == 429 and not waits and texts > 1:
+        return RefusedError(said, status, body)  # some refuse what is too much at once so, for ever
+    if status == 429 or (status in _DOWN and waits):
+        return RateLimitedError(said, retry_after_s=retry_after_s(waits))
+    if status in _DOWN:
+        return UnavailableError(said)
+    if status in _MAYBE_THE_TEXT or status >= 500:
+        return RefusedError(said, status, body)
+    return ConfigError(f"{said} ({_FIXES.get(status, 'check base_url')})")
+
+
+def retry_after_s(header: str | None) -> float:
+    """Read a Retry-After header: seconds or an HTTP date."""
+    if not header:
+        return RETRY_AFTER_DEFAULT_S
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass  # then it is a date
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without a zone
+        return RETRY_AFTER_DEFAULT_S

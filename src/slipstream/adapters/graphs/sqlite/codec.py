@@ -1,0 +1,230 @@
+"""Properties as JSON text, and rows of the log as events. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from slipstream.adapters.graphs.evolution import evolution_data
+from slipstream.adapters.graphs.values import DEPTH_MAX, decode_value, encode_value, jsonable
+from slipstream.domain.entities import Properties, PropertyValue
+from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
+from slipstream.domain.keys import RelationshipRef
+from slipstream.domain.log import LogEntry, Rescan
+from slipstream.domain.positions import Position
+from slipstream.domain.schema import GraphSchema
+
+RESCAN, SCHEMA = "*", "s"
+KINDS = {
+    "+e": PKGEventType.ENTITY_CREATED,
+    "~e": PKGEventType.ENTITY_UPDATED,
+    "-e": PKGEventType.ENTITY_DELETED,
+    "+r": PKGEventType.RELATIONSHIP_CREATED,
+    "~r": PKGEventType.RELATIONSHIP_UPDATED,
+    "-r": PKGEventType.RELATIONSHIP_DELETED,
+}
+"""What `change.kind` says, but for a schema version and a rescan."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN = (str, int, float)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DIGITS_MAX = 18
+_Row = Sequence[Any]
+
+
+def encode_properties(properties: Properties) -> str:
+    """Return checked properties as JSON text."""
+    if not all(isinstance(value, _PLAIN) for value in properties.values()):
+        properties = {name: encode_value(value) for name, value in properties.items()}
+    return _ENCODER.encode(properties)
+
+
+def decode_properties(text: str | bytes, identity: str) -> dict[str, PropertyValue]:
+    """
+    Return the properties that a row holds; null and an `id` of its own stand for nothing.
+
+    Raises `PoisonEventError` for what another program wrote and nobody can work with: no UTF-8, lone surrogates,
+    nested too deeply.
+    """
+    try:
+        found = _loaded(text)
+    except (ValueError, RecursionError) as error:
+        raise PoisonEventError(f"the properties of {identity!r} can not be read: {error}") from error
+    return {name: value for name, value in found.items() if value is not None and name != "id"}
+
+
+def readable_properties(text: str | bytes, identity: str) -> Properties:
+    """Return the properties that a row holds; those that can not be read raise as soon as somebody asks for them."""
+    try:
+        return decode_properties(text, identity)
+    except PoisonEventError as error:
+        return _Unreadable(str(error))
+
+
+class _Unreadable(Mapping[str, PropertyValue]):
+    """Stands for properties that can not be read, so that one such row spoils no batch: whoever needs it is told."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def _refuse(self) -> NoReturn:
+        raise PoisonEventError(self._reason)
+
+    def __getitem__(self, name: str) -> PropertyValue:
+        self._refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        self._refuse()
+
+    def __len__(self) -> int:  # noqa: PLE0303  (it never returns)
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<{self._reason}>"
+
+
+def _loaded(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON object as values; raises `ValueError` for one that can not be worked with."""
+    if isinstance(text, bytes):
+        text = text.decode()  # strictly: `json` would let surrogates through
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("they are not a JSON object")  # noqa: TRY004  (of the value, not of our argument)
+    if "\\u" in text:
+        json.dumps(found, ensure_ascii=False).encode()  # raises for a lone surrogate
+    if '"$' in text:
+        found = {name: decode_value(value) for name, value in found.items()}
+    if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(found):
+        raise ValueError(f"they are nested deeper than {DEPTH_MAX} levels")
+    return found
+
+
+def _is_too_deep(found: dict[str, Any]) -> bool:
+    level: list[Any] = list(found.values())
+    for _ in range(DEPTH_MAX):
+        level = [item for value in level if isinstance(value, dict | list) for item in _items(value)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _items(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def rescan_types(text: object) -> frozenset[str] | None:
+    """Return the types that a rescan is about, None for all."""
+    try:
+        types = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
+        return None
+    return frozenset(types)
+
+
+def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
+    """Return what a row of the log says; its columns are those of `feed.COLUMNS`."""
+    position, kind, entity_id, kind_type, source, target, key, old, new, at, source_type, target_type = row
+    if not is_of_the_triggers(row):
+        return Rescan(Position(position), rescan_types(_text_of(new)) if kind == RESCAN else None)
+    event_type = KINDS[kind]
+    is_entity = event_type.is_entity
+    identity = entity_id if is_entity else RelationshipRef(kind_type, source, target, key).id
+    before, after = _told(old), _told(new)
+    if event_type in (PKGEventType.ENTITY_UPDATED, PKGEventType.RELATIONSHIP_UPDATED) and (
+        after is None or (before == after and old != new)
+    ):
+        before = None  # as JSON both look the same, or one is too long to be kept: nobody may take it for no change
+    data = after if after is not None else (before or {})
+    return PKGEvent.model_construct(
+        event_id=deterministic_event_id((graph_id, position)),
+        event_type=event_type,
+        entity_id=identity,
+        entity_type=kind_type,
+        timestamp=_moment_of(at),
+        old_data=before,
+        new_data=after,
+        source_document_id=_text_or_none(data.get("source_document_id")),
+        extraction_confidence=_confidence_or_none(data.get("extraction_confidence")),
+        schema_version=schema_version,
+        position=position,
+        source_id=None if is_entity else source,
+        source_type=source_type,
+        target_id=None if is_entity else target,
+        target_type=target_type,
+    )
+
+
+def is_of_the_triggers(row: _Row) -> bool:
+    """Whether a row of the log tells of an entity or a relationship; one written by hand may tell nothing."""
+    kind = row[1]
+    if kind not in KINDS:
+        return False
+    names = row[2:4] if KINDS[kind].is_entity else row[3:7]
+    required = names if KINDS[kind].is_entity else names[:3]
+    return all(isinstance(name, str) for name in names) and all(required)
+
+
+def is_number(text: object) -> bool:
+    """Whether a text is a whole number that a position or a version can be."""
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+
+
+def version_told(row: _Row) -> int | None:
+    """Return which schema version a row of the log begins, None when it is about something else."""
+    number = _text_of(row[8])
+    return int(str(number)) if row[1] == SCHEMA and is_number(number) else None
+
+
+def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Position) -> PKGEvent:
+    """Return the event of a schema version, of which the log keeps the number only."""
+    old_data, new_data = evolution_data(old, new)
+    return PKGEvent.model_construct(
+        event_id=deterministic_event_id((graph_id, position)),
+        event_type=PKGEventType.SCHEMA_EVOLVED,
+        entity_id="schema",
+        entity_type="Schema",
+        timestamp=new.created_at or _EPOCH,
+        old_data=old_data,
+        new_data=new_data,
+        schema_version=new.version,
+        position=position,
+    )
+
+
+def _moment_of(at_ms: object) -> datetime:
+    """Return the time of a row; one that another program has spoilt counts as long ago."""
+    try:
+        return _EPOCH + timedelta(milliseconds=at_ms if isinstance(at_ms, int) else 0)
+    except OverflowError:
+        return _EPOCH
+
+
+def _told(text: str | bytes | None) -> dict[str, Any] | None:
+    """Return logged properties as the plain JSON of an event, None when they were not kept or can not be read."""
+    if not isinstance(text, str | bytes):
+        return None
+    try:
+        found = _loaded(text)
+    except (ValueError, RecursionError):
+        return None
+    kept = {name: value for name, value in found.items() if value is not None and name != "id"}
+    return {name: jsonable(value) for name, value in kept.items()} if _is_tagged(text) else kept
+
+
+def _is_tagged(text: str | bytes) -> bool:
+    return b'"$' in text if isinstance(text, bytes) else '"$' in text
+
+
+def _text_of(value: object) -> object:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _confidence_or_none(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0.0 <= value <= 1.0 else None  # type: ignore[operator, arg-type]

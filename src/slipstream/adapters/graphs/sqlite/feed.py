@@ -1,0 +1,290 @@
+"""The change log of a graph file as a feed: rows as entries, waking, consumers and retention."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from slipstream.adapters.graphs.sqlite.adopting import admit, is_new_to, what_they_bring
+from slipstream.adapters.graphs.sqlite.codec import RESCAN, SCHEMA, entry_of, is_number, schema_event, version_told
+from slipstream.adapters.graphs.sqlite.opening import LayoutGuard
+from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
+from slipstream.adapters.sqlite.connections import Database
+from slipstream.adapters.sqlite.errors import mapped_errors
+from slipstream.domain.errors import PositionLostError, UnavailableError
+from slipstream.domain.log import LogEntry
+from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
+from slipstream.domain.schema import GraphSchema
+from slipstream.ports.feed import Retention
+
+COLUMNS = "position, kind, id, type, source, target, key, CAST(old AS BLOB), CAST(new AS BLOB), at"
+_PAGE = f"""SELECT {COLUMNS},
+    (SELECT e.type FROM entity AS e WHERE e.id = change.source),
+    (SELECT e.type FROM entity AS e WHERE e.id = change.target)
+    FROM change WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"""  # noqa: S608  (names of columns)
+_PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends behind the row that makes it this long."""
+_TYPES_TOLD_MAX = 20_000
+"""In one page: each event of a schema version tells of all types there are."""
+_SIZE = "100 + length(coalesce(old, '')) + length(coalesce(new, ''))"
+_NOTE_TRIMMED = """INSERT INTO meta VALUES ('trimmed', CAST(? AS TEXT)) ON CONFLICT(name) DO UPDATE
+    SET value = excluded.value WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)"""
+_FLOOR = "SELECT min(position) FROM consumer WHERE typeof(position) = 'integer'"
+_MARK_ROWS = 500
+_TRIM_ROWS = 2_000
+_POLL_S, _POLL_IDLE_S = 0.003, 0.015
+"""How long a commit of another process may go unnoticed: just after one was seen, and after a while without any."""
+_IDLE_AFTER_S = 1.0
+
+Exclusive = Callable[[], AbstractContextManager[sqlite3.Connection]]
+"""Lends the one write transaction of the graph."""
+
+
+class SqliteFeed:
+    """The change feed of a `SqliteGraph`, of all writers of the file."""
+
+    def __init__(
+        self, database: Database, exclusive: Exclusive, schemas: Schemas, layout: LayoutGuard, graph_id: str
+    ) -> None:
+        self._database, self._exclusive = database, exclusive
+        self._schemas, self._layout, self._graph_id = schemas, layout, graph_id
+        self._committed = threading.Condition()
+        self._commits = 0
+        self._watch = _Watch(database)
+        self._sizes = _Sizes()
+
+    # ------------------------------------------------------------------ reading
+
+    def head(self) -> Position:
+        """Return the position of the newest entry."""
+        with self._database.reading() as connection:
+            return head_of(connection)
+
+    def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
+        """Return the next entries behind `after`, in order; raises `PositionLostError` for a trimmed range."""
+        self._check_layout()
+        with self._database.reading() as connection:
+            rows = _page(connection, after, max(limit, 0))
+            _check_whole(connection, after, rows)
+            schema = self._schemas.current(connection)
+            entries = self._entries(connection, rows, schema)
+            is_new = any(is_new_to(schema, entry) for entry in entries)
+            brought = what_they_bring(connection, rows[: len(entries)]) if is_new else None
+        if brought:
+            with self._exclusive() as connection:  # before anybody hears of it, the schema knows it
+                admit(connection, self._schemas, brought)
+        return entries
+
+    def _entries(
+        self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], schema: GraphSchema
+    ) -> list[LogEntry]:
+        """Return the entries of some rows; fewer, when many of them tell of the schema, and each of all its types."""
+        entries: list[LogEntry] = []
+        told_max = max(1, _TYPES_TOLD_MAX // (1 + len(schema.entity_types) + len(schema.relationship_types)))
+        for row in rows:
+            entries.append(self._entry(connection, row))
+            told_max -= row[1] == SCHEMA
+            if told_max <= 0:
+                break
+        return entries
+
+    def _entry(self, connection: sqlite3.Connection, row: Sequence[Any]) -> LogEntry:
+        version = version_told(row)
+        if version is not None:
+            old, now = self._schemas.at(connection, version - 1), self._schemas.at(connection, version)
+            if old is not None and now is not None:
+                return schema_event(old, now, self._graph_id, Position(row[0]))
+        return entry_of(row, self._graph_id, self._schemas.version_at(row[0]))
+
+    def _check_layout(self) -> None:
+        """Put back triggers that another program has changed since the last look."""
+        with self._database.reading() as connection:
+            if self._layout.is_whole(connection):
+                return
+        with self._exclusive():
+            pass  # whoever writes puts back first
+
+    # ------------------------------------------------------------------ waiting
+
+    def notify(self) -> None:
+        """Wake those of this process who wait: it has committed."""
+        with self._committed:
+            self._commits += 1
+            self._committed.notify_all()
+
+    def wait(self, after: Position, timeout_s: float) -> bool:
+        """Wait until there is an entry behind `after`, of whatever process."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            seen, version = self._commits, self._watch.version()
+            if self.head() > after:
+                return True
+            if not self._wait_for_commit(seen, version, deadline):
+                return False
+
+    def _wait_for_commit(self, seen: int, version: int, deadline: float) -> bool:
+        while (remaining := deadline - time.monotonic()) > 0:
+            with self._committed:
+                if self._committed.wait_for(lambda: self._commits != seen, min(self._watch.poll_s, remaining)):
+                    return True
+            if self._watch.version() != version:
+                return True
+        return False
+
+    # ------------------------------------------------------------------ consumers and retention
+
+    def acknowledge(self, consumer: str, through: Position | None) -> None:
+        """Note durably that a consumer needs nothing up to `through` any more; None forgets it."""
+        with self._exclusive() as connection:
+            if through is None:
+                connection.execute("DELETE FROM consumer WHERE name = ?", (consumer,))
+                return
+            connection.execute(
+                "INSERT INTO consumer VALUES (?, ?) ON CONFLICT(name) DO UPDATE "
+                "SET position = excluded.position WHERE excluded.position > position",
+                (consumer, through),
+            )
+
+    def trim(self, retention: Retention) -> int:
+        """Forget the oldest entries as far as `retention` allows, in steps; the head is never forgotten."""
+        with self._database.reading() as connection:
+            through = self._sizes.trimmable(connection, retention)
+        removed = 0
+        while through is not None and (step := self._trim_step(through)):
+            removed += step
+        return removed
+
+    def _trim_step(self, through: int) -> int:
+        with self._exclusive() as connection:
+            oldest, newest = connection.execute("SELECT min(position), max(position) FROM change").fetchone()
+            if oldest is None or oldest > through:
+                return 0
+            rows = connection.execute(
+                "SELECT position FROM change WHERE position <= ? ORDER BY position LIMIT ?",
+                (min(through, newest - 1), _TRIM_ROWS),
+            ).fetchall()
+            if not rows:
+                return 0
+            connection.execute("DELETE FROM change WHERE position <= ?", rows[-1])
+            connection.execute(_NOTE_TRIMMED, rows[-1])
+        return len(rows)
+
+    def close(self) -> None:
+        """Release everything; closing twice is harmless."""
+        self._watch.close()
+
+
+class _Watch:
+    """Notices commits of whatever process: `data_version` costs a few microseconds and reads no page."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = database.connect()
+        self._version = 0
+        self._moved_at = 0.0
+
+    @property
+    def poll_s(self) -> float:
+        """How long to wait before the next look."""
+        return _POLL_S if time.monotonic() - self._moved_at < _IDLE_AFTER_S else _POLL_IDLE_S
+
+    def version(self) -> int:
+        """Return a number that differs from the last one when somebody has committed since."""
+        with self._lock, mapped_errors(self._database.path):
+            if self._connection is None:
+                raise UnavailableError(f"{self._database.path} is closed; open it anew")
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                self._version, self._moved_at = version, time.monotonic()
+            return int(version)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+class _Sizes:
+    """How long the log is, in bytes: kept at every so many rows, so that each row is measured once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._marks: list[tuple[int, int, float]] = []
+        """Position, bytes since the mark before, and when the last row was written, on the monotonic clock."""
+
+    def trimmable(self, connection: sqlite3.Connection, retention: Retention) -> int | None:
+        """Return the newest position that may be forgotten, None when there is none."""
+        with self._lock:
+            self._measure(connection)
+            (floor,) = connection.execute(_FLOOR).fetchone()
+            oldest_kept_s = time.monotonic() - retention.kept_s
+            left, chosen = sum(size for _, size, _ in self._marks), None
+            for position, size, at_s in self._marks:
+                if left <= retention.limit_bytes:
+                    if left - size < retention.kept_bytes and at_s >= oldest_kept_s:
+                        break
+                    if floor is not None and position > floor:  # it ends inside this stretch, or before it
+                        chosen = max(floor, chosen or floor)
+                        break
+                left, chosen = left - size, position
+            return chosen
+
+    def _measure(self, connection: sqlite3.Connection) -> None:
+        (oldest,) = connection.execute("SELECT min(position) FROM change").fetchone()
+        self._marks = [mark for mark in self._marks if oldest is not None and mark[0] >= oldest]
+        for mark in _measured(connection, self._marks[-1][0] if self._marks else 0):
+            self._marks.append(mark)
+
+
+def _measured(connection: sqlite3.Connection, after: int) -> Iterator[tuple[int, int, float]]:
+    # A wall clock that is set meanwhile changes the age of nothing; what was written at a time to come is new.
+    wall_s, now_s = time.time(), time.monotonic()
+    rows = connection.execute(f"SELECT position, {_SIZE}, at FROM change WHERE position > ?", (after,))  # noqa: S608
+    while page := rows.fetchmany(_MARK_ROWS):
+        newest = max(row[2] if isinstance(row[2], int) else 0 for row in page)
+        yield page[-1][0], sum(row[1] for row in page), now_s - max(0.0, wall_s - newest / 1000)
+
+
+def _page(connection: sqlite3.Connection, after: Position, limit: int) -> list[tuple[Any, ...]]:
+    """Return the next rows; what somebody wrote into the log by hand may be no text at all."""
+    try:
+        return _bounded(connection.execute(_PAGE, (after, POSITION_MAX, limit)))
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    try:
+        return _bounded(connection.execute(_PAGE, (after, POSITION_MAX, limit)))
+    finally:
+        connection.text_factory = str
+
+
+def _bounded(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        rows.append(row)
+        size += len(row[7] or b"") + len(row[8] or b"")
+        if size >= _PAGE_BYTES:
+            break
+    cursor.close()
+    return rows
+
+
+def _check_whole(connection: sqlite3.Connection, after: Position, rows: Sequence[Sequence[Any]]) -> None:
+    """Raise `PositionLostError` when entries behind `after` are gone: trimmed, or removed by another program."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'trimmed'").fetchone()
+    trimmed = int(row[0]) if row is not None and is_number(row[0]) else ORIGIN
+    if after < trimmed:
+        raise PositionLostError(f"the log was trimmed through {trimmed}, entries behind {after} are gone: backfill")
+    expected = after + 1
+    for position, kind, *_ in rows:
+        if position != expected and kind != RESCAN:  # only `advance` leaves a gap, and has everything compared there
+            raise PositionLostError(f"entries {expected} to {position - 1} of the log are gone: backfill")
+        expected = position + 1

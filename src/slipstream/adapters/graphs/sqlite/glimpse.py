@@ -1,0 +1,16 @@
+"""What a look into a graph file tells: the queries for `FileGlimpse`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+GRAPH_FACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "head": "SELECT max(position) FROM change",
+        "entities": "SELECT count(*) FROM entity",
+        "relationships": "SELECT count(*) FROM relationship",
+        "schema_version": "SELECT max(version) FROM schema_version",
+    }
+)
+"""Each gives one number."""

@@ -1,0 +1,221 @@
+"""Reading keys, neighbours and adjacencies out of one read transaction."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from slipstream.adapters.graphs.chains import other_end, reached
+from slipstream.adapters.graphs.order import parsed_ref
+from slipstream.adapters.graphs.sqlite.codec import readable_properties
+from slipstream.domain.entities import (
+    Adjacency,
+    Direction,
+    Entity,
+    EntityState,
+    Hop,
+    KeyedType,
+    Neighbour,
+    RecordState,
+    Relationship,
+    RelationshipState,
+)
+from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
+
+_ENTITIES = """SELECT e.id, e.type, CAST(e.properties AS BLOB)
+    FROM json_each(?) AS wanted JOIN entity AS e ON e.id = wanted.value"""
+_RELATIONSHIP = """SELECT CAST(properties AS BLOB) FROM relationship
+    WHERE source = ? AND type = ? AND target = ? AND key = ?"""
+_OUT = """SELECT source, target, key, CAST(properties AS BLOB) FROM relationship
+    WHERE source = ? AND type = ? ORDER BY target, key LIMIT ?"""
+_IN = """SELECT source, target, key, CAST(properties AS BLOB) FROM relationship INDEXED BY relationship_in
+    WHERE target = ? AND type = ? ORDER BY source, key LIMIT ?"""
+_SIDES = {
+    Direction.OUT: ("relationship AS r", "source", "target"),
+    Direction.IN: ("relationship AS r INDEXED BY relationship_in", "target", "source"),
+}
+"""Where the relationships of one direction are found: table, the column of this end, that of the other one."""
+_EVERY = -1  # LIMIT -1: no limit
+_LAST = "\U0010ffff" * 129  # a type, which each begins with, has 128 characters at most
+"""Behind every relationship id."""
+
+
+def read_states(
+    connection: sqlite3.Connection, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]
+) -> dict[RecordKey, RecordState]:
+    """Return the state of every key that exists."""
+    entity_ids = dict.fromkeys(key.id for key in keys if key.kind is KeyKind.ENTITY)
+    refs = [ref for key in dict.fromkeys(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
+    relationships = [found for ref in refs if (found := find_relationship(connection, ref)) is not None]
+    ends = (end for found in relationships for end in (found.ref.source_id, found.ref.target_id))
+    entities = find_entities(connection, dict.fromkeys([*entity_ids, *ends]))
+    asked = [entities[entity_id] for entity_id in entity_ids if entity_id in entities]
+    neighbours = _neighbours(connection, asked, hops)
+    states: dict[RecordKey, RecordState] = {
+        entity.key: EntityState(entity, neighbours.get(entity.id, {})) for entity in asked
+    }
+    for found in relationships:
+        source, target = entities.get(found.ref.source_id), entities.get(found.ref.target_id)
+        if source is not None and target is not None:
+            states[found.key] = RelationshipState(found, source, target)
+    return states
+
+
+def find_entities(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Entity]:
+    """Return those of the entities that exist, by id."""
+    rows = connection.execute(_ENTITIES, (json.dumps(list(ids)),))
+    return {row[0]: Entity(row[0], row[1], readable_properties(row[2], row[0])) for row in rows}
+
+
+def find_relationship(connection: sqlite3.Connection, ref: RelationshipRef) -> Relationship | None:
+    """Return a relationship, None when there is none."""
+    key = (ref.source_id, ref.type, ref.target_id, ref.discriminator)
+    row = connection.execute(_RELATIONSHIP, key).fetchone()
+    return None if row is None else Relationship(ref, readable_properties(row[0], ref.id))
+
+
+def _neighbours(
+    connection: sqlite3.Connection, entities: Sequence[Entity], hops: Mapping[str, Sequence[Hop]]
+) -> dict[str, dict[Hop, Sequence[Neighbour]]]:
+    """Follow the hops of every entity, and fetch all neighbours that were not cut off at once."""
+    chosen = {
+        entity.id: {hop: _nearest(connection, entity.id, hop) for hop in hops.get(entity.type, ())}
+        for entity in entities
+    }
+    ends = {other for by_hop in chosen.values() for edges in by_hop.values() for other, _ in edges}
+    others = find_entities(connection, ends) if ends else {}
+    return {
+        entity_id: {
+            hop: tuple(Neighbour(others[other], edge) for other, edge in edges if other in others)
+            for hop, edges in by_hop.items()
+        }
+        for entity_id, by_hop in chosen.items()
+    }
+
+
+def _nearest(connection: sqlite3.Connection, entity_id: str, hop: Hop) -> list[tuple[str, Relationship]]:
+    """Return what a hop leads to, each with the relationship that leads there."""
+    if hop.depth > 1:
+        return reached(entity_id, hop, lambda ids: ((i, edge) for i in ids for edge in _edges(connection, i, hop)))
+    # A relationship of an entity with itself comes from both sides: one more, so that the cut is right without it.
+    found = {edge.ref: edge for edge in _edges(connection, entity_id, hop, limit=hop.limit + 1)}
+    nearest = heapq.nsmallest(hop.limit, found.values(), key=lambda edge: (other_end(edge.ref, entity_id), edge.ref))
+    return [(other_end(edge.ref, entity_id), edge) for edge in nearest]
+
+
+def _edges(connection: sqlite3.Connection, entity_id: str, hop: Hop, limit: int = _EVERY) -> Iterator[Relationship]:
+    name = hop.relationship_type
+    for statement, direction in ((_OUT, Direction.OUT), (_IN, Direction.IN)):
+        if hop.direction in (Direction.BOTH, direction):
+            for source, target, key, text in connection.execute(statement, (entity_id, name, limit)):
+                ref = RelationshipRef(name, source, target, key)
+                yield Relationship(ref, readable_properties(text, ref.id))
+
+
+def read_adjacent(
+    connection: sqlite3.Connection,
+    entity_ids: Iterable[str],
+    hop_types: frozenset[str] | None,
+    after: Adjacency | None,
+    limit: int,
+) -> list[Adjacency]:
+    """Return the next adjacencies in order; rows are read as they are needed, so a hub costs no more than a page."""
+    start = None if after is None else after.order
+    wanted = sorted({entity_id for entity_id in entity_ids if start is None or entity_id >= start[0]})
+    rows = (
+        row
+        for entity_id in wanted
+        for direction in (Direction.IN, Direction.OUT)
+        if start is None or (entity_id, direction.value) >= start[:2]
+        for row in _adjacent(connection, entity_id, direction, hop_types, start)
+    )
+    return list(islice(rows, max(limit, 0)))
+
+
+def _adjacent(
+    connection: sqlite3.Connection,
+    entity_id: str,
+    direction: Direction,
+    hop_types: frozenset[str] | None,
+    start: tuple[str, str, str, str, str] | None,
+) -> Iterator[Adjacency]:
+    """Yield the relationships of one entity in one direction, behind `start` when that is among them."""
+    name, *place = start[2:] if start is not None and start[:2] == (entity_id, direction.value) else ("", "", "")
+    for each in [None] if hop_types is None else sorted(hop_types):
+        if each is None:
+            rows = _behind(connection, direction, "(r.type, r.{other}, r.key) > (?, ?, ?)", (entity_id, name, *place))
+        elif each >= name:
+            rest = place if each == name else ("", "")
+            rows = _behind(
+                connection, direction, "r.type = ? AND (r.{other}, r.key) > (?, ?)", (entity_id, each, *rest)
+            )
+        else:
+            continue
+        for found, other, key, other_type in rows:
+            source, target = (other, entity_id) if direction is Direction.IN else (entity_id, other)
+            yield Adjacency(entity_id, RelationshipRef(found, source, target, key), direction, other, other_type)
+
+
+def _behind(
+    connection: sqlite3.Connection, direction: Direction, condition: str, parameters: Sequence[str]
+) -> sqlite3.Cursor:
+    """Read the relationships of one end in index order; no row is read before it is asked for."""
+    table, this, other = _SIDES[direction]
+    return connection.execute(
+        f"SELECT r.type, r.{other}, r.key, e.type FROM {table} JOIN entity AS e ON e.id = r.{other} "  # noqa: S608
+        f"WHERE r.{this} = ? AND {condition.format(other=other)} ORDER BY r.type, r.{other}, r.key",
+        parameters,
+    )
+
+
+def scan_keys(
+    connection: sqlite3.Connection, after: RecordKey | None, limit: int, relationship_types: Collection[str] | None
+) -> list[KeyedType]:
+    """Return the next keys with their types, ordered by their encoded text: entities first."""
+    found: list[KeyedType] = []
+    if after is None or after.kind is KeyKind.ENTITY:
+        rows = connection.execute(
+            "SELECT id, type FROM entity WHERE id > ? ORDER BY id LIMIT ?", (after.id if after else "", limit)
+        )
+        found = [KeyedType(entity_key(row[0]), row[1]) for row in rows]
+        after = None
+    for first, last in _ranges(relationship_types):
+        if len(found) >= limit:
+            break
+        if after is None or after.id < last:
+            found += _scanned(connection, max(first, after.id if after else ""), last, limit - len(found))
+    return found
+
+
+def _ranges(relationship_types: Collection[str] | None) -> list[tuple[str, str]]:
+    """Return between which ids the relationships of some types are, in order."""
+    if relationship_types is None:
+        return [("", _LAST)]
+    prefixes = sorted(RelationshipRef(name, "", "").id[:-1] for name in set(relationship_types))  # `type:`
+    return [(prefix, f"{prefix[:-1]};") for prefix in prefixes]  # `;` comes next after `:`
+
+
+def _scanned(connection: sqlite3.Connection, after: str, before: str, limit: int) -> Iterator[KeyedType]:
+    rows = connection.execute(
+        "SELECT id, type FROM relationship WHERE id > ? AND id < ? ORDER BY id LIMIT ?", (after, before, limit)
+    )
+    return (KeyedType(relationship_key(row[0]), row[1]) for row in rows)
+
+
+_COUNTED = "SELECT type, count(*) FROM relationship INDEXED BY relationship_id WHERE id > ? AND id < ?"
+
+
+def count_by_type(connection: sqlite3.Connection, relationship_types: Collection[str] | None) -> dict[str, int]:
+    """Return how many entities and relationships there are, by type; relationships of other types are not read."""
+    counts: Counter[str] = Counter(dict(connection.execute("SELECT type, count(*) FROM entity GROUP BY type")))
+    if relationship_types is None:
+        counts.update(dict(connection.execute("SELECT type, count(*) FROM relationship GROUP BY type")))
+        return dict(counts)  # another program may have used one name for both
+    for first, last in _ranges(relationship_types):
+        bounds = (first, last)
+        counts.update(dict(connection.execute(f"{_COUNTED} GROUP BY type", bounds)))
+    return dict(counts)

@@ -1,0 +1,18 @@
+"""What a look into the store's file tells: the queries for `FileGlimpse`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+JOURNAL_FACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "pending": "SELECT count(*) FROM work",
+        "dead_letters": "SELECT count(*) FROM letters",
+        "checkpoint": "SELECT CAST(value AS INTEGER) FROM named_values WHERE name = 'checkpoint'",
+        "frontier": "SELECT CAST(value AS INTEGER) FROM named_values WHERE name = 'frontier'",
+        "consistency": """SELECT json_extract(report, '$.consistency') FROM audits
+            WHERE report <> '' ORDER BY id DESC LIMIT 1""",
+    }
+)
+"""Each gives one number, or no row where there is none yet."""

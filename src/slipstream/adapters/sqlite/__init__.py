@@ -1,0 +1,1 @@
+"""What every SQLite file of ours shares: connections, the queue of writers, errors."""

@@ -1,0 +1,71 @@
+"""How a command ends its process."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from slipstream._interrupts import EXIT_INTERRUPTED, INTERRUPTED
+from slipstream.cli.output import EXIT_ERROR
+from slipstream.domain.texts import printable
+
+_OURS = "slipstream-"
+
+
+def ended(run: Callable[[], object]) -> NoReturn:
+    """Run a command to its end and exit by its code, also where a thread of ours hangs in a model."""
+    code: object = 0
+    _make_usable()
+    try:
+        run()
+    except SystemExit as error:
+        code = error.code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{INTERRUPTED}\n")
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  (a fault of ours; its text may hold data, so it is not left to Python)
+        sys.stderr.write(printable("".join(traceback.format_exception(error))))
+        code = EXIT_ERROR
+    if not _is_answered(has_failed=code == EXIT_ERROR):
+        code = EXIT_ERROR
+    if any(thread.name.startswith(_OURS) for thread in threading.enumerate()):
+        _leave(code if isinstance(code, int) else int(code is not None))
+    sys.exit(code if isinstance(code, int | str) else None)
+
+
+def _make_usable() -> None:
+    """Give a place to streams that were closed (`>&-`), and let none refuse a character that it has no byte for."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (until the process ends)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_answered(*, has_failed: bool) -> bool:
+    """Write what is still to be written to standard output; says why when that can not be, once."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not (has_failed or isinstance(error, BrokenPipeError)):  # as in `| head`
+            with suppress(OSError):
+                sys.stderr.write(f"standard output: {error.strerror}: not all of the answer was written\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would say the same once more
+        return False
+    return True
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once: what was left behind is not waited for, nor may its native code meet the interpreter's end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,97 @@
+"""The command `query`: Cypher over the graph, and SQL over the tables of its file."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any
+
+import typer
+
+from slipstream.cli.context import Context, drain
+from slipstream.cli.output import handled_errors, out, print_json, print_table
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.texts import on_one_line
+
+Rows = list[dict[str, Any]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("query")(query)
+
+
+def query(
+    context: typer.Context,
+    cypher: Annotated[str | None, typer.Argument(help="Cypher; reads only, unless --write.")] = None,
+    sql: Annotated[
+        str | None, typer.Option("--sql", help="Instead of Cypher: one SELECT over the graph file (docs/graph.md).")
+    ] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="A parameter as name=JSON.")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Allow Cypher to write; the index follows before it returns.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Ask the graph a question, in Cypher or SQL."""
+    with handled_errors(as_json=as_json):
+        _check(cypher, sql, write=write)
+        rows = _rows(context.obj, cypher, sql, _params(param or []), write=write, shown=not as_json)
+        if as_json:
+            print_json([{name: _jsonable(value) for name, value in row.items()} for row in rows])
+        elif rows:
+            columns = [on_one_line(name) for name in rows[0]]
+            print_table("", columns, [[_cell(value) for value in row.values()] for row in rows])
+        else:
+            out.print("no rows")
+
+
+def _check(cypher: str | None, sql: str | None, *, write: bool) -> None:
+    if (cypher is None) == (sql is None):
+        raise InvalidInputError("give either Cypher or --sql", field="cypher")
+    if sql is not None and write:
+        raise InvalidInputError("only reads: --write is for Cypher", field="sql")
+
+
+def _rows(
+    settings: Context, cypher: str | None, sql: str | None, params: dict[str, Any], *, write: bool, shown: bool
+) -> Rows:
+    with settings.opened(run=write) as slipstream:
+        if sql is not None:
+            return slipstream.pkg.query_sql(sql, **params)
+        if not write:
+            return slipstream.pkg.query(cypher or "", **params)
+        position = slipstream.pkg.execute(cypher or "", **params)
+        drain(slipstream, shown=shown)
+        return [{"position": position}]
+
+
+def _params(pairs: list[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name.isidentifier():
+            raise InvalidInputError(f"{pair!r} is not name=JSON", field="param")
+        if name in params:
+            raise InvalidInputError(f"{name} is given twice", field="param")
+        try:
+            params[name] = json.loads(value)
+        except json.JSONDecodeError:
+            params[name] = value  # a bare word is a string
+        except RecursionError:
+            raise InvalidInputError(f"the value of {name} is nested too deeply", field="param") from None
+    return params
+
+
+def _jsonable(value: Any) -> Any:
+    """Return a value as JSON has it: no number there is infinite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(value: Any) -> str:
+    """Return a value for a table: text as it is, what has parts as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, list | dict):
+        return on_one_line(json.dumps(value, default=str, ensure_ascii=False))
+    return on_one_line(value.hex() if isinstance(value, bytes) else str(value))

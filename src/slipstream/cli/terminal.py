@@ -1,0 +1,48 @@
+"""The one place through which texts reach a terminal or a log: nothing of data is obeyed there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from slipstream.domain.texts import on_one_line, printable
+
+
+class SafeConsole(Console):
+    """A console that shows the control characters of whatever it prints as their escapes; its own it still sends."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of something, with safe texts."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as any console does; an error says to which stream."""
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            error.filename = error.filename or ("standard error" if self.stderr else "standard output")
+            raise
+
+    def on_broken_pipe(self) -> None:
+        """Let the command end by exit code 2 when nobody reads its answer; without its messages it goes on."""
+        if not self.stderr:
+            raise  # noqa: PLE0704  (called while the error is handled)
+        self.quiet = True
+
+
+class SafeFormatter(logging.Formatter):
+    """Formats each record on a line of its own, with its control characters as escapes; tracebacks have lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's own name)
+        """Return the line of a record."""
+        record.message = on_one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's own name)
+        """Return a traceback."""
+        return printable(super().formatException(ei))

@@ -1,0 +1,51 @@
+"""What a file is that holds no JSON, told by its first bytes, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+CONVERT = "convert it, as in iconv -f latin1 -t UTF-8"
+_UNPACK = "unpack it first"
+_BY_FIRST_BYTES = (
+    (b"\x1f\x8b", f"packed by gzip: {_UNPACK} (gunzip)"),
+    (b"\x28\xb5\x2f\xfd", f"packed by zstd: {_UNPACK} (unzstd)"),
+    (b"BZh", f"packed by bzip2: {_UNPACK} (bunzip2)"),
+    (b"\xfd7zXZ\0", f"packed by xz: {_UNPACK} (unxz)"),
+    (b"PK\x03\x04", f"a zip archive or an office document: {_UNPACK}"),
+    (b"SQLite format 3\0", "an SQLite database; a graph file of Slipstream's own is exported by `slipstream export`"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"%PDF", "a PDF"),
+    (codecs.BOM_UTF32_LE, "text in UTF-32: convert it, as in iconv -f UTF-32 -t UTF-8"),
+    (codecs.BOM_UTF16_LE, "text in UTF-16: convert it, as in iconv -f UTF-16 -t UTF-8"),
+    (codecs.BOM_UTF16_BE, "text in UTF-16: convert it, as in iconv -f UTF-16 -t UTF-8"),
+)
+_JSON_LINE = re.compile(rb"^[ \t\r]*[{\[]", re.MULTILINE)
+_NUL_SHARE = 4
+"""Of ASCII in UTF-16 every second byte is NUL, of other binary files a good part."""
+
+
+def binary_kind(head: bytes) -> str | None:
+    """Return what begins with these bytes and is no text in UTF-8; None when it may be one."""
+    for first, kind in _BY_FIRST_BYTES:
+        if head.startswith(first):
+            return kind
+    if head[:64].count(b"\0") * _NUL_SHARE >= len(head[:64]) > 0:
+        return "binary, or text in UTF-16 (convert it, as in iconv -f UTF-16 -t UTF-8)"
+    return None
+
+
+def foreign_kind(head: bytes) -> str | None:
+    """Return what a file is whose first (64 KiB of) bytes these are; None when there may be JSON in it."""
+    kind = binary_kind(head)
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if kind is not None or not text or _JSON_LINE.search(head.removeprefix(codecs.BOM_UTF8)):
+        return kind
+    first = text.partition(b"\n")[0]
+    if first.startswith(b"<"):
+        return "XML (GraphML?), which is not read yet"
+    if any(mark in first for mark in (b",", b";", b"\t")):
+        return "CSV, which is not read yet"
+    return "no JSON: no line of its beginning starts with { or ["

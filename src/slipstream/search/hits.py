@@ -1,0 +1,136 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
+from slipstream.domain.incidents import Incident
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.requests import Target
+from slipstream.domain.stamps import VectorHit
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourHit:
+    """An entity reached from a hit: over which relationship, and how many hops away."""
+
+    entity_id: str
+    entity_type: str
+    name: str
+    relationship_type: str
+    direction: Direction
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """
+    One live entity or relationship, best first.
+
+    `score` is the cosine similarity, or, where several models answer, comparable only by rank.
+    """
+
+    entity_id: str
+    entity_type: str
+    score: float
+    name: str
+    text: str
+    model_id: str
+    properties: Mapping[str, object] = field(default_factory=dict)
+    neighbours: tuple[NeighbourHit, ...] = ()
+    position: Position = ORIGIN
+    """The position of the graph at which its text was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A model that a search could not ask, or whose newest changes it could not wait for."""
+
+    model_id: str
+    types: tuple[str, ...]
+    """What it embeds: nothing of that is among the hits. Empty: all that was asked for."""
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """One sentence for people."""
+        return f"not searched: {', '.join(self.types) or 'everything'} (model {self.model_id}): {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """Hits and the frontier that they were answered at."""
+
+    hits: tuple[SearchHit, ...]
+    frontier: Position
+    incident: Incident | None = None
+    """Why they are what the index holds, whatever the graph says; None when they are joined with it."""
+    unasked: tuple[Unasked, ...] = ()
+    """The models that were down: what they embed is not among the hits."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether hits may be of what the graph does not have, without its properties."""
+        return self.incident is not None
+
+    def __iter__(self) -> Iterator[SearchHit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, index: int) -> SearchHit:
+        return self.hits[index]
+
+
+def entity_name(entity: Entity) -> str:
+    """Return what a person would call an entity."""
+    for candidate in ("name", "title", "label"):
+        value = entity.properties.get(candidate)
+        if isinstance(value, str) and value:
+            return value
+    return entity.id
+
+
+def record_name(state: RecordState) -> str:
+    """Return what a person would call an entity, or a relationship with both of its ends."""
+    if isinstance(state, RelationshipState):
+        ref = state.relationship.ref
+        return f"{entity_name(state.source)} -[{ref.type}]-> {entity_name(state.target)}"
+    return entity_name(state.entity)
+
+
+def live_hit(hit: VectorHit, state: RecordState, target: Target | None) -> SearchHit:
+    """Return what the graph says of a record now, and what its recipe makes of that."""
+    properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
+    return SearchHit(
+        entity_id=hit.stamp.key.id,
+        entity_type=type_of(state),
+        score=hit.score,
+        name=record_name(state),
+        text=record_name(state) if target is None else target.request.content,
+        model_id=hit.stamp.space.model_id,
+        properties=dict(properties),
+        position=hit.stamp.position,
+    )
+
+
+def stamped_hit(hit: VectorHit) -> SearchHit:
+    """Return what the stamp says, without the graph."""
+    stamp = hit.stamp
+    return SearchHit(
+        entity_id=stamp.key.id,
+        entity_type=stamp.entity_type,
+        score=hit.score,
+        name=stamp.key.id,
+        text="",
+        model_id=stamp.space.model_id,
+        position=stamp.position,
+    )
+
+
+def type_of(state: RecordState) -> str:
+    """Return the type of an entity or a relationship."""
+    return state.relationship.ref.type if isinstance(state, RelationshipState) else state.entity.type

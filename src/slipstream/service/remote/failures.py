@@ -1,0 +1,57 @@
+"""Errors on their way from the owner of the engine to whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipstream.domain import errors
+from slipstream.domain.errors import (
+    IncidentError,
+    InvalidInputError,
+    RateLimitedError,
+    RepairNeedsConfirmationError,
+    SlipstreamError,
+)
+from slipstream.domain.incidents import Incident
+
+_KNOWN: Mapping[str, type[SlipstreamError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SlipstreamError)
+}
+"""Nothing else is ever raised from a text."""
+
+
+def told_error(error: BaseException) -> dict[str, Any]:
+    """Return an error as plain data: as the nearest of our own classes, with its message and fields."""
+    if isinstance(error, InvalidInputError):
+        message = str(error.args[0]).removeprefix(f"{error.field}: ")
+        return {"class": InvalidInputError.__name__, "message": message, "field": error.field}
+    if isinstance(error, RateLimitedError):
+        return {"class": RateLimitedError.__name__, "message": str(error), "retry_after_s": error.retry_after_s}
+    if isinstance(error, RepairNeedsConfirmationError):
+        return {"class": RepairNeedsConfirmationError.__name__, "message": str(error), "plan": dict(error.plan)}
+    if isinstance(error, IncidentError):
+        told = None if error.incident is None else error.incident.dump()
+        return {"class": IncidentError.__name__, "message": str(error), "incident": told}
+    if isinstance(error, SlipstreamError):
+        name = next(kind.__name__ for kind in type(error).__mro__ if _KNOWN.get(kind.__name__) is kind)
+        return {"class": name, "message": str(error)}
+    return {
+        "class": SlipstreamError.__name__,
+        "message": f"the process that runs the engine failed: {type(error).__name__}: {error}",
+    }
+
+
+def raised_error(told: Mapping[str, Any]) -> SlipstreamError:
+    """Return the error that `told_error` was given; one of a class that is not known here as the root of all."""
+    name, message = str(told["class"]), str(told["message"])
+    if name == InvalidInputError.__name__:
+        return InvalidInputError(message, field=str(told["field"]))
+    if name == RateLimitedError.__name__:
+        return RateLimitedError(message, retry_after_s=float(told["retry_after_s"]))
+    if name == RepairNeedsConfirmationError.__name__:
+        return RepairNeedsConfirmationError(message, plan=dict(told["plan"]))
+    if name == IncidentError.__name__:
+        return IncidentError(message, None if told["incident"] is None else Incident.load(told["incident"]))
+    kind = _KNOWN.get(name)
+    return SlipstreamError(f"{name}: {message}") if kind is None else kind(message)

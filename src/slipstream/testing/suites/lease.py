@@ -1,0 +1,254 @@
+"""
+The conformance suite of the port `Lease`, with the store that it fences.
+
+An adapter's test file gives what opens another process's view of the same PKG, a stalled owner, and raw reading.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import pytest
+
+from slipstream.domain.errors import LeaseLostError
+from slipstream.ports.lease import Lease
+
+
+class Engine(Protocol):
+    """One process's view of a PKG."""
+
+    @property
+    def lease(self) -> Lease:
+        """Its lease."""
+        ...
+
+    def write(self, value: str) -> None:
+        """Write a value durably, as an owner does."""
+        ...
+
+
+OpenEngine = Callable[[], Engine]
+
+
+class LeaseSuite(ABC):
+    """What every lease must do. The docstrings of the port are the contract."""
+
+    silence_s_max = 0.4
+    """After how long the adapter under test replaces an owner that is not heard of."""
+    patience_s = 20.0
+    """How long something may take that does happen."""
+
+    @pytest.fixture
+    @abstractmethod
+    def open_engine(self) -> OpenEngine:
+        """Return what opens the same PKG once more; the fixture closes what it has opened."""
+
+    @abstractmethod
+    def stall(self, engine: Engine) -> None:
+        """Have an owner run no more, and let go of nothing."""
+
+    @abstractmethod
+    def read_raw(self, engine: Engine) -> str | None:
+        """Return what was written last, past the adapter."""
+
+    @pytest.fixture
+    def reopen(self) -> Callable[[], OpenEngine] | None:
+        """Return what ends every process of the PKG and lets others begin; None where nothing is durable."""
+        return None
+
+    # ------------------------------------------------------------------ taking and leaving
+
+    def test_a_free_lease_is_taken_at_once(self, open_engine: OpenEngine) -> None:
+        lease = open_engine().lease
+        assert (lease.held, lease.epoch) == (False, None)
+        assert lease.acquire(0)
+        assert lease.held
+        assert lease.epoch is not None
+        assert lease.epoch >= 1
+
+    def test_taking_what_one_has_changes_nothing(self, open_engine: OpenEngine) -> None:
+        lease = open_engine().lease
+        assert lease.acquire(0)
+        epoch = lease.epoch
+        assert lease.acquire(0)
+        assert lease.epoch == epoch
+
+    def test_a_held_lease_is_not_taken(self, open_engine: OpenEngine) -> None:
+        owner, other = open_engine().lease, open_engine().lease
+        assert owner.acquire(0)
+        assert not other.acquire(0)
+        assert (other.held, other.epoch) == (False, None)
+        assert owner.held
+        owner.renew()
+
+    def test_released_it_goes_to_the_next_one_under_a_higher_epoch(self, open_engine: OpenEngine) -> None:
+        epochs: list[int] = []
+        for engine in [open_engine() for _ in range(3)] * 2:
+            assert engine.lease.acquire(0)
+            epochs.append(engine.lease.epoch or 0)
+            engine.lease.release()
+            assert (engine.lease.held, engine.lease.epoch) == (False, None)
+        assert epochs == sorted(set(epochs))
+
+    def test_releasing_what_is_not_held_is_harmless(self, open_engine: OpenEngine) -> None:
+        owner, other = open_engine(), open_engine()
+        assert owner.lease.acquire(0)
+        other.lease.release()
+        owner.lease.renew()
+        owner.write("still")
+        owner.lease.release()
+        owner.lease.release()
+        assert other.lease.acquire(0)
+
+    def test_a_waiter_gets_it_when_it_is_released(self, open_engine: OpenEngine) -> None:
+        owner, waiter = open_engine().lease, open_engine().lease
+        assert owner.acquire(0)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(waiter.acquire, self.patience_s)
+            assert not waiting.done()
+            owner.release()
+            assert waiting.result(self.patience_s)
+        assert waiter.held
+
+    def test_a_waiter_gives_up_in_time(self, open_engine: OpenEngine) -> None:
+        owner, waiter = open_engine().lease, open_engine().lease
+        assert owner.acquire(0)
+        began = time.monotonic()
+        assert not waiter.acquire(0.2)
+        assert 0.2 <= time.monotonic() - began < self.patience_s
+
+    def test_of_many_one_has_it_at_a_time(self, open_engine: OpenEngine) -> None:
+        engines = [open_engine() for _ in range(6)]
+        inside: list[int] = []
+        epochs: list[int] = []
+        guard = threading.Lock()
+
+        def take_turns(number: int) -> None:
+            for _ in range(4):
+                assert engines[number].lease.acquire(self.patience_s)
+                with guard:
+                    assert inside == []
+                    inside.append(number)
+                    epochs.append(engines[number].lease.epoch or 0)
+                engines[number].write(str(number))
+                with guard:
+                    inside.remove(number)
+                engines[number].lease.release()
+
+        with ThreadPoolExecutor(len(engines)) as pool:
+            for done in [pool.submit(take_turns, number) for number in range(len(engines))]:
+                done.result(4 * self.patience_s)
+        assert epochs == sorted(set(epochs))
+
+    # ------------------------------------------------------------------ what is written
+
+    def test_only_the_holder_writes(self, open_engine: OpenEngine) -> None:
+        owner, other = open_engine(), open_engine()
+        assert owner.lease.acquire(0)
+        owner.write("first")
+        with pytest.raises(LeaseLostError):
+            other.write("second")
+        assert self.read_raw(owner) == "first"
+
+    def test_who_has_released_it_writes_no_more(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        assert engine.lease.acquire(0)
+        engine.write("first")
+        engine.lease.release()
+        with pytest.raises(LeaseLostError):
+            engine.write("second")
+        assert self.read_raw(engine) == "first"
+
+    def test_renewing_what_is_not_held_fails(self, open_engine: OpenEngine) -> None:
+        engine = open_engine()
+        with pytest.raises(LeaseLostError):
+            engine.lease.renew()
+        assert engine.lease.acquire(0)
+        engine.lease.renew()
+        engine.lease.release()
+        with pytest.raises(LeaseLostError):
+            engine.lease.renew()
+
+    # ------------------------------------------------------------------ silence
+
+    def test_who_is_heard_of_keeps_it(self, open_engine: OpenEngine) -> None:
+        owner, waiter = open_engine(), open_engine()
+        assert owner.lease.acquire(0)
+        epoch = owner.lease.epoch
+        assert not waiter.lease.acquire(3 * self.silence_s_max)
+        assert owner.lease.epoch == epoch
+        owner.lease.renew()
+        owner.write("still")
+
+    def test_a_silent_owner_is_replaced_and_writes_no_more(self, open_engine: OpenEngine) -> None:
+        old, new = open_engine(), open_engine()
+        assert old.lease.acquire(0)
+        old.write("old")
+        before = old.lease.epoch or 0
+        self.stall(old)
+        assert new.lease.acquire(self.patience_s)
+        assert (new.lease.epoch or 0) > before
+        new.write("new")
+        with pytest.raises(LeaseLostError):
+            old.write("late")
+        with pytest.raises(LeaseLostError):
+            old.lease.renew()
+        assert not old.lease.held
+        assert self.read_raw(new) == "new"
+
+    def test_a_silent_owner_is_not_replaced_before_its_time(self, open_engine: OpenEngine) -> None:
+        old, new = open_engine(), open_engine()
+        assert old.lease.acquire(0)
+        self.stall(old)
+        assert not new.lease.acquire(self.silence_s_max / 4)
+        old.write("still")
+
+    def test_what_was_taken_over_is_not_the_old_owners_to_release(self, open_engine: OpenEngine) -> None:
+        old, new, third = open_engine(), open_engine(), open_engine()
+        assert old.lease.acquire(0)
+        self.stall(old)
+        assert new.lease.acquire(self.patience_s)
+        old.lease.release()
+        assert not third.lease.acquire(0)
+        assert not old.lease.acquire(0)
+        new.lease.renew()
+        new.write("new")
+        new.lease.release()
+        assert old.lease.acquire(self.patience_s)
+        old.write("old again")
+        assert self.read_raw(old) == "old again"
+
+    def test_one_of_many_waiters_replaces_a_silent_owner(self, open_engine: OpenEngine) -> None:
+        old, waiters = open_engine(), [open_engine() for _ in range(5)]
+        assert old.lease.acquire(0)
+        self.stall(old)
+        with ThreadPoolExecutor(len(waiters)) as pool:
+            taken = [pool.submit(waiter.lease.acquire, 4 * self.silence_s_max) for waiter in waiters]
+            assert [done.result(self.patience_s) for done in taken].count(True) == 1
+        (new,) = [waiter for waiter in waiters if waiter.lease.held]
+        new.write("new")
+        for other in (old, *(waiter for waiter in waiters if waiter is not new)):
+            with pytest.raises(LeaseLostError):
+                other.write("late")
+        assert self.read_raw(new) == "new"
+
+    # ------------------------------------------------------------------ durability
+
+    def test_epochs_grow_over_every_process_of_the_pkg(
+        self, open_engine: OpenEngine, reopen: Callable[[], OpenEngine] | None
+    ) -> None:
+        if reopen is None:
+            pytest.skip("nothing survives the process")
+        first = open_engine()
+        assert first.lease.acquire(0)
+        first.write("first")
+        before = first.lease.epoch or 0
+        again = reopen()()
+        assert again.lease.acquire(self.patience_s)
+        assert (again.lease.epoch or 0) > before
+        assert self.read_raw(again) == "first"
