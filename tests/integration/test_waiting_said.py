@@ -12,11 +12,13 @@ from slipstream.bootstrap import Options, Wrapping, open_pkg
 from slipstream.cli import waiting
 from slipstream.cli.context import drain
 from slipstream.domain.errors import UnavailableError
+from slipstream.embedding.calls import Call
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.wrappers.faults import FaultyEmbedder
 from tests.integration.incident_world import World
+from tests.until import LONG_S, until
 
 
 class Model:
@@ -50,12 +52,17 @@ def slip(tmp_path: Path, model: Model) -> Iterator[Slipstream]:
         yield slipstream
 
 
+def is_down(slip: Slipstream) -> bool:
+    return "the model is down" in (slip.status().outage or "")
+
+
 def test_an_outage_is_waited_out_for_so_long_and_no_longer(slip: Slipstream, model: Model) -> None:
+    until(lambda: is_down(slip))
     status = drain(slip, shown=False, patience_s=0.2)
     assert "the model is down" in (status.outage or "")
     assert status.lag_events > 0
     model.is_down = False
-    assert drain(slip, shown=False, patience_s=0.2).lag_events == 0
+    assert drain(slip, shown=False, patience_s=LONG_S).lag_events == 0
 
 
 @pytest.fixture
@@ -81,16 +88,42 @@ class Said:
 
     def has(self, count: int) -> bool:
         with self._heard:
-            return self._heard.wait_for(lambda: len(self.lines) >= count, 30)
+            return self._heard.wait_for(lambda: len(self.lines) >= count, LONG_S)
 
 
-def test_what_is_waited_for_is_said_once_for_each_outage(slip: Slipstream, model: Model, said: Said) -> None:
+class Looks:
+    """How often a command has looked at what it waits for."""
+
+    def __init__(self, slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._count, self._longest = 0, slip.embedding.calls.longest
+        monkeypatch.setattr(slip.embedding.calls, "longest", self._look)
+
+    def _look(self) -> Call | None:
+        self._count += 1
+        return self._longest()
+
+    def wait(self, more: int) -> None:
+        """Wait until so many more have begun, and all but the last have ended."""
+        enough = self._count + more
+        until(lambda: self._count >= enough)
+
+
+@pytest.fixture
+def looks(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(slip, monkeypatch)
+
+
+def test_what_is_waited_for_is_said_once_for_each_outage(
+    slip: Slipstream, model: Model, said: Said, looks: Looks
+) -> None:
+    until(lambda: is_down(slip))
     with waiting.telling(slip):
         assert said.has(1)
-        drain(slip, shown=False, patience_s=0.2)  # it goes on, and is not said again so soon
+        looks.wait(20)  # it goes on, and is not said again so soon
         assert len(said.lines) == 1
         model.is_down = False
-        drain(slip, shown=False)
+        assert slip.sync.drain(LONG_S)
+        looks.wait(2)  # that it is over has been seen
         model.is_down = True
         slip.pkg.create_entity("Person", "bob", {"name": "Bob"})
         assert said.has(2)
@@ -110,7 +143,7 @@ def test_a_long_outage_is_said_again_ever_more_sparsely(
 
 def test_a_model_that_does_not_answer_is_named(slip: Slipstream, model: Model, said: Said) -> None:
     model.is_down = False
-    assert slip.sync.drain(30)
+    assert slip.sync.drain(LONG_S)
     with waiting.telling(slip), slip.embedding.calls.under_way("a-model"):
         assert said.has(1)
     assert "'a-model' has been asked, and has not answered for" in said.lines[0]
@@ -122,23 +155,51 @@ def test_opening_says_who_has_the_pkg_open(slip: Slipstream, tmp_path: Path, sai
     assert "is being opened" in said.lines[0]
 
 
-def test_a_model_that_hangs_is_waited_for_as_long_as_an_outage(slip: Slipstream, model: Model) -> None:
+@pytest.fixture
+def hanging(slip: Slipstream, model: Model) -> Iterator[Slipstream]:
+    """One that waits for the answer of its model."""
     model.is_down = False
-    assert slip.sync.drain(30)
+    assert slip.sync.drain(LONG_S)
     model.answers.clear()
     slip.pkg.create_entity("Person", "bob", {"name": "Bob"})
-    status = drain(slip, shown=False, patience_s=0.2)
+    until(slip.embedding.calls.longest)
+    yield slip
+    model.answers.set()
+
+
+def test_a_model_that_hangs_is_waited_for_as_long_as_an_outage(hanging: Slipstream, model: Model) -> None:
+    status = drain(hanging, shown=False, patience_s=0.2)
     assert (status.outage, status.lag_events) == (None, 1)
     model.answers.set()
-    assert drain(slip, shown=False, patience_s=0.2).lag_events == 0
+    assert drain(hanging, shown=False, patience_s=LONG_S).lag_events == 0
 
 
-def test_nothing_is_said_where_nothing_is_waited_for(slip: Slipstream, model: Model, said: Said) -> None:
+def test_patience_begins_with_the_command_however_long_a_model_has_hung_before(
+    hanging: Slipstream, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, looks = hanging.embedding.calls, list[Call | None]()
+    longest = calls.longest
+
+    def long_ago() -> Call | None:
+        call = longest()
+        looks.append(call)
+        if len(looks) == 2:
+            model.answers.set()
+        return None if call is None else Call(call.model_id, 1_000_000.0)
+
+    monkeypatch.setattr(calls, "longest", long_ago)
+    assert drain(hanging, shown=False, patience_s=LONG_S).lag_events == 0
+    assert looks[0] is not None
+
+
+def test_nothing_is_said_where_nothing_is_waited_for(
+    slip: Slipstream, model: Model, said: Said, looks: Looks
+) -> None:
     model.is_down = False
-    assert slip.sync.drain(30)
+    assert slip.sync.drain(LONG_S)
+    assert slip.search("Ada").hits
     with waiting.telling(slip):
-        assert slip.search("Ada").hits
-        threading.Event().wait(0.3)
+        looks.wait(20)
     assert said.lines == []
 
 

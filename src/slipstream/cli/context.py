@@ -65,8 +65,10 @@ def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) 
     """
     Wait, with a progress bar, until the index reflects everything; returns the status then.
 
-    An outage is waited out, for no longer than `patience_s` in one piece.
+    An outage is waited out, for no longer than `patience_s` in one piece, counted from here on: what was waited for
+    in vain before may come just now.
     """
+    began = time.monotonic()
     outage_since: float | None = None
     first = slipstream.status()
     behind = max(first.lag_events, first.pending)
@@ -78,7 +80,8 @@ def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) 
                 raise UnavailableError(status.halted)
             outage_since = None if status.outage is None else (outage_since or time.monotonic())
             call = slipstream.embedding.calls.longest()
-            asked_s = 0.0 if call is None else call.lasts_s  # a server that hangs is down, too
+            # A server that hangs is down, too.
+            asked_s = 0.0 if call is None else min(call.lasts_s, time.monotonic() - began)
             if asked_s > patience_s or (outage_since and time.monotonic() - outage_since > patience_s):
                 raise _PatienceEndedError
             left = max(status.lag_events, status.pending)
