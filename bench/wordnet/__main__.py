@@ -12,52 +12,31 @@ version, built.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from bench.result_files import interruptible, say, write_result
 from bench.wordnet.data import Dump, fetch, write_dump
 from bench.wordnet.rounds import Results, measure
-from bench.wordnet.sides import OLD_COMMIT, REPOSITORY, Side, built, present
+from bench.wordnet.sides import OLD_COMMIT, Side, built, present
 from bench.wordnet.targets import verdicts
-from slipstream.bench.machine import load_average, machine_facts
+from slipstream.bench.machine import load_average
 
 FIRST = 20_000
-_RESULTS = REPOSITORY / "bench/results"
 _COLUMNS = "{:<40} {:>12} {:>12} {:>9}  {:<18} {}"
 
 
 def main() -> None:
     """Measure as the arguments say, print the table and write the figures."""
     options = _options()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    try:
-        with tempfile.TemporaryDirectory(prefix="slipstream-wordnet-") as folder:
-            found = _measured(options, Path(folder))
-    except KeyboardInterrupt:
-        _say("interrupted; everything is removed")
-        sys.exit(130)
-    _show(found)
-    path = options.output or _free_path(found)
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    _say(f"written: {path}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End the run once: cleaning up is not to be interrupted by a second Ctrl-C, or by what passes on the first."""
-    del number, frame
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    with interruptible("slipstream-wordnet-") as folder:
+        found = _measured(options, folder)
+        _show(found)
+        kind = f"wordnet-{found['entities']}"
+        say(f"written: {write_result(kind, found, folder, path=options.output)}")
 
 
 def _options() -> argparse.Namespace:
@@ -75,24 +54,23 @@ def _options() -> argparse.Namespace:
 def _measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     cache = options.cache.resolve() if options.cache else folder
     load_before, began_s = load_average(), time.monotonic()
-    _say("WordNet")
+    say("WordNet")
     dump = write_dump(fetch(cache / "wordnet"), folder / "wordnet.jsonl", None if options.whole else options.synsets)
     with ExitStack() as stack:
         sides = []
         if options.sides != "new":
-            _say(f"building {OLD_COMMIT}")
+            say(f"building {OLD_COMMIT}")
             sides.append(stack.enter_context(built(OLD_COMMIT, cache, keep=options.cache is not None)))
         if options.sides != "old":
             sides.append(present())
         rounds = options.rounds or (1 if options.whole else 3)
-        results = measure(sides, dump, folder / "runs", rounds, _say)
-    machine = {**machine_facts(folder), "load_before": load_before}
-    run = {"rounds": rounds, "duration_s": round(time.monotonic() - began_s)}
-    return _report(sides, dump, results, run, machine)
+        results = measure(sides, dump, folder / "runs", rounds, say)
+    run = {"rounds": rounds, "duration_s": round(time.monotonic() - began_s), "load_before": load_before}
+    return _report(sides, dump, results, run)
 
 
 def _report(
-    sides: Sequence[Side], dump: Dump, results: Mapping[str, Results], run: Mapping[str, Any], machine: dict[str, Any]
+    sides: Sequence[Side], dump: Dump, results: Mapping[str, Results], run: Mapping[str, Any]
 ) -> dict[str, Any]:
     figures = {name: result.figures() for name, result in results.items()}
     return {
@@ -109,7 +87,6 @@ def _report(
         },
         "files_mb": {name: result.files_mb for name, result in results.items()},
         "failures": {name: result.failures for name, result in results.items()},
-        "machine": machine,
     }
 
 
@@ -126,10 +103,8 @@ def _show(found: Mapping[str, Any]) -> None:
     for name, failures in found["failures"].items():
         for failure in failures:
             print(f"failed, {name}: {failure}")
-    machine = found["machine"]
-    facts = f"{machine['cpu']}, {machine['cores']} cores, {machine['filesystem']}"
-    run = f"{found['run']['rounds']} rounds in {found['run']['duration_s']} s"
-    print(f"{facts}, load {machine['load_before']} when it began, {run}")
+    run = found["run"]
+    print(f"load {run['load_before']} when it began, {run['rounds']} rounds in {run['duration_s']} s")
 
 
 def _number(value: float | None, unit: str = "") -> str:
@@ -137,19 +112,6 @@ def _number(value: float | None, unit: str = "") -> str:
         return ""
     decimals = 0 if value >= 1_000 else 1 if value >= 100 else 2 if value >= 1 else 3
     return f"{value:,.{decimals}f} {unit}".rstrip()
-
-
-def _free_path(found: Mapping[str, Any]) -> Path:
-    """Return the next name in the folder of recorded runs: day, size, number, machine."""
-    machine = found["machine"]
-    cpu = "-".join(machine["cpu"].lower().split()[:2])
-    stem = f"{datetime.now(UTC):%Y-%m-%d}-wordnet-{found['entities']}"
-    names = (_RESULTS / f"{stem}-{number}-{cpu}-{machine['cores']}-cores.json" for number in range(1, 1_000))
-    return next(path for path in names if not path.exists())
-
-
-def _say(step: str) -> None:
-    print(f"{datetime.now(UTC):%H:%M:%S} {step}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.result_files import REPOSITORY, commit
+
 OLD_COMMIT = "ad2138d"
 """The last one that kept its graph in ladybug."""
-REPOSITORY = Path(__file__).parents[2]
 _CHILD = Path(__file__).with_name("child.py")
 _GIT = ("git", "-C", str(REPOSITORY))
 _SYNC = ("uv", "sync", "--quiet", "--locked", "--no-dev", "--extra", "static")
@@ -96,20 +97,18 @@ class Side:
 
 def present() -> Side:
     """Return the present checkout, as it stands, in the environment that runs this."""
-    commit = _output(*_GIT, "rev-parse", "--short", "HEAD")
-    changed = _output(*_GIT, "status", "--porcelain", "--", "src")
-    return Side("new", Path(sys.executable), f"{commit} with uncommitted changes" if changed else commit)
+    return Side("new", Path(sys.executable), commit())
 
 
 @contextmanager
-def built(commit: str, folder: Path, *, keep: bool) -> Iterator[Side]:
+def built(wanted: str, folder: Path, *, keep: bool) -> Iterator[Side]:
     """Check a commit out into a folder and build it there; unless it is to be kept, it is gone afterwards."""
-    tree = folder / commit
+    tree = folder / wanted
     try:
         if not tree.exists():
-            subprocess.run([*_GIT, "worktree", "add", "--quiet", "--detach", str(tree), commit], check=True)  # noqa: S603
+            subprocess.run([*_GIT, "worktree", "add", "--quiet", "--detach", str(tree), wanted], check=True)  # noqa: S603
         subprocess.run(_SYNC, cwd=tree, check=True, env=_environment())  # noqa: S603
-        yield Side("old", tree / ".venv/bin/python", commit)
+        yield Side("old", tree / ".venv/bin/python", wanted)
     finally:
         if not keep:
             subprocess.run([*_GIT, "worktree", "remove", "--force", str(tree)], check=False)  # noqa: S603
@@ -119,10 +118,6 @@ def _environment() -> dict[str, str]:
     """Return what the programs run in: nothing of this environment may reach that of the other version."""
     hidden = ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
     return {name: value for name, value in os.environ.items() if name not in hidden}
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
 
 
 def _last_line(output: str) -> dict[str, Any]:
