@@ -16,6 +16,8 @@ PEERS = {
     "slipstream-sqlite": ("with_slipstream", ("sqlite",), ()),
     "slipstream-chroma": ("with_slipstream", ("chroma",), ("chromadb",)),
     "langchain": ("with_langchain", (), ("langchain-core", "langchain-chroma", "chromadb", "sqlalchemy")),
+    "llamaindex": ("with_llamaindex", (), ("llama-index-core", "llama-index-vector-stores-chroma", "chromadb")),
+    "cocoindex": ("with_cocoindex", (), ("cocoindex", "lancedb", "pyarrow")),
 }
 """Module, what it is given, and the packages whose versions count."""
 

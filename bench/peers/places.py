@@ -15,6 +15,7 @@ _HERE = Path(__file__).parent
 _REPOSITORY = _HERE.parents[1]
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _TIMEOUT_S = 3_600.0
+_QUIET = {"COCOINDEX_DISABLE_USAGE_TRACKING": "1", "ANONYMIZED_TELEMETRY": "False"}
 
 
 class PeerError(Exception):
@@ -31,7 +32,7 @@ class Place:
     def run(self, directory: Path, dump: Path) -> dict[str, Any]:
         """Let the peer do all its work in a new process and directory; return what it said."""
         command = [str(self.python), "-m", "bench.peers.child", self.name, str(directory), str(dump)]
-        environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+        environment = {**os.environ, **_QUIET, "PYTHONPATH": str(_REPOSITORY)}
         done = subprocess.run(  # noqa: S603
             command, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=_TIMEOUT_S
         )
