@@ -5,24 +5,28 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 
-from slipstream.adapters.indexes.sqlite.matrix import SpaceMatrix
-from slipstream.domain.stamps import SearchFilter, Vector
+from slipstream.adapters.indexes.sqlite.codec import select_in
+from slipstream.adapters.indexes.sqlite.matrix import SpaceMatrix, kept_metadata
+from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
 _ROWS_AT_ONCE = 1000
 _MATRICES_MAX = 8
 """Spaces kept in memory; the one not searched for longest is forgotten first."""
 
 _ALL = """
-SELECT r.id, r.entity_type, r.schema_version, r.metadata, v.vector
-FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ?
+SELECT r.id, r.entity_type, r.schema_version, v.vector
+FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ? ORDER BY r.id
 """
 _CHANGED = """
-SELECT c.record, r.entity_type, r.schema_version, r.metadata, v.vector
+SELECT c.record, r.entity_type, r.schema_version, v.vector, r.metadata
 FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?) c
 LEFT JOIN records r ON r.id = c.record AND r.space = ?
 LEFT JOIN vectors v ON v.record = r.id
 """
+_METADATA = "SELECT id, metadata FROM records WHERE space = ? AND metadata IS NOT NULL"
+_STORED = "SELECT record, vector FROM vectors WHERE record IN ({})"
 
 
 class FollowingMatrix:
@@ -32,6 +36,8 @@ class FollowingMatrix:
         self.lock = threading.Lock()
         self._space = space
         self._matrix = SpaceMatrix(dimension)
+        self._metadata: dict[int, Mapping[str, MetadataValue]] | None = None
+        """None until a filter asks for some."""
         self._applied: int | None = None
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
@@ -57,6 +63,7 @@ class FollowingMatrix:
         (count,) = connection.execute("SELECT count(*) FROM records WHERE space = ?", (self._space,)).fetchone()
         self._matrix = SpaceMatrix(self._matrix.dimension)  # the old one is freed before the new one is filled
         self._matrix = SpaceMatrix(self._matrix.dimension, capacity=count + count // 16)
+        self._metadata = None
         cursor = connection.execute(_ALL, (self._space,))
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             self._matrix.put(rows)
@@ -64,12 +71,33 @@ class FollowingMatrix:
     def _follow(self, connection: sqlite3.Connection, applied: int) -> None:
         cursor = connection.execute(_CHANGED, (applied, self._space))
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-            self._matrix.drop(row[0] for row in rows if row[4] is None)
-            self._matrix.put([row for row in rows if row[4] is not None])
+            self._matrix.drop(row[0] for row in rows if row[3] is None)
+            self._matrix.put(row[:4] for row in rows if row[3] is not None)
+            if self._metadata is not None:
+                self._note_metadata(self._metadata, ((row[0], row[4]) for row in rows))
 
-    def nearest(self, query: Vector, k: int, where: SearchFilter) -> list[tuple[int, float]]:
-        """Search, see `SpaceMatrix.nearest`."""
-        return self._matrix.nearest(query, k, where)
+    @staticmethod
+    def _note_metadata(noted: dict[int, Mapping[str, MetadataValue]], rows: Iterator[tuple[int, str | None]]) -> None:
+        for record, text in rows:
+            held = kept_metadata(text)
+            if held is None:
+                noted.pop(record, None)
+            else:
+                noted[record] = held
+
+    def nearest(
+        self, connection: sqlite3.Connection, query: Vector, k: int, where: SearchFilter
+    ) -> list[tuple[int, float]]:
+        """Search, see `SpaceMatrix.nearest`, in the snapshot that it has caught up with."""
+        if where.metadata and self._metadata is None:
+            metadata: dict[int, Mapping[str, MetadataValue]] = {}
+            self._note_metadata(metadata, connection.execute(_METADATA, (self._space,)))
+            self._metadata = metadata
+
+        def read(records: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+            return select_in(connection, _STORED, records)
+
+        return self._matrix.nearest(query, k, where, read, self._metadata)
 
 
 class Matrices:

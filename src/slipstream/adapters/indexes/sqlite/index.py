@@ -240,7 +240,7 @@ class SqliteIndex:
         with self._database.reading() as connection:
             with matrix.lock:
                 matrix.catch_up(connection)
-                nearest = dict(matrix.nearest(query, k, where))
+                nearest = dict(matrix.nearest(connection, query, k, where))
             rows = list(select_in(connection, f"SELECT {_COLUMNS}, id FROM records WHERE id IN ({{}})", nearest))  # noqa: S608
         shown = {row[0]: nearest[row[-1]] for row in rows}
         hits = [VectorHit(stamp, shown[stamp.key.encode()]) for stamp in readable_stamps(rows, {number: space})]

@@ -1,149 +1,249 @@
-"""The vectors of one space in memory, searched exactly."""
+"""The vectors of one space in memory, as codes; searched exactly with the help of the vectors on disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.adapters.indexes.sqlite.coding import Block, Coded, coded, sound_rows
+from slipstream.adapters.indexes.sqlite.scanning import products
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
-MatrixRow = tuple[int, str, int, str | None, bytes]
-"""Record id, entity type, schema version, metadata as JSON, vector."""
+MatrixRow = tuple[int, str, int, bytes]
+"""Record id, entity type, schema version, vector."""
+ReadVectors = Callable[[Sequence[int]], Iterable[tuple[int, bytes]]]
+"""Returns the stored vectors of records by id; those that are not there are absent."""
+Metadata = Mapping[int, Mapping[str, MetadataValue]]
+"""What filters look at, by record id."""
 
 _CAPACITY_MIN = 64
+_RESCORED_MIN = 32
+"""So many of the best are read at first, for the k-th of them to say which others can still be among the first k."""
 _RESCORED_AT_ONCE = 1024
+_DEAD = -1
+"""The type of a row that was removed."""
+_COLUMNS = ("_ids", "_types", "_versions", "_scales", "_errors", "_codes")
+
+Slots = npt.NDArray[np.intp]
+Bounds = npt.NDArray[np.float32]
 
 
 class SpaceMatrix:
     """
-    Rows of float32 vectors and the columns that filters look at, by record id.
+    Int8 codes of vectors and the columns that filters look at, in the order of the record ids.
 
-    Rows lie without gaps: a removed one is filled with the last. Room grows by half, so writing a row costs the
-    same however many there are. Damaged vectors (wrong length, not of unit length, NaN) are left out: they must not
-    win a search, and the audit finds them. Not safe for threads: its owner holds a lock.
+    A quarter of the vectors' size. Each code knows how far it is from its vector, so a scan of codes says between
+    which bounds each score lies; what may be among the first is read and scored exactly. The answer is that of a scan
+    of the vectors, proved and not hoped for (docs/adr/0032). Damaged vectors (wrong length, not of unit length, NaN)
+    are left out: they must not win a search, and the audit finds them. A row that was removed stays, dead, until half
+    of them are. Not safe for threads: its owner holds a lock.
     """
 
     def __init__(self, dimension: int, capacity: int = 0) -> None:
         self.dimension = dimension
-        self._size = 0
-        self._slots: dict[int, int] = {}
+        self._size, self._dead = 0, 0
         self._type_codes: dict[str, int] = {}
-        self._metadata: list[Mapping[str, MetadataValue] | None] = []
         capacity = max(capacity, _CAPACITY_MIN)
-        self._vectors: npt.NDArray[np.float32] = np.empty((capacity, dimension), np.float32)
         self._ids: npt.NDArray[np.int64] = np.empty(capacity, np.int64)
         self._types: npt.NDArray[np.int32] = np.empty(capacity, np.int32)
         self._versions: npt.NDArray[np.int64] = np.empty(capacity, np.int64)
+        self._scales: npt.NDArray[np.float32] = np.empty(capacity, np.float32)
+        self._errors: npt.NDArray[np.float32] = np.empty(capacity, np.float32)
+        self._codes: npt.NDArray[np.int8] = np.empty((capacity, dimension), np.int8)
 
     def __len__(self) -> int:
-        return self._size
+        return self._size - self._dead
 
-    def put(self, rows: Sequence[MatrixRow]) -> None:
-        """Add or replace rows with distinct ids."""
-        size = self.dimension * 4
-        whole = [row for row in rows if len(row[4]) == size]
-        block = np.frombuffer(b"".join(row[4] for row in whole), dtype="<f4").reshape(len(whole), self.dimension)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sound = np.abs(np.einsum("ij,ij->i", block, block) - 1.0) < 1e-3
+    # ------------------------------------------------------------------ rows
+
+    def put(self, rows: Iterable[MatrixRow]) -> None:
+        """Add or replace rows with distinct ids; a damaged one removes what was there."""
+        ordered = sorted(rows)
+        whole = [row for row in ordered if len(row[3]) == self.dimension * 4]
+        block = _block([row[3] for row in whole], self.dimension)
+        sound = sound_rows(block)
         kept = [row for row, is_sound in zip(whole, sound, strict=True) if is_sound]
-        if len(kept) < len(rows):
-            self.drop({row[0] for row in rows} - {row[0] for row in kept})
-        self._reserve(self._size + len(kept))
-        slots = [self._slot(row[0]) for row in kept]
-        self._vectors[slots] = block[sound]
-        self._ids[slots] = [row[0] for row in kept]
-        self._types[slots] = [self._type_codes.setdefault(row[1], len(self._type_codes)) for row in kept]
-        self._versions[slots] = [row[2] for row in kept]
-        for slot, row in zip(slots, kept, strict=True):
-            self._metadata[slot] = _kept_metadata(row[3])
+        if len(kept) < len(ordered):
+            self.drop({row[0] for row in ordered} - {row[0] for row in kept})
+        types, versions = [row[1] for row in kept], [row[2] for row in kept]
+        self.put_coded(np.array([row[0] for row in kept], np.int64), types, versions, coded(block[sound]))
 
-    def _slot(self, record: int) -> int:
-        slot = self._slots.get(record)
-        if slot is None:
-            slot = self._slots[record] = self._size
-            self._size += 1
-            self._metadata.append(None)
-        return slot
+    def put_coded(
+        self, ids: npt.NDArray[np.int64], types: Sequence[str], versions: Sequence[int], rows: Coded
+    ) -> None:
+        """Add or replace rows that are coded already, with ids in ascending order."""
+        slots = self._placed(ids)
+        self._types[slots] = [self._type_codes.setdefault(name, len(self._type_codes)) for name in types]
+        self._versions[slots] = versions
+        self._codes[slots], self._scales[slots], self._errors[slots] = rows
+        self._count_dead()
 
     def drop(self, records: Iterable[int]) -> None:
         """Remove rows by record id; unknown ids are no error."""
-        for record in records:
-            slot = self._slots.pop(record, None)
-            if slot is None:
-                continue
-            self._size -= 1
-            last = self._size
-            moved = self._metadata.pop()
-            if slot != last:
-                for column in (self._vectors, self._ids, self._types, self._versions):
-                    column[slot] = column[last]
-                self._metadata[slot] = moved
-                self._slots[int(self._ids[slot])] = slot
+        slots = self._slots(np.array(list(records), np.int64))
+        self._types[slots[slots >= 0]] = _DEAD
+        self._count_dead()
+        if self._dead * 2 > self._size > _CAPACITY_MIN:
+            self._arrange(np.flatnonzero(self._types[: self._size] != _DEAD))
+            self._dead = 0
+
+    def _count_dead(self) -> None:
+        self._dead = int(np.count_nonzero(self._types[: self._size] == _DEAD))
+
+    def _slots(self, ids: npt.NDArray[np.int64]) -> Slots:
+        """Return where the ids are, -1 for those that are not there."""
+        held = self._ids[: self._size]
+        if not len(held):
+            return np.full(len(ids), -1, np.intp)
+        places = np.minimum(np.searchsorted(held, ids), len(held) - 1)
+        return np.where(held[places] == ids, places, -1)
+
+    def _placed(self, ids: npt.NDArray[np.int64]) -> Slots:
+        """Return where the ids are, with room made for the new ones."""
+        slots = self._slots(ids)
+        new = ids[slots < 0]
+        if not len(new):
+            return slots
+        last = self._ids[self._size - 1] if self._size else None
+        self._reserve(self._size + len(new))
+        self._ids[self._size : self._size + len(new)] = new
+        self._types[self._size : self._size + len(new)] = _DEAD
+        self._size += len(new)
+        if last is not None and new[0] < last:  # rare: SQLite gives out ascending ids
+            self._arrange(np.argsort(self._ids[: self._size], kind="stable"))
+        return self._slots(ids)
+
+    def _arrange(self, order: Slots) -> None:
+        """Keep these rows, in this order."""
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            column[: len(order)] = column[order]
+        self._size = len(order)
 
     def _reserve(self, count: int) -> None:
         capacity = len(self._ids)
-        if count <= capacity:
-            return
-        capacity = max(count, capacity + capacity // 2)
-        self._vectors = _grown(self._vectors, capacity, self._size)
-        self._ids = _grown(self._ids, capacity, self._size)
-        self._types = _grown(self._types, capacity, self._size)
-        self._versions = _grown(self._versions, capacity, self._size)
+        if count > capacity:
+            capacity = max(count, capacity + capacity // 2)
+            for name in _COLUMNS:
+                setattr(self, name, _grown(getattr(self, name), capacity, self._size))
 
-    def nearest(self, query: Vector, k: int, where: SearchFilter) -> list[tuple[int, float]]:
+    # ------------------------------------------------------------------ search
+
+    def nearest(
+        self, query: Vector, k: int, where: SearchFilter, read: ReadVectors, metadata: Metadata | None = None
+    ) -> list[tuple[int, float]]:
         """
         Return record ids and scores of the `k` best rows, and of all that tie with the last of them, in any order.
 
-        A fast float32 product finds candidates, no further below the k-th than its rounding error; these are
-        scored again in float64, row by row, so that equal vectors get equal scores wherever they lie.
+        Scores are float64 products, computed row by row, so that equal vectors get equal scores wherever they lie.
+        `metadata` is looked at when the filter asks for some.
         """
-        scores = self._vectors[: self._size] @ query
-        chosen = self._chosen(where)
-        if chosen is not None:
-            scores[~chosen] = -np.inf
-        k = min(k, self._size if chosen is None else int(np.count_nonzero(chosen)))
-        if k <= 0:
-            return []
-        kth = np.partition(scores, self._size - k)[self._size - k]
-        rounding = 2 * self.dimension * np.finfo(np.float32).eps
-        slots = np.flatnonzero(scores >= kth - rounding)
-        exact = self._exact_scores(slots, query)
-        kept = exact >= np.partition(exact, len(exact) - k)[len(exact) - k]
-        return list(zip(self._ids[slots[kept]].tolist(), exact[kept].tolist(), strict=True))
+        while True:
+            slots, lowest, highest = self._candidates(query, k, where, metadata)
+            taken, scores = self._rescored(slots, highest, query, k, read)
+            slots = slots[taken]
+            wrong = ~((scores >= lowest[taken]) & (scores <= highest[taken]))  # NaN, of what is gone, is wrong too
+            if not wrong.any():
+                break
+            self._mend(slots[wrong], read)
+        scores = scores.clip(-1.0, 1.0)
+        reached = np.flatnonzero(scores >= _kth(scores, k))
+        return list(zip(self._ids[slots[reached]].tolist(), scores[reached].tolist(), strict=True))
 
-    def _exact_scores(self, slots: npt.NDArray[np.intp], query: Vector) -> npt.NDArray[np.float64]:
+    def _candidates(
+        self, query: Vector, k: int, where: SearchFilter, metadata: Metadata | None
+    ) -> tuple[Slots, Bounds, Bounds]:
+        """
+        Return the rows that can be among the first `k`, and between which bounds their scores lie.
+
+        For a row v = s·c + e and a query q = t·d + f the score is s·t·(c·d) + s·(c·f) + e·q, and the last two are at
+        most |s·c|·|f| and |e|·|q|. With the query as it is, only the last one is left.
+        """
+        slots = self._chosen(where, metadata)
+        codes, scales, errors = self._codes[: self._size], self._scales[: self._size], self._errors[: self._size]
+        if slots is not None and len(slots) * 4 < self._size:
+            codes, scales, errors = codes[slots], scales[slots], errors[slots]
+        whole = coded(query[np.newaxis])
+        lost = float(whole.errors[0])
+        scores = products(whole.codes[0], codes) * (scales * whole.scales[0])
+        slack = errors * np.float32(1.01 + lost) + np.float32(1.01 * lost + self._rounding)
+        if slots is not None and len(slots) != len(scores):
+            scores, slack = scores[slots], slack[slots]
+        reached = np.flatnonzero(scores + slack >= _kth(scores - slack, k))
+        slots = reached if slots is None else slots[reached]
+        rows = self._codes[slots].astype(np.float32)
+        scores = np.einsum("ij,j->i", rows, query) * self._scales[slots]
+        slack = self._errors[slots] * np.float32(1.01) + np.float32(self._rounding)
+        reached = np.flatnonzero(scores + slack >= _kth(scores - slack, k))
+        return slots[reached], (scores - slack)[reached], (scores + slack)[reached]
+
+    @property
+    def _rounding(self) -> float:
+        """How far a product of unit vectors in float32 is from the true one, and then some."""
+        return 2 * self.dimension * float(np.finfo(np.float32).eps)
+
+    def _rescored(
+        self, slots: Slots, highest: Bounds, query: Vector, k: int, read: ReadVectors
+    ) -> tuple[Slots, npt.NDArray[np.float64]]:
+        """Return which candidates were read, and their scores: all whose upper bound reaches the k-th score."""
+        order = np.argsort(-highest)
+        first = order[: max(2 * k, _RESCORED_MIN)]
+        scores = self._exact(slots[first], query, read)
+        rest = order[len(first) :]
+        rest = rest[highest[rest] >= _kth(scores, k)]
+        if not len(rest):
+            return first, scores
+        return np.concatenate([first, rest]), np.concatenate([scores, self._exact(slots[rest], query, read)])
+
+    def _exact(self, slots: Slots, query: Vector, read: ReadVectors) -> npt.NDArray[np.float64]:
+        """Return the scores of the stored vectors, NaN for one that is not there, or damaged."""
+        records = self._ids[slots].tolist()
+        stored, places = self._stored(records, read)
+        scores = np.full(len(records), np.nan)
         wide = query.astype(np.float64)
-        parts = [
-            (self._vectors[slots[start : start + _RESCORED_AT_ONCE]].astype(np.float64) * wide).sum(axis=1)
-            for start in range(0, len(slots), _RESCORED_AT_ONCE)
-        ]
-        scores: npt.NDArray[np.float64] = np.concatenate(parts)
-        return scores.clip(-1.0, 1.0)
+        for start in range(0, len(places), _RESCORED_AT_ONCE):
+            rows = stored[start : start + _RESCORED_AT_ONCE].astype(np.float64)
+            scores[places[start : start + _RESCORED_AT_ONCE]] = (rows * wide).sum(axis=1)
+        return scores
 
-    def _chosen(self, where: SearchFilter) -> npt.NDArray[np.bool_] | None:
-        """Return which rows the filter lets through; None means all."""
-        conditions: list[npt.NDArray[np.bool_]] = []
+    def _stored(self, records: Sequence[int], read: ReadVectors) -> tuple[Block, Slots]:
+        """Return the sound vectors that are stored, and at which places of `records` they belong."""
+        blobs = dict(read(records)) if records else {}
+        size = self.dimension * 4
+        places = [at for at, record in enumerate(records) if len(blobs.get(record, b"")) == size]
+        block = _block([blobs[records[at]] for at in places], self.dimension)
+        sound = sound_rows(block)
+        return block[sound], np.array(places, np.intp)[sound]
+
+    def _mend(self, slots: Slots, read: ReadVectors) -> None:
+        """Code rows anew that are not what is stored: somebody has written past the sequence of changes."""
+        stored, places = self._stored(self._ids[slots].tolist(), read)
+        self._codes[slots[places]], self._scales[slots[places]], self._errors[slots[places]] = coded(stored)
+        self._types[np.delete(slots, places)] = _DEAD
+        self._count_dead()
+
+    def _chosen(self, where: SearchFilter, metadata: Metadata | None) -> Slots | None:
+        """Return which rows the filter lets through; None means all there are."""
+        types, conditions = self._types[: self._size], list[npt.NDArray[np.bool_]]()
         if where.entity_types is not None:
             codes = [self._type_codes[name] for name in where.entity_types if name in self._type_codes]
-            conditions.append(np.isin(self._types[: self._size], codes))
+            conditions.append(np.isin(types, codes))
+        elif self._dead:
+            conditions.append(types != _DEAD)
         if where.schema_version_min is not None:
             conditions.append(self._versions[: self._size] >= where.schema_version_min)
-        chosen = np.logical_and.reduce(conditions) if conditions else None
-        if not where.metadata:
-            return chosen
-        slots = range(self._size) if chosen is None else np.flatnonzero(chosen).tolist()
-        wanted = list(where.metadata.items())
-        passed = [slot for slot in slots if _has(self._metadata[slot], wanted)]
-        chosen = np.zeros(self._size, np.bool_)
-        chosen[passed] = True
-        return chosen
+        if where.metadata:
+            wanted = list(where.metadata.items())
+            passed = [record for record, held in (metadata or {}).items() if _has(held, wanted)]
+            conditions.append(np.isin(self._ids[: self._size], passed))
+        return np.flatnonzero(np.logical_and.reduce(conditions)) if conditions else None
 
 
-def _kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
+def kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
     """Return what a filter looks at; of what can not be read nothing, so that it spoils no search."""
     try:
         found = None if text is None else json.loads(text)
@@ -152,16 +252,26 @@ def _kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
     return found if isinstance(found, dict) else None
 
 
+def _kth(scores: npt.NDArray[Any], k: int) -> float:
+    """Return the k-th best score, as far as it tells one row from another: beyond -1 and 1 all scores are equal."""
+    if len(scores) <= k:
+        return -np.inf
+    kth = float(np.partition(np.nan_to_num(scores, nan=-np.inf, copy=True), len(scores) - k)[len(scores) - k])
+    return min(kth, 1.0) if kth > -1.0 else -np.inf
+
+
+def _block(blobs: Sequence[bytes], dimension: int) -> Block:
+    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), dimension)
+
+
 def _grown(array: npt.NDArray[Any], capacity: int, used: int) -> npt.NDArray[Any]:
     grown = np.empty((capacity, *array.shape[1:]), array.dtype)
     grown[:used] = array[:used]
     return grown
 
 
-def _has(metadata: Mapping[str, MetadataValue] | None, wanted: Sequence[tuple[str, MetadataValue]]) -> bool:
+def _has(metadata: Mapping[str, MetadataValue], wanted: Sequence[tuple[str, MetadataValue]]) -> bool:
     """Compare metadata values; a boolean never equals a number."""
-    if metadata is None:
-        return False
     for name, value in wanted:
         held = metadata.get(name)
         if held != value or isinstance(held, bool) is not isinstance(value, bool):
