@@ -14,7 +14,7 @@ from slipstream.domain.errors import SlipstreamError
 def main(path: Path, silence_s_max: float) -> None:
     """Obey: `acquire SECONDS`, `write VALUE`, `hold VALUE` (until the next line, inside a write), `race ROUNDS`."""
     timing = LeaseTiming(beat_s=silence_s_max / 10, silence_s_max=silence_s_max)
-    store = SqliteStore(path, shared=True, busy_timeout_s=0.5, timing=timing)
+    store = SqliteStore(path, shared=True, busy_timeout_s=1.0, timing=timing)
     say("ready")
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")

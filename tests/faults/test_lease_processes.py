@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,16 +15,16 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 
 _ROOT = Path(__file__).parents[2]
 _WORKER = "tests.faults.lease_worker"
-_SILENCE_S = 1.0
+_SILENCE_S = 2.0
+_NEVER_S = 10_000.0
 
 
 class Worker:
     """One process; told what to do by lines."""
 
-    def __init__(self, path: Path) -> None:
-        command = [sys.executable, "-m", _WORKER, str(path), str(_SILENCE_S)]
+    def __init__(self, path: Path, silence_s: float) -> None:
+        command = [sys.executable, "-m", _WORKER, str(path), str(silence_s)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
-        assert self.heard() == "ready"
 
     def tell(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -63,8 +62,16 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workers(path: Path) -> Iterator[list[Worker]]:
-    workers = [Worker(path) for _ in range(4)]
+def silence_s() -> float:
+    """Return after how long an owner that is not heard of is replaced."""
+    return _SILENCE_S
+
+
+@pytest.fixture
+def workers(path: Path, silence_s: float) -> Iterator[list[Worker]]:
+    workers = [Worker(path, silence_s) for _ in range(4)]
+    for worker in workers:
+        assert worker.heard() == "ready"
     yield workers
     for worker in workers:
         worker.end()
@@ -78,18 +85,16 @@ def _value(path: Path) -> str | None:
         store.close()
 
 
-def test_who_waits_follows_an_owner_that_was_killed(workers: list[Worker]) -> None:
-    owner, took_s = workers[0], 0.0
+@pytest.mark.parametrize("silence_s", [_NEVER_S])
+def test_who_waits_follows_an_owner_that_was_killed_without_missing_it_first(workers: list[Worker]) -> None:
+    owner = workers[0]
     assert owner.ask("acquire 0") == "owned 1"
     for number, waiter in enumerate(workers[1:], 2):
         assert owner.ask(f"write {number}") == f"wrote {number}"
         waiter.tell("acquire 60")
         owner.kill()
-        killed_at = time.monotonic()
         assert waiter.heard() == f"owned {number}"
-        took_s = max(took_s, time.monotonic() - killed_at)
         owner = waiter
-    assert took_s < 5.0, "well below a second, on a machine that has nothing else to do"
 
 
 def test_a_stopped_owner_is_replaced_and_writes_nothing_when_it_goes_on(workers: list[Worker], path: Path) -> None:
@@ -139,6 +144,7 @@ def test_an_owner_that_is_stopped_inside_a_write_ends_it_before_anybody_takes_ov
     assert new.heard() == "owned 2"
 
 
+@pytest.mark.parametrize("silence_s", [_NEVER_S])  # nobody is taken for dead who is only slow
 def test_processes_that_race_never_both_have_it(workers: list[Worker]) -> None:
     rounds, racing = 50, workers[:2]
 

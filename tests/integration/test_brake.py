@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
+from tests.until import until
 
 ENTITIES, GONE, LIMIT = 100, 30, 10
 BRAKE = {"records_min": LIMIT}
@@ -73,13 +72,6 @@ def held(slip: Slipstream) -> int:
     return count
 
 
-def until(condition: Callable[[], object], patience_s: float = 30.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def plan_of(slip: Slipstream) -> dict[str, Any]:
     """Wait for the plan of what is braked: the scrubber audits at once."""
     until(lambda: (slip.scrubber.summary()["brake"] or {}).get("plan"))
@@ -102,7 +94,7 @@ def test_what_was_wiped_past_the_log_is_braked_until_it_is_confirmed(tmp_path: P
         assert held(slip) == 1_000
         written = slip.pkg.create_entity("Person", "new", {"name": "a new day"})
         assert slip.search("a new day", k=1, after=written)[0].entity_id == "new"  # all else goes on
-        until(lambda: "brake" in slip.watch.alerts.firing(), 60)
+        until(lambda: "brake" in slip.watch.alerts.firing())
         report = slip.verify()
         assert len(report.divergences["orphaned"]) == 300
         with pytest.raises(RepairNeedsConfirmationError) as caught:
@@ -114,7 +106,7 @@ def test_what_was_wiped_past_the_log_is_braked_until_it_is_confirmed(tmp_path: P
         report = slip.verify()
         assert (report.consistency, report.fresh, held(slip)) == (1.0, 701, 701)
         assert slip.scrubber.summary()["brake"] is None
-        until(lambda: "brake" not in slip.watch.alerts.firing(), 60)
+        until(lambda: "brake" not in slip.watch.alerts.firing())
 
 
 def test_triggers_that_were_put_back_hide_nothing_from_a_full_audit(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def slip(tmp_path: Path, faults: list[BaseException]) -> Iterator[Slipstream]:
 
 
 def _get(server: MetricsServer, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
         return response.status, dict(response.getheaders()), response.read().decode()
@@ -291,7 +291,7 @@ def test_other_paths_and_methods_are_refused(slip: Slipstream) -> None:
         assert (status, body) == (404, "known are /metrics, /healthz\n")
         assert headers["Server"].strip() == "slipstream"
         assert _get(server, "/metrics?x=1")[0] == HTTPStatus.OK
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
             connection.request("POST", "/metrics", body=b"x")
             assert connection.getresponse().status == HTTPStatus.NOT_IMPLEMENTED
 
@@ -316,7 +316,7 @@ def test_a_slow_request_is_ended_however_it_trickles(slip: Slipstream, monkeypat
     monkeypatch.setattr("slipstream.http.server.REQUEST_S_MAX", 0.3)
     with (
         serve_metrics(slip, port=0) as server,
-        closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as connection,
+        closing(socket.create_connection(("127.0.0.1", server.port), timeout=60)) as connection,
     ):
         connection.sendall(b"GET /metrics HTTP/1.0\r\nX-Slow: ")
         assert connection.recv(100) == b""
@@ -326,8 +326,8 @@ def test_a_slow_request_is_ended_however_it_trickles(slip: Slipstream, monkeypat
 def test_too_many_connections_are_turned_away_and_room_is_made_again(slip: Slipstream) -> None:
     with serve_metrics(slip, port=0) as server:
         address = ("127.0.0.1", server.port)
-        idle = [socket.create_connection(address, timeout=10) for _ in range(CONNECTIONS_MAX)]
-        with closing(socket.create_connection(address, timeout=10)) as surplus:
+        idle = [socket.create_connection(address, timeout=60) for _ in range(CONNECTIONS_MAX)]
+        with closing(socket.create_connection(address, timeout=60)) as surplus:
             assert surplus.recv(100) == b""
         for connection in idle:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")

@@ -25,6 +25,7 @@ from slipstream.sync.settings import SyncSettings
 from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
+from tests.until import until
 
 OLD, NEW, TWIN = "old", "new", "twin"
 PEOPLE = 60
@@ -222,10 +223,7 @@ def test_a_retired_generation_is_dropped_when_its_grace_time_is_over(tmp_path: P
         clock.advance(timedelta(hours=23).total_seconds())
         assert slip.migrations.status().phase is Phase.RETIRED
         clock.advance(timedelta(hours=2).total_seconds())
-        for _ in range(1_000):
-            if slip.migrations.status().phase is Phase.ALONE:
-                break
-            slip.sync.wait(slip.pkg.feed.head() + 1, timeout_s=0.02)  # type: ignore[arg-type]
+        until(lambda: slip.migrations.status().phase is Phase.ALONE)
         assert models(slip) == {(NEW, 2): PEOPLE}
 
 
@@ -364,8 +362,8 @@ def test_an_outage_of_the_next_model_stops_nothing_else(tmp_path: Path) -> None:
         position = slip.pkg.create_entity("Person", "live", {"name": "live goes on"})
         assert slip.sync.wait(position, timeout_s=10)
         assert slip.search("live goes on", k=1)[0].entity_id == "live"
-        assert not slip.migrations.wait(timeout_s=0.2)
-        assert "server is down" in (slip.migrations.status().outage or "")
+        until(lambda: "server is down" in (slip.migrations.status().outage or ""))
+        assert not slip.migrations.wait(timeout_s=0.05)
         assert slip.status().outage is None
         after.fail_with = None
         assert slip.migrations.wait(timeout_s=60)
@@ -578,21 +576,29 @@ def test_every_search_during_a_migration_is_answered_by_one_generation(slip: Sli
             slip.pkg.update_entity(f"p{number % PEOPLE}", {"motto": f"motto {number}"})
             ended.wait(0.01)
 
+    def searched_on() -> None:
+        """Wait for searches, of which the last began behind what came before."""
+        enough = searches + 4
+        until(lambda: searches >= enough)
+
     threads = [threading.Thread(target=search) for _ in range(2)] + [threading.Thread(target=mutate)]
     for thread in threads:
         thread.start()
     try:
         build(slip)
+        searched_on()
         assert slip.migrations.cut_over().is_consistent
+        searched_on()
         slip.migrations.roll_back()
+        searched_on()
         assert slip.migrations.cut_over().is_consistent
         slip.migrations.drop()
+        searched_on()
     finally:
         ended.set()
         for thread in threads:
             thread.join()
     assert wrong == []
-    assert searches > 10
     assert slip.sync.drain(timeout_s=30)
     assert slip.verify().is_consistent
     assert models(slip) == {(NEW, 2): PEOPLE}
@@ -617,6 +623,9 @@ def test_texts_and_models_of_a_search_are_of_one_generation(slip: Slipstream) ->
         for _ in range(10):
             slip.migrations.cut_over()
             slip.migrations.roll_back()
+        until(lambda: (OLD, False) in seen)
+        slip.migrations.cut_over()
+        until(lambda: (NEW, True) in seen)
     finally:
         ended.set()
         for thread in threads:

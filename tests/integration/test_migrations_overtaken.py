@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from slipstream import ReembeddingSelector
@@ -23,6 +25,7 @@ from slipstream.testing.clock import ManualClock
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from tests.integration.test_migrations import NEW, OLD, PEOPLE, build, fill, new, old, opened, stamps
+from tests.until import LONG_S, until
 
 DOWN = UnavailableError("the new model's server is down")
 
@@ -44,18 +47,9 @@ def held_up(tmp_path: Path) -> Iterator[tuple[Slipstream, HashEmbedder, HashEmbe
         slip.migrations.start(slip.migrations.candidate(default=NEW))
         after.fail_with = DOWN
         slip.sync.start()
-        until(lambda: slip.migrations.status().outage is not None, slip)
+        until(lambda: slip.migrations.status().outage is not None)
         yield slip, live, after
         after.fail_with = None
-
-
-def until(condition: Callable[[], bool], slip: Slipstream, timeout_s: float = 30.0) -> None:
-    """Wait for what the engine does on its own."""
-    for _ in range(round(timeout_s / 0.02)):
-        if condition():
-            return
-        slip.sync.pause(0.02)
-    raise AssertionError("it never came to that")
 
 
 def space_of(slip: Slipstream, model_id: str) -> Space:
@@ -172,7 +166,7 @@ def test_the_engine_waits_for_no_step_to_drop_what_is_over_its_grace_time(tmp_pa
             slip.pkg.update_entity("p1", {"name": "still live"})
             assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
             assert slip.migrations.status().phase is Phase.RETIRED
-        until(lambda: slip.migrations.status().phase is Phase.ALONE, slip)
+        until(lambda: slip.migrations.status().phase is Phase.ALONE)
 
 
 def test_a_forced_roll_back_asks_for_no_proof(slip: Slipstream) -> None:
@@ -194,7 +188,7 @@ def test_a_roll_back_to_a_model_that_is_down_is_refused_and_live_changes_go_on(t
         slip.migrations.cut_over()
         before.fail_with = UnavailableError("the old model is gone")
         slip.pkg.update_entity("p1", {"name": "changed"})
-        until(lambda: slip.migrations.status().outage is not None, slip)
+        until(lambda: slip.migrations.status().outage is not None)
         refused: list[str] = []
 
         def roll_back() -> None:
@@ -221,7 +215,7 @@ def test_a_live_record_is_repaired_all_the_same(
     slip, _, _ = held_up
     damage(slip, OLD, [5])
     assert slip.repair() == 1
-    until(lambda: slip.verify().is_consistent, slip)
+    until(lambda: slip.verify().is_consistent)
     assert slip.migrations.status().outage is not None
 
 
@@ -235,7 +229,7 @@ def test_more_is_owed_than_memory_holds_and_live_changes_go_on(
         assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
     damage(slip, OLD, range(30))
     assert slip.repair() == 30
-    until(lambda: slip.verify().is_consistent, slip)
+    until(lambda: slip.verify().is_consistent)
     assert slip.sync.engine.state.room >= 10, "a quarter is left for live changes"
     after.fail_with = None
     assert slip.migrations.wait(timeout_s=60)
@@ -281,7 +275,7 @@ def test_a_build_goes_on_when_all_that_waited_for_its_model_has_gone(tmp_path: P
         slip.migrations.start(slip.migrations.candidate(default=NEW))
         after.fail_with = DOWN
         slip.sync.start()
-        until(lambda: slip.migrations.status().outage is not None, slip)
+        until(lambda: slip.migrations.status().outage is not None)
         slip.pkg.delete_entity("ada")  # nothing is left that would ask whether the model is back
         assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
         after.fail_with = None
@@ -305,7 +299,7 @@ def test_topics_are_delivered_and_stamps_follow_the_schema(
     slip.sync.on_idle = count
     slip.pkg.create_entity("Ship", "mary", {"name": "Mary"})
     version = slip.pkg.schema().version
-    until(lambda: delivered > 0 and {s.schema_version for s in stamps(slip)} == {version}, slip)
+    until(lambda: delivered > 0 and {s.schema_version for s in stamps(slip)} == {version})
     assert slip.verify().is_consistent
 
 
@@ -343,15 +337,35 @@ def test_what_is_forced_is_embedded_once_in_either_generation(tmp_path: Path) ->
         assert not any(stamp.needs_reembedding for stamp in stamps(slip))
 
 
+class Stopped(HashEmbedder):
+    """Waits behind its first 500 texts until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(dimension=16, id=OLD)
+        self.waits, self.may_go = threading.Event(), threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed, or wait."""
+        if len(self.embedded) >= 500:
+            self.waits.set()
+            assert self.may_go.wait(LONG_S)
+        return super().embed(texts)
+
+
 def test_selected_records_go_before_a_scan_of_everything(tmp_path: Path) -> None:
     many = 3_000
     with opened(tmp_path, old(), new()) as slip:
         fill(slip, many)
     edited = View("Person", "{{ name }}, edited")
-    live = old()
+    live = Stopped()
     settings = SyncSettings(log_page=200, batch_max=50)
     with opened(tmp_path, live, new(), views=(edited,), settings=settings) as slip:
-        slip.sync.stop()
+        assert live.waits.wait(LONG_S)
+        stopping = threading.Thread(target=slip.sync.stop)
+        stopping.start()
+        until(slip.sync._pipeline._stopping.is_set)
+        live.may_go.set()
+        stopping.join()
         already = len(live.embedded)
         assert already < many // 2, "the scan is not over"
         selector = ReembeddingSelector(entity_ids=("p2999",))

@@ -14,6 +14,7 @@ from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.system import MemorySystem
+from tests.until import LONG_S
 
 
 @pytest.fixture
@@ -84,7 +85,23 @@ def test_writers_beside_the_pipeline(system: MemorySystem) -> None:
             thread.join()
         assert system.sync.drain(timeout_s=60)
     assert system.audit().is_consistent
-    assert system.service.stats.computed < 400  # coalesced
+
+
+def test_what_is_written_again_and_again_meanwhile_is_embedded_once_more(system: MemorySystem) -> None:
+    may_go = threading.Event()
+
+    def hook(name: str) -> None:
+        if name == "embed.before":
+            assert may_go.wait(LONG_S)
+
+    system.hook = hook
+    with system.sync:
+        for number in range(100):
+            system.graph.upsert_entity("Person", "ada", {"name": f"Ada {number}"})
+        may_go.set()
+        assert system.sync.drain(LONG_S)
+    assert system.service.stats.computed <= 2
+    assert system.audit().is_consistent
 
 
 def test_an_outage_in_every_stage_is_waited_out(system: MemorySystem) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.consistency.alerts import Alerts, AlertThresholds, Measurements
 from slipstream.domain.errors import ConfigError, InvalidInputError, TransientError, UnavailableError
 from slipstream.ports.alerts import AlertEvent, AlertSink
+from tests.until import until
 
 SECRET = "s3cr3t-T0KEN"  # noqa: S105
 SINCE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -156,13 +156,11 @@ def test_a_redirect_is_not_followed(hook: Hook, tmp_path: Path, status: int) -> 
 
 def test_a_server_that_hangs_is_given_up(hook: Hook) -> None:
     def hang(_: BaseHTTPRequestHandler) -> None:
-        hook.leaving.wait(60)
+        hook.leaving.wait()  # no end of its own
 
     hook.misbehave = hang
-    started = time.monotonic()
     with pytest.raises(UnavailableError, match=r"0\.2 s"):
         WebhookSink(hook.url, timeout_s=0.2).notify(EVENT)
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX-"])
@@ -176,10 +174,8 @@ def test_a_server_that_drips_is_given_up_just_as_soon(hook: Hook, begin: bytes) 
                 return  # the sink has hung up, as it should
 
     hook.misbehave = drip
-    started = time.monotonic()
     with pytest.raises(UnavailableError, match=r"0\.3 s"):
         WebhookSink(hook.url, timeout_s=0.3).notify(EVENT)
-    assert time.monotonic() - started < 10
 
 
 def test_an_endless_answer_is_not_read(hook: Hook) -> None:
@@ -192,7 +188,7 @@ def test_an_endless_answer_is_not_read(hook: Hook) -> None:
                 return
 
     hook.misbehave = pour
-    WebhookSink(hook.url, timeout_s=20).notify(EVENT)
+    WebhookSink(hook.url, timeout_s=60).notify(EVENT)
     assert len(hook.bodies) == 1
 
 
@@ -281,9 +277,14 @@ def test_an_alert_that_the_hook_missed_is_posted_later(hook: Hook) -> None:
     assert [event.state for event in alerts.evaluate(letters)] == ["firing"]
     assert alerts.undelivered() == {"hook": 1}
     hook.status = 200
-    deadline = time.monotonic() + 30
-    while alerts.undelivered() != {"hook": 0} and time.monotonic() < deadline:
-        assert alerts.evaluate(letters) == []
+    turns: list[AlertEvent] = []
+
+    def is_delivered() -> bool:
+        turns.extend(alerts.evaluate(letters))
+        return alerts.undelivered() == {"hook": 0}
+
+    until(is_delivered)
+    assert turns == []
     alerts.evaluate(Measurements(lag_s=0.0, dead_letters=0))
     assert [body["state"] for body in hook.bodies][-2:] == ["firing", "resolved"]
     assert len({body["incident"] for body in hook.bodies}) == 1

@@ -19,6 +19,7 @@ from slipstream.sync.updater import PENDING_TOPIC, IncrementalEmbeddingUpdater
 from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
+from tests.until import until
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -254,11 +255,7 @@ def test_the_updater_flushes_by_its_own_timer() -> None:
     system = MemorySystem()
     with IncrementalEmbeddingUpdater(_carried(system), batch_size=50, batch_timeout_seconds=0.05) as updater:
         updater.add_event(_created(1, name="alone"))
-        for _ in range(500):
-            if updater.pending_count == 0:
-                break
-            updater._timer.join(0.02)  # waits without a sleep of our own
-        assert updater.pending_count == 0
+        until(lambda: updater.pending_count == 0)
     assert system.stamp("person_123") is not None
 
 

@@ -49,10 +49,10 @@ def test_one_that_fails_is_named_and_the_others_answer(models: Models, error: Sl
 
 def test_one_that_hangs_is_not_waited_for_and_for_a_while_not_asked(models: Models) -> None:
     models.hanging.add("b")
-    vectors_of = QueryVectors(models, patience_s=0.2)
+    vectors_of = QueryVectors(models, patience_s=3.0)
     vectors, failed = vectors_of.of("query", ["a", "b"])
     assert (list(vectors), list(failed)) == (["a"], ["b"])
-    assert "did not answer within 0.2 s" in str(failed["b"])
+    assert "did not answer within 3 s" in str(failed["b"])
     assert list(vectors_of.of("query", ["a", "b"])[1]) == ["b"]
     assert sorted(models.asked) == ["a", "a", "b"]
 

@@ -147,16 +147,16 @@ BOUNDED = [
 @pytest.mark.parametrize("template", BOUNDED, ids=range(len(BOUNDED)))
 def test_bounded_when_rendered(template: str) -> None:
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         written = text(template, big=MEGABYTE, tags=LIST)
-        elapsed_s = time.perf_counter() - start
+        worked_s = time.thread_time() - start
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(written) <= TEXT_SIZE_MAX
     assert peak < 500_000_000
-    assert elapsed_s < 20  # minutes or for ever, were it not bounded; wide, as machines are slow at times
+    assert worked_s < 60  # minutes or for ever, were it not bounded; wide, as machines are slow at times
 
 
 def test_loops_share_one_budget_and_the_rest_is_left_out() -> None:

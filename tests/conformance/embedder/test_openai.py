@@ -18,4 +18,4 @@ class TestOpenAI(EmbedderSuite):
             yield
 
     def make_embedder(self) -> Embedder:
-        return OpenAIEmbedder(self.url, "served", limits=RequestLimits(texts_max=BATCH_MAX), timeout_s=10)
+        return OpenAIEmbedder(self.url, "served", limits=RequestLimits(texts_max=BATCH_MAX), timeout_s=60)

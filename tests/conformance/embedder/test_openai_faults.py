@@ -35,7 +35,7 @@ def server() -> Iterator[EmbeddingServer]:
 @pytest.fixture
 def embedder(server: EmbeddingServer) -> Iterator[OpenAIEmbedder]:
     made = OpenAIEmbedder(
-        server.url, "served", api_key=KEY, dimension=64, limits=RequestLimits(texts_max=16), timeout_s=5
+        server.url, "served", api_key=KEY, dimension=64, limits=RequestLimits(texts_max=16), timeout_s=60
     )
     yield made
     made.close()

@@ -36,7 +36,7 @@ def client(server: EmbeddingServer) -> Iterator[Client]:
 
         def made(limits: RequestLimits | None = None, **options: Any) -> OpenAIEmbedder:
             limits = limits or RequestLimits(texts_max=16)
-            embedder = OpenAIEmbedder(server.url, "served", dimension=64, timeout_s=5, limits=limits, **options)
+            embedder = OpenAIEmbedder(server.url, "served", dimension=64, timeout_s=60, limits=limits, **options)
             stack.callback(embedder.close)
             return embedder
 

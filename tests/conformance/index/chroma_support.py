@@ -21,7 +21,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
 from slipstream.ports.index import IndexCapabilities
 
-_START_DEADLINE_S = 60.0
+_START_DEADLINE_S = 200.0
 _SERVE = "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; app()"
 
 
@@ -39,14 +39,14 @@ def running_server(path: Path) -> Iterator[int]:
             yield port
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(120)
 
 
 def _await_heartbeat(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _START_DEADLINE_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/api/v2/heartbeat", timeout=1.0).is_success:
+            if httpx.get(f"http://127.0.0.1:{port}/api/v2/heartbeat", timeout=5.0).is_success:
                 return
         except httpx.TransportError:
             time.sleep(0.05)  # between two questions; the deadline decides

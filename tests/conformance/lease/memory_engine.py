@@ -23,11 +23,11 @@ class MemoryLeaseSuite(LeaseSuite):
     kind: type[MemoryLease] = MemoryLease
 
     @pytest.fixture
-    def room(self) -> LeaseRoom:
-        return LeaseRoom(time.monotonic, self.silence_s_max)
+    def room(self, silence_s: float) -> LeaseRoom:
+        return LeaseRoom(time.monotonic, silence_s)
 
     @pytest.fixture
-    def open_engine(self, room: LeaseRoom) -> OpenEngine:
+    def open_engine(self, silence_s: float, room: LeaseRoom) -> OpenEngine:
         return lambda: MemoryEngine(self.kind(room), room)
 
     def stall(self, engine: Engine) -> None:

@@ -13,12 +13,11 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming, SqliteLease
 from slipstream.testing.suites.lease import Engine, LeaseSuite, OpenEngine
 
-TIMING = LeaseTiming(beat_s=0.03, silence_s_max=LeaseSuite.silence_s_max, poll_s=0.01)
-
 
 class SqliteEngine:
-    def __init__(self, path: Path) -> None:
-        self.store = SqliteStore(path, shared=True, timing=TIMING)
+    def __init__(self, path: Path, silence_s: float) -> None:
+        timing = LeaseTiming(beat_s=0.03, silence_s_max=silence_s, poll_s=0.01)
+        self.store = SqliteStore(path, shared=True, timing=timing)
 
     @property
     def lease(self) -> SqliteLease:
@@ -41,9 +40,9 @@ class TestSqliteLease(LeaseSuite):
             engine.store.close()
 
     @pytest.fixture
-    def open_engine(self, path: Path, engines: list[SqliteEngine]) -> OpenEngine:
+    def open_engine(self, silence_s: float, path: Path, engines: list[SqliteEngine]) -> OpenEngine:
         def another() -> SqliteEngine:
-            engines.append(SqliteEngine(path))
+            engines.append(SqliteEngine(path, silence_s))
             return engines[-1]
 
         return another
@@ -73,10 +72,10 @@ class TestSqliteLeaseAfterReopen(TestSqliteLease):
     def path(self, tmp_path: Path) -> Path:
         """Use a file that other processes have owned, one of them replaced."""
         path = tmp_path / "index.db"
-        first, second = SqliteEngine(path), SqliteEngine(path)
+        first, second = SqliteEngine(path, self.silence_s_max), SqliteEngine(path, self.silence_s_max)
         assert first.lease.acquire(0)
         self.stall(first)
-        assert second.lease.acquire(10.0)
+        assert second.lease.acquire(self.patience_s)
         first.store.close()
         second.store.close()
         return path

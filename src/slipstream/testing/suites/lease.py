@@ -34,18 +34,28 @@ class Engine(Protocol):
 
 OpenEngine = Callable[[], Engine]
 
+_HARDLY = pytest.mark.parametrize("silence_s", [5.0], indirect=True, ids=["times 5"])
+"""For cases in which an owner that lives must be heard of, on a machine however busy."""
+_NEVER = pytest.mark.parametrize("silence_s", [1e6], indirect=True, ids=["never"])
+"""For cases in which nobody may be taken for silent."""
+
 
 class LeaseSuite(ABC):
     """What every lease must do. The docstrings of the port are the contract."""
 
     silence_s_max = 0.4
     """After how long the adapter under test replaces an owner that is not heard of."""
-    patience_s = 20.0
+    patience_s = 60.0
     """How long something may take that does happen."""
 
     @pytest.fixture
+    def silence_s(self, request: pytest.FixtureRequest) -> float:
+        """Return the silence that the engines of this case are to have."""
+        return float(self.silence_s_max * getattr(request, "param", 1.0))
+
+    @pytest.fixture
     @abstractmethod
-    def open_engine(self) -> OpenEngine:
+    def open_engine(self, silence_s: float) -> OpenEngine:
         """Return what opens the same PKG once more; the fixture closes what it has opened."""
 
     @abstractmethod
@@ -105,6 +115,7 @@ class LeaseSuite(ABC):
         owner.lease.release()
         assert other.lease.acquire(0)
 
+    @_NEVER
     def test_a_waiter_gets_it_when_it_is_released(self, open_engine: OpenEngine) -> None:
         owner, waiter = open_engine().lease, open_engine().lease
         assert owner.acquire(0)
@@ -120,8 +131,9 @@ class LeaseSuite(ABC):
         assert owner.acquire(0)
         began = time.monotonic()
         assert not waiter.acquire(0.2)
-        assert 0.2 <= time.monotonic() - began < self.patience_s
+        assert time.monotonic() - began >= 0.2
 
+    @_NEVER
     def test_of_many_one_has_it_at_a_time(self, open_engine: OpenEngine) -> None:
         engines = [open_engine() for _ in range(6)]
         inside: list[int] = []
@@ -176,11 +188,12 @@ class LeaseSuite(ABC):
 
     # ------------------------------------------------------------------ silence
 
-    def test_who_is_heard_of_keeps_it(self, open_engine: OpenEngine) -> None:
+    @_HARDLY
+    def test_who_is_heard_of_keeps_it(self, open_engine: OpenEngine, silence_s: float) -> None:
         owner, waiter = open_engine(), open_engine()
         assert owner.lease.acquire(0)
         epoch = owner.lease.epoch
-        assert not waiter.lease.acquire(3 * self.silence_s_max)
+        assert not waiter.lease.acquire(1.5 * silence_s)
         assert owner.lease.epoch == epoch
         owner.lease.renew()
         owner.write("still")
@@ -201,11 +214,12 @@ class LeaseSuite(ABC):
         assert not old.lease.held
         assert self.read_raw(new) == "new"
 
-    def test_a_silent_owner_is_not_replaced_before_its_time(self, open_engine: OpenEngine) -> None:
+    @_HARDLY
+    def test_a_silent_owner_is_not_replaced_before_its_time(self, open_engine: OpenEngine, silence_s: float) -> None:
         old, new = open_engine(), open_engine()
         assert old.lease.acquire(0)
         self.stall(old)
-        assert not new.lease.acquire(self.silence_s_max / 4)
+        assert not new.lease.acquire(silence_s / 10)
         old.write("still")
 
     def test_what_was_taken_over_is_not_the_old_owners_to_release(self, open_engine: OpenEngine) -> None:
@@ -223,13 +237,24 @@ class LeaseSuite(ABC):
         old.write("old again")
         assert self.read_raw(old) == "old again"
 
-    def test_one_of_many_waiters_replaces_a_silent_owner(self, open_engine: OpenEngine) -> None:
+    @_HARDLY
+    def test_one_of_many_waiters_replaces_a_silent_owner(self, open_engine: OpenEngine, silence_s: float) -> None:
         old, waiters = open_engine(), [open_engine() for _ in range(5)]
         assert old.lease.acquire(0)
         self.stall(old)
+        taken, deadline = threading.Event(), time.monotonic() + self.patience_s
+
+        def wait(lease: Lease) -> bool:
+            """Wait until somebody has it, and then for long enough to replace them as well, were they silent."""
+            while not taken.is_set() and time.monotonic() < deadline:
+                if lease.acquire(silence_s / 10):
+                    taken.set()
+                    return True
+            return lease.acquire(1.5 * silence_s)
+
         with ThreadPoolExecutor(len(waiters)) as pool:
-            taken = [pool.submit(waiter.lease.acquire, 4 * self.silence_s_max) for waiter in waiters]
-            assert [done.result(self.patience_s) for done in taken].count(True) == 1
+            ended = [pool.submit(wait, waiter.lease) for waiter in waiters]
+            assert [done.result(2 * self.patience_s) for done in ended].count(True) == 1
         (new,) = [waiter for waiter in waiters if waiter.lease.held]
         new.write("new")
         for other in (old, *(waiter for waiter in waiters if waiter is not new)):
