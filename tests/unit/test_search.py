@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,6 +104,47 @@ def test_expanding_adds_neighbours_within_the_hops(system: MemorySystem) -> None
     assert [(n.entity_id, n.relationship_type, n.hops) for n in hit.neighbours] == [("navy", "MEMBER_OF", 1)]
     (hit,) = searcher.search("Grace Hopper wrote compilers", k=1, expand=2)
     assert {n.entity_id: n.hops for n in hit.neighbours} == {"navy": 1, "war": 2}
+
+
+class _CountedGraph(FaultyGraph):
+    """Counts what a search asks of the graph."""
+
+    def __init__(self, inner: GraphReader) -> None:
+        self.asked: Counter[str] = Counter()
+        super().__init__(inner, lambda point: self.asked.update([point]))
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2, 3])
+def test_the_neighbours_of_all_hits_are_read_together(system: MemorySystem, hops: int) -> None:
+    graph = _CountedGraph(system.graph)
+    hits = _searcher(system, graph).search("anything", k=4, expand=hops)
+    assert len(hits) == 4
+    assert graph.asked["graph.adjacent.before"] == hops
+    assert graph.asked["graph.read.before"] == 1 + bool(hops)
+    near = {hit.entity_id: {n.entity_id: n.hops for n in hit.neighbours} for hit in hits}
+    assert near["ada"] == {}
+    assert near["war"] == {name: at for name, at in (("navy", 1), ("grace", 2)) if at <= hops}
+
+
+def test_the_neighbours_of_a_hub_are_cut_and_take_none_from_others(system: MemorySystem) -> None:
+    with system.graph.transaction() as tx:
+        for number in range(150):
+            tx.create_entity("Tag", f"tag{number:03}", {"name": f"tag {number}"})
+            tx.relate("ada", "TAGGED", f"tag{number:03}")
+    system.settle()
+    hits = _searcher(system).search("anything", k=154, expand=2)
+    near = {hit.entity_id: [n.entity_id for n in hit.neighbours] for hit in hits}
+    assert near["ada"] == [f"tag{number:03}" for number in range(100)]
+    assert near["tag007"] == ["ada", *(f"tag{number:03}" for number in range(100) if number != 7)][:100]
+    assert sorted(near["grace"]) == ["navy", "war"]
+
+
+def test_a_text_is_shown_without_a_fingerprint(system: MemorySystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> str:
+        raise AssertionError("a search needs no fingerprint")
+
+    monkeypatch.setattr(system.service, "fingerprint", refused)
+    assert "compilers" in _searcher(system).search("Grace Hopper wrote compilers", k=1)[0].text
 
 
 def test_reading_ones_own_write_or_an_error(system: MemorySystem) -> None:

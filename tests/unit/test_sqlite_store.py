@@ -273,3 +273,36 @@ def test_vectors_are_stored_as_little_endian_float32(store: SqliteStore, path: P
     ((blob,),) = raw(path, "SELECT vector FROM vectors")
     assert isinstance(blob, bytes)
     np.testing.assert_array_equal(np.frombuffer(blob, "<f4"), record.vector)
+
+
+def test_a_search_takes_few_statements(store: SqliteStore) -> None:
+    store.index.upsert([make_record(f"n{i}") for i in range(400)])
+    query = unit_vector("q")
+    store.index.search(SPACE, query, 10, _ALL)
+    (reader,) = store._database._readers
+    statements: list[str] = []
+    reader.set_trace_callback(statements.append)
+    assert len(store.index.search(SPACE, query, 10, _ALL)) == 10
+    reader.set_trace_callback(None)
+    asked = [statement for statement in statements if statement.startswith("SELECT")]
+    assert len(asked) <= 4, asked  # the space, the changes, the vectors of the best, their stamps
+
+
+def test_a_matrix_follows_whatever_is_written(store: SqliteStore) -> None:
+    """One matrix that follows finds what one that is loaded anew finds, after every step."""
+    rng = np.random.default_rng(4)
+    other = SPACE.__class__(SPACE.model_id, SPACE.model_version, SPACE.dimension, SPACE.generation + 1)
+    for position in range(1, 60):
+        names = [f"n{i}" for i in rng.choice(80, 9, replace=False)]
+        store.index.upsert(
+            [make_record(name, position, SPACE if rng.integers(0, 4) else other) for name in names[:6]]
+        )
+        store.index.delete([Deletion(entity_key(name), Position(position)) for name in names[6:]])
+        if position % 7 == 0:
+            store.index.delete([Deletion(entity_key(name), Position(position), SPACE) for name in names[:2]])
+        fresh = SqliteStore(store.path)
+        for space in (SPACE, other):
+            for where in (_ALL, SearchFilter(entity_types=frozenset({"Person"}))):
+                query = unit_vector(position)
+                assert store.index.search(space, query, 7, where) == fresh.index.search(space, query, 7, where)
+        fresh.close()

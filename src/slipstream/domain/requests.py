@@ -42,6 +42,14 @@ class EmbeddingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of a record, and what filters look at."""
+
+    text: str
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What the index should hold of a record, given its present state in the graph; only the vector is missing."""
 

@@ -79,6 +79,15 @@ class GraphReader(Protocol):
         """
         ...
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """
+        Return the first `limit` relationships of each of the entities, whatever the others have.
+
+        Of each entity the same, in the same order, as `adjacent` returns of it alone; all of one snapshot where a
+        store has such. The cost does not grow with what lies behind the limit.
+        """
+        ...
+
     def schema(self) -> GraphSchema:
         """Return the current schema version: the types and properties of everything that a feed has returned."""
         ...

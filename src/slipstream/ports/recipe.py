@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from slipstream.domain.entities import Hop, RecordState
 from slipstream.domain.models import SpaceScope
-from slipstream.domain.requests import Target
+from slipstream.domain.requests import Shown, Target
 
 
 @runtime_checkable
@@ -32,9 +32,17 @@ class Recipe(Protocol):
         ...
 
 
+class ShowingRecipe(Recipe, Protocol):
+    """A recipe that can show what it makes of a state, without saying which vector that needs."""
+
+    def shown(self, state: RecordState) -> Shown | None:
+        """Return the text of a record, None when no view covers it; raises as `target` does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRecipe:
     """One reading of what searches are answered by: the live recipe, and the spaces that hold its records."""
 
-    recipe: Recipe
+    recipe: ShowingRecipe
     scopes: tuple[SpaceScope, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
 from slipstream.domain.incidents import Incident
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.domain.requests import Target
+from slipstream.domain.requests import Shown
 from slipstream.domain.stamps import VectorHit
 
 
@@ -102,7 +102,7 @@ def record_name(state: RecordState) -> str:
     return entity_name(state.entity)
 
 
-def live_hit(hit: VectorHit, state: RecordState, target: Target | None) -> SearchHit:
+def live_hit(hit: VectorHit, state: RecordState, shown: Shown | None) -> SearchHit:
     """Return what the graph says of a record now, and what its recipe makes of that."""
     properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
     return SearchHit(
@@ -110,7 +110,7 @@ def live_hit(hit: VectorHit, state: RecordState, target: Target | None) -> Searc
         entity_type=type_of(state),
         score=hit.score,
         name=record_name(state),
-        text=record_name(state) if target is None else target.request.content,
+        text=record_name(state) if shown is None else shown.text,
         model_id=hit.stamp.space.model_id,
         properties=dict(properties),
         position=hit.stamp.position,

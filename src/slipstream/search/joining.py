@@ -8,10 +8,10 @@ from slipstream.domain.entities import RecordState
 from slipstream.domain.errors import IncidentError, PoisonEventError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.requests import Target
+from slipstream.domain.requests import Shown
 from slipstream.domain.stamps import MetadataValue, SearchFilter, VectorHit
 from slipstream.ports.graph import GraphReader
-from slipstream.ports.recipe import Recipe
+from slipstream.ports.recipe import ShowingRecipe
 from slipstream.search.hits import SearchHit, live_hit, stamped_hit, type_of
 
 _PAGE = 200
@@ -33,7 +33,7 @@ class Joining:
         self.can_ask = True
         """Whether the graph answers at all."""
 
-    def first(self, k: int, ranked: Sequence[VectorHit], recipe: Recipe) -> list[SearchHit]:
+    def first(self, k: int, ranked: Sequence[VectorHit], recipe: ShowingRecipe) -> list[SearchHit]:
         """Return the `k` best hits that are alive, of those in an incident all; fewer where there are no more."""
         left = [hit for hit in ranked if hit.stamp.key not in self._out]
         found: list[SearchHit] = []
@@ -43,7 +43,7 @@ class Joining:
                 break
         return found[:k]
 
-    def _joined(self, hits: Sequence[VectorHit], recipe: Recipe) -> list[SearchHit]:
+    def _joined(self, hits: Sequence[VectorHit], recipe: ShowingRecipe) -> list[SearchHit]:
         states = self._states([hit.stamp.key for hit in hits], recipe)
         found: list[SearchHit] = []
         for hit in hits:
@@ -54,27 +54,27 @@ class Joining:
                 found.append(joined)
         return found
 
-    def _states(self, keys: Sequence[RecordKey], recipe: Recipe) -> Mapping[RecordKey, RecordState]:
+    def _states(self, keys: Sequence[RecordKey], recipe: ShowingRecipe) -> Mapping[RecordKey, RecordState]:
         try:
             return self._graph.read(keys, recipe.hops()).states if self.can_ask else {}
         except IncidentError as error:  # of a file that was removed or replaced while it was open, too
             self.can_ask, self.incident = False, error.incident
             return {}
 
-    def _hit(self, hit: VectorHit, state: RecordState | None, recipe: Recipe) -> SearchHit | None:
+    def _hit(self, hit: VectorHit, state: RecordState | None, recipe: ShowingRecipe) -> SearchHit | None:
         if state is None:
             return None if self.incident is None else stamped_hit(hit)
         try:
-            target = recipe.target(state)
+            shown = recipe.shown(state)
         except PoisonEventError:  # it was rendered once; its present state can not be, and is a dead letter
-            target = None
-        return live_hit(hit, state, target) if self._fits(hit, state, target) else None
+            shown = None
+        return live_hit(hit, state, shown) if self._fits(hit, state, shown) else None
 
-    def _fits(self, hit: VectorHit, state: RecordState, target: Target | None) -> bool:
+    def _fits(self, hit: VectorHit, state: RecordState, shown: Shown | None) -> bool:
         types, wanted = self._where.entity_types, self._where.metadata
         if types is not None and type_of(state) not in types:
             return False
-        held = hit.stamp.metadata if target is None else target.metadata
+        held = hit.stamp.metadata if shown is None else shown.metadata
         return all(_is_same(held.get(name), value) for name, value in wanted.items())
 
 

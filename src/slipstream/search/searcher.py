@@ -6,24 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from slipstream.domain.entities import Direction, EntityState
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.incidents import Incident
-from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space, SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.recipe import LiveRecipe, Recipe
+from slipstream.ports.recipe import LiveRecipe, ShowingRecipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.search.asking import QueryEmbedder, QueryVectors
-from slipstream.search.hits import NeighbourHit, SearchHit, SearchResults, Unasked, entity_name
+from slipstream.search.hits import SearchHit, SearchResults, Unasked
 from slipstream.search.joining import Joining
+from slipstream.search.neighbours import with_neighbours
 
 K_MAX = 1_000
 HOPS_MAX = 3
-_NEIGHBOURS_MAX = 100
 _RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009)."""
 SEARCH = "slipstream.search"
@@ -108,7 +107,7 @@ class Searcher:
             queries, unasked = self._queries(text, where, in_force.scopes, behind)
             hits = self._live_hits(k, queries, joining, in_force.recipe)
             if expand and joining.can_ask:
-                hits = [_with_neighbours(hit, self._neighbours(hit.entity_id, expand)) for hit in hits]
+                hits = with_neighbours(self._graph, hits, expand)
             span.set("db.response.returned_rows", len(hits))
         return SearchResults(tuple(hits), frontier, joining.incident, unasked)
 
@@ -126,7 +125,9 @@ class Searcher:
             )
         return {} if self._patience is None else self._patience.behind(after)
 
-    def _live_hits(self, k: int, queries: Sequence[_Query], joining: Joining, recipe: Recipe) -> list[SearchHit]:
+    def _live_hits(
+        self, k: int, queries: Sequence[_Query], joining: Joining, recipe: ShowingRecipe
+    ) -> list[SearchHit]:
         """Ask for more than `k`, and ever more, until `k` of them are alive, or there are no more."""
         wanted = k
         while True:
@@ -159,24 +160,6 @@ class Searcher:
             Unasked(model_id, _types(model_id, scopes), reasons[model_id])
             for model_id in models
             if model_id in reasons
-        )
-
-    def _neighbours(self, entity_id: str, hops: int) -> tuple[NeighbourHit, ...]:
-        found: dict[str, tuple[str, Direction, int]] = {}
-        edge = [entity_id]
-        for hop in range(1, hops + 1):
-            rows = self._graph.adjacent(edge, None, None, _NEIGHBOURS_MAX) if edge else ()
-            edge = []
-            for row in rows:
-                if row.neighbour_id != entity_id and row.neighbour_id not in found:
-                    found[row.neighbour_id] = (row.ref.type, row.direction, hop)
-                    edge.append(row.neighbour_id)
-        chosen = list(found)[:_NEIGHBOURS_MAX]
-        states = self._graph.read([entity_key(neighbour) for neighbour in chosen], {}).states
-        return tuple(
-            NeighbourHit(neighbour, state.entity.type, entity_name(state.entity), *found[neighbour])
-            for neighbour in chosen
-            if isinstance(state := states.get(entity_key(neighbour)), EntityState)
         )
 
 
@@ -214,10 +197,6 @@ def _merged(rankings: Sequence[Sequence[VectorHit]]) -> Sequence[VectorHit]:
 
 def _types(model_id: str, scopes: Sequence[SpaceScope]) -> tuple[str, ...]:
     return tuple(sorted({name for scope in scopes if scope.space.model_id == model_id for name in scope.homed}))
-
-
-def _with_neighbours(hit: SearchHit, neighbours: tuple[NeighbourHit, ...]) -> SearchHit:
-    return replace(hit, neighbours=neighbours)
 
 
 def _check(text: str, k: int, expand: int) -> None:

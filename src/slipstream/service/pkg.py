@@ -87,6 +87,10 @@ class PKG(Mutations):
         """Return the relationships of the entities, both directions, in order."""
         return self._graph.reader.adjacent(entity_ids, hop_types, after, limit)
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return the first relationships of each of the entities, in order."""
+        return self._graph.reader.nearby(entity_ids, limit)
+
     def schema(self) -> GraphSchema:
         """Return the current schema version."""
         return self._graph.reader.schema()

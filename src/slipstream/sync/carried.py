@@ -84,6 +84,11 @@ class CarriedGraph:
         del entity_ids, hop_types, after, limit
         return ()
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return nothing: an event carries no neighbours."""
+        del entity_ids, limit
+        return ()
+
     def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
         """Refuse: one event is not a graph."""
         del relationship_types

@@ -8,7 +8,7 @@ from slipstream.domain.entities import EntityState, Hop, RecordState
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import ModelSpec, Space
-from slipstream.domain.requests import EmbeddingRequest, Target
+from slipstream.domain.requests import EmbeddingRequest, Shown, Target
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
 from slipstream.views.viewset import ViewSet
@@ -64,6 +64,11 @@ class ViewRecipe:
             source_document_id=rendering.source_document_id,
             extraction_confidence=rendering.extraction_confidence,
         )
+
+    def shown(self, state: RecordState) -> Shown | None:
+        """Render a state for people: no fingerprint, no model."""
+        rendering = self.views.render(state)
+        return None if rendering is None else Shown(rendering.text, rendering.metadata)
 
     def space_of(self, type_name: str) -> Space:
         """Return where the vectors of a type are; a model whose identity was declared need not be there for that."""

@@ -104,6 +104,11 @@ class FaultyGraph:
         self._hook("graph.adjacent.before")
         return self._inner.adjacent(entity_ids, hop_types, after, limit)
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Look up through `graph.adjacent.before`."""
+        self._hook("graph.adjacent.before")
+        return self._inner.nearby(entity_ids, limit)
+
     def schema(self) -> GraphSchema:
         """As of the graph below."""
         return self._inner.schema()

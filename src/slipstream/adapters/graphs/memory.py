@@ -225,6 +225,11 @@ class MemoryGraph(Mutations):
         behind = (item for item in found if start is None or item.order > start)
         return heapq.nsmallest(max(limit, 0), behind, key=lambda item: item.order)
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return the first relationships of each of the entities, in order."""
+        with self._opened():
+            return [item for each in sorted(set(entity_ids)) for item in self.adjacent([each], None, None, limit)]
+
     def schema(self) -> GraphSchema:
         """Return the current schema version."""
         with self._opened():

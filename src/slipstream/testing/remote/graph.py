@@ -124,6 +124,15 @@ class RemoteGraph(Mutations):
 
         return self._line.ask(page)
 
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return the first relationships of each of the entities, in order."""
+
+        def first() -> list[Adjacency]:
+            each = (self._store.adjacencies([one], None) for one in sorted(set(entity_ids)))
+            return [item for of_one in each for item in heapq.nsmallest(limit, of_one, key=lambda item: item.order)]
+
+        return self._line.ask(first)
+
     def schema(self) -> GraphSchema:
         """Return the current schema version."""
         return self._line.ask(lambda: self._store.schemas[len(self._store.schemas)])

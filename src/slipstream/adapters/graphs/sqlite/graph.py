@@ -11,7 +11,7 @@ from pathlib import Path
 from slipstream.adapters.graphs.sqlite.codec import RESCAN
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
 from slipstream.adapters.graphs.sqlite.opening import LayoutGuard, is_prepared, prepare_graph
-from slipstream.adapters.graphs.sqlite.reader import count_by_type, read_adjacent, read_states, scan_keys
+from slipstream.adapters.graphs.sqlite.reader import count_by_type, read_adjacent, read_nearby, read_states, scan_keys
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
 from slipstream.adapters.graphs.sqlite.selfcheck import graph_check
 from slipstream.adapters.graphs.sqlite.sync_view import SqliteSyncView
@@ -107,6 +107,11 @@ class SqliteGraph(Mutations):
         """Return the relationships of the entities, both directions, in order."""
         with self._database.reading() as connection:
             return read_adjacent(connection, entity_ids, hop_types, after, limit)
+
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return the first relationships of each of the entities, in order."""
+        with self._database.reading() as connection:
+            return read_nearby(connection, entity_ids, limit)
 
     def schema(self) -> GraphSchema:
         """Return the current schema version."""

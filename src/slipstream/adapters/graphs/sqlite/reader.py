@@ -7,7 +7,8 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 
 from slipstream.adapters.graphs.chains import other_end, reached
 from slipstream.adapters.graphs.order import parsed_ref
@@ -170,6 +171,30 @@ def _behind(
         f"WHERE r.{this} = ? AND {condition.format(other=other)} ORDER BY r.type, r.{other}, r.key",
         parameters,
     )
+
+
+_NEARBY = " UNION ALL ".join(
+    f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
+    f"JOIN {table} ON r.{this} = w.value AND (r.type, r.{other}, r.key) IN (SELECT type, {other}, key "
+    f"FROM {table.replace(' AS r', '')} WHERE {this} = w.value ORDER BY type, {other}, key LIMIT ?2) "
+    f"JOIN entity AS e ON e.id = r.{other}"
+    for direction, (table, this, other) in _SIDES.items()
+)
+
+
+def read_nearby(connection: sqlite3.Connection, entity_ids: Iterable[str], limit: int) -> list[Adjacency]:
+    """Return the first adjacencies of each entity, in order, by one statement."""
+    wanted = json.dumps(list(dict.fromkeys(entity_ids)))
+    rows = sorted(connection.execute(_NEARBY, (wanted, max(limit, 0))))
+    found: list[Adjacency] = []
+    for _, of_one in groupby(rows, key=itemgetter(0)):
+        for entity_id, side, name, other, key, other_type in islice(of_one, max(limit, 0)):
+            direction = Direction(side)
+            source, target = (other, entity_id) if direction is Direction.IN else (entity_id, other)
+            found.append(
+                Adjacency(entity_id, RelationshipRef(name, source, target, key), direction, other, other_type)
+            )
+    return found
 
 
 def scan_keys(

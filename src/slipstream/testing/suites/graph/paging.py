@@ -84,6 +84,11 @@ class PagingTests(Graphs):
                 assert len(page) == min(limit, len(expected) - len(found))
                 found += page
             assert found == expected
+        for limit in (0, 1, 7, 64, 1000):
+            ids = [hub, "o7", "o3", "unknown", hub]
+            each = [item for one in sorted(set(ids)) for item in graph.adjacent([one], None, None, limit)]
+            assert list(graph.nearby(ids, limit)) == each
+        assert graph.nearby([], 9) == []
         assert graph.adjacent([hub], frozenset(), None, 9) == graph.adjacent([], None, None, 9) == []
         assert graph.adjacent([hub], None, None, 0) == []
 
