@@ -307,7 +307,7 @@ MUTATIONS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(MUTATIONS, max_size=8), min_size=1, max_size=6), st.booleans())
 def test_the_mirror_equals_the_tables(
     cypher: KgliteCypher, graph: sqlite3.Connection, batches: list[list[Any]], recursive: bool

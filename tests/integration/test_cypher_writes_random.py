@@ -57,7 +57,7 @@ def _own(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in user_value(properties).items() if name != "id"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(STATEMENTS, min_size=1, max_size=12))
 def test_a_plan_does_what_the_statement_does(tmp_path_factory: Any, statements: list[Any]) -> None:
     path: Path = tmp_path_factory.mktemp("graph") / "graph.db"

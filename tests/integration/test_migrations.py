@@ -112,7 +112,7 @@ def test_mutations_reach_both_generations(slip: Slipstream) -> None:
     slip.pkg.update_entity("p1", {"name": "changed"})
     slip.pkg.delete_entity("p2")
     position = slip.pkg.create_entity("Person", "late", {"name": "late"})
-    assert slip.sync.wait(position, timeout_s=10)
+    assert slip.sync.wait(position, timeout_s=60)
     assert slip.sync.drain(timeout_s=30)
     assert models(slip) == {(OLD, 1): PEOPLE, (NEW, 2): PEOPLE}
     assert slip.verify().is_consistent
@@ -247,7 +247,7 @@ def test_an_incomplete_generation_is_refused(slip: Slipstream) -> None:
     assert len(slip.search("name 7", k=20)) == 20
     assert slip.dead_letters.letter_count() == PEOPLE
     slip.pkg.update_entity("p1", {"name": "still works"})
-    assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10), "a recipe that fails must not stop the live one"
+    assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60), "a recipe that fails must not stop the live one"
     assert slip.search("still works. motto: motto 1", k=1)[0].entity_id == "p1"
 
 
@@ -360,7 +360,7 @@ def test_an_outage_of_the_next_model_stops_nothing_else(tmp_path: Path) -> None:
         after.fail_with = UnavailableError("the new model's server is down")
         slip.sync.start()
         position = slip.pkg.create_entity("Person", "live", {"name": "live goes on"})
-        assert slip.sync.wait(position, timeout_s=10)
+        assert slip.sync.wait(position, timeout_s=60)
         assert slip.search("live goes on", k=1)[0].entity_id == "live"
         until(lambda: "server is down" in (slip.migrations.status().outage or ""))
         assert not slip.migrations.wait(timeout_s=0.05)

@@ -138,7 +138,7 @@ def test_what_the_live_recipe_can_not_render_either_refuses_nothing(tmp_path: Pa
     with opened(tmp_path, views=(view,)) as slip:
         fill(slip)
         slip.pkg.create_entity("Organization", "bad", {"name": "Bad", "rank": "x"})
-        assert slip.sync.drain(timeout_s=20)
+        assert slip.sync.drain(timeout_s=60)
         slip.migrations.start(slip.migrations.candidate(routes={"Person": NEW}))
         assert slip.migrations.wait(timeout_s=30)
         assert slip.migrations.cut_over(patience_s=5).unrenderable == [entity_key("bad")]
@@ -164,7 +164,7 @@ def test_the_engine_waits_for_no_step_to_drop_what_is_over_its_grace_time(tmp_pa
         with slip.migrations._stepping:  # as a roll-back holds it
             clock.advance(timedelta(hours=25).total_seconds())
             slip.pkg.update_entity("p1", {"name": "still live"})
-            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
+            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60)
             assert slip.migrations.status().phase is Phase.RETIRED
         until(lambda: slip.migrations.status().phase is Phase.ALONE)
 
@@ -202,7 +202,7 @@ def test_a_roll_back_to_a_model_that_is_down_is_refused_and_live_changes_go_on(t
         thread.start()
         while thread.is_alive():
             slip.pkg.update_entity("p2", {"name": "still live"})
-            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
+            assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60)
         thread.join()
         assert [text.partition(": ")[2] for text in refused] == ["UnavailableError: the old model is gone"] * 2
         assert {hit.model_id for hit in slip.search("name 7", k=5)} == {NEW}
@@ -226,7 +226,7 @@ def test_more_is_owed_than_memory_holds_and_live_changes_go_on(
     slip, _, after = held_up  # of its 60 people, 40 dirty keys fit into memory
     for number in range(PEOPLE)[::order]:
         slip.pkg.update_entity(f"p{number}", {"name": f"renamed {number}"})
-        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
+        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60)
     damage(slip, OLD, range(30))
     assert slip.repair() == 30
     until(lambda: slip.verify().is_consistent)
@@ -277,9 +277,9 @@ def test_a_build_goes_on_when_all_that_waited_for_its_model_has_gone(tmp_path: P
         slip.sync.start()
         until(lambda: slip.migrations.status().outage is not None)
         slip.pkg.delete_entity("ada")  # nothing is left that would ask whether the model is back
-        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=10)
+        assert slip.sync.wait(slip.pkg.feed.head(), timeout_s=60)
         after.fail_with = None
-        assert slip.migrations.wait(timeout_s=15)
+        assert slip.migrations.wait(timeout_s=60)
         assert slip.migrations.cut_over().is_consistent
 
 

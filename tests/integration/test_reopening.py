@@ -19,6 +19,7 @@ from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
+from tests.until import until
 
 CHANGED = "UPDATE entity SET properties = json_set(properties, '$.name', ?) WHERE id = 'p1'"
 ADDED = "INSERT INTO entity(id, type, properties) VALUES ('outsider', 'Person', ?)"
@@ -79,7 +80,7 @@ def test_what_another_program_writes_beside_a_running_engine_is_followed_at_once
         embedder.embedded.clear()
         head = slip.pkg.feed.head()
         _write_outside(tmp_path)
-        assert slip.sync.wait(Position(head + 3), timeout_s=10)
+        assert slip.sync.wait(Position(head + 3), timeout_s=60)
         _assert_in_the_index(slip, embedder)
 
 
@@ -149,11 +150,7 @@ def test_events_published_to_the_queue_are_handled_by_the_running_engine(tmp_pat
         (event,) = slip.pkg.feed.read(Position(slip.pkg.feed.head() - 3), 1)
         assert isinstance(event, PKGEvent)
         slip.queue.publish("pkg_mutations", event)
-        for _ in range(500):
-            if slip.queue.depth("pkg_mutations") == 0:
-                break
-            slip.sync.wait(Position(slip.pkg.feed.head() + 1), timeout_s=0.02)
-        assert slip.queue.depth("pkg_mutations") == 0
+        until(lambda: slip.queue.depth("pkg_mutations") == 0)
 
 
 def test_hostile_input_is_refused_by_name_and_the_engine_goes_on(tmp_path: Path) -> None:
@@ -165,7 +162,7 @@ def test_hostile_input_is_refused_by_name_and_the_engine_goes_on(tmp_path: Path)
         with pytest.raises(InvalidInputError, match="cypher"):
             slip.pkg.query("MATCH (n) DETACH DELETE n")
         position = slip.pkg.create_entity("Person", "ok", {"name": "fine"})
-        assert slip.sync.wait(position, timeout_s=10)
+        assert slip.sync.wait(position, timeout_s=60)
 
 
 def test_a_wrong_view_is_refused_at_open(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def system() -> MemorySystem:
 def test_a_reader_waits_for_its_own_write(system: MemorySystem) -> None:
     with system.sync:
         position = system.graph.create_entity("Person", "ada", {"name": "Ada"})
-        assert system.sync.wait(position, timeout_s=10)
+        assert system.sync.wait(position, timeout_s=60)
         assert system.stamp("ada") is not None
 
 
@@ -125,9 +125,9 @@ def test_an_outage_in_every_stage_is_waited_out(system: MemorySystem) -> None:
 def test_marks_are_worked_off_without_any_commit(system: MemorySystem) -> None:
     with system.sync:
         system.graph.create_entity("Person", "ada", {"name": "Ada"})
-        assert system.sync.drain(timeout_s=10)
+        assert system.sync.drain(timeout_s=60)
         system.sync.mark([entity_key("ada")], reason="asked", force=True)
-        assert system.sync.drain(timeout_s=10)
+        assert system.sync.drain(timeout_s=60)
     assert system.service.stats.computed == 2
 
 
@@ -143,17 +143,17 @@ def test_a_live_change_passes_what_is_embedded_in_the_background(system: MemoryS
         with system.graph.transaction() as tx:
             for number in range(20):
                 tx.upsert_entity("Person", f"p{number}", {"name": f"n{number}"})
-        assert system.sync.drain(timeout_s=10)
+        assert system.sync.drain(timeout_s=60)
         system.hook = hook
         system.sync.mark([entity_key(f"p{number}") for number in range(20)], reason="asked", force=True)
-        assert is_held.wait(10)
+        assert is_held.wait(60)
         passing = system.graph.create_entity("Person", "ada", {"name": "Ada"})
-        assert system.sync.wait(passing, timeout_s=10)
+        assert system.sync.wait(passing, timeout_s=60)
         held = system.graph.update_entity("p0", {"name": "newer"})  # in flight: it runs once more
         assert not system.sync.wait(held, timeout_s=0.05)
         may_go.set()
-        assert system.sync.wait(held, timeout_s=10)
-        assert system.sync.drain(timeout_s=10)
+        assert system.sync.wait(held, timeout_s=60)
+        assert system.sync.drain(timeout_s=60)
     assert system.audit().is_consistent
 
 

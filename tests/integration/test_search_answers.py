@@ -146,7 +146,7 @@ THINGS = st.builds(
 
 
 @both_indexes
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_search_finds_k_of_what_is_alive_and_fits(index: str, data: st.DataObject) -> None:
     first = dict(enumerate(data.draw(st.lists(THINGS, min_size=1, max_size=40), label="indexed")))

@@ -10,12 +10,12 @@ import pytest
 
 from slipstream.bootstrap import Options, open_pkg
 from slipstream.domain.errors import ConfigError
-from slipstream.domain.positions import Position
 from slipstream.ports.sync_view import EntitySync
 from slipstream.service.config import Config
 from slipstream.service.slipstream import Slipstream
 from slipstream.sync.settings import SyncSettings
 from slipstream.testing.embedders import HashEmbedder
+from tests.until import until
 
 JOINED = "SELECT id, state FROM entity JOIN sync_state ON entity_id = id WHERE type = 'Person' ORDER BY id"
 
@@ -66,12 +66,7 @@ def test_an_idle_engine_shows_the_states_without_being_asked(tmp_path: Path) -> 
     with _open(tmp_path) as slip:
         _people(slip, "ada")
         head = slip.pkg.feed.head()
-        for _ in range(500):
-            if slip.pkg.query_sql(JOINED) == [{"id": "ada", "state": "fresh"}]:
-                break
-            slip.sync.wait(Position(head + 1), timeout_s=0.02)
-        else:
-            raise AssertionError(f"the view never showed the state, but {slip.pkg.query_sql(JOINED)}")
+        until(lambda: slip.pkg.query_sql(JOINED) == [{"id": "ada", "state": "fresh"}])
         assert slip.pkg.feed.head() == head
 
 

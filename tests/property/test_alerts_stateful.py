@@ -137,4 +137,4 @@ class AlertsMachine(RuleBasedStateMachine):
 
 
 TestAlerts = AlertsMachine.TestCase
-TestAlerts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAlerts.settings = settings(max_examples=60, stateful_step_count=40)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -507,10 +507,6 @@ class SqliteAuditMachine(AuditMachine):
 
 
 TestAudits = AuditMachine.TestCase
-TestAudits.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestAudits.settings = settings(max_examples=120, stateful_step_count=30)
 TestSqliteAudits = SqliteAuditMachine.TestCase
-TestSqliteAudits.settings = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestSqliteAudits.settings = settings(max_examples=30, stateful_step_count=25)

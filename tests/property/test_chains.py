@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.memory import MemoryGraph
@@ -66,7 +66,7 @@ def _filled(graph: MemoryGraph, links: Sequence[tuple[str, str]]) -> None:
     apply(graph, [_link(source, target) for source, target in links])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(view=VIEWS, links=st.lists(_pairs, min_size=4, max_size=12), transactions=TRANSACTIONS)
 def test_planned_late_over_a_graph_that_has_moved_on_no_effect_is_missed(
     view: View, links: list[tuple[str, str]], transactions: list[list[Step]]
@@ -85,7 +85,7 @@ def test_planned_late_over_a_graph_that_has_moved_on_no_effect_is_missed(
     assert changed <= affected, [(key, before.get(key), after.get(key)) for key in changed - affected]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(
     view=VIEWS,
     links=st.lists(_pairs, min_size=4, max_size=12),

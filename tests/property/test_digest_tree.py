@@ -138,7 +138,6 @@ def test_at_every_size_one_difference_costs_a_descent_and_no_more(size: int) -> 
         assert held.asked <= 1 + 16 * 3
 
 
-@settings(deadline=None)
 @given(
     sides, st.lists(st.dictionaries(awkward, st.none() | st.tuples(st.sampled_from(["A", "B"]), terms)), max_size=6)
 )
@@ -215,7 +214,7 @@ def key_of(number: int) -> RecordKey:
     return RecordKey.decode(f"e:k{number:05}")
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(_steps, max_size=14))
 def test_kept_digests_never_lie(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object]]) -> None:
     path = tmp_path_factory.mktemp("digests") / "index.db"

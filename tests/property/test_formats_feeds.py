@@ -27,7 +27,7 @@ def test_the_messages_are_right_before_they_are_broken(kind: str) -> None:
 def test_broken_messages_are_parsed_or_refused(kind: str) -> None:
     warm = MessageParser(OPTIONS)
 
-    @settings(max_examples=EXAMPLES, deadline=None)
+    @settings(max_examples=EXAMPLES)
     @given(broken(kind), st.data())
     def try_one(message: Any, data: st.DataObject) -> None:
         check(message, warm)

@@ -154,6 +154,4 @@ class TwoGraphs(RuleBasedStateMachine):
 
 
 TestTwoGraphs = TwoGraphs.TestCase
-TestTwoGraphs.settings = settings(
-    max_examples=60, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestTwoGraphs.settings = settings(max_examples=60, stateful_step_count=15, suppress_health_check=list(HealthCheck))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.sqlite import SqliteGraph
@@ -58,7 +58,7 @@ def test_the_text_of_properties_gives_back_what_it_was_made_of(properties: dict[
     assert same_properties(decode_properties(text, "x"), properties)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(batch=st.lists(PROPERTIES, min_size=1, max_size=8), changed=PROPERTIES)
 def test_properties_survive(graph: SqliteGraph, batch: list[dict[str, Any]], changed: dict[str, Any]) -> None:
     ids = [f"{graph.feed.head()}-{number}" for number in range(len(batch))]

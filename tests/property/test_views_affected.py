@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.memory import MemoryGraph
@@ -169,7 +169,7 @@ def renderings(graph: MemoryGraph, views: ViewSet) -> dict[RecordKey, str]:
     return found
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     views=view_sets(),
     start=st.lists(ENTITY, min_size=2, max_size=4),

@@ -49,13 +49,13 @@ def check(cypher: str, *, writing: bool) -> None:
     assert not set("'\"\\;#@?") & set(_QUOTED.sub("", text))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(OPENINGS, SOUP, st.booleans())
 def test_words_in_any_order(opening: str, soup: list[tuple[str, str]], writing: bool) -> None:
     check(opening + "".join(piece + space for piece, space in soup), writing=writing)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(OPENINGS, st.text(max_size=60), st.booleans())
 def test_any_text(opening: str, text: str, writing: bool) -> None:
     check(opening + text, writing=writing)

@@ -90,7 +90,7 @@ def test_a_guest_writes_nothing_of_the_engines(guest: SqliteStore) -> None:
 def test_an_owner_that_was_replaced_writes_nothing(owner: SqliteStore, guest: SqliteStore) -> None:
     for write in (w for name, w in _writes_of(owner).items() if name != "transaction"):
         write()
-    assert guest.lease.acquire(10.0)
+    assert guest.lease.acquire(60.0)
     before = _everything_in(owner.path)
     for name, write in _writes_of(owner).items():
         with pytest.raises(LeaseLostError):
@@ -99,7 +99,7 @@ def test_an_owner_that_was_replaced_writes_nothing(owner: SqliteStore, guest: Sq
 
 
 def test_the_first_write_of_a_replaced_owner_tells_it(owner: SqliteStore, guest: SqliteStore) -> None:
-    assert guest.lease.acquire(10.0)
+    assert guest.lease.acquire(60.0)
     assert owner.lease.held, "it does not know yet"
     with pytest.raises(LeaseLostError, match="taken over"):
         owner.journal.set("checkpoint", "1")
@@ -180,7 +180,7 @@ def test_the_lock_file_is_private_and_names_its_holder(owner: SqliteStore) -> No
 def test_nothing_is_left_beside_a_replaced_lock_file(owner: SqliteStore, guest: SqliteStore) -> None:
     lock = owner.path.with_name("engine.lock")
     before = lock.stat().st_ino
-    assert guest.lease.acquire(10.0)
+    assert guest.lease.acquire(60.0)
     assert lock.stat().st_ino != before
     assert [path.name for path in lock.parent.glob("engine.lock*")] == ["engine.lock"]
 

@@ -192,7 +192,7 @@ def test_what_is_under_way_is_not_taken_for_settled(store: SqliteStore) -> None:
 
     def slow(records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
         begun.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         return plain(records)
 
     place.upsert = slow  # type: ignore[method-assign]
@@ -200,7 +200,7 @@ def test_what_is_under_way_is_not_taken_for_settled(store: SqliteStore) -> None:
         target=index.upsert, args=([make_record(key_of(3), position=2, fingerprint="under way")],)
     )
     writer.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     index.digests([KeyRange()])  # in the middle of the write
     assert missed(index) == []
     goes_on.set()
