@@ -27,8 +27,10 @@ KINDS = {
     "-r": PKGEventType.RELATIONSHIP_DELETED,
 }
 """What `change.kind` says, but for a schema version and a rescan."""
+_UPDATES = ("~e", "~r")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = (str, int, float)
+_decode = json.JSONDecoder().raw_decode
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DIGITS_MAX = 18
 _Row = Sequence[Any]
@@ -52,7 +54,7 @@ def decode_properties(text: str | bytes, identity: str) -> dict[str, PropertyVal
         found = _loaded(text)
     except (ValueError, RecursionError) as error:
         raise PoisonEventError(f"the properties of {identity!r} can not be read: {error}") from error
-    return {name: value for name, value in found.items() if value is not None and name != "id"}
+    return _kept(found)
 
 
 def readable_properties(text: str | bytes, identity: str) -> Properties:
@@ -89,16 +91,26 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
     """Return a JSON object as values; raises `ValueError` for one that can not be worked with."""
     if isinstance(text, bytes):
         text = text.decode()  # strictly: `json` would let surrogates through
-    found = json.loads(text)
+    found = _parsed(text)
     if not isinstance(found, dict):
         raise ValueError("they are not a JSON object")  # noqa: TRY004  (of the value, not of our argument)
-    if "\\u" in text:
+    # One character each: to look for two is slower, and most texts have neither.
+    if "\\" in text and "\\u" in text:
         json.dumps(found, ensure_ascii=False).encode()  # raises for a lone surrogate
-    if '"$' in text:
+    if "$" in text and '"$' in text:
         found = {name: decode_value(value) for name, value in found.items()}
     if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(found):
         raise ValueError(f"they are nested deeper than {DEPTH_MAX} levels")
     return found
+
+
+def _parsed(text: str) -> Any:
+    """Return what `json.loads` does; what stands in the tables nearly always ends where the object does."""
+    try:
+        found, end = _decode(text)
+    except ValueError:
+        return json.loads(text)
+    return found if end == len(text) else json.loads(text)
 
 
 def _is_too_deep(found: dict[str, Any]) -> bool:
@@ -130,40 +142,44 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
         return Rescan(Position(position), rescan_types(_text_of(new)) if kind == RESCAN else None)
     event_type = KINDS[kind]
     is_entity = event_type.is_entity
-    identity = entity_id if is_entity else RelationshipRef(kind_type, source, target, key).id
     before, after = _told(old), _told(new)
-    if event_type in (PKGEventType.ENTITY_UPDATED, PKGEventType.RELATIONSHIP_UPDATED) and (
-        after is None or (before == after and old != new)
-    ):
+    if kind in _UPDATES and (after is None or (before == after and old != new)):
         before = None  # as JSON both look the same, or one is too long to be kept: nobody may take it for no change
     data = after if after is not None else (before or {})
-    return PKGEvent.model_construct(
-        event_id=deterministic_event_id((graph_id, position)),
-        event_type=event_type,
-        entity_id=identity,
-        entity_type=kind_type,
-        timestamp=_moment_of(at),
-        old_data=before,
-        new_data=after,
-        source_document_id=_text_or_none(data.get("source_document_id")),
-        extraction_confidence=_confidence_or_none(data.get("extraction_confidence")),
-        schema_version=schema_version,
-        position=position,
-        source_id=None if is_entity else source,
-        source_type=source_type,
-        target_id=None if is_entity else target,
-        target_type=target_type,
+    return PKGEvent.unchecked(
+        {
+            "event_id": deterministic_event_id((graph_id, position)),
+            "event_type": event_type,
+            "entity_id": entity_id if is_entity else RelationshipRef(kind_type, source, target, key).id,
+            "entity_type": kind_type,
+            "timestamp": _moment_of(at),
+            "old_data": before,
+            "new_data": after,
+            "source_document_id": _text_or_none(data.get("source_document_id")),
+            "extraction_confidence": _confidence_or_none(data.get("extraction_confidence")),
+            "schema_version": schema_version,
+            "position": position,
+            "source_id": None if is_entity else source,
+            "source_type": source_type,
+            "target_id": None if is_entity else target,
+            "target_type": target_type,
+        }
     )
 
 
 def is_of_the_triggers(row: _Row) -> bool:
     """Whether a row of the log tells of an entity or a relationship; one written by hand may tell nothing."""
-    kind = row[1]
-    if kind not in KINDS:
+    _, kind, entity_id, kind_type, source, target, key, *_ = row
+    event_type = KINDS.get(kind)
+    if event_type is None or not _is_name(kind_type):
         return False
-    names = row[2:4] if KINDS[kind].is_entity else row[3:7]
-    required = names if KINDS[kind].is_entity else names[:3]
-    return all(isinstance(name, str) for name in names) and all(required)
+    if event_type.is_entity:
+        return _is_name(entity_id)
+    return _is_name(source) and _is_name(target) and isinstance(key, str)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def is_number(text: object) -> bool:
@@ -195,8 +211,10 @@ def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Po
 
 def _moment_of(at_ms: object) -> datetime:
     """Return the time of a row; one that another program has spoilt counts as long ago."""
+    if not isinstance(at_ms, int):
+        return _EPOCH
     try:
-        return _EPOCH + timedelta(milliseconds=at_ms if isinstance(at_ms, int) else 0)
+        return _EPOCH + timedelta(milliseconds=at_ms)
     except OverflowError:
         return _EPOCH
 
@@ -209,12 +227,19 @@ def _told(text: str | bytes | None) -> dict[str, Any] | None:
         found = _loaded(text)
     except (ValueError, RecursionError):
         return None
-    kept = {name: value for name, value in found.items() if value is not None and name != "id"}
+    kept = _kept(found)
     return {name: jsonable(value) for name, value in kept.items()} if _is_tagged(text) else kept
 
 
+def _kept(found: dict[str, Any]) -> dict[str, Any]:
+    """Return properties without what stands for nothing."""
+    if "id" not in found and None not in found.values():
+        return found
+    return {name: value for name, value in found.items() if value is not None and name != "id"}
+
+
 def _is_tagged(text: str | bytes) -> bool:
-    return b'"$' in text if isinstance(text, bytes) else '"$' in text
+    return b"$" in text if isinstance(text, bytes) else "$" in text
 
 
 def _text_of(value: object) -> object:

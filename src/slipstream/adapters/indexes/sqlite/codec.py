@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ STAMP_COLUMNS = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PARAMETERS_MAX = 512
+_ROWS_MAX = 256
 _LITTLE_ENDIAN = np.dtype("<f4")
 
 
@@ -169,3 +171,18 @@ def select_in(connection: sqlite3.Connection, sql: str, values: Iterable[object]
         size = 1 << (len(portion) - 1).bit_length()  # few sizes: the statements stay in the cache
         portion.extend(portion[:1] * (size - len(portion)))
         yield from connection.execute(sql.format(",".join("?" * size)), (*portion, *rest))
+
+
+def insert_rows(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> list[Row]:
+    """Run an insertion of `{rows}`, in portions; returns what it returns, if it does."""
+    returned: list[Row] = []
+    start = 0
+    while start < len(rows):
+        # Powers of two: few sizes, so that the statements stay in the cache.
+        size = min(_ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
+        portion = rows[start : start + size]
+        marks = f"({','.join('?' * len(portion[0]))})"
+        statement = sql.format(rows=f"VALUES {','.join([marks] * size)}")
+        returned += connection.execute(statement, list(chain.from_iterable(portion)))
+        start += size
+    return returned

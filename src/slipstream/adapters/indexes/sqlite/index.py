@@ -10,6 +10,7 @@ from slipstream.adapters.indexes.sqlite.codec import (
     STAMP_COLUMNS,
     Row,
     blob_vector,
+    insert_rows,
     readable_stamps,
     select_in,
     stamp_row,
@@ -39,16 +40,18 @@ _CHANGES_KEPT = 100_000
 """A matrix that is further behind loads everything anew."""
 
 _COLUMNS = ", ".join(STAMP_COLUMNS)
+# Many rows a statement: SQLite then works on a whole batch without taking Python's lock for each row.
 _UPSERT = f"""
-INSERT INTO records ({_COLUMNS}) SELECT {", ".join("?" * len(STAMP_COLUMNS))}
-WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE key = ? AND position > ?)
+INSERT INTO records ({_COLUMNS}) SELECT * FROM ({{rows}}) AS new
+WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE key = new.column1 AND position > new.column3)
 ON CONFLICT (key, space) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in STAMP_COLUMNS[2:])}
 WHERE excluded.position >= records.position
+RETURNING key, space, position, id
 """  # noqa: S608  (names of columns, no values)
-_WRITTEN = "SELECT key, space, position, id FROM records WHERE key IN ({})"
 _PUT_VECTOR = """
-INSERT INTO vectors (record, vector) VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
+INSERT INTO vectors (record, vector) {rows} ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
 """
+_NOTE = "INSERT INTO changes (record) {rows}"
 _N = len(STAMP_COLUMNS) - 2
 _RESTAMPED = {
     # What is due to be embedded anew stays so, for the reason given last.
@@ -103,24 +106,18 @@ class SqliteIndex:
         if not records:
             return []
         blobs = vector_blobs(records)
-        fenced: list[RecordKey] = []
-        written: list[tuple[int, memoryview]] = []
         with self._database.writing() as connection:
-            spaces = _ensure_spaces(connection, {record.stamp.space for record in records})
-            rows = [stamp_row(record.stamp, spaces[record.stamp.space]) for record in records]
-            connection.executemany(_UPSERT, [(*row, row[0], row[2]) for row in rows])
-            # A row at the position just written was accepted; a fenced one is newer, or there is none.
-            stored = {row[:3]: row[3] for row in select_in(connection, _WRITTEN, {row[0] for row in rows})}
-            for record, row, blob in zip(records, rows, blobs, strict=True):
-                number = stored.get(row[:3])
-                if number is None:
-                    fenced.append(record.stamp.key)
-                else:
-                    written.append((number, blob))
-            connection.executemany(_PUT_VECTOR, written)
+            numbers = _numbers(connection, records)
+            rows = [stamp_row(record.stamp, number) for record, number in zip(records, numbers, strict=True)]
+            stored = {row[:3]: row[3] for row in insert_rows(connection, _UPSERT, rows)}  # a fenced one is not there
+            written = [(stored.get(row[:3]), blob) for row, blob in zip(rows, blobs, strict=True)]
+            accepted = written if len(stored) == len(rows) else [row for row in written if row[0] is not None]
+            insert_rows(connection, _PUT_VECTOR, accepted)
             _forget_tombstones(connection, rows)
-            _note_changes(connection, (number for number, _ in written))
-        return fenced
+            _note_changes(connection, [number for number, _ in accepted])
+        if accepted is written:
+            return []
+        return [record.stamp.key for record, (number, _) in zip(records, written, strict=True) if number is None]
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
         """Remove keys in one transaction, in the order given."""
@@ -268,13 +265,21 @@ def _space_number(connection: sqlite3.Connection, space: Space) -> int | None:
 
 def _ensure_spaces(connection: sqlite3.Connection, spaces: Iterable[Space]) -> dict[Space, int]:
     known = {space: number for number, space in _spaces(connection).items()}
-    for space in sorted(space for space in spaces if space not in known):
+    for space in sorted({space for space in spaces if space not in known}):
         cursor = connection.execute(
             "INSERT INTO spaces (model_id, model_version, dimension, generation) VALUES (?, ?, ?, ?)",
             (space.model_id, space.model_version, space.dimension, space.generation),
         )
         known[space] = int(cursor.lastrowid or 0)
     return known
+
+
+def _numbers(connection: sqlite3.Connection, records: Sequence[VectorRecord]) -> list[int]:
+    """Return the number of each record's space; a batch has few, and mostly the very same object."""
+    held_in = {id(space): space for record in records for space in (record.stamp.space,)}
+    known = _ensure_spaces(connection, held_in.values())
+    numbers = {identity: known[space] for identity, space in held_in.items()}
+    return [numbers[id(record.stamp.space)] for record in records]
 
 
 def _forget_tombstones(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -303,9 +308,9 @@ def _delete_in(connection: sqlite3.Connection, deletion: Deletion, space: int) -
     return [record for (record,) in removed], newer is None
 
 
-def _note_changes(connection: sqlite3.Connection, records: Iterable[int]) -> None:
+def _note_changes(connection: sqlite3.Connection, records: Iterable[int | None]) -> None:
     """Append to the change sequence that matrices follow, and cut its tail now and then."""
-    connection.executemany("INSERT INTO changes (record) VALUES (?)", ((record,) for record in records))
+    insert_rows(connection, _NOTE, [(record,) for record in records])
     oldest, newest = connection.execute(
         "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
     ).fetchone()
