@@ -106,7 +106,7 @@ def test_the_reason_of_a_flag_is_not_that_of_the_vector_which_is_there(tmp_path:
     with _opened(tmp_path, ManualClock()) as slip:
         _made(slip)
         slip.sync.stop()
-        slip.store.index.restamp([replace(_stamp(slip), needs_reembedding=True, reembedding_reason="doubted")])
+        slip.store.index.restamp([_stamp(slip)._replace(needs_reembedding=True, reembedding_reason="doubted")])
         found = slip.explain("ada")
         assert (found.embedded_for or "").startswith("entity_created of Person ada")
         assert found.reasons[-1] == "it is marked to be embedded anew: doubted"

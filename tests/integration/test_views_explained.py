@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +98,7 @@ def test_what_is_marked_waits_or_is_gone_is_told(slip: Slipstream) -> None:
         slip.explain("nobody")
     slip.sync.stop()
     (stamp,) = (s for s in slip.store.index.scan(None, 1_000) if s.key.kind is KeyKind.RELATIONSHIP)
-    slip.store.index.restamp([replace(stamp, needs_reembedding=True, reembedding_reason="doubted")])
+    slip.store.index.restamp([stamp._replace(needs_reembedding=True, reembedding_reason="doubted")])
     marked = slip.explain(stamp.key)
     assert (marked.text, marked.verdict) == ("person 0 knows person 1", "stale")
     assert marked.reasons == ("it is marked to be embedded anew: doubted",)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -435,19 +434,19 @@ def _delete(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> Non
 
 def _orphan(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
     ghost = entity_key(f"ghost-{key.id}")
-    raw.put(ghost, replace(record.stamp, key=ghost), record.vector)
+    raw.put(ghost, record.stamp._replace(key=ghost), record.vector)
 
 
 def _forge(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, fingerprint="forged"), record.vector)
+    raw.put(key, record.stamp._replace(fingerprint="forged"), record.vector)
 
 
 def _relabel(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, metadata={"forged": True}), record.vector)
+    raw.put(key, record.stamp._replace(metadata={"forged": True}), record.vector)
 
 
 def _retype(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, entity_type="Robot"), record.vector)
+    raw.put(key, record.stamp._replace(entity_type="Robot"), record.vector)
 
 
 def _zero(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
@@ -465,11 +464,11 @@ def _swap(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
 
 
 def _future(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, position=Position(10**12)), record.vector)
+    raw.put(key, record.stamp._replace(position=Position(10**12)), record.vector)
 
 
 def _double(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, space=Space("foreign", "1", space.dimension)), record.vector)
+    raw.put(key, record.stamp._replace(space=Space("foreign", "1", space.dimension)), record.vector)
 
 
 def _move(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
@@ -478,11 +477,11 @@ def _move(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
 
 
 def _age(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, schema_version=0), record.vector)
+    raw.put(key, record.stamp._replace(schema_version=0), record.vector)
 
 
 def _invent(raw: Raw, key: RecordKey, space: Space, record: VectorRecord) -> None:
-    raw.put(key, replace(record.stamp, schema_version=10_000), record.vector)
+    raw.put(key, record.stamp._replace(schema_version=10_000), record.vector)
 
 
 _WAYS = {

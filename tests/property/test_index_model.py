@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,11 +87,11 @@ class StoreMachine(RuleBasedStateMachine):
             return
         stamps = data.draw(st.lists(st.sampled_from(held), max_size=4))
         changed: list[Stamp] = [
-            replace(stamp, position=position, entity_type="Place", schema_version=3, metadata={"n": 1})
+            stamp._replace(position=position, entity_type="Place", schema_version=3, metadata={"n": 1})
             for stamp in stamps
         ]
         if spoil:
-            changed = [replace(stamp, fingerprint="other") for stamp in changed]
+            changed = [stamp._replace(fingerprint="other") for stamp in changed]
         self.both(which, lambda index: index.restamp(changed))
 
     @rule(position=positions, which=st.booleans())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -77,7 +76,7 @@ def forge(system: MemorySystem, numbers: Sequence[int]) -> None:
     for number in numbers:
         held = system.index._records[entity_key(f"p{number}")]
         for space, record in held.items():
-            held[space] = VectorRecord(replace(record.stamp, fingerprint="forged"), record.vector)
+            held[space] = VectorRecord(record.stamp._replace(fingerprint="forged"), record.vector)
 
 
 def audited(system: MemorySystem) -> AuditReport:
@@ -145,7 +144,7 @@ def test_new_stamps_need_no_confirmation() -> None:
     assert isinstance(system.index, MemoryIndex)
     for held in system.index._records.values():
         for space, record in held.items():
-            held[space] = VectorRecord(replace(record.stamp, schema_hash="another"), record.vector)
+            held[space] = VectorRecord(record.stamp._replace(schema_hash="another"), record.vector)
     assert len(make_scrubber(system).run(FULL).divergences["outdated"]) == ENTITIES
     assert system.audit().is_consistent
 

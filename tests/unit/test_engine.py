@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -472,10 +471,10 @@ def test_tampering_is_found_by_class_and_repaired_once() -> None:
     vector = system.index.vectors([ada.key], ada.space)[ada.key]
     from dataclasses import replace
 
-    system.index.upsert([VectorRecord(replace(ada, key=entity_key("ghost")), vector)])
-    system.index.upsert([VectorRecord(replace(ada, fingerprint="forged"), vector)])
+    system.index.upsert([VectorRecord(ada._replace(key=entity_key("ghost")), vector)])
+    system.index.upsert([VectorRecord(ada._replace(fingerprint="forged"), vector)])
     other = replace(ada.space, model_id="foreign")
-    system.index.upsert([VectorRecord(replace(ada, key=entity_key("bob"), space=other), vector)])
+    system.index.upsert([VectorRecord(ada._replace(key=entity_key("bob"), space=other), vector)])
     report = system.audit()
     found = {name: [key.id for key in keys] for name, keys in report.divergences.items() if keys}
     assert found == {"orphaned": ["ghost"], "stale": ["ada"], "duplicate": ["bob"]}
@@ -546,7 +545,7 @@ def test_a_forged_schema_hash_is_outdated_and_mended_by_a_stamp() -> None:
     system.settle()
     before = system.stamp("ada")
     assert before is not None
-    system.index.restamp([replace(before, schema_hash="forged")])
+    system.index.restamp([before._replace(schema_hash="forged")])
     report = system.auditor.audit()
     assert report.divergences["outdated"] == [entity_key("ada")]
     computed = system.service.stats.computed

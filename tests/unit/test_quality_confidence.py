@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
@@ -89,7 +87,7 @@ def test_what_an_older_version_stamped_is_where_a_rise_begins() -> None:
     stamp = system.stamp("ada")
     assert stamp is not None
     assert stamp.embedded_confidence == 0.5
-    system.index.restamp([replace(stamp, embedded_confidence=None)])
+    system.index.restamp([stamp._replace(embedded_confidence=None)])
     for confidence in (0.55, 0.6):
         _raise_to(system, confidence)
     assert system.embedder.embedded == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -243,7 +242,7 @@ def test_what_was_flagged_and_never_marked_is_found_without_a_selector() -> None
     system, embedder = _filled()
     stamp = system.stamp("n2")
     assert stamp is not None
-    system.index.restamp([replace(stamp, needs_reembedding=True, reembedding_reason="cut short")])
+    system.index.restamp([stamp._replace(needs_reembedding=True, reembedding_reason="cut short")])
     assert system.reembedding.trigger_reembedding().selected == 1
     assert embedder.seen == ["n2"]
 

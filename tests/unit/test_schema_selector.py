@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
@@ -28,7 +26,7 @@ def test_a_flag_is_not_undone_by_a_stamp_that_was_read_before_it() -> None:
     index.upsert([record])
     page = selected_page(index, ReembeddingSelector(entity_types=("Person",)), None, 10)
     assert page.flag(index, "asked") == {entity_key("ada")}
-    index.restamp([replace(record.stamp, position=Position(6), schema_version=4)])
+    index.restamp([record.stamp._replace(position=Position(6), schema_version=4)])
     (stamp,) = index.stamps([entity_key("ada")])[entity_key("ada")].records
     assert (stamp.needs_reembedding, stamp.reembedding_reason, stamp.schema_version) == (True, "asked", 4)
 

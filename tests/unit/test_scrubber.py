@@ -113,7 +113,7 @@ def test_a_class_that_may_not_be_repaired_is_only_reported() -> None:
     assert isinstance(index, MemoryIndex)
     held = index._records[entity_key("p3")]
     for space, record in held.items():
-        held[space] = VectorRecord(replace(record.stamp, fingerprint="forged"), record.vector)
+        held[space] = VectorRecord(record.stamp._replace(fingerprint="forged"), record.vector)
     for _ in range(2):
         assert [key.id for key in scrubber.run(FULL).divergences["stale"]] == ["p3"]
     assert not system.repairer.repaired
@@ -129,7 +129,7 @@ def let_drift(system: MemorySystem, *names: str) -> None:
     ((_, other),) = index._records[entity_key("p9")].items()
     for name in names:
         ((space, record),) = index._records[entity_key(name)].items()
-        stamp = replace(record.stamp, checksum=vector_checksum(other.vector))
+        stamp = record.stamp._replace(checksum=vector_checksum(other.vector))
         index._records[entity_key(name)] = {space: VectorRecord(stamp, other.vector)}
     system.clock.sleep(1)
 
@@ -341,7 +341,7 @@ def test_somebodys_interrupted_repair_is_left_to_them() -> None:
     assert isinstance(index, MemoryIndex)
     ((space, record),) = index._records[entity_key("p1199")].items()
     nobody = entity_key("nobody")
-    index._records[nobody] = {space: VectorRecord(replace(record.stamp, key=nobody), record.vector)}
+    index._records[nobody] = {space: VectorRecord(record.stamp._replace(key=nobody), record.vector)}
     scrubber.run(FULL)
     assert system.repairer.repaired["orphaned"] == 1
     assert system.repairer.unfinished == report.id
@@ -372,7 +372,7 @@ def test_a_repair_is_judged_by_what_it_was_to_mend(caplog: pytest.LogCaptureFixt
     index = system.index
     assert isinstance(index, MemoryIndex)
     ((space, record),) = index._records[entity_key("p3")].items()
-    index._records[entity_key("p3")] = {space: VectorRecord(replace(record.stamp, fingerprint="x"), record.vector)}
+    index._records[entity_key("p3")] = {space: VectorRecord(record.stamp._replace(fingerprint="x"), record.vector)}
     report = scrubber.run(FULL)
     assert (report.counts()["missing"], report.counts()["stale"]) == (1, 1)
     assert "still divergent" not in caplog.text

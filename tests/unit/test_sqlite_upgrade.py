@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,7 +109,7 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
         (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
         assert (stamp.extraction_confidence, stamp.embedded_confidence) == (0.4, None)
         assert store.index.digests([KeyRange("", None)]) == before
-        store.index.restamp([replace(stamp, embedded_confidence=0.4, extraction_confidence=0.45)])
+        store.index.restamp([stamp._replace(embedded_confidence=0.4, extraction_confidence=0.45)])
     with closing(SqliteStore(path)) as store:
         (stamp,) = store.index.stamps([record.stamp.key])[record.stamp.key].records
         assert (stamp.extraction_confidence, stamp.embedded_confidence) == (0.45, 0.4)

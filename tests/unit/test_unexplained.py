@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -94,7 +93,7 @@ def test_new_stamps_do_not_count() -> None:
     for number in range(20, 40):  # past the log: the same text from another source
         entity = entities[f"p{number}"]
         properties = {**entity.properties, "source_document_id": "another"}
-        entities[f"p{number}"] = replace(entity, properties=properties)
+        entities[f"p{number}"] = entity._replace(properties=properties)
     wipe(system, range(LIMIT))
     assert len(system.audit().divergences["stale"]) == 20
     system.settle()
@@ -184,7 +183,7 @@ def test_a_key_that_can_not_be_rendered_is_no_weight_and_becomes_a_dead_letter()
     system.graph.create_entity("Person", "p0", {"name": 1})
     system.settle()
     entity = system.graph._entities["p0"]
-    system.graph._entities["p0"] = replace(entity, properties={"name": "none"})
+    system.graph._entities["p0"] = entity._replace(properties={"name": "none"})
     system.graph.advance(Position(system.graph.feed.head() + 1))
     system.settle()
     assert (system.engine.letter_count, braked(system)) == (1, None)

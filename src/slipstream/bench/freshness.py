@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 
 import numpy as np
@@ -149,7 +149,7 @@ def _raw_sample(
     embedded = time.perf_counter()
     position = Position(raw.graph.feed.head())
     raw.store.index.upsert(
-        [VectorRecord(replace(stamp, position=position, checksum=vector_checksum(vector)), vector)]
+        [VectorRecord(stamp._replace(position=position, checksum=vector_checksum(vector)), vector)]
     )
     ended = time.perf_counter()
     found.raw_s.append(ended - started)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -175,7 +175,7 @@ def commit_updates(graph: GraphWriter, changes: Sequence[tuple[str, Properties]]
 
 def moved(records: Sequence[VectorRecord], position: int) -> list[VectorRecord]:
     """Return the records as they would be read at a position."""
-    return [VectorRecord(replace(record.stamp, position=Position(position)), record.vector) for record in records]
+    return [VectorRecord(record.stamp._replace(position=Position(position)), record.vector) for record in records]
 
 
 def timed_s(work: Callable[[], object]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 
@@ -59,7 +58,7 @@ class DriftCheck:
     def _compute(self) -> None:
         if not self._sampled:
             return
-        requests = [replace(target.request, bypass_cache=True) for target, _, _ in self._sampled]
+        requests = [target.request._replace(bypass_cache=True) for target, _, _ in self._sampled]
         results = self._service.embed_batch(requests)
         for (target, stamp, vector), result in zip(self._sampled, results, strict=True):
             spec = self._service.spec_for(target.entity_type, target.request.model_id)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.positions import Position
 
 PropertyValue: TypeAlias = "str | int | float | bool | datetime | list[Any] | dict[str, Any] | None"
 Properties: TypeAlias = Mapping[str, PropertyValue]
+_NOTHING: Mapping[Any, Any] = {}
 
 
 class Direction(StrEnum):
@@ -23,13 +24,12 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """One node: an id that is unique in its graph, one type, and properties (without the id)."""
 
     id: str
     type: str
-    properties: Properties = field(default_factory=dict)
+    properties: Properties = _NOTHING
 
     @property
     def key(self) -> RecordKey:
@@ -37,12 +37,11 @@ class Entity:
         return entity_key(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Relationship:
+class Relationship(NamedTuple):
     """One directed relationship between two entities."""
 
     ref: RelationshipRef
-    properties: Properties = field(default_factory=dict)
+    properties: Properties = _NOTHING
 
     @property
     def key(self) -> RecordKey:
@@ -64,24 +63,21 @@ class Hop:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """An entity at the other end of a relationship, and that relationship's own properties."""
 
     entity: Entity
     relationship: Relationship
 
 
-@dataclass(frozen=True, slots=True)
-class EntityState:
+class EntityState(NamedTuple):
     """What one read saw of an entity: itself and the neighbours that were asked for, by hop."""
 
     entity: Entity
-    neighbours: Mapping[Hop, Sequence[Neighbour]] = field(default_factory=dict)
+    neighbours: Mapping[Hop, Sequence[Neighbour]] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class RelationshipState:
+class RelationshipState(NamedTuple):
     """What one read saw of a relationship: itself and both endpoints."""
 
     relationship: Relationship

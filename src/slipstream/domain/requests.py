@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
-from slipstream.domain.stamps import MetadataValue, Vector
+from slipstream.domain.stamps import NO_METADATA, MetadataValue, Vector
 from slipstream.domain.temporal import TemporalEmbeddingContext
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
+class EmbeddingRequest(NamedTuple):
     """One text to embed. `model_id` overrides the routing; `bypass_cache` computes it anew."""
 
     entity_type: str
     content: str
     temporal_context: TemporalEmbeddingContext | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = NO_METADATA
     model_id: str | None = None
     bypass_cache: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EmbeddingResult:
+class EmbeddingResult(NamedTuple):
     """
     The vector of one request: unit-length float32, shape (dimension,).
 
@@ -38,19 +35,17 @@ class EmbeddingResult:
     dimension: int
     cached: bool = False
     quality_score: float | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = NO_METADATA
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What people see of a record, and what filters look at."""
 
     text: str
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = NO_METADATA
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the index should hold of a record, given its present state in the graph; only the vector is missing."""
 
     key: RecordKey
@@ -59,7 +54,7 @@ class Target:
     fingerprint: str
     template_version: str
     request: EmbeddingRequest
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = NO_METADATA
     source_document_id: str | None = None
     extraction_confidence: float | None = None
     reembedding_reason: str | None = None

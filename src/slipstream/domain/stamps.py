@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,10 @@ Vector = npt.NDArray[np.float32]
 """A float32 array of shape (dimension,)."""
 
 MetadataValue = str | int | float | bool
+NO_METADATA: Mapping[str, MetadataValue] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class Stamp(NamedTuple):
     """
     Everything an index knows of a record but its vector.
 
@@ -52,7 +53,7 @@ class Stamp:
     last_validated: datetime | None = None
     needs_reembedding: bool = False
     reembedding_reason: str | None = None
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = NO_METADATA
     """What the view says to keep for filtering."""
 
     @property
@@ -72,11 +73,10 @@ def still_needing(stored: Stamp, stamp: Stamp) -> Stamp:
     if not stored.needs_reembedding:
         return stamp
     reason = stamp.reembedding_reason or stored.reembedding_reason
-    return replace(stamp, needs_reembedding=True, reembedding_reason=reason)
+    return stamp._replace(needs_reembedding=True, reembedding_reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorRecord:
+class VectorRecord(NamedTuple):
     """A stamp and its vector, a unit-length float32 array of shape (dimension,)."""
 
     stamp: Stamp
@@ -97,8 +97,7 @@ class Deletion:
     space: Space | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyStamps:
+class KeyStamps(NamedTuple):
     """All that an index holds of one key: its records (one per space) and the position of its tombstone."""
 
     records: tuple[Stamp, ...] = ()
@@ -124,7 +123,7 @@ class SearchFilter:
 
 def vector_checksum(vector: Vector) -> str:
     """Return the digest of a vector's float32 bytes."""
-    return hashlib.blake2b(np.ascontiguousarray(vector, dtype=np.float32).tobytes(), digest_size=8).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(vector, dtype=np.float32).data, digest_size=8).hexdigest()
 
 
 def checked_vector(vector: npt.ArrayLike, dimension: int) -> Vector:

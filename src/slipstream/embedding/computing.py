@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,7 @@ _SPECIAL_TOKENS_MAX = 8
 """Tokens that a model adds around a text, at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Computed:
+class Computed(NamedTuple):
     """The vector of one text, and whether it came from the cache."""
 
     vector: Vector
@@ -86,8 +85,11 @@ class TextComputer:
         if not spec.counts_tokens:
             return list(self._shares(model_id, texts))
         # A token stands for at least one byte, so a short text fits without being counted.
-        long = list({text: None for text in texts if _bytes_max(text) + _SPECIAL_TOKENS_MAX > spec.tokens_max})
+        room = spec.tokens_max - _SPECIAL_TOKENS_MAX
+        long = list({text: None for text in texts if 4 * len(text) > room and _bytes_max(text) > room})
         counts = dict(zip(long, self._registry.get(model_id).count_tokens(long), strict=True)) if long else {}
+        if not counts:
+            return [1.0] * len(texts)
         return [min(1.0, spec.tokens_max / max(counts.get(text, 1), 1)) for text in texts]
 
     def _shares(self, model_id: str, texts: Sequence[str]) -> Sequence[float | None]:
@@ -123,7 +125,7 @@ def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: Mo
     if array.shape == (len(texts), spec.dimension):
         norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
         if bool(np.all(np.abs(norms - 1.0) < _UNIT_TOLERANCE)):  # False for NaN
-            return [_frozen(row) for row in array]
+            return list(_frozen(array))  # rows of what can not be written can not be either
     return [_checked_row(row, number, texts, spec) for number, row in enumerate(array)]
 
 

@@ -29,12 +29,16 @@ def fingerprint(
     so that no two lists of parts can run together. Without a `recipe` (no fusion applies) the temporal context
     decides nothing and stays out.
     """
-    if recipe:
-        context = canonical_context(temporal_context)
-        behind = _joined((context, spec.id, spec.version, str(spec.dimension), recipe))
-    else:
-        behind = _plain_end(spec.id, spec.version, spec.dimension)
-    return _digest(_joined((text,)) + behind)
+    if not recipe:
+        return text_fingerprint(text, spec)
+    context = canonical_context(temporal_context)
+    return _digest(_joined((text, context, spec.id, spec.version, str(spec.dimension), recipe)))
+
+
+def text_fingerprint(text: str, spec: ModelSpec) -> str:
+    """Return the same where the text alone decides."""
+    data = text.encode("utf-8", "surrogatepass")
+    return _digest(len(data).to_bytes(8, "big") + data + _plain_end(spec.id, spec.version, spec.dimension))
 
 
 def cache_key(spec: ModelSpec, text: str) -> str:

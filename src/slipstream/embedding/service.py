@@ -12,7 +12,7 @@ from slipstream.domain.stamps import Vector
 from slipstream.domain.temporal import TemporalEmbeddingContext
 from slipstream.embedding.calls import Calls
 from slipstream.embedding.computing import Computed, TextComputer
-from slipstream.embedding.fingerprint import fingerprint
+from slipstream.embedding.fingerprint import fingerprint, text_fingerprint
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.stats import EmbeddingStats, StatsCounter
@@ -83,6 +83,8 @@ class MultiModelEmbeddingService:
         by_model: dict[str, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
             by_model[self._router.model_for(request.entity_type, request.model_id)].append(number)
+        if len(by_model) == 1:
+            return self._embed_with(next(iter(by_model)), requests)
         results: dict[int, EmbeddingResult] = {}
         for model_id, numbers in by_model.items():
             embedded = self._embed_with(model_id, [requests[number] for number in numbers])
@@ -107,12 +109,11 @@ class MultiModelEmbeddingService:
 
     def fingerprint(self, request: EmbeddingRequest) -> str:
         """Return the digest of everything that decides the request's vector."""
-        return fingerprint(
-            text=request.content,
-            temporal_context=request.temporal_context,
-            spec=self.spec_for(request.entity_type, request.model_id),
-            recipe=self.recipe(request.temporal_context),
-        )
+        entity_type, text, context, _, model_id, _ = request
+        spec = self.spec_for(entity_type, model_id)
+        if context is None:
+            return text_fingerprint(text, spec)
+        return fingerprint(text=text, temporal_context=context, spec=spec, recipe=self.recipe(context))
 
     def count_tokens(self, texts: Sequence[str], model_id: str | None = None) -> Sequence[int]:
         """Return how many tokens each text has for a model (None: the default one)."""
@@ -124,35 +125,29 @@ class MultiModelEmbeddingService:
         if self._cache is not None:
             self._cache.close()
 
+    def _parts(self, request: EmbeddingRequest) -> Sequence[WeightedText] | None:
+        """Return the texts that a vector is made of; None where it is the content alone, as in nearly all."""
+        context = request.temporal_context
+        return None if context is None else parts_of(request.content, context, self._fusion)
+
     def _embed_with(self, model_id: str, requests: Sequence[EmbeddingRequest]) -> list[EmbeddingResult]:
-        plans = [parts_of(request.content, request.temporal_context, self._fusion) for request in requests]
+        plans = [self._parts(request) for request in requests]
         wanted: dict[str, bool] = {}
         for request, plan in zip(requests, plans, strict=True):
-            for part in plan:
-                wanted[part.text] = wanted.get(part.text, False) or request.bypass_cache
+            for text in (request.content,) if plan is None else [part.text for part in plan]:
+                wanted[text] = request.bypass_cache or wanted.get(text, False)
         computed = self._computer.compute(model_id, wanted)
         spec = self._registry.spec(model_id)
+        identity = (spec.id, spec.version, spec.dimension)
         qualities = self._computer.qualities(model_id, [request.content for request in requests])
         return [
-            _result(request, plan, computed, spec, quality)
+            EmbeddingResult(vector, *identity, cached, quality, request.metadata)
             for request, plan, quality in zip(requests, plans, qualities, strict=True)
+            for vector, cached in (computed[request.content] if plan is None else _fused(plan, computed),)
         ]
 
 
-def _result(
-    request: EmbeddingRequest,
-    plan: Sequence[WeightedText],
-    computed: Mapping[str, Computed],
-    spec: ModelSpec,
-    quality: float | None,
-) -> EmbeddingResult:
+def _fused(plan: Sequence[WeightedText], computed: Mapping[str, Computed]) -> Computed:
     parts = [computed[part.text] for part in plan]
-    return EmbeddingResult(
-        embedding=fuse([part.vector for part in parts], [part.weight for part in plan]),
-        model_id=spec.id,
-        model_version=spec.version,
-        dimension=spec.dimension,
-        cached=all(part.cached for part in parts),
-        quality_score=quality,
-        metadata=request.metadata,
-    )
+    vector = fuse([part.vector for part in parts], [part.weight for part in plan])
+    return Computed(vector, all(part.cached for part in parts))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +52,7 @@ class FusionWeights:
         return "fusion/1:" + ",".join(f"{share:g}" for share in shares)
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedText:
+class WeightedText(NamedTuple):
     """One part of a request, and its share of the vector."""
 
     weight: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
@@ -39,7 +39,7 @@ def rendered(graph: GraphReader, recipe: Recipe, keys: Sequence[RecordKey]) -> l
         except PoisonEventError:
             continue  # it becomes a dead letter
         if target is not None:
-            found.append(replace(target.request, bypass_cache=True))
+            found.append(target.request._replace(bypass_cache=True))
     return found
 
 

@@ -147,7 +147,7 @@ class SelectedPage:
     def flagged(self, reason: str) -> list[Stamp]:
         """Return the stamps that say that their record needs embedding anew, and why."""
         return [
-            replace(stamp, needs_reembedding=True, reembedding_reason=reason)
+            stamp._replace(needs_reembedding=True, reembedding_reason=reason)
             for stamp in self.stamps
             if not (stamp.needs_reembedding and stamp.reembedding_reason == reason)
         ]

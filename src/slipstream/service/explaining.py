@@ -73,9 +73,13 @@ class Explanation:
         """Return plain data."""
         found = {name: getattr(self, name) for name in self.__dataclass_fields__}
         found["dependencies"] = None if self.dependencies is None else asdict(self.dependencies)
-        found["stored"] = None if self.stored is None else asdict(self.stored)
+        found["stored"] = None if self.stored is None else _plain(self.stored)
         found["happenings"] = [asdict(happening) for happening in self.happenings]
         return found
+
+
+def _plain(stamp: Stamp) -> dict[str, Any]:
+    return {**stamp._asdict(), "space": asdict(stamp.space)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -199,8 +199,8 @@ class History:
 
     def _fingerprint(self, state: RecordState, properties: Mapping[str, PropertyValue]) -> str | None:
         if isinstance(state, EntityState):
-            state = replace(state, entity=replace(state.entity, properties=properties))
+            state = state._replace(entity=state.entity._replace(properties=properties))
         else:
-            state = replace(state, relationship=replace(state.relationship, properties=properties))
+            state = state._replace(relationship=state.relationship._replace(properties=properties))
         target = self.recipe.target(state)
         return None if target is None else target.fingerprint

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
 
@@ -108,7 +108,7 @@ class ViewChecking:
                 requests += tally.requests
                 checks.append(_type_check(name, totals[name], tally, len(chosen[name])))
         texts = sum(_scaled(check) for check in checks)
-        probe = [replace(request, bypass_cache=True) for request in requests[:_PROBE_TEXTS]]
+        probe = [request._replace(bypass_cache=True) for request in requests[:_PROBE_TEXTS]]
         cost = measured_cost(self._service, self._clock, probe).scaled_to(texts)
         return ViewCheck(types=tuple(checks), texts=texts, tokens=cost.tokens, embed_s=cost.embed_s)
 

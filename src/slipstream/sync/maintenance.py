@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from slipstream.domain.keys import RecordKey
@@ -100,7 +99,7 @@ class Maintenance:
         digest = schema.hash
         # A dirty key gets its stamp when it is reconciled; the index refuses what has changed meanwhile.
         moved = [
-            replace(stamp, schema_version=schema.version, schema_hash=digest)
+            stamp._replace(schema_version=schema.version, schema_hash=digest)
             for stamp, dirty in zip(older, pending, strict=True)
             if not dirty
         ]

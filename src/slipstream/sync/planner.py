@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from slipstream.domain.entities import Adjacency, Direction
 from slipstream.domain.errors import TransientError
@@ -21,8 +21,7 @@ from slipstream.views.declaration import Affected, Fanout
 PAGE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One key that a mutation dirties."""
 
     key: RecordKey

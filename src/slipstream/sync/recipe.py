@@ -9,6 +9,7 @@ from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import ModelSpec, Space
 from slipstream.domain.requests import EmbeddingRequest, Shown, Target
+from slipstream.domain.stamps import NO_METADATA
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
 from slipstream.views.viewset import ViewSet
@@ -47,23 +48,10 @@ class ViewRecipe:
             return None
         entity_type, key = _identity(state)
         space, model_id = self._place(entity_type, rendering.model)
-        request = EmbeddingRequest(
-            entity_type=entity_type,
-            content=rendering.text,
-            temporal_context=rendering.temporal_context,
-            model_id=model_id,
-        )
-        return Target(
-            key=key,
-            entity_type=entity_type,
-            space=space,
-            fingerprint=self._service.fingerprint(request),
-            template_version=rendering.template_version,
-            request=request,
-            metadata=rendering.metadata,
-            source_document_id=rendering.source_document_id,
-            extraction_confidence=rendering.extraction_confidence,
-        )
+        text, template_version, _, context, metadata, source, confidence = rendering
+        request = EmbeddingRequest(entity_type, text, context, NO_METADATA, model_id)
+        fingerprint = self._service.fingerprint(request)
+        return Target(key, entity_type, space, fingerprint, template_version, request, metadata, source, confidence)
 
     def shown(self, state: RecordState) -> Shown | None:
         """Render a state for people: no fingerprint, no model."""

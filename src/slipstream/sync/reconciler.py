@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from slipstream.domain.digests import stamp_term, target_term
+from slipstream.domain.digests import is_as_asked, stamp_term, target_term
 from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.errors import ConfigError, PoisonEventError, SlipstreamError, TransientError
 from slipstream.domain.keys import RecordKey
@@ -275,7 +275,7 @@ class Reconciler:
             del prepared.targets[planned:]
             if force and stored is not None and not stored.needs_reembedding:
                 # Its own flag, not the work item's: that would have the live record embedded a second time.
-                prepared.restamps.append(replace(stored, needs_reembedding=True))
+                prepared.restamps.append(stored._replace(needs_reembedding=True))
             return _Other.DEFERRED
         return _Other.PLANNED
 
@@ -361,7 +361,7 @@ def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, f
         if force or gained or (current is not None and current.needs_reembedding):
             # A key may be forced twice, the second time without its flag: the reason is still the same.
             why = gained or (current.reembedding_reason if current is not None else None)
-            target = replace(target, request=replace(target.request, bypass_cache=True), reembedding_reason=why)
+            target = target._replace(request=target.request._replace(bypass_cache=True), reembedding_reason=why)
         prepared.targets.append(target)
         return target
     wanted = _restamped(current, target, prepared)
@@ -400,11 +400,10 @@ def _restamped(current: Stamp, target: Target, prepared: Prepared) -> Stamp | No
     is_known = current.schema_version > prepared.schema_version or (
         (current.schema_version, current.schema_hash) == (prepared.schema_version, prepared.schema_hash)
     )
-    if is_known and stamp_term(current) == target_term(target):
+    if is_known and (is_as_asked(current, target) or stamp_term(current) == target_term(target)):
         return None
     embedded = current.embedded_confidence
-    return replace(
-        current,
+    return current._replace(
         embedded_confidence=current.extraction_confidence if embedded is None else embedded,
         position=prepared.position,
         entity_type=target.entity_type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipstream.domain.errors import ConfigError, InvalidInputError, NotFoundError
@@ -218,7 +218,7 @@ class ReembeddingService:
         while page := self._store.index.scan(after, PAGE):
             older = [s for s in page if s.schema_version < schema.version and not s.needs_reembedding]
             if older:
-                moved = [replace(s, schema_version=schema.version, schema_hash=digest) for s in older]
+                moved = [s._replace(schema_version=schema.version, schema_hash=digest) for s in older]
                 self._store.index.restamp(moved)
             after = page[-1].key
 

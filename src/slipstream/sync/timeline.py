@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 from slipstream.domain.schema import GraphSchema
@@ -151,7 +150,7 @@ def _newest_of_index(schema: GraphSchema, index: VectorIndex) -> Position:
         newest = max(newest, *(stamp.position for stamp in page))
         ahead = [stamp for stamp in page if stamp.schema_version > schema.version]
         if ahead:
-            index.restamp([replace(s, schema_version=schema.version, schema_hash=schema.hash) for s in ahead])
+            index.restamp([s._replace(schema_version=schema.version, schema_hash=schema.hash) for s in ahead])
     return newest
 
 

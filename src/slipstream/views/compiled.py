@@ -10,7 +10,7 @@ from typing import Any
 
 from slipstream.domain.entities import Entity, EntityState, Hop, Properties, RelationshipState
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.stamps import MetadataValue
+from slipstream.domain.stamps import NO_METADATA, MetadataValue
 from slipstream.views.checks import check_view
 from slipstream.views.declaration import Chain, Dependencies, Rendering, Via, View
 from slipstream.views.reads import NO_READS
@@ -28,6 +28,9 @@ _TEMPORAL = frozenset(TEMPORAL_PROPERTIES)
 _FIXED = frozenset(("id", "type"))
 _WHOLE = "properties"
 _HEAD = frozenset(("name", "description"))
+_NOT_TEXT = _HEAD | PROVENANCE
+_NOT_TEXT_OF_EVENTS = _NOT_TEXT | _TEMPORAL
+"""Properties that the default text has in front, or not at all."""
 _TEXTUAL = frozenset(("string", "list"))
 """Declared types whose values the default text holds."""
 
@@ -134,16 +137,15 @@ class CompiledView:
         return self._rendering(text or ref.id, properties, None)
 
     def _rendering(self, text: str, properties: Properties, context: Any) -> Rendering:
-        confidence = properties.get(CONFIDENCE)
-        source = properties.get(SOURCE_DOCUMENT)
+        view, source = self.view, properties.get(SOURCE_DOCUMENT)
         return Rendering(
-            text=text,
-            template_version=self.template_version,
-            model=self.view.model,
-            temporal_context=context,
-            metadata=self._metadata(properties) if self.view.metadata else {},
-            source_document_id=source if isinstance(source, str) else None,
-            extraction_confidence=_confidence(confidence),
+            text,
+            self.template_version,
+            view.model,
+            context,
+            self._metadata(properties) if view.metadata else NO_METADATA,
+            source if isinstance(source, str) else None,
+            _confidence(properties.get(CONFIDENCE)),
         )
 
     def _metadata(self, properties: Properties) -> Mapping[str, MetadataValue]:
@@ -155,14 +157,14 @@ class CompiledView:
 def default_text(entity: Entity, *, temporal: bool) -> str:
     """Return `{name}: {description}`, then the other text properties in the order of their names."""
     properties = entity.properties
-    head = ": ".join(text for name in ("name", "description") if (text := format_value(properties.get(name))))
-    parts = [head] if head else []
-    for name in sorted(properties):
-        if name in _HEAD or name in PROVENANCE or (temporal and name in _TEMPORAL):
-            continue
-        value = properties[name]
-        if is_text(value) and (text := format_value(value)):
-            parts.append(f"{name}: {text}")
+    head = [text for name in ("name", "description") if (text := format_value(properties.get(name)))]
+    parts = [": ".join(head)] if head else []
+    left_out = _NOT_TEXT_OF_EVENTS if temporal else _NOT_TEXT
+    parts += [
+        f"{name}: {text}"
+        for name in sorted(properties)
+        if name not in left_out and is_text(value := properties[name]) and (text := format_value(value))
+    ]
     return normalised(". ".join(parts)) or entity.id
 
 
@@ -182,7 +184,7 @@ def _endpoint(entity: Entity) -> dict[str, Any]:
 
 
 def _confidence(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
         return None
     return float(value)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from slipstream.domain.entities import Direction, Hop
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.hints import near_miss
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.stamps import MetadataValue
+from slipstream.domain.stamps import NO_METADATA, MetadataValue
 from slipstream.domain.temporal import TemporalEmbeddingContext
 
 
@@ -135,8 +136,7 @@ class Dependencies:
     is_temporal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(NamedTuple):
     """The text that stands for a record now, and everything else that decides its vector or stamp."""
 
     text: str
@@ -145,7 +145,7 @@ class Rendering:
     model: str | None = None
     """Model id that the view asks for; None leaves it to the router."""
     temporal_context: TemporalEmbeddingContext | None = None
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = NO_METADATA
     source_document_id: str | None = None
     extraction_confidence: float | None = None
 
@@ -168,8 +168,7 @@ class Fanout:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
+class Affected(NamedTuple):
     """What one event dirties: keys that are known at once, and neighbours to look up."""
 
     keys: frozenset[RecordKey] = frozenset()

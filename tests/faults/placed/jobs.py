@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -70,14 +69,14 @@ def tampered(index: str, base: Path, fault: Fault, say: Say, listing: int) -> No
         place.delete([Deletion(key, stamps[key].position, stamps[key].space) for key in keys[:3]])
         place.upsert([_record(place, stamps[key], fingerprint="forged") for key in keys[3:5]])
         vector = _record(place, stamps[keys[6]]).vector
-        place.upsert([replace(_record(place, stamps[keys[5]]), vector=np.roll(vector, 1))])
+        place.upsert([_record(place, stamps[keys[5]])._replace(vector=np.roll(vector, 1))])
         orphan = _record(place, stamps[keys[6]], key=entity_key("nobody"))
         place.upsert([orphan])
 
 
 def _record(index: VectorIndex, stamp: Stamp, *, key: RecordKey | None = None, fingerprint: str = "") -> VectorRecord:
     vector = index.vectors([stamp.key], stamp.space)[stamp.key]
-    changed = replace(stamp, key=key or stamp.key, fingerprint=fingerprint or stamp.fingerprint)
+    changed = stamp._replace(key=key or stamp.key, fingerprint=fingerprint or stamp.fingerprint)
     return VectorRecord(changed, vector)
 
 

@@ -185,8 +185,7 @@ def _kept(record: VectorRecord) -> VectorRecord:
 
 def _in_utc(stamp: Stamp) -> Stamp:
     validated = stamp.last_validated
-    return replace(
-        stamp,
+    return stamp._replace(
         created_at=stamp.created_at.astimezone(UTC),
         last_validated=None if validated is None else validated.astimezone(UTC),
         metadata=dict(stamp.metadata),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -72,7 +71,7 @@ class MendsOnRead(HonestIndex):
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
         held = [self.vectors([stamp.key], stamp.space).get(stamp.key) for stamp in stamps]
         return [
-            stamp if vector is None else replace(stamp, checksum=vector_checksum(vector))
+            stamp if vector is None else stamp._replace(checksum=vector_checksum(vector))
             for stamp, vector in zip(stamps, held, strict=True)
         ]
 
@@ -88,7 +87,7 @@ class HidesTheFuture(HonestIndex):
     """Shows no position that is larger than it thinks positions are."""
 
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
-        return [replace(stamp, position=Position(stamp.position % 2**32)) for stamp in stamps]
+        return [stamp._replace(position=Position(stamp.position % 2**32)) for stamp in stamps]
 
 
 class SkipsNeedlessWrites(HonestIndex):
@@ -106,7 +105,7 @@ class LosesFilterValues(HonestIndex):
     """Loses what is kept for filters when it reads a stamp."""
 
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
-        return [replace(stamp, metadata={}) for stamp in stamps]
+        return [stamp._replace(metadata={}) for stamp in stamps]
 
 
 def _unit(vector: Vector, space: Space) -> Vector:

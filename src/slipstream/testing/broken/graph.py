@@ -77,7 +77,7 @@ class ForgetsNeighbourOrder(_BrokenGraph):
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         snapshot = super().read(keys, hops)
         states = {
-            key: replace(state, neighbours={hop: list(found)[::-1] for hop, found in state.neighbours.items()})
+            key: state._replace(neighbours={hop: list(found)[::-1] for hop, found in state.neighbours.items()})
             if isinstance(state, EntityState)
             else state
             for key, state in snapshot.states.items()
@@ -92,8 +92,8 @@ class TakesOneStep(_BrokenGraph):
         short = {name: [replace(hop, depth=1) for hop in of_type] for name, of_type in hops.items()}
         snapshot = super().read(keys, short)
         states = {
-            key: replace(
-                state, neighbours={hop: state.neighbours[replace(hop, depth=1)] for hop in hops[state.entity.type]}
+            key: state._replace(
+                neighbours={hop: state.neighbours[replace(hop, depth=1)] for hop in hops[state.entity.type]}
             )
             if isinstance(state, EntityState) and state.entity.type in hops
             else state

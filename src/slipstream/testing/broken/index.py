@@ -123,7 +123,7 @@ class MovesTheBaseline(MemoryIndex):
 
     def restamp(self, stamps: Sequence[Stamp]) -> None:
         """Make them one."""
-        super().restamp([replace(stamp, embedded_confidence=stamp.extraction_confidence) for stamp in stamps])
+        super().restamp([stamp._replace(embedded_confidence=stamp.extraction_confidence) for stamp in stamps])
 
 
 class SearchesWithoutFilters(MemoryIndex):
@@ -185,7 +185,7 @@ class ForgetsMetadata(MemoryIndex):
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """Return stamps without their metadata."""
         return {
-            key: KeyStamps(tuple(replace(stamp, metadata={}) for stamp in held.records), held.tombstone)
+            key: KeyStamps(tuple(stamp._replace(metadata={}) for stamp in held.records), held.tombstone)
             for key, held in super().stamps(keys).items()
         }
 
@@ -197,7 +197,7 @@ class RoundsPositions(MemoryIndex):
         """Round."""
         return super().upsert(
             [
-                VectorRecord(replace(r.stamp, position=Position(r.stamp.position // 1024 * 1024)), r.vector)
+                VectorRecord(r.stamp._replace(position=Position(r.stamp.position // 1024 * 1024)), r.vector)
                 if r.stamp.position > 2**24
                 else r
                 for r in records

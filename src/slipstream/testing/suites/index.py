@@ -8,7 +8,6 @@ itself. Spaces used are `SPACE` and `OTHER_SPACE` of `slipstream.testing.records
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -294,8 +293,7 @@ class VectorIndexSuite(IndexReadingCases):
     def test_restamp_replaces_the_stamp_only(self, index: VectorIndex, position: int) -> None:
         record = make_record("ada", 5)
         index.upsert([record])
-        stamp = replace(
-            record.stamp,
+        stamp = record.stamp._replace(
             position=Position(position),
             entity_type="Hero",
             schema_version=3,
@@ -312,11 +310,11 @@ class VectorIndexSuite(IndexReadingCases):
     def test_only_a_new_vector_ends_the_need_of_one(self, index: VectorIndex) -> None:
         record = make_record("ada", 5)
         index.upsert([record])
-        flagged = replace(record.stamp, needs_reembedding=True, reembedding_reason="asked")
+        flagged = record.stamp._replace(needs_reembedding=True, reembedding_reason="asked")
         index.restamp([flagged])
-        index.restamp([replace(record.stamp, schema_version=9)])  # read before the flag
-        assert_holds(index, [VectorRecord(replace(flagged, schema_version=9), record.vector)])
-        index.restamp([replace(record.stamp, needs_reembedding=True, reembedding_reason="asked again")])
+        index.restamp([record.stamp._replace(schema_version=9)])  # read before the flag
+        assert_holds(index, [VectorRecord(flagged._replace(schema_version=9), record.vector)])
+        index.restamp([record.stamp._replace(needs_reembedding=True, reembedding_reason="asked again")])
         assert held(index, "ada").records[0].reembedding_reason == "asked again"
         index.upsert([record])
         assert_holds(index, [record])
@@ -324,10 +322,10 @@ class VectorIndexSuite(IndexReadingCases):
     def test_restamp_keeps_both_confidences_apart(self, index: VectorIndex) -> None:
         record = make_record("ada", 5, extraction_confidence=0.1, embedded_confidence=0.1)
         index.upsert([record])
-        risen = replace(record.stamp, extraction_confidence=0.19)
+        risen = record.stamp._replace(extraction_confidence=0.19)
         index.restamp([risen])
         assert_holds(index, [VectorRecord(risen, record.vector)])
-        unknown = replace(risen, extraction_confidence=None, embedded_confidence=None)
+        unknown = risen._replace(extraction_confidence=None, embedded_confidence=None)
         index.restamp([unknown])
         assert_holds(index, [VectorRecord(unknown, record.vector)])
 
@@ -339,7 +337,7 @@ class VectorIndexSuite(IndexReadingCases):
     def test_restamp_of_another_record_is_ignored(self, index: VectorIndex, fields: dict[str, object]) -> None:
         record = make_record("ada", 5)
         index.upsert([record])
-        index.restamp([replace(record.stamp, schema_version=9, **fields)])  # type: ignore[arg-type]
+        index.restamp([record.stamp._replace(schema_version=9, **fields)])  # type: ignore[arg-type]
         assert_holds(index, [record])
 
     def test_restamp_creates_nothing_and_revives_nothing(self, index: VectorIndex) -> None:
@@ -348,11 +346,11 @@ class VectorIndexSuite(IndexReadingCases):
         assert dict(index.stamps([record.stamp.key])) == {}
         index.upsert([record])
         index.delete([Deletion(record.stamp.key, Position(6))])
-        index.restamp([replace(record.stamp, position=Position(8))])
+        index.restamp([record.stamp._replace(position=Position(8))])
         assert held(index, "ada") == KeyStamps((), Position(6))
 
     def test_restamp_moves_the_fence(self, index: VectorIndex) -> None:
         record = make_record("ada", 5)
         index.upsert([record])
-        index.restamp([replace(record.stamp, position=Position(9))])
+        index.restamp([record.stamp._replace(position=Position(9))])
         assert list(index.upsert([make_record("ada", 8)])) == [record.stamp.key]

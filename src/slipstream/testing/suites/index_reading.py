@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,7 +198,7 @@ class IndexReadingCases(IndexHooks):
         batch = searchable_records(30)
         index.upsert([*batch, make_record("n000", 9, OTHER_SPACE), make_record("gone", 9)])
         index.delete([Deletion(entity_key("gone"), Position(10)), Deletion(entity_key("n001"), Position(9), SPACE)])
-        index.restamp([replace(batch[2].stamp, schema_version=7)])
+        index.restamp([batch[2].stamp._replace(schema_version=7)])
         before = list(index.scan(None, 1000))
         again = reopen()
         assert list(again.scan(None, 1000)) == before

@@ -41,6 +41,7 @@ _SIDES = {
 }
 """Where the relationships of one direction are found: table, the column of this end, that of the other one."""
 _EVERY = -1  # LIMIT -1: no limit
+_NONE: Mapping[Hop, Sequence[Neighbour]] = {}
 _LAST = "\U0010ffff" * 129  # a type, which each begins with, has 128 characters at most
 """Behind every relationship id."""
 
@@ -49,15 +50,15 @@ def read_states(
     connection: sqlite3.Connection, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]
 ) -> dict[RecordKey, RecordState]:
     """Return the state of every key that exists."""
-    entity_ids = dict.fromkeys(key.id for key in keys if key.kind is KeyKind.ENTITY)
+    wanted = {key.id: key for key in keys if key.kind is KeyKind.ENTITY}
     refs = [ref for key in dict.fromkeys(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
     relationships = [found for ref in refs if (found := find_relationship(connection, ref)) is not None]
     ends = (end for found in relationships for end in (found.ref.source_id, found.ref.target_id))
-    entities = find_entities(connection, dict.fromkeys([*entity_ids, *ends]))
-    asked = [entities[entity_id] for entity_id in entity_ids if entity_id in entities]
-    neighbours = _neighbours(connection, asked, hops)
+    entities = find_entities(connection, dict.fromkeys([*wanted, *ends]))
+    asked = [entities[entity_id] for entity_id in wanted if entity_id in entities]
+    neighbours = _neighbours(connection, [entity for entity in asked if entity.type in hops], hops)
     states: dict[RecordKey, RecordState] = {
-        entity.key: EntityState(entity, neighbours.get(entity.id, {})) for entity in asked
+        wanted[entity.id]: EntityState(entity, neighbours.get(entity.id, _NONE)) for entity in asked
     }
     for found in relationships:
         source, target = entities.get(found.ref.source_id), entities.get(found.ref.target_id)
@@ -83,6 +84,8 @@ def _neighbours(
     connection: sqlite3.Connection, entities: Sequence[Entity], hops: Mapping[str, Sequence[Hop]]
 ) -> dict[str, dict[Hop, Sequence[Neighbour]]]:
     """Follow the hops of every entity, and fetch all neighbours that were not cut off at once."""
+    if not entities:
+        return {}
     chosen = {
         entity.id: {hop: _nearest(connection, entity.id, hop) for hop in hops.get(entity.type, ())}
         for entity in entities

@@ -6,9 +6,9 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from slipstream.domain.errors import CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import Stamp, Vector, VectorRecord, checked_vector
+from slipstream.domain.stamps import NO_METADATA, Stamp, Vector, VectorRecord, checked_vector
 
 Row = tuple[Any, ...]
 
@@ -74,11 +74,15 @@ def stamp_row(stamp: Stamp, space: int) -> Row:
     )
 
 
-def row_stamp(row: Row, spaces: Mapping[int, Space]) -> Stamp:
-    """Return the stamp that a row of `STAMP_COLUMNS` stands for; raises `CorruptionError` when it stands for none."""
+def row_stamp(row: Row, spaces: Mapping[int, Space], key: RecordKey | None = None) -> Stamp:
+    """
+    Return the stamp that a row of `STAMP_COLUMNS` stands for; its key need not be decoded where it is known.
+
+    Raises `CorruptionError` when it stands for none.
+    """
     try:
         return Stamp(
-            key=RecordKey.decode(row[0]),
+            key=key or RecordKey.decode(row[0]),
             space=spaces[row[1]],
             position=Position(row[2]),
             entity_type=row[3],
@@ -94,14 +98,16 @@ def row_stamp(row: Row, spaces: Mapping[int, Space]) -> Stamp:
             last_validated=moment(row[13]),
             needs_reembedding=bool(row[14]),
             reembedding_reason=row[15],
-            metadata={} if row[16] is None else json.loads(row[16]),
+            metadata=NO_METADATA if row[16] is None else json.loads(row[16]),
             embedded_confidence=row[17],
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise CorruptionError(f"the stamp of {row[0]!r} can not be read ({error}); audit and repair") from error
 
 
-def readable_stamps(rows: Iterable[Row], spaces: Mapping[int, Space]) -> list[Stamp]:
+def readable_stamps(
+    rows: Iterable[Row], spaces: Mapping[int, Space], keys: Mapping[str, RecordKey] = MappingProxyType({})
+) -> list[Stamp]:
     """
     Return the stamps of rows; one that stands for none is not there, so the graph misses its record.
 
@@ -109,8 +115,10 @@ def readable_stamps(rows: Iterable[Row], spaces: Mapping[int, Space]) -> list[St
     """
     stamps: list[Stamp] = []
     for row in rows:
-        with suppress(CorruptionError):
-            stamps.append(row_stamp(row, spaces))
+        try:
+            stamps.append(row_stamp(row, spaces, keys.get(row[0])))
+        except CorruptionError:
+            continue
     return stamps
 
 

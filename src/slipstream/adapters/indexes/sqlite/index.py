@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from slipstream.adapters.indexes.sqlite.codec import (
@@ -165,19 +164,20 @@ class SqliteIndex:
         """Return what is held of the keys, all of one snapshot, the records of each ordered by space."""
         self._require_open()
         wanted = {key.encode(): key for key in keys}
-        records: dict[str, list[Stamp]] = defaultdict(list)
+        records: dict[RecordKey, list[Stamp]] = {}
         with self._database.reading() as connection:
             spaces = _spaces(connection)
             query = f"SELECT {_COLUMNS} FROM records WHERE key IN ({{}})"  # noqa: S608  (names of columns)
-            for stamp in readable_stamps(select_in(connection, query, wanted), spaces):
-                records[stamp.key.encode()].append(stamp)
-            query = "SELECT key, position FROM tombstones WHERE key IN ({})"
-            tombstones: dict[str, Position] = dict(select_in(connection, query, wanted))
-        held: dict[RecordKey, KeyStamps] = {}
-        for text, key in wanted.items():
-            if text in records or text in tombstones:
-                ordered = sorted(records.get(text, ()), key=lambda stamp: stamp.space)
-                held[key] = KeyStamps(tuple(ordered), tombstones.get(text))
+            for stamp in readable_stamps(select_in(connection, query, wanted), spaces, wanted):
+                records.setdefault(stamp.key, []).append(stamp)
+            tombstones: dict[str, Position] = {}
+            if _has_tombstones(connection):
+                query = "SELECT key, position FROM tombstones WHERE key IN ({})"
+                tombstones = dict(select_in(connection, query, wanted))
+        held = {key: KeyStamps(_by_space(stamps)) for key, stamps in records.items()}
+        for text, position in tombstones.items():
+            key = wanted[text]
+            held[key] = KeyStamps(held[key].records if key in held else (), position)
         return held
 
     def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
@@ -284,9 +284,17 @@ def _numbers(connection: sqlite3.Connection, records: Sequence[VectorRecord]) ->
 
 def _forget_tombstones(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Remove the tombstones that accepted records stand at or above; only a record below one was fenced by it."""
-    if connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
+    if _has_tombstones(connection):
         revived = ((row[0], row[2]) for row in rows)
         connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
+
+
+def _has_tombstones(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
+
+
+def _by_space(stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
+    return tuple(stamps if len(stamps) == 1 else sorted(stamps, key=lambda stamp: stamp.space))
 
 
 def _delete_everywhere(connection: sqlite3.Connection, deletion: Deletion) -> tuple[list[int], bool]:
