@@ -99,12 +99,9 @@ class _Watermark:
 
     def __init__(self) -> None:
         self._heap: list[tuple[Position, int, _Entry]] = []
-        self._count = 0
 
-    def push(self, entry: _Entry) -> None:
-        if entry.first is not None:
-            self._count += 1
-            heapq.heappush(self._heap, (entry.first, self._count, entry))
+    def push(self, item: tuple[Position, int, _Entry]) -> None:
+        heapq.heappush(self._heap, item)
 
     def floor(self, alive: dict[RecordKey, _Entry], *, durable_too: bool) -> _Entry | None:
         while self._heap:
@@ -125,6 +122,7 @@ class DirtyLedger:
         self._delayed: list[tuple[float, int, _Entry]] = []
         self._delays = 0
         self._held: dict[str, dict[RecordKey, _Entry]] = {}
+        self._watched = 0
         self._all = _Watermark()
         self._volatile = _Watermark()
 
@@ -386,8 +384,11 @@ class DirtyLedger:
                 self.mark(claim.key, Lane.LIVE, position, committed_s=entry.committed_s)
 
     def _watch(self, entry: _Entry) -> None:
-        self._all.push(entry)
-        self._volatile.push(entry)
+        if entry.first is not None:
+            self._watched += 1
+            item = (entry.first, self._watched, entry)
+            self._all.push(item)
+            self._volatile.push(item)
 
     def frontier_floor(self) -> Position | None:
         """Return the oldest mutation that the index does not reflect; None when there is none."""

@@ -76,20 +76,20 @@ class Planner:
                 plan.rescan = entry
                 plan.note("rescan", "accepted")
                 break
-            plan.through = position_of(entry)
+            plan.through = position = position_of(entry)
             if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
                 plan.evolutions.append(entry)
                 plan.note(entry.event_type, "accepted")
             else:
-                self._plan_or_poison(plan, entry)
+                self._plan_or_poison(plan, entry, position)
         if plan.rescan is not None:
             plan.through = Position(plan.rescan.position - 1)
         return plan
 
-    def _plan_or_poison(self, plan: Plan, event: PKGEvent) -> None:
+    def _plan_or_poison(self, plan: Plan, event: PKGEvent, position: Position) -> None:
         marked = len(plan.marks)
         try:
-            self._plan_event(plan, event)
+            self._plan_event(plan, event, position)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001  (it ends as a dead letter that holds the event)
@@ -98,11 +98,11 @@ class Planner:
         else:
             plan.note(event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
 
-    def _plan_event(self, plan: Plan, event: PKGEvent) -> None:
-        affected = self._views.affected(event)
-        position = position_of(event)
-        plan.marks.extend(Mark(key, position, event.timestamp) for key in sorted(affected.keys))
-        for fanout in affected.fanouts:
+    def _plan_event(self, plan: Plan, event: PKGEvent, position: Position) -> None:
+        keys, fanouts = self._views.affected(event)
+        for key in keys if len(keys) < 2 else sorted(keys):
+            plan.marks.append(Mark(key, position, event.timestamp))
+        for fanout in fanouts:
             neighbours = self.reached_by(fanout)
             live = islice(neighbours, self._fanout_live_max)
             plan.marks.extend(Mark(key, position, event.timestamp) for key in live)

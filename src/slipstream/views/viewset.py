@@ -90,9 +90,10 @@ class ViewSet:
         Never too little; too much only where the event does not say what changed. A schema evolution dirties
         nothing by itself: an entity that got a new property has an event of its own.
         """
-        if event.event_type.is_entity:
+        kind = event.event_type
+        if kind.is_entity:
             return self._affected_by_entity(event)
-        if event.event_type.is_relationship:
+        if kind.is_relationship:
             return self._affected_by_relationship(event)
         return _NOTHING
 
@@ -151,6 +152,8 @@ class ViewSet:
         for owner, via in self._vias:
             if via.relationship_type == event.entity_type:
                 keys.update(_endpoints(event, owner, via.direction))
+        if not (keys or self._chains):
+            return _NOTHING
         fanouts = self._chained_fanouts(event, keys)
         return Affected(frozenset(keys), fanouts) if keys or fanouts else _NOTHING
 

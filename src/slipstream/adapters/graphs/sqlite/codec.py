@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from slipstream.adapters.graphs.evolution import evolution_data
@@ -209,8 +210,9 @@ def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Po
     )
 
 
+@lru_cache(maxsize=64)
 def _moment_of(at_ms: object) -> datetime:
-    """Return the time of a row; one that another program has spoilt counts as long ago."""
+    """Return the time of a row; one that another program has spoilt counts as long ago. Many rows have the same."""
     if not isinstance(at_ms, int):
         return _EPOCH
     try:

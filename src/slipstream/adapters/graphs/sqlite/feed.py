@@ -83,22 +83,26 @@ class SqliteFeed:
         self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], schema: GraphSchema
     ) -> list[LogEntry]:
         """Return the entries of some rows; fewer, when many of them tell of the schema, and each of all its types."""
+        versions = self._schemas.versions_at([row[0] for row in rows])
         entries: list[LogEntry] = []
         told_max = max(1, _TYPES_TOLD_MAX // (1 + len(schema.entity_types) + len(schema.relationship_types)))
-        for row in rows:
-            entries.append(self._entry(connection, row))
-            told_max -= row[1] == SCHEMA
+        for row, version in zip(rows, versions, strict=True):
+            if row[1] != SCHEMA:
+                entries.append(entry_of(row, self._graph_id, version))
+                continue
+            entries.append(self._schema_entry(connection, row, version))
+            told_max -= 1
             if told_max <= 0:
                 break
         return entries
 
-    def _entry(self, connection: sqlite3.Connection, row: Sequence[Any]) -> LogEntry:
+    def _schema_entry(self, connection: sqlite3.Connection, row: Sequence[Any], version_then: int) -> LogEntry:
         version = version_told(row)
         if version is not None:
             old, now = self._schemas.at(connection, version - 1), self._schemas.at(connection, version)
             if old is not None and now is not None:
                 return schema_event(old, now, self._graph_id, Position(row[0]))
-        return entry_of(row, self._graph_id, self._schemas.version_at(row[0]))
+        return entry_of(row, self._graph_id, version_then)
 
     def _check_layout(self) -> None:
         """Put back triggers that another program has changed since the last look."""

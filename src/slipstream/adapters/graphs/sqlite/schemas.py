@@ -6,6 +6,7 @@ import bisect
 import json
 import sqlite3
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -49,10 +50,10 @@ class Schemas:
         self._of(connection, newest)
         return self._of(connection, version) if 1 <= version <= newest else None
 
-    def version_at(self, position: int) -> int:
-        """Return the version that was in force at a position, as far as this process has read."""
+    def versions_at(self, positions: Iterable[int]) -> list[int]:
+        """Return the versions that were in force at some positions, as far as this process has read."""
         with self._lock:
-            return 1 + bisect.bisect_right(self._positions, position)
+            return [1 + bisect.bisect_right(self._positions, position) for position in positions]
 
     @staticmethod
     def _newest(connection: sqlite3.Connection) -> int:

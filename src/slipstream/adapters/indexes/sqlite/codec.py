@@ -52,25 +52,27 @@ _LITTLE_ENDIAN = np.dtype("<f4")
 
 def stamp_row(stamp: Stamp, space: int) -> Row:
     """Return the columns of a stamp."""
+    key, entity_type, position, fingerprint, _, schema_version, schema_hash, checksum, created_at = stamp[:9]
+    template_version, confidence, embedded, quality, source, validated, is_due, reason, metadata = stamp[9:]
     return (
-        stamp.key.encode(),
+        key.encode(),
         space,
-        stamp.position,
-        stamp.entity_type,
-        stamp.fingerprint,
-        stamp.checksum,
-        stamp.schema_version,
-        stamp.schema_hash,
-        microseconds(stamp.created_at),
-        stamp.extraction_template_version,
-        stamp.extraction_confidence,
-        stamp.embedding_quality_score,
-        stamp.source_document_id,
-        None if stamp.last_validated is None else microseconds(stamp.last_validated),
-        stamp.needs_reembedding,
-        stamp.reembedding_reason,
-        json.dumps(dict(stamp.metadata)) if stamp.metadata else None,
-        stamp.embedded_confidence,
+        position,
+        entity_type,
+        fingerprint,
+        checksum,
+        schema_version,
+        schema_hash,
+        microseconds(created_at),
+        template_version,
+        confidence,
+        quality,
+        source,
+        None if validated is None else microseconds(validated),
+        is_due,
+        reason,
+        json.dumps(dict(metadata)) if metadata else None,
+        embedded,
     )
 
 
@@ -154,11 +156,10 @@ def vector_blobs(records: Sequence[VectorRecord]) -> list[memoryview]:
 
 
 def _checked_block(vectors: Sequence[Vector], dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    arrays = [np.asarray(vector, dtype=_LITTLE_ENDIAN) for vector in vectors]
-    for array in arrays:
-        if array.shape != (dimension,):
-            checked_vector(array, dimension)  # raises, with the words that every adapter uses
-    block = np.stack(arrays)
+    for vector in vectors:
+        if np.shape(vector) != (dimension,):
+            checked_vector(vector, dimension)  # raises, with the words that every adapter uses
+    block = np.array(vectors, dtype=_LITTLE_ENDIAN)
     norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
     for row in np.flatnonzero(~(np.abs(norms - 1.0) < 1e-6)):  # NaN is on this side too
         block[row] = checked_vector(block[row], dimension)
