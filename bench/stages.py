@@ -10,12 +10,11 @@ count. The rest is bookkeeping between the stages, and threads that a model has 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__.splitlines()[1])
     parser.add_argument("dump", type=Path)
     parser.add_argument("--model", choices=("free", "static"), default="free")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     stages = Stages()
     count(stages)
@@ -160,35 +159,32 @@ def main() -> None:
         with open_pkg(Path(folder), run=False, options=Options(embedders=(embedder,))) as slip:
             report = Importer(slip.pkg, slip.journal, slip.dead_letters, slip.clock).run(options.dump)
             wall_s, cpu_s = drained_s(slip)
-            _show(f"first index, {report.entities} entities", report.entities, [wall_s], [cpu_s], stages)
+            _show(f"first index, {report.entities} entities", report.entities, wall_s, cpu_s, stages.spent_s)
             ids = [row.key.id for row in slip.pkg.scan(None, 10**6, frozenset())]
             _measured(slip, ids, stages, options.rounds)
 
 
 def _measured(slip: Slipstream, ids: Sequence[str], stages: Stages, rounds: int) -> None:
-    took: list[tuple[float, float]] = []
-    spent: dict[str, float] = defaultdict(float)
+    """Take each figure from the round where it was least: whatever disturbs a round only adds to it."""
+    walls_s, cpus_s, spent_s = [], [], []
     for serial in range(rounds):
         edit_all(slip, ids, serial, 1_000)
         stages.reset()
-        took.append(drained_s(slip))
-        for name, spent_s in stages.spent_s.items():
-            spent[name] += spent_s / rounds
-    stages.reset()
-    stages.spent_s.update(spent)
-    _show(f"updates, {len(ids)} a round", len(ids), [wall for wall, _ in took], [cpu for _, cpu in took], stages)
+        wall_s, cpu_s = drained_s(slip)
+        walls_s.append(wall_s)
+        cpus_s.append(cpu_s)
+        spent_s.append(dict(stages.spent_s))
+    least_s = {name: min(each[name] for each in spent_s) for name in spent_s[0]}
+    _show(f"updates, {len(ids)} a round", len(ids), min(walls_s), min(cpus_s), least_s)
 
 
-def _show(title: str, updates: int, walls_s: Sequence[float], cpus_s: Sequence[float], stages: Stages) -> None:
-    wall_s, cpu_s = statistics.median(walls_s), statistics.mean(cpus_s)
+def _show(title: str, updates: int, wall_s: float, cpu_s: float, spent_s: Mapping[str, float]) -> None:
     each_us, cpu_us = wall_s / updates * 1e6, cpu_s / updates * 1e6
     print(f"\n{title}: {updates / wall_s:,.0f}/s; {each_us:.1f} µs, {cpu_us:.1f} of processor")
     for name in dict.fromkeys(stage for _, _, stage in _STAGES):
-        if name in stages.spent_s:
-            print(f"  {name:<30} {stages.spent_s[name] / updates * 1e6:7.1f}  {stages.calls[name] or ''}")
-    rest_s = cpu_s - sum(stages.spent_s.values())
-    print(f"  {'rest':<30} {rest_s / updates * 1e6:7.1f}")
-    stages.reset()
+        if name in spent_s:
+            print(f"  {name:<30} {spent_s[name] / updates * 1e6:7.1f}")
+    print(f"  {'rest':<30} {(cpu_s - sum(spent_s.values())) / updates * 1e6:7.1f}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from slipstream.domain.entities import (
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.views.declaration import Rendering, Via, View
+from slipstream.views.templates import Template
 from slipstream.views.values import TEXT_SIZE_MAX, format_value
 from slipstream.views.viewset import ViewSet
 
@@ -383,3 +384,26 @@ def test_views_are_found_by_type() -> None:
     assert views.view_for("KNOWS", is_relationship=True) is knows
     assert views.view_for("Person", is_relationship=True) is None
     assert views.views == (person, knows)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {},
+        {"name": "Ada", "born": 1815},
+        {"name": None, "born": 1.0},
+        {"name": ["a", 2, None], "born": {"b": 1, "a": [True]}},
+        {"name": datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "born": False},
+        {"name": "long " * 20_000, "born": "cut off"},
+        {"name": " " * 70_000, "born": "cut off"},
+        {"name": "{{ born }}", "born": "\n\t x"},
+    ],
+)
+@pytest.mark.parametrize(
+    "source", ["{{ name }}", "{{name}}: {{ born }} .", "born\n{{ born }}\n\n{{ loop }}", "plain"]
+)
+def test_a_template_that_only_writes_values_says_the_same_as_one_that_does_more(
+    source: str, properties: dict[str, Any]
+) -> None:
+    plain, rest = Template(source, field="t"), Template(source + "{% if 0 %}{% endif %}", field="t")
+    assert plain.render(dict(properties)) == rest.render(dict(properties))
