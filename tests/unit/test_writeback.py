@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -283,6 +283,25 @@ def test_an_outage_of_the_view_delays_it_and_nothing_else(caplog: pytest.LogCapt
     while system.write_back.step():
         pass
     assert _row(system, "ada").state is EntitySync.FRESH
+
+
+def test_it_is_due_until_what_was_taken_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread that waits for the view looks while a page is between notes and rows."""
+    system, seen = MemorySystem(), list[bool]()
+    system.write_back.finish()
+    system.graph.create_entity("Person", "ada", {"name": "Ada"})
+    system.settle()
+    put = system.graph.sync_view.put
+
+    def look(rows: Iterable[SyncState]) -> None:
+        seen.append(system.write_back.is_due)
+        put(rows)
+
+    monkeypatch.setattr(system.graph.sync_view, "put", look)
+    assert system.write_back.finish()
+    assert seen
+    assert all(seen)
+    assert not system.write_back.is_due
 
 
 def test_it_waits_for_a_quiet_moment_but_not_for_ever() -> None:

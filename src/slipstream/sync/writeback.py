@@ -152,7 +152,9 @@ class WriteBack:
     @property
     def is_due(self) -> bool:
         """Whether some rows may not be what they should be."""
-        return self._catch_up_due or self._notes.overflowed or len(self._notes) > 0 or self._verified is not None
+        is_noted = self._notes.overflowed or len(self._notes) > 0
+        # The turn comes last: what was taken out of the notes just now is still being written.
+        return is_noted or self._catch_up_due or self._verified is not None or self._turn.locked()
 
     def hurry(self) -> None:
         """Do not wait for a quiet moment: somebody waits for the view."""
