@@ -234,7 +234,10 @@ def test_ctrl_c_while_modules_load_has_its_exit_code_and_a_word(tmp_path: Path) 
             break
         threading.Event().wait(0.05)
     process.send_signal(signal.SIGINT)
-    output, said = process.communicate(timeout=END_S)
+    try:
+        output, said = process.communicate(timeout=END_S)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert (output, said.count("\n")) == ("", 1)
     assert "interrupted" in said
