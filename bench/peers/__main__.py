@@ -49,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=tuple(PEERS), help="one peer; may be given several times")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=NODES, help="WordNet's first ones (default %(default)s)")
+    parser.add_argument("--no-rebuild", action="store_true", help="leave out what repairs damage in the end")
     parser.add_argument("--cache", type=Path, help="a folder that keeps WordNet and the environments")
     parser.add_argument("--dump", type=Path, help="a dump of WordNet, instead of fetching it")
     parser.add_argument("--output", type=Path, help="the JSON file (default: a new one in bench/results)")
@@ -64,7 +65,7 @@ def _measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     places = [place(name, cache / "environments") for name in options.only or PEERS]
     rounds: dict[str, list[dict[str, Any]]] = {each.name: [] for each in places}
     failures: dict[str, str] = {}
-    for name, result in _runs(places, dump, folder / "runs", options.rounds):
+    for name, result in _runs(places, dump, folder / "runs", options):
         if isinstance(result, str):
             failures[name] = result
         else:
@@ -73,14 +74,16 @@ def _measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"peers": peers, "failures": failures, "rounds": rounds, "load_before": load_before}
 
 
-def _runs(places: Sequence[Place], dump: Path, root: Path, rounds: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
+def _runs(
+    places: Sequence[Place], dump: Path, root: Path, options: argparse.Namespace
+) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Yield what each peer said, or why it did not; in turns, so that noise hits all alike."""
-    for number in range(rounds):
+    for number in range(options.rounds):
         for each in places:
-            say(f"round {number + 1} of {rounds}: {each.name}")
+            say(f"round {number + 1} of {options.rounds}: {each.name}")
             home = root / each.name
             try:
-                yield each.name, each.run(home, dump)
+                yield each.name, each.run(home, dump, rebuild=not options.no_rebuild)
             except PeerError as error:
                 say(f"FAILED: {error}")
                 yield each.name, str(error)

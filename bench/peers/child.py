@@ -1,4 +1,4 @@
-"""One peer, in its own environment and process: `python -m bench.peers.child PEER DIRECTORY DUMP`; prints JSON."""
+"""One peer, in a process of its own: `python -m bench.peers.child PEER DIRECTORY DUMP [rebuild]`; prints JSON."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PEERS = {
 
 def main() -> None:
     """Run the peer that the arguments name."""
-    name, directory, dump = sys.argv[1:]
+    name, directory, dump, *rebuild = sys.argv[1:]
     logging.disable()  # alerts of an index that is behind, which it is while it is filled
     module, arguments, packages = PEERS[name]
     peer = import_module(f"bench.peers.{module}").Peer(Path(directory), *arguments)
     try:
-        found = Steps(peer, read_graph(Path(dump))).run()
+        found = Steps(peer, read_graph(Path(dump)), rebuilds=bool(rebuild)).run()
     finally:
         peer.close()
     found["versions"] = {package: version(package) for package in packages} | {"python": sys.version.split()[0]}

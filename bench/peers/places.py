@@ -29,9 +29,10 @@ class Place:
     name: str
     python: Path
 
-    def run(self, directory: Path, dump: Path) -> dict[str, Any]:
+    def run(self, directory: Path, dump: Path, *, rebuild: bool) -> dict[str, Any]:
         """Let the peer do all its work in a new process and directory; return what it said."""
-        command = [str(self.python), "-m", "bench.peers.child", self.name, str(directory), str(dump)]
+        arguments = [self.name, str(directory), str(dump), *(["rebuild"] if rebuild else [])]
+        command = [str(self.python), "-m", "bench.peers.child", *arguments]
         environment = {**os.environ, **_QUIET, "PYTHONPATH": str(_REPOSITORY)}
         done = subprocess.run(  # noqa: S603
             command, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=_TIMEOUT_S

@@ -24,6 +24,8 @@ class Steps:
 
     peer: Peer
     graph: Graph
+    rebuilds: bool
+    """Whether damage that stays is answered with the strongest thing there is."""
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_s: dict[str, float] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
@@ -104,11 +106,12 @@ class Steps:
         started_s = time.perf_counter()
         told = self.peer.look(remaining)
         self.damage["look"] = self._seen(told.words, harmed, started_s) | {"noticed": told.noticed}
-        if not all(self.damage["look"]["repaired"].values()):
+        if self.rebuilds and not all(self.damage["look"]["repaired"].values()):
             started_s = time.perf_counter()
             words = self.peer.rebuild(remaining)
             self.damage["rebuild"] = self._seen(words or "nothing", harmed, started_s)
-        self._check("at the end", self._wrong(rng.sample(remaining, _LOOKED_AT), []))
+        left = [node for node in remaining if node not in (removed, changed)]
+        self._check("at the end", self._wrong(rng.sample(left, _LOOKED_AT), []))
 
     def _seen(self, words: str, harmed: dict[str, Node], started_s: float) -> dict[str, Any]:
         seconds = round(time.perf_counter() - started_s, 3)

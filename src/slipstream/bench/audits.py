@@ -1,8 +1,9 @@
 """
 What audits cost: full and incremental at several sizes, each in a process of its own, and beside live changes.
 
-Texts are synthetic and the embedder only hashes them: an audit embeds nothing, and a million entities are to be had
-in minutes. `python -m slipstream.bench.audits DIRECTORY ENTITIES SECONDS` measures one size and prints JSON.
+The graph is the Human Phenotype Ontology with its relationships; past its 33,568 entities come copies of it, with ids
+of their own. The embedder only hashes texts: an audit embeds nothing, and a million entities take minutes.
+`python -m slipstream.bench.audits DIRECTORY ENTITIES SECONDS` measures one size and prints JSON.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from slipstream.bench.documents import NOTE, read_documents, views
 from slipstream.bench.machine import load_average, machine_facts, memory_mb, reset_peak_rss
-from slipstream.bench.subject import COMMIT_SIZE, BenchmarkError
+from slipstream.bench.subject import BenchmarkError, create_graph
 from slipstream.bootstrap import Options, open_pkg
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import FULL, INCREMENTAL, ScrubInterruptedError
@@ -32,8 +34,6 @@ from slipstream.testing.embedders import HashEmbedder
 
 CHANGES = 100
 CHANGES_PER_S = 100
-_TYPES = ("Person", "Concept", "Document", "Organization")
-_WORDS = ("graph", "vector", "index", "change", "capture", "mutation", "stream", "node", "edge", "concept", "person")
 _TIMEOUT_S = 3 * 3_600.0
 _ROUNDS = 3
 
@@ -69,37 +69,32 @@ def main() -> None:
 def measure_one(directory: Path, entities: int, seconds: float) -> dict[str, Any]:
     """Fill a PKG, audit it in every way, and return the figures."""
     rng = random.Random(1)  # noqa: S311  (the same input every time, not cryptography)
-    options = Options(embedders=(HashEmbedder(dimension=64),))
+    options = Options(embedders=(HashEmbedder(dimension=64),), views=views())
     with open_pkg(directory, run=False, create=True, options=options) as pkg:
         filling = time.perf_counter()
-        _fill(pkg, entities, rng)
+        found: dict[str, Any] = {"entities": entities, **_fill(pkg, entities)}
+        ids = found.pop("ids")
         pkg.sync.start()
         pkg.sync.drain()
-        found: dict[str, Any] = {"entities": entities, "fill_s": round(time.perf_counter() - filling, 2)}
+        found["fill_s"] = round(time.perf_counter() - filling, 2)
         gc.collect()
         gc.freeze()  # as the command line does
         found["full"] = _timed(pkg, incremental=False)
         found["incremental_first"] = _timed(pkg, incremental=True)
         found["incremental_unchanged"] = _timed(pkg, incremental=True)
-        for number in rng.sample(range(entities), min(CHANGES, entities)):
-            pkg.pkg.update_entity(_id(number), {"description": f"changed {number}"})
+        for entity_id in rng.sample(ids, min(CHANGES, entities)):
+            pkg.pkg.update_entity(entity_id, {NOTE: f"changed {entity_id}"})
         pkg.sync.drain()
         found["incremental_after_changes"] = {"changes": min(CHANGES, entities), **_timed(pkg, incremental=True)}
         if seconds > 0:
-            found["beside_changes"] = _beside_changes(pkg, entities, seconds, rng)
+            found["beside_changes"] = _beside_changes(pkg, ids, seconds, rng)
     return found
 
 
-def _id(number: int) -> str:
-    return f"entity-{number:08d}"
-
-
-def _fill(pkg: Slipstream, entities: int, rng: random.Random) -> None:
-    for first in range(0, entities, COMMIT_SIZE):
-        with pkg.pkg.transaction() as transaction:
-            for number in range(first, min(first + COMMIT_SIZE, entities)):
-                properties = {"name": f"Entity {number}", "description": " ".join(rng.choices(_WORDS, k=12))}
-                transaction.create_entity(_TYPES[number % len(_TYPES)], _id(number), properties)
+def _fill(pkg: Slipstream, entities: int) -> dict[str, Any]:
+    documents = read_documents(entities)
+    create_graph(pkg.pkg, documents)
+    return {"relationships": len(documents.relationships), "ids": [entity.id for entity in documents.entities]}
 
 
 def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
@@ -118,7 +113,7 @@ def _timed(pkg: Slipstream, *, incremental: bool) -> dict[str, Any]:
     }
 
 
-def _beside_changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random) -> dict[str, Any]:
+def _beside_changes(pkg: Slipstream, ids: Sequence[str], seconds: float, rng: random.Random) -> dict[str, Any]:
     """Measure freshness at a steady pace of changes, without and with audits, in turns: noise hits all alike."""
     beside: dict[str, Callable[[], AuditReport] | None] = {
         "plain": None,
@@ -128,11 +123,11 @@ def _beside_changes(pkg: Slipstream, entities: int, seconds: float, rng: random.
         "verify_incremental": lambda: pkg.verify(incremental=True),
     }
     samples: dict[str, list[float]] = {name: [] for name in beside}
-    _changes(pkg, entities, 2.0, rng)  # warm
+    _changes(pkg, ids, 2.0, rng)  # warm
     for _ in range(_ROUNDS):
         for name, audit in beside.items():
             with nullcontext() if audit is None else _auditing(pkg, audit):
-                samples[name] += _changes(pkg, entities, seconds, rng)
+                samples[name] += _changes(pkg, ids, seconds, rng)
     pkg.sync.drain()
     last = pkg.verify(hurry=True)
     if not last.is_consistent:
@@ -151,7 +146,7 @@ def _percentile_ms(samples_s: Sequence[float], percent: float) -> float:
     return round(float(np.percentile(samples_s, percent)) * 1_000, 2)
 
 
-def _changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random) -> list[float]:
+def _changes(pkg: Slipstream, ids: Sequence[str], seconds: float, rng: random.Random) -> list[float]:
     """Change entities at a steady pace; return how long each took from before its commit until it was searchable."""
     found: list[float] = []
     began = time.perf_counter()
@@ -160,7 +155,7 @@ def _changes(pkg: Slipstream, entities: int, seconds: float, rng: random.Random)
         if pause_s > 0:
             time.sleep(pause_s)
         started = time.perf_counter()
-        pkg.pkg.update_entity(_id(rng.randrange(entities)), {"description": f"{rng.random()}"})
+        pkg.pkg.update_entity(rng.choice(ids), {NOTE: f"{rng.random()}"})
         if not pkg.sync.wait(pkg.pkg.feed.head(), timeout_s=60):
             raise BenchmarkError("a change was not searchable within a minute")
         found.append(time.perf_counter() - started)

@@ -1,29 +1,44 @@
-"""The input: documented entities of the Python environment, and edits that give them new texts."""
+"""The input: the Human Phenotype Ontology as a graph, views that show neighbours, and edits that give new texts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from slipstream.corpus.python_environment import read_environment
-from slipstream.corpus.text import excerpt
+from slipstream.bench.hpo import PHENOTYPES_MAX, read_hpo
 from slipstream.domain.entities import Entity, Properties, Relationship
-from slipstream.domain.errors import ConfigError
 from slipstream.service.config import CONFIG_NAME
+from slipstream.views.declaration import Via, View
 
-TEMPLATE = "{{ name }}: {{ description }}"
+NOTE = "note"
+"""A property that the entity's own text shows, and no neighbour's."""
 UNREAD = "reads"
 """A property that no view reads."""
-DESCRIPTION_SIZE_MAX = 300
-_KEPT = ("name", "kind", "signature", "path", "line", "version")
+_TEMPLATE = (
+    "{{ name }}{% if note %} ({{ note }}){% endif %}"
+    "{% if shown %}, WORDS {{ shown|map(attribute='name')|join('; ') }}{% endif %}"
+)
+_SHOWN = {
+    "Phenotype": ("IS_A", "a kind of", 5),
+    "Gene": ("HAS_PHENOTYPE", "with", PHENOTYPES_MAX),
+    "Disease": ("HAS_PHENOTYPE", "with", PHENOTYPES_MAX),
+}
+"""Of each type: the relationship whose targets its text names, in which words, and at most how many."""
+
+
+def views(words: str = "") -> tuple[View, ...]:
+    """Return a view for each type, each with neighbours; with `words` at their beginning they are other texts."""
+    return tuple(
+        View(name, words + _TEMPLATE.replace("WORDS", said), {"shown": Via(relationship, limit=limit)})
+        for name, (relationship, said, limit) in _SHOWN.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Entities with a description, and the relationships between them."""
+    """Entities, and the relationships between them."""
 
     entities: Sequence[Entity]
     relationships: Sequence[Relationship]
@@ -37,35 +52,17 @@ class Documents:
 
 
 def read_documents(count: int) -> Documents:
-    """
-    Read documented packages, topics, READMEs and code of this Python environment: `count`, or all there are.
-
-    Events are left out: their time is embedded beside their text, so one update would not be one text.
-    """
+    """Read so many entities of the ontology and the relationships between them; past its size, copies follow."""
     entities: list[Entity] = []
     relationships: list[Relationship] = []
-    ids: set[str] = set()
-    for item in read_environment():
+    for item in read_hpo():
         if isinstance(item, Relationship):
-            if item.ref.source_id in ids and item.ref.target_id in ids:
-                relationships.append(item)
-        elif len(entities) >= count:
+            relationships.append(item)
+        elif len(entities) == count:
             break
-        elif item.type != "Event" and item.properties.get("description"):
-            entities.append(_shortened(item))
-            ids.add(item.id)
-    if len(entities) < 10:
-        raise ConfigError(f"this Python environment has only {len(entities)} documented entities: nothing to measure")
+        else:
+            entities.append(Entity(item.id, item.type, {**item.properties, UNREAD: 0}))
     return Documents(entities, relationships)
-
-
-def _shortened(entity: Entity) -> Entity:
-    """Return the entity with the first paragraph of its description: about what a personal graph says of a thing."""
-    kept = {name: entity.properties[name] for name in _KEPT if name in entity.properties}
-    paragraph = str(entity.properties["description"]).partition("\n\n")[0]
-    return Entity(
-        entity.id, entity.type, {**kept, "description": excerpt(paragraph, DESCRIPTION_SIZE_MAX), UNREAD: 0}
-    )
 
 
 class Edits:
@@ -75,9 +72,9 @@ class Edits:
         self._serial = 0
 
     def reword(self, entity: Entity) -> Properties:
-        """Return a change of the text; it stands in front, where no model cuts it off."""
+        """Return a change that the entity's own text shows, and no other one."""
         self._serial += 1
-        return {"description": f"Edit {self._serial}. {entity.properties['description']}"}
+        return {NOTE: f"edit {self._serial} of {entity.properties['name']}"}
 
     def touch(self) -> Properties:
         """Return a change that no text shows."""
@@ -85,19 +82,23 @@ class Edits:
         return {UNREAD: self._serial}
 
 
-def write_config(directory: Path, documents: Documents, model: str) -> None:
-    """Write the `slipstream.toml` of a PKG for these documents: one view a type, everything else the default."""
-    types = sorted({entity.type for entity in documents.entities})
-    views = "".join(f"[views.{name}]\ntemplate = {json.dumps(TEMPLATE)}\n" for name in types)
+def write_config(directory: Path, model: str) -> None:
+    """Write the `slipstream.toml` of a PKG for these documents: a view for each type, everything else the default."""
+    sections = [f"[models]\ndefault = {json.dumps(model)}\n"]
+    for view in views():
+        sections.append(f"[views.{view.type}]\ntemplate = {json.dumps(view.template)}\n")
+        for name, via in view.via.items():
+            told = f"relationship = {json.dumps(via.relationship_type)}\nlimit = {via.limit}\n"
+            sections.append(f"[views.{view.type}.via.{name}]\n{told}")
     directory.mkdir(parents=True)
-    (directory / CONFIG_NAME).write_text(f"[models]\ndefault = {json.dumps(model)}\n{views}", encoding="utf-8")
+    (directory / CONFIG_NAME).write_text("".join(sections), encoding="utf-8")
 
 
 def write_dump(path: Path, documents: Documents) -> None:
     """Write the documents as a dump for `slipstream import`."""
     with path.open("w", encoding="utf-8") as file:
         for row in _rows(documents):
-            file.write(json.dumps(row, default=_as_text) + "\n")
+            file.write(json.dumps(row) + "\n")
 
 
 def _rows(documents: Documents) -> Iterator[dict[str, object]]:
@@ -115,12 +116,6 @@ def _rows(documents: Documents) -> Iterator[dict[str, object]]:
             "start": {"id": source, "labels": [types[source]], "properties": {"id": source}},
             "end": {"id": target, "labels": [types[target]], "properties": {"id": target}},
         }
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise ConfigError(f"a {type(value).__name__} can not stand in a dump")
 
 
 def mean_size(texts: Iterable[str]) -> int:

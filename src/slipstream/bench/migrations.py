@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 
+from slipstream.bench.documents import NOTE, read_documents, views
 from slipstream.bench.machine import load_average, machine_facts, memory_mb
-from slipstream.bench.subject import COMMIT_SIZE, BenchmarkError
+from slipstream.bench.subject import BenchmarkError, create_graph
 from slipstream.bootstrap import Options, open_pkg
+from slipstream.domain.entities import Entity
 from slipstream.domain.positions import Position
 from slipstream.schema.declaration import RecipeDeclaration
 from slipstream.schema.generations import Phase
 from slipstream.service.slipstream import Slipstream
-from slipstream.views.declaration import View
 
 CHANGES_PER_S = 50
 SEARCHES_PER_S = 5
 CASES = ("same model", "static model")
 _STATIC = "wordllama-l2"
-_WORDS = ("graph", "vector", "index", "change", "capture", "mutation", "stream", "node", "edge", "concept", "person")
 
 
 def measure_migrations(
@@ -51,11 +51,13 @@ def _measure(
     directory: Path, case: str, entities: int, seconds: float, on_step: Callable[[str], None]
 ) -> dict[str, Any]:
     rng = random.Random(1)  # noqa: S311  (the same input every time, not cryptography)
-    with open_pkg(directory, run=True, create=True, options=Options()) as pkg:
+    documents = read_documents(entities)
+    with open_pkg(directory, run=False, create=True, options=Options(views=views())) as pkg:
         on_step(f"{case}: filling")
-        _fill(pkg, entities, rng)
+        create_graph(pkg.pkg, documents)
+        pkg.start()
         pkg.sync.drain()
-        live = _Live(pkg, entities, rng)
+        live = _Live(pkg, documents.entities, rng)
         live.run_for(2.0)
         on_step(f"{case}: before")
         before = live.run_for(seconds)
@@ -78,6 +80,7 @@ def _measure(
         phases = {"before": before, "building": during, "cutting over": cutting, "behind": behind}
         return {
             "entities": entities,
+            "relationships": len(documents.relationships),
             "build_s": round(build_s, 1),
             "built_per_s": round(entities / build_s, 1),
             "cut_over_s": round(cut_over_s, 2),
@@ -93,18 +96,7 @@ def _measure(
 def _candidate(pkg: Slipstream, case: str) -> RecipeDeclaration:
     if case == "static model":
         return pkg.migrations.candidate(default=_STATIC)
-    return pkg.migrations.candidate(views=[View("Person", "{{ description }}, says {{ name }}")])
-
-
-def _fill(pkg: Slipstream, entities: int, rng: random.Random) -> None:
-    for first in range(0, entities, COMMIT_SIZE):
-        with pkg.pkg.transaction() as transaction:
-            for number in range(first, min(first + COMMIT_SIZE, entities)):
-                transaction.create_entity("Person", f"p{number}", {"name": f"Person {number}", **_text(rng)})
-
-
-def _text(rng: random.Random) -> dict[str, str]:
-    return {"description": f"{' '.join(rng.choices(_WORDS, k=10))} {rng.randrange(10**6)}"}
+    return pkg.migrations.candidate(views=views("Of the ontology: "))
 
 
 @dataclass(slots=True)
@@ -136,7 +128,7 @@ class _Samples:
 class _Live:
     """Mutations and searches at a steady pace."""
 
-    def __init__(self, pkg: Slipstream, entities: int, rng: random.Random) -> None:
+    def __init__(self, pkg: Slipstream, entities: Sequence[Entity], rng: random.Random) -> None:
         self._pkg, self._entities, self._rng = pkg, entities, rng
 
     def run_for(self, seconds: float) -> _Samples:
@@ -172,7 +164,8 @@ class _Live:
         """Commit at the pace, however long it takes until a change is searchable."""
         for _ in _paced(CHANGES_PER_S, is_over):
             started = time.perf_counter()
-            position = self._pkg.pkg.update_entity(f"p{self._rng.randrange(self._entities)}", _text(self._rng))
+            entity = self._rng.choice(self._entities)
+            position = self._pkg.pkg.update_entity(entity.id, {NOTE: f"changed {self._rng.random()}"})
             commits.put((position, started))
         commits.put(None)
 
@@ -184,9 +177,10 @@ class _Live:
             samples.freshness_s.append(time.perf_counter() - started)
 
     def _search(self, samples: _Samples, is_over: Callable[[], bool]) -> None:
-        for number, _ in enumerate(_paced(SEARCHES_PER_S, is_over)):
+        for _ in _paced(SEARCHES_PER_S, is_over):
+            words = str(self._rng.choice(self._entities).properties["name"])
             started = time.perf_counter()
-            hits = self._pkg.search(f"{_WORDS[number % len(_WORDS)]} {number}", k=10)
+            hits = self._pkg.search(words, k=10)
             samples.searches_s.append(time.perf_counter() - started)
             samples.empty += len(hits) < 10
             samples.mixed += len({hit.model_id for hit in hits}) > 1

@@ -16,7 +16,7 @@ from slipstream.bench.freshness import measure_freshness
 from slipstream.bench.life import measure_import, measure_memory, measure_startup, measure_verify
 from slipstream.bench.machine import load_average, machine_facts, peak_rss_mb
 from slipstream.bench.sizes import Sizes
-from slipstream.bench.subject import Subject, create_entities, moved, opened, raw_parts
+from slipstream.bench.subject import Subject, create_graph, moved, opened, raw_parts
 from slipstream.bench.targets import targets_as_dicts
 from slipstream.bench.throughput import Throughput, measure_irrelevant, measure_model, measure_static
 from slipstream.domain.errors import ConfigError
@@ -44,7 +44,7 @@ class _Run:
 
     def figures(self) -> dict[str, Any]:
         sizes, load_before = self._sizes, load_average()
-        self._on_step("reading the Python environment")
+        self._on_step("reading the Human Phenotype Ontology")
         everything = read_documents(max(sizes.entities, sizes.static_updates, sizes.memory_entities))
         documents = everything.first(sizes.entities)
         found: dict[str, Any] = {
@@ -57,7 +57,7 @@ class _Run:
         return {
             **rounded,
             "targets": targets_as_dicts(rounded),
-            "sizes": {**asdict(sizes), "entities_found": len(documents.entities)},
+            "sizes": {**asdict(sizes), "relationships": len(documents.relationships)},
             "machine": {**machine_facts(self._root), "load_before": load_before},
             "notes": self._notes,
         }
@@ -65,7 +65,7 @@ class _Run:
     def _model(self, documents: Documents) -> dict[str, Any]:
         """Measure everything that runs on the default model, on one PKG."""
         sizes, home, dump = self._sizes, self._root / "model", self._root / "model.jsonl"
-        write_config(home, documents, MINILM_SPEC.id)
+        write_config(home, MINILM_SPEC.id)
         write_dump(dump, documents)
         self._on_step("importing")
         found: dict[str, Any] = dict(measure_import(home, dump, documents))
@@ -100,11 +100,11 @@ class _Run:
             self._notes.append(f"static model not measured: {error}")
             return dict.fromkeys(_static_figures(Throughput(1, 1.0, 1.0, 1.0)))
         home, sizes = self._root / "static", self._sizes
-        write_config(home, documents, WORDLLAMA_SPEC.id)
+        write_config(home, WORDLLAMA_SPEC.id)
         self._on_step("throughput with the static model")
         with ExitStack() as stack:
             subject = stack.enter_context(opened(home, WORDLLAMA_SPEC.id))
-            create_entities(subject.pkg.pkg, documents.entities)
+            create_graph(subject.pkg.pkg, documents)
             _fill(subject)
             raw = stack.enter_context(raw_parts(self._root / "static-raw", documents.first(0)))
             through = measure_static(subject, raw, documents, self._edits, sizes.static_updates, sizes.static_rounds)
@@ -116,7 +116,7 @@ class _Run:
             self._notes.append("pkg_peak_rss_mb not measured: only a full run does")
             return None
         home, dump = self._root / "memory", self._root / "memory.jsonl"
-        write_config(home, documents, MINILM_SPEC.id)
+        write_config(home, MINILM_SPEC.id)
         write_dump(dump, documents)
         self._on_step("memory")
         return measure_memory(home, dump)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +15,7 @@ from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.bench.documents import Documents
 from slipstream.bootstrap import Options, Wrapping, open_pkg
-from slipstream.domain.entities import Entity, Properties
+from slipstream.domain.entities import Properties
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -146,23 +146,27 @@ class RawParts:
 
 @contextmanager
 def raw_parts(directory: Path, documents: Documents) -> Iterator[RawParts]:
-    """Open the raw parts in a directory of their own; the graph holds the entities of the documents."""
+    """Open the raw parts in a directory of their own; the graph holds the documents."""
     directory.mkdir(parents=True)
     with ExitStack() as stack:
         graph = SqliteGraph(directory / "graph.db", clock=SystemClock())
         stack.callback(graph.close)
         store = SqliteStore(directory / "index.db")
         stack.callback(store.close)
-        create_entities(graph, documents.entities)
+        create_graph(graph, documents)
         yield RawParts(graph, store)
 
 
-def create_entities(graph: GraphWriter, entities: Sequence[Entity]) -> None:
-    """Create entities, a thousand a transaction."""
-    for page in batches(entities, COMMIT_SIZE):
+def create_graph(graph: GraphWriter, documents: Documents) -> None:
+    """Create entities and relationships, a thousand a transaction."""
+    for entities in batches(documents.entities, COMMIT_SIZE):
         with graph.transaction() as tx:
-            for entity in page:
+            for entity in entities:
                 tx.create_entity(entity.type, entity.id, entity.properties)
+    for relationships in batches(documents.relationships, COMMIT_SIZE):
+        with graph.transaction() as tx:
+            for each in relationships:
+                tx.relate(each.ref.source_id, each.ref.type, each.ref.target_id)
 
 
 def commit_updates(graph: GraphWriter, changes: Sequence[tuple[str, Properties]]) -> None:
@@ -185,7 +189,7 @@ def timed_s(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield the items in lists of at most `size`."""
     iterator = iter(items)
     while page := list(islice(iterator, size)):

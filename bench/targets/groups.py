@@ -1,0 +1,227 @@
+"""What is measured together, and which rows of the table come out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from bench.result_files import REPOSITORY, say
+from bench.targets.rows import Row
+from bench.wordnet.sides import Ended, MeasurementError, Side
+
+OLD = "commit ad2138d"
+_STATIC = '[models]\ndefault = "wordllama-l2"\n\n[scrub]\nenabled = false\n'
+_MINILM = '[models]\ndefault = "minilm-l6-v2"\n\n[scrub]\nenabled = false\n'
+_CHILD = Path(__file__).with_name("child.py")
+_PEERS = ("slipstream-sqlite", "slipstream-chroma", "langchain", "cocoindex")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The two versions, the dumps by their names, and a folder for everything else."""
+
+    old: Side
+    new: Side
+    dumps: Mapping[str, Path]
+    folder: Path
+    cache: Path
+    is_long: bool
+
+    def fresh(self, name: str, config: str = "") -> Path:
+        """Return a new directory; with a configuration it is that of a PKG."""
+        directory = self.folder / name
+        shutil.rmtree(directory, ignore_errors=True)
+        if config:
+            directory.mkdir(parents=True)
+            (directory / "slipstream.toml").write_text(config, encoding="utf-8")
+        return directory
+
+    def own(self, task: str, directory: Path, dump: str) -> dict[str, Any]:
+        """Run a task of the present version, with one thread for numpy's products."""
+        command = [sys.executable, "-m", "bench.targets.own", task, str(directory), str(self.dumps[dump])]
+        return _said(command, {"OPENBLAS_NUM_THREADS": "1"} if task == "search" else {})
+
+
+def minilm(place: Place) -> Iterator[Row]:
+    """MiniLM alone, in turns, and the neighbours that its vectors have."""
+    sides = (place.old, place.new)
+    found: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
+    for _ in range(3):
+        for side in sides:
+            directory, vectors = place.fresh(f"minilm-{side.name}"), place.folder / f"minilm-{side.name}.npy"
+            said = side.script(_CHILD, directory, place.dumps["whole"], vectors).said
+            found[side.name].append(said["figures"])
+    has_vnni = "vnni" in _cpu_flags()
+    note = "" if has_vnni else "no VNNI here: the float32 graph"
+    for size, bound in ((256, 1.7), (32, 1.7), (1, 2.0)):
+        rates = {name: median(each[f"batch {size}"] for each in rounds) for name, rounds in found.items()}
+        ratio = rates["new"] / rates["old"]
+        yield Row(f"MiniLM, batch {size}", OLD, ratio, bound if has_vnni else None, note=note, figures=rates)
+    one, other = (np.load(place.folder / f"minilm-{side.name}.npy") for side in sides)
+    names = {"model": found["new"][0]["model"]}
+    yield Row("MiniLM, recall@10", "float32", _recall(one, other), 0.995, figures=names)
+    if "amx_bf16" not in _cpu_flags():
+        yield Row("MiniLM by OpenVINO", OLD, None, note="no AMX here: skipped")
+
+
+def imports(place: Place) -> Iterator[Row]:
+    """An import with MiniLM beside the model alone, in the same process."""
+    found = [place.own("import-ratio", place.fresh("import"), "3000") for _ in range(2)]
+    ratio = median(each["ratio"] for each in found)
+    yield Row("import with MiniLM until searchable", "the model alone", ratio, 0.95, figures={"rounds": found})
+
+
+def static(place: Place) -> Iterator[Row]:
+    """Updates with the static model beside the slower of its raw parts."""
+    found = place.own("static-ratio", place.fresh("static"), "3000")
+    yield Row("static model, updates/s", "the raw part", found["ratio"], 0.6, figures=found)
+
+
+def peers(place: Place) -> Iterator[Row]:
+    """The same work by peers, in turns, in one run."""
+    output = place.folder / "peers.json"
+    only = [word for name in _PEERS for word in ("--only", name)]
+    options = [
+        "--dump",
+        str(place.dumps["5000"]),
+        "--cache",
+        str(place.cache),
+        "--output",
+        str(output),
+        "--no-rebuild",
+    ]
+    _run([sys.executable, "-m", "bench.peers", *only, *options])
+    found = json.loads(output.read_text(encoding="utf-8"))
+    for failure in found["failures"].items():
+        say(f"peers: {failure}")
+    figures = found["peers"]
+    for figure, label, bounds in (("edits_per_s", "500 edits", (6, 1.2)), ("load_per_s", "load 5,000", (6, 1.3))):
+        rates = {name: each[figure] for name, each in figures.items()}
+        best = max(("langchain", "cocoindex"), key=lambda name: rates.get(name, 0.0))
+        for index, peer, bound in (("sqlite", best, bounds[0]), ("chroma", "langchain", bounds[1])):
+            ratio = rates[f"slipstream-{index}"] / rates[peer]
+            yield Row(f"{label}, {index}", f"{peer} in that run", ratio, bound, figures=rates)
+    wrong = {name: each["checks"] for name, each in figures.items() if set(each["checks"].values()) != {"right"}}
+    yield Row("peers: every check right", "", None, note=f"NOT right: {wrong}" if wrong else "yes, of all")
+
+
+def lone_edits(place: Place) -> Iterator[Row]:
+    """A lone edit until it is searchable, with MiniLM, beside the same by hand."""
+    for index in ("sqlite", "chroma"):
+        found = place.own(f"lone-{index}", place.fresh(f"lone-{index}"), "3000")
+        label = f"a lone edit until searchable, {index}"
+        yield Row(label, "raw commit, embed, write", found["ratio"], 1.3, at_most=True, figures=found)
+
+
+def whole(place: Place) -> Iterator[Row]:
+    """WordNet whole with the static model: searches, the first one after opening, and full audits."""
+    homes = {}
+    for side in (place.new, place.old):
+        homes[side.name] = place.fresh(f"whole-{side.name}", _STATIC)
+        say(f"  importing WordNet whole, {side.name}")
+        side.command_line(homes[side.name], "import", str(place.dumps["whole"]), "--json")
+    found = place.own("search", homes["new"], "whole")
+    product = "numpy's float32 product, one thread"
+    yield Row("search k=10, WordNet whole, without the model", product, found["to_numpy"], 0.8, True, figures=found)
+    yield Row("the same while the engine embeds a backlog", "itself idle", found["beside_to_idle"], 2.5, True)
+    yield Row("search typed, with neighbours", "search without", found["typed_to_plain"], 1.7, True)
+    yield from _old_beside_new(place, homes)
+
+
+def _old_beside_new(place: Place, homes: Mapping[str, Path]) -> Iterator[Row]:
+    firsts: dict[str, list[float]] = {"new": [], "old": []}
+    for _ in range(3):
+        for side in (place.new, place.old):
+            said = side.child("open", homes[side.name], place.dumps["whole"]).said
+            firsts[side.name].append(said["figures"]["open_and_search_s"])
+    times = {name: median(found) for name, found in firsts.items()}
+    yield Row("open and first search", OLD, times["old"] / times["new"], 6, figures=times)
+    audits: dict[str, float] = {}
+    for side in (place.new, place.old):
+        say(f"  verify, {side.name}")
+        audits[side.name] = side.child("verify", homes[side.name], place.dumps["whole"]).said["figures"]["verify_s"]
+    yield Row("verify, WordNet whole", OLD, audits["old"] / audits["new"], 12, figures=audits)
+
+
+def memory(place: Place) -> Iterator[Row]:
+    """Peak memory of an import with MiniLM."""
+    dump = "whole" if place.is_long else "20000"
+    peaks: dict[str, float] = {}
+    for side in (place.new, place.old):
+        say(f"  import with MiniLM, {side.name}")
+        ended = side.command_line(place.fresh("memory", _MINILM), "import", str(place.dumps[dump]), "--json")
+        peaks[side.name] = ended.peak_rss_mb
+    note = "" if place.is_long else "the first 20,000, held against the bound for the whole; --long takes all"
+    ratio = peaks["new"] / peaks["old"]
+    yield Row("peak memory, import of WordNet with MiniLM", OLD, ratio, 0.4, True, note, peaks)
+
+
+def help_(place: Place) -> Iterator[Row]:
+    """Processor time of `slipstream --help`."""
+    times: dict[str, list[float]] = {"new": [], "old": []}
+    for _ in range(8):
+        for side in (place.new, place.old):
+            ended: Ended = side.command_line(place.folder, "--help")
+            times[side.name].append(ended.cpu_s)
+    found = {name: median(each) for name, each in times.items()}
+    yield Row("slipstream --help, CPU seconds", OLD, found["new"] / found["old"], 0.3, True, figures=found)
+
+
+GROUPS: Mapping[str, tuple[Callable[[Place], Iterator[Row]], float]] = {
+    "help": (help_, 0.3),
+    "minilm": (minilm, 2.0),
+    "imports": (imports, 1.5),
+    "static": (static, 1.0),
+    "lone": (lone_edits, 1.5),
+    "peers": (peers, 5.0),
+    "whole": (whole, 9.0),
+    "memory": (memory, 3.0),
+}
+"""By name: what it measures, and about how many minutes that takes on two cores."""
+
+
+def _recall(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    """Return how many of the ten nearest that the first vectors have, the other ones have too."""
+    kept = []
+    for row in range(0, len(one), 10):
+        nearest = [set(np.argsort(-(each @ each[row]))[1:11].tolist()) for each in (one, other)]
+        kept.append(len(nearest[0] & nearest[1]) / 10)
+    return float(np.mean(kept))
+
+
+def _cpu_flags() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")
+
+
+def _said(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    output = _run(command, environment)
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return found
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise MeasurementError(f"{' '.join(command[1:4])} failed, exit code {done.returncode}")
+    return done.stdout
