@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -100,7 +99,7 @@ class _SqliteParts:
     def write(self, key: RecordKey, vector: npt.NDArray[np.float32]) -> None:
         """Write one complete record, durably."""
         self._position += 1
-        stamp = replace(self._records[key].stamp, checksum=vector_checksum(vector))
+        stamp = self._records[key].stamp._replace(checksum=vector_checksum(vector))
         if self._store.index.upsert(moved([VectorRecord(stamp, vector)], self._position)):
             raise BenchmarkError("the raw index refused a record")
 
