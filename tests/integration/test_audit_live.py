@@ -18,6 +18,8 @@ from slipstream.testing.embedders import HashEmbedder
 ENTITIES = 600
 CHANGES_PER_S = 150.0
 
+pytestmark = pytest.mark.timeout(1_200)  # polite audits beside writers take minutes on a busy machine
+
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
