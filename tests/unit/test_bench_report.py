@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipstream.bench.targets import TARGETS, Target, targets_as_dicts
-from slipstream.cli.bench_command import _ROWS, _shown, show_figures
+from slipstream.cli.bench_command import _ROWS, show_figures
 
 
 @pytest.mark.parametrize(
@@ -68,62 +66,3 @@ def test_what_is_not_measured_is_said_to_be_so(capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert "not measured" in printed
     assert "it is not [installed]" in printed
-
-
-ROOT = Path(__file__).parents[2]
-QUOTED = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-
-
-def _recorded(kind: str) -> list[dict[str, Any]]:
-    """Return the recorded runs that hold this figure, oldest first."""
-    paths = sorted((ROOT / "bench" / "results").glob("*.json"))
-    assert all(path.name in QUOTED for path in paths), "every recorded run is named in docs/benchmarks.md"
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return [run for run in runs if kind in run]
-
-
-def test_the_documentation_quotes_the_newest_full_run_as_it_is() -> None:
-    figures = _recorded("freshness_p95_ms")[-1]
-    section = QUOTED[QUOTED.index("## A recorded full run") : QUOTED.index("## Audits")]
-    for _, unit, figure, raw, ratio, decimals in _ROWS:
-        assert _shown(figures[figure], decimals, unit) in section
-        assert raw is None or _shown(figures[raw], decimals, unit) in section
-        assert ratio is None or _shown(figures[ratio], 2) in section
-    assert section.count("**missed**") == sum(target["met"] is False for target in figures["targets"])
-
-
-def test_the_documentation_quotes_the_newest_audits_as_they_are() -> None:
-    section = QUOTED[QUOTED.index("## Audits") : QUOTED.index("## Migrations")]
-    for run in _recorded("audits")[-1]["audits"]:
-        row = next(line for line in section.splitlines() if line.startswith(f"| {run['entities']:,} |"))
-        assert f"| {run['full']['memory_above_mb']:.0f} MB |" in row
-        seconds = [run[name]["seconds"] for name in ("full", "incremental_first", "incremental_after_changes")]
-        assert all(f"| {_two_digits(figure)} s |" in row for figure in seconds)
-        fresh = run["beside_changes"]["freshness_p95_ms"]
-        assert ", ".join(f"{fresh[name]:.1f}" for name in ("plain", "full", "incremental")) in row
-
-
-def test_the_documentation_quotes_the_newest_migrations_as_they_are() -> None:
-    section = QUOTED[QUOTED.index("## Migrations") : QUOTED.index("## What it says")]
-    for run in _recorded("migrations")[-1]["migrations"].values():
-        phases = [run["phases"][name]["freshness_p95_ms"] for name in ("before", "building", "behind")]
-        assert ", ".join(f"{figure:.1f}" for figure in phases) + " ms" in section
-        assert f"| {run['built_per_s']:,.0f}/s |" in section
-        assert f"{run['slow_down_p95']:.2f}" in section
-
-
-def test_the_documentation_quotes_the_runs_on_wordnet_as_they_are() -> None:
-    section = QUOTED[QUOTED.index("## Beside the version before") : QUOTED.index("## What it says")]
-    both, alone = ({target["label"]: target for target in run["targets"]} for run in _recorded("versions")[-2:])
-    for label in ("nodes loaded", "relationships loaded"):
-        assert f"{both[label]['old']:,.0f}/s | {both[label]['new']:,.0f}/s" in section
-    for label in ("import until searchable", "verify, command line", "verify, in a program"):
-        assert f"{both[label]['old']:.1f} s | {alone[label]['new']:.1f} s" in section
-    commit = both["a single commit (update) p50"]
-    assert f"{commit['old']:.2f} ms | {commit['new']:.2f} ms" in section
-    assert f"{alone['a commit beside an import p95']['new']:.0f} ms" in section
-
-
-def _two_digits(seconds: float) -> str:
-    """Write seconds as the tables do: two digits that mean something, no more."""
-    return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}"
