@@ -195,10 +195,21 @@ def room_of(data: Path) -> Callable[[], int]:
 
 def packaged_models() -> Mapping[ModelSpec, Callable[[], Embedder]]:
     """Return the models that are packages, each made, and its extra needed, only when it is first used."""
-    from slipstream.adapters.embedders.minilm import MINILM_SPEC, MiniLMEmbedder
+    from slipstream.adapters.embedders.minilm import MINILM_INT8_SPEC, MINILM_SPEC, MiniLMEmbedder, MiniLMInt8Embedder
     from slipstream.adapters.embedders.wordllama import WORDLLAMA_SPEC, WordLlamaEmbedder
 
-    return {MINILM_SPEC: MiniLMEmbedder, WORDLLAMA_SPEC: WordLlamaEmbedder}
+    return {
+        MINILM_SPEC: MiniLMEmbedder,
+        MINILM_INT8_SPEC: MiniLMInt8Embedder,
+        WORDLLAMA_SPEC: WordLlamaEmbedder,
+    }
+
+
+def model_for_new() -> str:
+    """Return the packaged model that a new PKG is given: the one that this machine's processor runs fastest."""
+    from slipstream.adapters.embedders.minilm import fastest_minilm
+
+    return fastest_minilm().id
 
 
 def onnx_model(name: str, local: OnnxConfig) -> Embedder:

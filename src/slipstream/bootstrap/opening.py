@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipstream.bootstrap.backups import backups_of, exporter_of
 from slipstream.bootstrap.factories import DATA_FOLDER as DATA_FOLDER  # noqa: PLC0414  (named here by others too)
-from slipstream.bootstrap.factories import metrics_page
+from slipstream.bootstrap.factories import metrics_page, model_for_new
 from slipstream.bootstrap.guests import compose_guest
 from slipstream.bootstrap.incidents import Place, adopt_here, compose_incident_owner
 from slipstream.bootstrap.options import Options
@@ -20,7 +20,7 @@ from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.ports.telemetry import Exposition
 from slipstream.schema.generations import load_generations
 from slipstream.service.backup.restoring import finish_restore
-from slipstream.service.config import CONFIG_NAME, TEMPLATE, Config, load_config
+from slipstream.service.config import CONFIG_NAME, Config, load_config, text_for_new
 from slipstream.service.remote.calling import Caller
 from slipstream.service.remote.desk import Desk
 from slipstream.service.slipstream import Slipstream
@@ -40,7 +40,7 @@ def initialise(directory: Path) -> bool:
         return False
     _make_folder(directory)
     try:
-        path.write_text(TEMPLATE, encoding="utf-8")
+        path.write_text(text_for_new(model_for_new()), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} can not be written ({error.strerror}): choose another directory") from error
     return True

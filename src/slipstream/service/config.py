@@ -25,7 +25,8 @@ OLD_KIND = (
 )
 
 TEMPLATE = """\
-# Slipstream: a property graph and the vector index directly behind it. Every value here is the default.
+# Slipstream: a property graph and the vector index directly behind it. Every value here is the default, but
+# for the model: that one is chosen for the processor of the machine on which `init` is run.
 
 [graph]
 adapter = "sqlite"           # .slipstream/graph.db: any number of processes, any program (docs/graph.md)
@@ -43,7 +44,8 @@ rows_max = 100000
 adapter = "sqlite"           # "sqlite" (exact, journal and index in one file) or "chroma" (embedded)
 
 [models]
-default = "minilm-l6-v2"     # all-MiniLM-L6-v2, 384-d; "wordllama-l2": static, 256-d, fast (extra `static`)
+default = "minilm-l6-v2"     # all-MiniLM-L6-v2, 384-d, in float32; "minilm-l6-v2-int8": faster where there is VNNI;
+                             # "wordllama-l2": static, 256-d, fast (extra `static`). A change is a migration
 cache_mb = 256               # size limit of the embedding cache on disk; 0 switches it off
 
 # [models.routes]            # entity type = model
@@ -363,6 +365,11 @@ class Config(_Section):
     sync: SyncConfig = SyncConfig()
     views: dict[str, Any] = Field(default_factory=dict)
     relationship_views: dict[str, Any] = Field(default_factory=dict)
+
+
+def text_for_new(model: str) -> str:
+    """Return the file of a new PKG: the template, with the default model given."""
+    return TEMPLATE.replace(f'default = "{ModelsConfig().default}"', f'default = "{model}"', 1)
 
 
 def parse_config(text: str) -> Config:

@@ -25,11 +25,20 @@ class OnnxPipeline:
     short texts than one run on all cores. A text on its own runs on the caller's thread.
     """
 
-    def __init__(self, model: Path, tokenizer: Path, *, tokens_max: int, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        tokenizer: Path,
+        *,
+        tokens_max: int,
+        threads: int | None = None,
+        weights: Path | None = None,
+    ) -> None:
+        """Open it; `weights` is the folder of the file that the graph refers to, unless it is the graph's own."""
         self._name = model.name
         self._tokenizer = _load_tokenizer(tokenizer, tokens_max)
         self._specials = self._tokenizer.num_special_tokens_to_add(False)
-        self._session: Any = _open_session(model)
+        self._session: Any = _open_session(model, weights)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
         # Activations quantised by the range of the whole batch would tie a vector to its neighbours.
         self._alone = _quantises_dynamically(model)
@@ -115,7 +124,7 @@ def _load_tokenizer(path: Path, tokens_max: int) -> Any:
     return tokenizer
 
 
-def _open_session(path: Path) -> Any:
+def _open_session(path: Path, weights: Path | None) -> Any:
     # onnxruntime reports to its maker, and writes under ~/.cache, unless it is told not to before its import.
     # A setting that the user has made is left alone.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -126,8 +135,12 @@ def _open_session(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # plans memory for shapes that repeat; buckets hardly do
+    graph: str | bytes = str(path)
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        if weights is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
+            graph = path.read_bytes()  # only a graph in memory may have its weights in another folder
+        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors have no common base
         raise ConfigError(f"no ONNX model can be loaded from {path}: {error}") from error
     unknown = {node.name for node in session.get_inputs()} - {"input_ids", "attention_mask", "token_type_ids"}

@@ -1,0 +1,1 @@
+"""What makes files that are shipped; nothing here is installed."""

@@ -1,0 +1,195 @@
+"""
+MiniLM as an ONNX graph: one description, two kinds of linears.
+
+Addition and LayerNormalization stand apart: fused into SkipLayerNormalization they run a tenth slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from tools.minilm.wheel import LAYERS, Array, Wheel
+
+_HEADS, _DIMENSION, _EPSILON = 12, 384, 1e-12
+_OPSET, _IR = 17, 8
+_VENDOR = "com.microsoft"
+_STEPS = 127
+"""Steps of a term: 7 bits, so that two products with 8-bit weights fit the 16 bits in which AVX2 adds them up."""
+
+
+class Range(NamedTuple):
+    """What the input of a linear lies within."""
+
+    low: float
+    high: float
+
+
+class Linear(NamedTuple):
+    """One matrix product of the model: several of the wheel's matrices side by side, on one input."""
+
+    name: str
+    matrices: Sequence[str]
+    bias: Array
+
+
+class GraphBuilder:
+    """Nodes and constants, put down one after the other."""
+
+    def __init__(self, wheel: Wheel) -> None:
+        self.wheel = wheel
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+
+    def node(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> list[str]:
+        """Add a node; returns the names of its outputs."""
+        name = f"{kind}_{len(self._nodes)}"
+        made = [f"{name}_{number}" for number in range(outputs)]
+        self._nodes.append(helper.make_node(kind, inputs, made, name=name, domain=domain, **attributes))
+        return made
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node of one output; returns its name."""
+        return self.node(kind, *inputs, domain=domain, **attributes)[0]
+
+    def constant(self, name: str, value: Array) -> str:
+        """Add a constant that is in the graph itself."""
+        self._constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def copied(self, name: str) -> str:
+        """Add one of the wheel's tensors, copied."""
+        return self.constant(name, self.wheel.array(name))
+
+    def located(self, name: str) -> str:
+        """Add one of the wheel's 8-bit tensors, left where it is."""
+        if name not in self._constants:
+            self._constants[name] = self.wheel.located(name)
+        return name
+
+    def model(self, result: str, probes: Mapping[str, str]) -> onnx.ModelProto:
+        """Return the model; what `probes` names is an output beside the result."""
+        self._nodes.append(helper.make_node("Identity", [result], ["last_hidden_state"], name="result"))
+        self._nodes += [helper.make_node("Identity", [probe], [name]) for name, probe in probes.items()]
+        texts = ["batch", "sequence"]
+        inputs = [
+            helper.make_tensor_value_info(name, TensorProto.INT64, texts) for name in ("input_ids", "attention_mask")
+        ]
+        outputs = [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [*texts, _DIMENSION])]
+        outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in probes]
+        graph = helper.make_graph(self._nodes, "minilm-l6-v2", inputs, outputs, list(self._constants.values()))
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_VENDOR, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name="slipstream")
+
+
+Product = Callable[[GraphBuilder, str, Linear], str]
+
+
+def float32_model(wheel: Wheel, *, probed: bool = False) -> onnx.ModelProto:
+    """Return the model in float32; `probed`: the inputs of its linears are outputs too."""
+    return _model(wheel, _float32_product, probed=probed)
+
+
+def two7_model(wheel: Wheel, ranges: Mapping[str, Range]) -> onnx.ModelProto:
+    """Return the model with 8-bit weights and activations as the sum of two 7-bit terms."""
+    return _model(wheel, lambda builder, x, linear: _two7_product(builder, x, linear, ranges[linear.name]), probed=False)
+
+
+def _model(wheel: Wheel, product: Product, *, probed: bool) -> onnx.ModelProto:
+    builder = GraphBuilder(wheel)
+    probes: dict[str, str] = {}
+
+    def linear(x: str, name: str, matrices: Sequence[str], *biases: str) -> str:
+        probes[name] = x
+        return product(builder, x, Linear(name, matrices, np.concatenate([wheel.array(bias) for bias in biases])))
+
+    x = _embedded(builder)
+    mask = builder.op("Cast", "attention_mask", to=TensorProto.INT32)
+    for layer in range(LAYERS):
+        x = _layer(builder, layer, x, mask, linear)
+    return builder.model(x, probes if probed else {})
+
+
+def _embedded(builder: GraphBuilder) -> str:
+    """Look the tokens up: words and positions by their 8-bit rows, each with a scale of its own."""
+    prefix = "inner.embeddings."
+    words, places = f"{prefix}word_embeddings.weight", f"{prefix}position_embeddings.weight"
+    rows = builder.op("Gather", builder.located(f"{words}_q"), "input_ids")
+    scales = builder.op("Gather", builder.copied(f"{words}_scale"), "input_ids")
+    word = builder.op("Mul", builder.op("Cast", rows, to=TensorProto.FLOAT), scales)
+    end = builder.op("Shape", "input_ids", start=1, end=2)
+    zero = builder.constant("zero", np.zeros(1, np.int64))
+    rows = builder.op("Slice", builder.located(f"{places}_q"), zero, end, zero)
+    scales = builder.op("Slice", builder.copied(f"{places}_scale"), zero, end, zero)
+    place = builder.op("Mul", builder.op("Cast", rows, to=TensorProto.FLOAT), scales)
+    first_part = builder.constant("token_type", builder.wheel.array(f"{prefix}token_type_embeddings.weight")[0])
+    return _normalised(builder, builder.op("Add", builder.op("Add", word, first_part), place), f"{prefix}LayerNorm")
+
+
+def _layer(builder: GraphBuilder, layer: int, x: str, mask: str, linear: Callable[..., str]) -> str:
+    prefix = f"inner.encoder.layer.{layer}."
+    attention, output = f"{prefix}attention.", f"{prefix}output."
+    *qkv, out, up, down = builder.wheel.linears(layer)
+    biases = [f"{attention}self.{part}.bias" for part in ("query", "key", "value")]
+    sizes = builder.constant("thirds", np.full(3, _DIMENSION, np.int64))
+    parts = builder.node("Split", linear(x, f"{layer}.qkv", qkv, *biases), sizes, outputs=3, axis=-1)
+    seen = builder.op("MultiHeadAttention", *parts, "", mask, domain=_VENDOR, num_heads=_HEADS)
+    seen = linear(seen, f"{layer}.out", [out], f"{attention}output.dense.bias")
+    x = _normalised(builder, builder.op("Add", seen, x), f"{attention}output.LayerNorm")
+    wide = builder.op("Gelu", linear(x, f"{layer}.up", [up], f"{prefix}intermediate.dense.bias"), domain=_VENDOR)
+    narrow = linear(wide, f"{layer}.down", [down], f"{output}dense.bias")
+    return _normalised(builder, builder.op("Add", narrow, x), f"{output}LayerNorm")
+
+
+def _normalised(builder: GraphBuilder, x: str, name: str) -> str:
+    weight, bias = builder.copied(f"{name}.weight"), builder.copied(f"{name}.bias")
+    return builder.op("LayerNormalization", x, weight, bias, axis=-1, epsilon=_EPSILON)
+
+
+def _float32_product(builder: GraphBuilder, x: str, linear: Linear) -> str:
+    """Multiply by the unpacked weights; onnxruntime unpacks them once, at load."""
+    unpacked = [
+        builder.op(
+            "Mul",
+            builder.op("Cast", builder.located(f"{name}_q"), to=TensorProto.FLOAT),
+            builder.copied(f"{name}_scale"),
+        )
+        for name in linear.matrices
+    ]
+    product = builder.op("MatMul", x, _side_by_side(builder, unpacked))
+    return builder.op("Add", product, builder.constant(f"{linear.name}.bias", linear.bias))
+
+
+def _two7_product(builder: GraphBuilder, x: str, linear: Linear, within: Range) -> str:
+    """
+    Multiply by the 8-bit weights twice: x in 127 steps, then what that left over in 127 steps of a step.
+
+    uint8 by int8 only: onnxruntime has no fast kernel for int8 by int8.
+    """
+    coarse = np.float32((within.high - within.low) / _STEPS)
+    zero = np.uint8(round(-within.low / float(coarse)))
+    step, at = builder.constant(f"{linear.name}.step", coarse), builder.constant(f"{linear.name}.zero", zero)
+    fine, middle = (
+        builder.constant(f"{linear.name}.fine", np.float32(coarse / _STEPS)),
+        builder.constant("middle", np.uint8(64)),
+    )
+    first = builder.op("QuantizeLinear", x, step, at)
+    rest = builder.op("Sub", x, builder.op("DequantizeLinear", first, step, at))
+    second = builder.op("QuantizeLinear", rest, fine, middle)
+    weights = _side_by_side(builder, [builder.located(f"{name}_q") for name in linear.matrices])
+    columns = np.concatenate([builder.wheel.array(f"{name}_scale")[0] for name in linear.matrices])
+    scale = builder.constant(f"{linear.name}.scale", columns)
+    bias = builder.constant(f"{linear.name}.bias", linear.bias)
+    return builder.op(
+        "Add",
+        builder.op("MatMulIntegerToFloat", first, weights, step, scale, at, "", bias, domain=_VENDOR),
+        builder.op("MatMulIntegerToFloat", second, weights, fine, scale, middle, domain=_VENDOR),
+    )
+
+
+def _side_by_side(builder: GraphBuilder, matrices: Sequence[str]) -> str:
+    return matrices[0] if len(matrices) == 1 else builder.op("Concat", *matrices, axis=1)
