@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import Queue
 
 from slipstream.bootstrap import initialise
+from slipstream.bootstrap.factories import model_for_new
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 120.0
@@ -121,7 +122,7 @@ def made(directory: Path, *more: str) -> Path:
     initialise(directory)
     path = directory / "slipstream.toml"
     text = path.read_text()
-    for old, new in [('default = "minilm-l6-v2"', f'default = "{STATIC}"'), *_pairs(more)]:
+    for old, new in [(f'default = "{model_for_new()}"', f'default = "{STATIC}"'), *_pairs(more)]:
         assert old in text
         text = text.replace(old, new)
     path.write_text(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.bootstrap.factories import model_for_new
 from slipstream.cli.app import app
 from tests.e2e.test_cli import Cli
 
@@ -41,30 +42,32 @@ def answering(cli: Cli) -> set[str]:
     return {hit["model_id"] for hit in cli.json("search", "Person 7")}
 
 
-MINILM, STATIC = "minilm-l6-v2", "wordllama-l2"
+MINILM, STATIC = model_for_new(), "wordllama-l2"
+OTHER_MINILM = next(model for model in ("minilm-l6-v2", "minilm-l6-v2-int8") if model != MINILM)
 
 
-def test_a_model_is_replaced_and_search_never_stops(cli: Cli) -> None:
-    edit(cli, f'default = "{MINILM}"', f'default = "{STATIC}"')
+@pytest.mark.parametrize(("new", "dimension"), [(STATIC, 256), (OTHER_MINILM, 384)])
+def test_a_model_is_replaced_and_search_never_stops(cli: Cli, new: str, dimension: int) -> None:
+    edit(cli, f'default = "{MINILM}"', f'default = "{new}"')
     assert answering(cli) == {MINILM}
     plan = cli.json("migrate", "start", "--dry-run")
     assert (plan["texts"], plan["types"]) == (PEOPLE, {"Person": PEOPLE})
     assert plan["tokens"] > 0
-    assert plan["disk_bytes"] > PEOPLE * 256 * 4
+    assert plan["disk_bytes"] > PEOPLE * dimension * 4
     assert cli.json("migrate", "status")["phase"] == "alone"
     started = cli.json("migrate", "start")
     assert started["phase"] == "built"
-    assert [name.split()[0] for name in started["spaces"]["Person"]] == [MINILM, STATIC]
+    assert [name.split()[0] for name in started["spaces"]["Person"]] == [MINILM, new]
     assert answering(cli) == {MINILM}
     assert cli.json("migrate", "audit")["consistency"] == 1.0
     assert cli.json("migrate", "cut-over")["consistency"] == 1.0
-    assert answering(cli) == {STATIC}
+    assert answering(cli) == {new}
     assert cli.json("migrate", "roll-back")["phase"] == "built"
     assert answering(cli) == {MINILM}
     cli.run("migrate", "cut-over")
     assert cli.json("migrate", "drop")["phase"] == "alone"
-    assert answering(cli) == {STATIC}
-    assert cli.json("status")["embeddings_by_model"] == {STATIC: PEOPLE}
+    assert answering(cli) == {new}
+    assert cli.json("status")["embeddings_by_model"] == {new: PEOPLE}
     assert cli.json("verify")["consistency"] == 1.0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.bootstrap.factories import model_for_new
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 12
@@ -68,5 +69,5 @@ def test_embedding_anew_is_planned_done_and_refused(cli: Cli) -> None:
     assert cli.json("reembed", code=2)["field"] == "selector"
     assert cli.json("reembed", "--older-than", "soon", code=2)["field"] == "older_than"
     assert cli.json("reembed", "--confidence-below", "7", code=2)["field"] == "confidence_below"
-    assert "embedded anew: 12" in cli.run("reembed", "--model", "minilm-l6-v2")
+    assert "embedded anew: 12" in cli.run("reembed", "--model", model_for_new())
     assert "to embed anew" in cli.run("reembed", "--schema-version", "3", "--dry-run")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.bootstrap.factories import model_for_new
 from slipstream.cli.app import app
 from tests.e2e.test_cli import Cli
 
@@ -46,7 +47,7 @@ def test_views_are_listed_and_records_explained(cli: Cli) -> None:
         "Person",
         PEOPLE,
         "{{ name }}",
-        "minilm-l6-v2",
+        model_for_new(),
     )
     assert "name" in row["reads"]
     assert "Person" in cli.run("views", "list")

@@ -12,11 +12,12 @@ import pytest
 import slipstream
 from slipstream.bootstrap import Options, backups_of, checked_backup, open_pkg
 from slipstream.bootstrap.backups import parts
+from slipstream.bootstrap.factories import model_for_new
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, CorruptionError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.service.backup.parts import Step
 from slipstream.service.backup.restoring import finish_restore, restore
-from slipstream.service.config import CONFIG_NAME, TEMPLATE
+from slipstream.service.config import CONFIG_NAME, TEMPLATE, text_for_new
 from slipstream.service.slipstream import Slipstream
 from slipstream.testing.embedders import HashEmbedder
 from tests.integration.test_backup import LONG_S, filled, names_in, opened
@@ -51,7 +52,7 @@ def is_restored(root: Path) -> bool:
         count = sum(slip.pkg.counts().values())
         is_new = count == 19
         assert count == (19 if is_new else 1)
-        assert (root / CONFIG_NAME).read_text() == (TEMPLATE if is_new else OLD)
+        assert (root / CONFIG_NAME).read_text() == (text_for_new(model_for_new()) if is_new else OLD)
         report = slip.verify()
         assert report.is_consistent
         assert report.total_entities == (10 if is_new else 1)

@@ -50,7 +50,8 @@ def measured_ranges(wheel: Wheel, tokenizer: Path, texts: Sequence[str]) -> dict
         for name, values in zip(names, seen, strict=True):
             low[name], high[name] = min(low[name], float(values.min())), max(high[name], float(values.max()))
     return {
-        name: Range(low[name] * (1.0 if name.endswith(_GELU_LOW) else _MARGIN), high[name] * _MARGIN) for name in names
+        name: Range(low[name] * (1.0 if name.endswith(_GELU_LOW) else _MARGIN), high[name] * _MARGIN)
+        for name in names
     }
 
 

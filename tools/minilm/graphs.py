@@ -96,7 +96,9 @@ def float32_model(wheel: Wheel, *, probed: bool = False) -> onnx.ModelProto:
 
 def two7_model(wheel: Wheel, ranges: Mapping[str, Range]) -> onnx.ModelProto:
     """Return the model with 8-bit weights and activations as the sum of two 7-bit terms."""
-    return _model(wheel, lambda builder, x, linear: _two7_product(builder, x, linear, ranges[linear.name]), probed=False)
+    return _model(
+        wheel, lambda builder, x, linear: _two7_product(builder, x, linear, ranges[linear.name]), probed=False
+    )
 
 
 def _model(wheel: Wheel, product: Product, *, probed: bool) -> onnx.ModelProto:
@@ -170,13 +172,11 @@ def _two7_product(builder: GraphBuilder, x: str, linear: Linear, within: Range) 
 
     uint8 by int8 only: onnxruntime has no fast kernel for int8 by int8.
     """
-    coarse = np.float32((within.high - within.low) / _STEPS)
-    zero = np.uint8(round(-within.low / float(coarse)))
+    coarse = np.array((within.high - within.low) / _STEPS, np.float32)
+    zero = np.array(round(-within.low / float(coarse)), np.uint8)
     step, at = builder.constant(f"{linear.name}.step", coarse), builder.constant(f"{linear.name}.zero", zero)
-    fine, middle = (
-        builder.constant(f"{linear.name}.fine", np.float32(coarse / _STEPS)),
-        builder.constant("middle", np.uint8(64)),
-    )
+    fine = builder.constant(f"{linear.name}.fine", np.array(coarse / _STEPS, np.float32))
+    middle = builder.constant("middle", np.array(64, np.uint8))
     first = builder.op("QuantizeLinear", x, step, at)
     rest = builder.op("Sub", x, builder.op("DequantizeLinear", first, step, at))
     second = builder.op("QuantizeLinear", rest, fine, middle)

@@ -26,7 +26,7 @@ class Wheel:
         self._bytes = self._path.read_bytes()
         graph = onnx.load_from_string(self._bytes).graph
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
-        matrices = [name.removesuffix("_q") for name in self._tensors if name.startswith("val_") and name.endswith("_q")]
+        matrices = [name[:-2] for name in self._tensors if name.startswith("val_") and name.endswith("_q")]
         if len(matrices) != LAYERS * _LINEARS:
             raise ValueError(f"{self._path} holds {len(matrices)} linears: it is another model")
         self._matrices = matrices  # in the order of the exported graph

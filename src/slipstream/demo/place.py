@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from slipstream.bootstrap import open_pkg
+from slipstream.bootstrap.factories import model_for_new
 from slipstream.domain.errors import ConfigError, SlipstreamError, UnavailableError
 from slipstream.service.config import CONFIG_NAME
 
@@ -13,7 +14,7 @@ FOLDER = "slipstream-demo"
 MARK = "MADE-BY-SLIPSTREAM-DEMO.txt"
 _MARK_TEXT = "`slipstream demo` made this folder and replaces all of it the next time, unless called with --keep.\n"
 
-_CONFIG = """\
+_VIEWS = """\
 # The demo's PKG. Views say which text stands for an entity; types without one: name, description, other texts.
 
 [views.CodeEntity]           # neither path nor line: code that moves embeds nothing
@@ -47,7 +48,7 @@ def prepare(directory: Path, *, keep: bool) -> None:
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
     (directory / MARK).write_text(_MARK_TEXT, encoding="utf-8")
-    (directory / CONFIG_NAME).write_text(_CONFIG, encoding="utf-8")
+    (directory / CONFIG_NAME).write_text(f'{_VIEWS}\n[models]\ndefault = "{model_for_new()}"\n', encoding="utf-8")
 
 
 def _ensure_unused(directory: Path) -> None:

@@ -21,9 +21,7 @@ _TOLERANCE = 1e-6
 _DRIFT_OF_ROUNDING = 5e-5
 
 # The files behind an id and version are pinned by digest: change one, and the version must change.
-MINILM_SPEC = ModelSpec(
-    id="minilm-l6-v2", version="int8-1", dimension=384, tokens_max=256, tolerance=_TOLERANCE
-)
+MINILM_SPEC = ModelSpec(id="minilm-l6-v2", version="int8-1", dimension=384, tokens_max=256, tolerance=_TOLERANCE)
 """8-bit weights, arithmetic in float32."""
 MINILM_INT8_SPEC = ModelSpec(
     # On one machine equal to the bit; the last bit of a float on another one can move a term by one step.
