@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--old", type=Path, help="the Python of a built ad2138d, with the extras static and chroma")
     parser.add_argument("--data", type=Path, help="a folder where wordnet-base is unpacked")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what is fetched and built")
-    parser.add_argument("--long", action="store_true", help="memory: all of WordNet, six minutes a side")
+    parser.add_argument("--long", action="store_true", help="WordNet whole with MiniLM: a quarter of an hour more")
     parser.add_argument("--synsets", type=int, help="never more than so many, to see that it all works")
     parser.add_argument("--output", type=Path, help="the JSON file (default: a new one in bench/results)")
     return parser.parse_args()
