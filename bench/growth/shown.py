@@ -13,6 +13,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "search_ms_p95": ("  p95", "ms"),
     "open_ms": ("open", "ms"),
     "first_search_ms": ("the first search", "ms"),
+    "audit_full_s": ("a full audit", "s"),
     "audit_first_s": ("the first incremental audit", "s"),
     "audit_unchanged_s": ("  with nothing changed", "s"),
     "audit_changed_s": ("  after 100 changes", "s"),
