@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 
-from slipstream.adapters.sqlite.errors import mapped_errors
+from slipstream.adapters.sqlite.errors import mapped, mapped_errors
 from slipstream.adapters.sqlite.fencing import Fence
 from slipstream.adapters.sqlite.queueing import WriterQueue
 from slipstream.domain.errors import ConfigError, SlipstreamError, UnavailableError
@@ -124,17 +125,22 @@ class Database:
         return self._fence is None or self._fence.admits
 
     @contextmanager
-    def transaction(self, *, guarded: bool = True) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, guarded: bool = True, is_single: bool = False) -> Iterator[sqlite3.Connection]:
         """
         Make the block one atomic, durable step; an exception takes back everything in it.
 
-        A block inside another one of the same thread is atomic in itself, and commits with the outer one. A `guarded`
-        one first passes the fence, if there is one, or `LeaseLostError` is raised.
+        A block inside another one of the same thread is atomic in itself, and commits with the outer one; one of a
+        single statement (`is_single`) is so without a savepoint. A `guarded` one first passes the fence, if there is
+        one, or `LeaseLostError` is raised.
         """
         with self._lock:
             self._require_open()
             if self._depth == 0:
                 yield from self._outermost(guarded=guarded)
+            elif is_single:
+                self._require_transaction()
+                self._pass_fence(guarded=guarded)
+                yield self._writer
             else:
                 yield from self._nested(guarded=guarded)
 
@@ -204,34 +210,37 @@ class Database:
             )
 
     @contextmanager
-    def writing(self, *, guarded: bool = True) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, guarded: bool = True, is_single: bool = False) -> Iterator[sqlite3.Connection]:
         """Give the writer's connection inside a transaction, with errors mapped."""
-        with mapped_errors(self.path), self.transaction(guarded=guarded) as connection:
+        with mapped_errors(self.path), self.transaction(guarded=guarded, is_single=is_single) as connection:
             yield connection
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> _Reading:
         """
         Give a connection on one snapshot, taken by its first statement.
 
         Inside a transaction of this thread on that one, if the file `reads_own_writes`; else of what is committed.
         What is read of a file that nobody would find again is nothing to go by: with `on_replaced` that is raised.
         """
-        if self._reads_own_writes and self.in_transaction:
-            self._require_open()
-            with mapped_errors(self.path):
-                yield self._writer
-            return
+        return _Reading(self)
+
+    def _begin_reading(self) -> sqlite3.Connection:
         self._require_open()
+        if self._reads_own_writes and self.in_transaction:
+            return self._writer
         if self._on_replaced is not None:
             self._require_same_file()
-        with mapped_errors(self.path):
-            connection = self._take_reader()
-            try:
-                connection.execute("BEGIN")
-                yield connection
-            finally:
-                self._give_back(connection)
+        connection = self._take_reader()
+        try:
+            connection.execute("BEGIN")
+        except BaseException:
+            self._give_back(connection)
+            raise
+        return connection
+
+    def _end_reading(self, connection: sqlite3.Connection) -> None:
+        if connection is not self._writer:
+            self._give_back(connection)
 
     def _take_reader(self) -> sqlite3.Connection:
         with self._readers_lock:
@@ -270,9 +279,33 @@ class Database:
                 self._queue.close()
 
 
+class _Reading:
+    """What `Database.reading` returns."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = self._database._begin_reading()  # noqa: SLF001  (same module)
+        except sqlite3.Error as error:
+            raise mapped(error, self._database.path) from error
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with mapped_errors(self._database.path):
+            self._database._end_reading(self._connection)  # noqa: SLF001  (same module)
+        if isinstance(error, sqlite3.Error | OverflowError | UnicodeEncodeError):
+            raise mapped(error, self._database.path) from error
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from slipstream.domain.errors import (
     CorruptionError,
@@ -33,13 +32,22 @@ _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 """The disk is full: for the file itself, or for what a new connection needs beside it."""
 
 
-@contextmanager
-def mapped_errors(path: Path) -> Iterator[None]:
+class mapped_errors:  # noqa: N801  (read as a word; a class, for a generator would cost as much as a statement)
     """Raise our errors in place of SQLite's, naming the file."""
-    try:
-        yield
-    except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-        raise mapped(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error | OverflowError | UnicodeEncodeError):
+            raise mapped(error, self._path) from error
 
 
 def mapped(error: Exception, path: Path) -> SlipstreamError:

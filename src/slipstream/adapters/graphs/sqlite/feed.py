@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from slipstream.adapters.graphs.sqlite.adopting import admit, is_new_to, what_they_bring
+from slipstream.adapters.graphs.sqlite.adopting import Brought, admit, is_new_to, what_they_bring
 from slipstream.adapters.graphs.sqlite.codec import RESCAN, SCHEMA, entry_of, is_number, schema_event, version_told
 from slipstream.adapters.graphs.sqlite.opening import LayoutGuard
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
@@ -66,18 +66,30 @@ class SqliteFeed:
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
         """Return the next entries behind `after`, in order; raises `PositionLostError` for a trimmed range."""
-        self._check_layout()
+        read = self._read(after, limit)
+        if read is None:  # another program has changed triggers: whoever writes puts them back first
+            with self._exclusive():
+                pass
+            read = self._read(after, limit, in_any_case=True) or ([], None)
+        entries, brought = read
+        if brought:
+            with self._exclusive() as connection:  # before anybody hears of it, the schema knows it
+                admit(connection, self._schemas, brought)
+        return entries
+
+    def _read(
+        self, after: Position, limit: int, *, in_any_case: bool = False
+    ) -> tuple[list[LogEntry], Brought | None] | None:
+        """Return the next entries, and what the schema does not know yet; None when a trigger is gone."""
         with self._database.reading() as connection:
+            if not self._layout.is_whole(connection) and not in_any_case:
+                return None
             rows = _page(connection, after, max(limit, 0))
             _check_whole(connection, after, rows)
             schema = self._schemas.current(connection)
             entries = self._entries(connection, rows, schema)
             is_new = any(is_new_to(schema, entry) for entry in entries)
-            brought = what_they_bring(connection, rows[: len(entries)]) if is_new else None
-        if brought:
-            with self._exclusive() as connection:  # before anybody hears of it, the schema knows it
-                admit(connection, self._schemas, brought)
-        return entries
+            return entries, what_they_bring(connection, rows[: len(entries)]) if is_new else None
 
     def _entries(
         self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], schema: GraphSchema
@@ -103,14 +115,6 @@ class SqliteFeed:
             if old is not None and now is not None:
                 return schema_event(old, now, self._graph_id, Position(row[0]))
         return entry_of(row, self._graph_id, version_then)
-
-    def _check_layout(self) -> None:
-        """Put back triggers that another program has changed since the last look."""
-        with self._database.reading() as connection:
-            if self._layout.is_whole(connection):
-                return
-        with self._exclusive():
-            pass  # whoever writes puts back first
 
     # ------------------------------------------------------------------ waiting
 

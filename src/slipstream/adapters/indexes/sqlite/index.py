@@ -318,7 +318,12 @@ def _delete_in(connection: sqlite3.Connection, deletion: Deletion, space: int) -
 
 def _note_changes(connection: sqlite3.Connection, records: Iterable[int | None]) -> None:
     """Append to the change sequence that matrices follow, and cut its tail now and then."""
-    insert_rows(connection, _NOTE, [(record,) for record in records])
+    rows = [(record,) for record in records]
+    (before,) = connection.execute("SELECT max(sequence) FROM changes").fetchone()
+    insert_rows(connection, _NOTE, rows)
+    step = max(1, _CHANGES_KEPT // 64)
+    if before is not None and before // step == (before + len(rows)) // step:
+        return  # it is cut now and then
     oldest, newest = connection.execute(
         "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
     ).fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from slipstream.adapters.indexes.sqlite.codec import Row, microseconds, moment, select_in
@@ -52,17 +52,13 @@ class SqliteJournal:
         if self._closed:
             raise UnavailableError(f"the journal in {self._database.path} is closed; open the store anew")
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, is_single: bool = False) -> AbstractContextManager[sqlite3.Connection]:
         self._require_open()
-        with self._database.writing(guarded=self._guarded) as connection:
-            yield connection
+        return self._database.writing(guarded=self._guarded, is_single=is_single)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         self._require_open()
-        with self._database.reading() as connection:
-            yield connection
+        return self._database.reading()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -80,7 +76,7 @@ class SqliteJournal:
 
     def set(self, name: str, value: str | None) -> None:
         """Set or remove a named value."""
-        with self._writing() as connection:
+        with self._writing(is_single=True) as connection:
             if value is None:
                 connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
             else:
