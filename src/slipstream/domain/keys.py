@@ -87,7 +87,9 @@ class RelationshipRef(NamedTuple):
     @classmethod
     def parse(cls, relationship_id: str) -> RelationshipRef:
         """Parse a relationship id; raises `InvalidInputError` when it is not one."""
-        parts = [unquote(part) for part in relationship_id.split(":")]
+        parts = relationship_id.split(":")
+        if "%" in relationship_id:
+            parts = [unquote(part) for part in parts]
         if len(parts) not in (3, 4) or not all(parts[:3]):
             raise InvalidInputError(
                 f"{relationship_id!r} is not a relationship id (type:source:target[:discriminator])",

@@ -24,6 +24,7 @@ def name_fault(name: object) -> str | None:
     return None
 
 
+@lru_cache(maxsize=10_000, typed=True)  # the same few names come with every row
 def property_fault(name: object) -> str | None:
     """Return why no property can have this name; `id` is no property but the identity."""
     fault = name_fault(name)

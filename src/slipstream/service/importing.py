@@ -37,6 +37,8 @@ from slipstream.service.row_letters import RowLetter, import_schema
 
 BATCH, BATCH_BYTES = 1_000, 2 * 1024 * 1024
 """What is committed together: little enough that other writers hardly wait."""
+_PARSED_MAX, _PARSED_SIZE_MAX = 20_000, 2_000
+"""How many rows that have been read, and of what length, are held for the second pass: some 50 MB at most."""
 IMPORT_PREFIX = "import:"
 REJECTED_SHOWN = 20
 REJECTIONS = (InvalidInputError, NotFoundError, AlreadyExistsError)
@@ -160,6 +162,8 @@ class _Run:
         self._unit = "line"
         self._nodes: set[int] = set()
         """Numbers of the lines that the second pass need not parse again."""
+        self._parsed: dict[int, DumpRelationship] = {}
+        """Relationships that the first pass has read, by line: as many as may be held for the second."""
         self._head: DumpHead | None = None
         self._seen = 0
         """How many lines the file has, but for the head."""
@@ -255,13 +259,18 @@ class _Run:
         try:
             if isinstance(line, CutLine):
                 raise refusal_of(line, f"{self._unit} {number}")
-            row = parse_row(line, number, self._unit)
+            row = self._parsed.pop(number, None) or parse_row(line, number, self._unit)
         except InvalidInputError as error:
             if report and stage == 0:  # once, not in both passes
                 self._reject(_Read(number, line), error)
             return None
         self._refusals.prove()
+        if stage == 0 and isinstance(row, DumpRelationship) and self._may_hold(line):
+            self._parsed[number] = row
         return row
+
+    def _may_hold(self, line: str) -> bool:
+        return len(self._parsed) < _PARSED_MAX and len(line) <= _PARSED_SIZE_MAX
 
     def _named(self, row: DumpRow, number: int, line: str, stage: int, *, report: bool) -> _Read | None:
         """Return a row of this pass with what its file calls it; None for one of the other pass, or a refused one."""

@@ -130,12 +130,15 @@ def _relationship(row: Reader) -> DumpRelationship:
 
 
 def _own_id(row: Reader) -> str | None:
-    properties = row.object_or_none("properties")
-    return properties.identity("id") if properties is not None and properties.has("id") else None
+    if row.data.get("properties") is None:
+        return None
+    properties = row.object("properties")
+    return properties.identity("id") if properties.has("id") else None
 
 
 def _label(row: Reader) -> str:
-    return next(iter(row.texts("labels")), DEFAULT_TYPE)
+    labels = row.texts("labels")
+    return labels[0] if labels else DEFAULT_TYPE
 
 
 def _properties(row: Reader) -> dict[str, Any]:

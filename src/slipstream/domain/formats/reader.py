@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from slipstream.domain.errors import InvalidInputError
@@ -66,7 +66,7 @@ class Reader:
 
     def object_or_none(self, name: str) -> Reader | None:
         """Return the object in a field, None when it is absent or null."""
-        return self.object(name) if self.has(name) else None
+        return None if self.data.get(name) is None else self.object(name)
 
     def text(self, name: str) -> str:
         """Return the non-empty text in a field."""
@@ -77,7 +77,7 @@ class Reader:
 
     def text_or_none(self, name: str) -> str | None:
         """Return the non-empty text in a field, None when it is absent or null."""
-        return self.text(name) if self.has(name) else None
+        return None if self.data.get(name) is None else self.text(name)
 
     def texts(self, name: str) -> Sequence[str]:
         """Return the texts in a field; none when it is absent or null."""
@@ -119,9 +119,10 @@ class Reader:
             raise self.refused(name, f"{value} milliseconds since 1970 is outside of the years 1 to 9999") from error
 
     def _required(self, name: str) -> Any:
-        if not self.has(name):
+        value = self.data.get(name)
+        if value is None:
             raise self.refused(name, "is required")
-        return self.data[name]
+        return value
 
 
 def load_json(text: str | bytes, prefix: str = "", whole: str = "event") -> Any:
@@ -131,23 +132,20 @@ def load_json(text: str | bytes, prefix: str = "", whole: str = "event") -> Any:
     `whole` is what the text as a whole is called in that error.
     """
 
-    def refused(message: str, cause: Exception | None = None) -> NoReturn:
-        raise InvalidInputError(message, field=f"{prefix}{whole}") from cause
-
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
-        refused(f"is not UTF-8: {error}", error)
+        raise InvalidInputError(f"is not UTF-8: {error}", field=f"{prefix}{whole}") from error
     if len(decoded) > TEXT_SIZE_MAX // 4 and len(decoded.encode("utf-8", "surrogatepass")) > TEXT_SIZE_MAX:
-        refused(f"is longer than {TEXT_SIZE_MAX} bytes")
+        raise InvalidInputError(f"is longer than {TEXT_SIZE_MAX} bytes", field=f"{prefix}{whole}")
     try:
         return _loaded(decoded, prefix)
     except RecursionError as error:
-        refused(f"is nested deeper than {DEPTH_MAX} levels", error)
+        raise InvalidInputError(f"is nested deeper than {DEPTH_MAX} levels", field=f"{prefix}{whole}") from error
     except InvalidInputError:
         raise
     except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
-        refused(f"is not JSON: {error}", error)
+        raise InvalidInputError(f"is not JSON: {error}", field=f"{prefix}{whole}") from error
 
 
 def _loaded(text: str, prefix: str) -> Any:
@@ -201,7 +199,7 @@ def _is_sound(text: str) -> bool:
     return (
         text.count("{") + text.count("[") <= DEPTH_MAX
         and not _is_broken(text)
-        and _ESCAPED_SURROGATE.search(text) is None
+        and ("\\" not in text or _ESCAPED_SURROGATE.search(text) is None)
     )
 
 
