@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.peers.with_slipstream import TYPES
+from bench.peers.work import SHOWN, SHOWN_MAX, VIEW
 from slipstream.adapters.embedders.wordllama import WordLlamaEmbedder
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
@@ -37,6 +39,7 @@ from slipstream.sync.engine import SyncEngine
 from slipstream.sync.intake import Intake
 from slipstream.sync.planner import Planner
 from slipstream.sync.reconciler import Reconciler
+from slipstream.views.declaration import Via, View
 
 _DIMENSION = 256
 
@@ -150,13 +153,16 @@ def main() -> None:
     parser.add_argument("dump", type=Path)
     parser.add_argument("--model", choices=("free", "static"), default="free")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--neighbours", action="store_true", help="views that show neighbours, as in bench.peers")
     options = parser.parse_args()
+    via = {"broader": Via(SHOWN, limit=SHOWN_MAX)}
+    views = tuple(View(name, VIEW, via) for name in TYPES) if options.neighbours else ()
     stages = Stages()
     count(stages)
     embedder: Any = FreeEmbedder() if options.model == "free" else WordLlamaEmbedder()
     with tempfile.TemporaryDirectory(prefix="slipstream-stages-") as folder:
         (Path(folder) / CONFIG_NAME).write_text("", encoding="utf-8")
-        with open_pkg(Path(folder), run=False, options=Options(embedders=(embedder,))) as slip:
+        with open_pkg(Path(folder), run=False, options=Options(embedders=(embedder,), views=views)) as slip:
             report = Importer(slip.pkg, slip.journal, slip.dead_letters, slip.clock).run(options.dump)
             wall_s, cpu_s = drained_s(slip)
             _show(f"first index, {report.entities} entities", report.entities, wall_s, cpu_s, stages.spent_s)

@@ -14,7 +14,7 @@ from slipstream.domain.models import ModelSpec
 from slipstream.views.declaration import Via, View
 
 COMMIT_SIZE = 1_000
-_TYPES = ("Noun", "Verb", "Adjective", "AdjectiveSatellite", "Adverb")
+TYPES = ("Noun", "Verb", "Adjective", "AdjectiveSatellite", "Adverb")
 _PATIENCE_S = 600.0
 
 
@@ -45,7 +45,7 @@ class Peer:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "slipstream.toml").write_text(f'[index]\nadapter = "{index}"\n', encoding="utf-8")
         via = Via(SHOWN, limit=SHOWN_MAX)
-        views = tuple(View(name, VIEW, {"broader": via}) for name in _TYPES)
+        views = tuple(View(name, VIEW, {"broader": via}) for name in TYPES)
         self._slip = open_pkg(directory, run=False, options=Options(views=views, embedders=(FreeEmbedder(),)))
 
     def load(self, graph: Graph) -> None:

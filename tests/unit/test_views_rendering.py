@@ -386,6 +386,16 @@ def test_views_are_found_by_type() -> None:
     assert views.views == (person, knows)
 
 
+PLAIN = (
+    "{{ name }}",
+    "{{name}}: {{ born }} .",
+    "born\n{{ born }}\n\n{{ loop }}",
+    "plain",
+    "{{ name }}{% if born %} ({{ born }}){% endif %}{% if not_there %}x{% else %}y {{ name }}{% endif %}",
+    "{% if name %}{{ name }}{% if born %}, {{ born|map(attribute='name')|join('; ') }}{% endif %}{% endif %}",
+)
+
+
 @pytest.mark.parametrize(
     "properties",
     [
@@ -397,13 +407,31 @@ def test_views_are_found_by_type() -> None:
         {"name": "long " * 20_000, "born": "cut off"},
         {"name": " " * 70_000, "born": "cut off"},
         {"name": "{{ born }}", "born": "\n\t x"},
+        {"name": "", "born": [{"name": "a"}, {"name": None}, {}, {"name": ["b", 1.5]}]},
+        {"name": "x", "born": [{"name": "a" * 50_000}, {"name": " " * 50_000}, {"name": "b"}]},
+        {"name": "x", "born": [{"name": "a"}, "text", 3, None, ["name"]]},
+        {"name": "x", "born": []},
     ],
 )
-@pytest.mark.parametrize(
-    "source", ["{{ name }}", "{{name}}: {{ born }} .", "born\n{{ born }}\n\n{{ loop }}", "plain"]
-)
-def test_a_template_that_only_writes_values_says_the_same_as_one_that_does_more(
-    source: str, properties: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("source", PLAIN)
+def test_a_template_that_needs_no_jinja_says_the_same_with_it(source: str, properties: dict[str, Any]) -> None:
     plain, rest = Template(source, field="t"), Template(source + "{% if 0 %}{% endif %}", field="t")
+    assert plain._plain is not None
+    assert rest._plain is None
     assert plain.render(dict(properties)) == rest.render(dict(properties))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ name|upper }}",
+        "{% if name is defined %}x{% endif %}",
+        "{% if name %}a{% elif born %}b{% endif %}",
+        "{{ born|map(attribute='a.b')|join }}",
+        "{{ born|join(', ') }}",
+        "{% for each in born %}{{ each }}{% endfor %}",
+        "{{ name.first }}",
+    ],
+)
+def test_what_does_more_is_left_to_jinja(source: str) -> None:
+    assert Template(source, field="t")._plain is None

@@ -49,8 +49,7 @@ class Relationship(NamedTuple):
         return relationship_key(self.ref.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """
     From an entity to its neighbours: along which type, in which direction, how many of them, and how many steps.
 

@@ -45,6 +45,7 @@ class CompiledView:
         self.is_temporal = not view.is_relationship and (
             view.type == "Event" or bool(view.chains) if view.temporal is None else view.temporal
         )
+        self._vias = [(name, via, via.hop) for name, via in view.via.items()]
         self.hops: tuple[Hop, ...] = tuple(dict.fromkeys(step.hop for step in view.steps))
         self._template = None if view.template is None else Template(view.template, field=f"{self.field}.template")
         check_view(view, self.field, self._template.reads if self._template is not None else NO_READS)
@@ -113,10 +114,10 @@ class CompiledView:
 
     def _entity_context(self, state: EntityState) -> dict[str, Any]:
         context = self._context(state.entity.id, state.entity.type, state.entity.properties)
-        for name, via in self.view.via.items():
+        for name, via, hop in self._vias:
             context[name] = [
-                _neighbour(via, neighbour.entity, neighbour.relationship.properties)
-                for neighbour in state.neighbours.get(via.hop, ())
+                _neighbour(via, entity, relationship.properties)
+                for entity, relationship in state.neighbours.get(hop, ())
             ]
         return context
 

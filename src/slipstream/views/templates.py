@@ -7,15 +7,17 @@ What a template depends on is read off its syntax tree, so that a change of anyt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 from slipstream.domain.errors import InvalidInputError
+from slipstream.views.plain import NotPlainError, plain_template
 from slipstream.views.reads import reads_of
 from slipstream.views.sandbox import FILTERS, ITEMS, STEPS, STEPS_MAX, TESTS, ViewEnvironment
-from slipstream.views.values import bounded_join, format_value, normalised
+from slipstream.views.values import bounded_join, normalised
 
 TEMPLATE_SIZE_MAX = 10_000
 DEPTH_MAX = 40
@@ -63,7 +65,7 @@ class Template:
             tree = environment.parse(source)
             _check(tree, field)
             self.reads = reads_of(tree)
-            self._pieces = _pieces_of(tree)
+            self._plain = plain_template(tree)
             compiled = environment.from_string(_Bounded().visit(tree).set_environment(environment))
         except InvalidInputError:
             raise
@@ -75,36 +77,11 @@ class Template:
 
     def render(self, context: dict[str, Any]) -> str:
         """Return the text, white space collapsed and cut to the limit; raises whatever the template fails with."""
-        if self._pieces is not None:
-            return normalised(bounded_join(iter([_written(piece, context) for piece in self._pieces])))
+        if self._plain is not None:
+            with suppress(NotPlainError):
+                return normalised(self._plain.render(context))
         context[STEPS] = [STEPS_MAX]
         return normalised(bounded_join(self._root(self._new_context(context, shared=True))))
-
-
-class _Value(NamedTuple):
-    """A place where a template writes a value, by its name."""
-
-    name: str
-
-
-def _pieces_of(tree: nodes.Template) -> list[str | _Value] | None:
-    """Return what a template writes, one behind the other; None for one that does more than write values."""
-    pieces: list[str | _Value] = []
-    for node in tree.body:
-        if not isinstance(node, nodes.Output):
-            return None
-        for each in node.nodes:
-            if isinstance(each, nodes.TemplateData):
-                pieces.append(each.data)
-            elif isinstance(each, nodes.Name):
-                pieces.append(_Value(each.name))
-            else:
-                return None
-    return pieces
-
-
-def _written(piece: str | _Value, context: Mapping[str, Any]) -> str:
-    return piece if isinstance(piece, str) else format_value(context.get(piece.name))
 
 
 class _Bounded(NodeTransformer):

@@ -89,11 +89,11 @@ class TakesOneStep(_BrokenGraph):
     """Looks no further than the next neighbours, whatever the depth."""
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
-        short = {name: [replace(hop, depth=1) for hop in of_type] for name, of_type in hops.items()}
+        short = {name: [hop._replace(depth=1) for hop in of_type] for name, of_type in hops.items()}
         snapshot = super().read(keys, short)
         states = {
             key: state._replace(
-                neighbours={hop: state.neighbours[replace(hop, depth=1)] for hop in hops[state.entity.type]}
+                neighbours={hop: state.neighbours[hop._replace(depth=1)] for hop in hops[state.entity.type]}
             )
             if isinstance(state, EntityState) and state.entity.type in hops
             else state

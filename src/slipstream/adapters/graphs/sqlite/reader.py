@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -21,6 +21,7 @@ from slipstream.domain.entities import (
     Hop,
     KeyedType,
     Neighbour,
+    Properties,
     RecordState,
     Relationship,
     RelationshipState,
@@ -31,16 +32,23 @@ _ENTITIES = """SELECT e.id, e.type, CAST(e.properties AS BLOB)
     FROM json_each(?) AS wanted JOIN entity AS e ON e.id = wanted.value"""
 _RELATIONSHIP = """SELECT CAST(properties AS BLOB) FROM relationship
     WHERE source = ? AND type = ? AND target = ? AND key = ?"""
-_OUT = """SELECT source, target, key, CAST(properties AS BLOB) FROM relationship
-    WHERE source = ? AND type = ? ORDER BY target, key LIMIT ?"""
-_IN = """SELECT source, target, key, CAST(properties AS BLOB) FROM relationship INDEXED BY relationship_in
-    WHERE target = ? AND type = ? ORDER BY source, key LIMIT ?"""
+_EDGES = """SELECT wanted.value, r.source, r.target, r.key, CAST(r.properties AS BLOB) FROM json_each(?1) AS wanted
+    CROSS JOIN relationship AS r {index} ON r.{this} = wanted.value AND r.type = ?2 {bound}"""
+# Of a hub no more is read than up to the neighbour that is so-manieth. (A blob is past any text.)
+_BOUND = """AND r.{other} <= coalesce((SELECT b.{other} FROM relationship AS b {index}
+    WHERE b.{this} = wanted.value AND b.type = ?2 ORDER BY b.{other}, b.key LIMIT 1 OFFSET ?3), x'')"""
+_ENDS = {
+    Direction.OUT: {"index": "", "this": "source", "other": "target"},
+    Direction.IN: {"index": "INDEXED BY relationship_in", "this": "target", "other": "source"},
+}
+_ALL = {direction: _EDGES.format(**ends, bound="") for direction, ends in _ENDS.items()}
+_FIRST = {direction: _EDGES.format(**ends, bound=_BOUND.format(**ends)) for direction, ends in _ENDS.items()}
 _SIDES = {
     Direction.OUT: ("relationship AS r", "source", "target"),
     Direction.IN: ("relationship AS r INDEXED BY relationship_in", "target", "source"),
 }
 """Where the relationships of one direction are found: table, the column of this end, that of the other one."""
-_EVERY = -1  # LIMIT -1: no limit
+_NO_PROPERTIES: Properties = {}
 _NONE: Mapping[Hop, Sequence[Neighbour]] = {}
 _LAST = "\U0010ffff" * 129  # a type, which each begins with, has 128 characters at most
 """Behind every relationship id."""
@@ -86,38 +94,58 @@ def _neighbours(
     """Follow the hops of every entity, and fetch all neighbours that were not cut off at once."""
     if not entities:
         return {}
-    chosen = {
-        entity.id: {hop: _nearest(connection, entity.id, hop) for hop in hops.get(entity.type, ())}
+    by_hop: dict[Hop, list[str]] = {}
+    for entity in entities:
+        for hop in hops.get(entity.type, ()):
+            by_hop.setdefault(hop, []).append(entity.id)
+    chosen = {hop: _nearest(connection, ids, hop) for hop, ids in by_hop.items()}
+    known = {entity.id: entity for entity in entities}
+    ends = {other for nearest in chosen.values() for edges in nearest.values() for other, _ in edges}
+    known |= find_entities(connection, ends - known.keys())
+    return {
+        entity.id: {
+            hop: tuple(
+                Neighbour(known[other], edge) for other, edge in chosen[hop].get(entity.id, ()) if other in known
+            )
+            for hop in hops.get(entity.type, ())
+        }
         for entity in entities
     }
-    ends = {other for by_hop in chosen.values() for edges in by_hop.values() for other, _ in edges}
-    others = find_entities(connection, ends) if ends else {}
-    return {
-        entity_id: {
-            hop: tuple(Neighbour(others[other], edge) for other, edge in edges if other in others)
-            for hop, edges in by_hop.items()
-        }
-        for entity_id, by_hop in chosen.items()
-    }
 
 
-def _nearest(connection: sqlite3.Connection, entity_id: str, hop: Hop) -> list[tuple[str, Relationship]]:
-    """Return what a hop leads to, each with the relationship that leads there."""
+_Nearest = dict[str, list[tuple[str, Relationship]]]
+"""By entity: what a hop leads to, each with the relationship that leads there."""
+
+
+def _nearest(connection: sqlite3.Connection, entity_ids: Sequence[str], hop: Hop) -> _Nearest:
     if hop.depth > 1:
-        return reached(entity_id, hop, lambda ids: ((i, edge) for i in ids for edge in _edges(connection, i, hop)))
+        edges = partial(_edges, connection, hop)
+        return {each: reached(each, hop, edges) for each in entity_ids}
+    found: dict[str, dict[RelationshipRef, Relationship]] = {}
     # A relationship of an entity with itself comes from both sides: one more, so that the cut is right without it.
-    found = {edge.ref: edge for edge in _edges(connection, entity_id, hop, limit=hop.limit + 1)}
-    nearest = heapq.nsmallest(hop.limit, found.values(), key=lambda edge: (other_end(edge.ref, entity_id), edge.ref))
-    return [(other_end(edge.ref, entity_id), edge) for edge in nearest]
+    for entity_id, edge in _edges(connection, hop, entity_ids, hop.limit):
+        found.setdefault(entity_id, {})[edge.ref] = edge
+    return {entity_id: _cut(entity_id, edges.values(), hop.limit) for entity_id, edges in found.items()}
 
 
-def _edges(connection: sqlite3.Connection, entity_id: str, hop: Hop, limit: int = _EVERY) -> Iterator[Relationship]:
-    name = hop.relationship_type
-    for statement, direction in ((_OUT, Direction.OUT), (_IN, Direction.IN)):
+def _cut(entity_id: str, edges: Collection[Relationship], limit: int) -> list[tuple[str, Relationship]]:
+    nearest = sorted((other_end(edge.ref, entity_id), edge.ref, edge) for edge in edges)
+    return [(other, edge) for other, _, edge in nearest[:limit]]
+
+
+def _edges(
+    connection: sqlite3.Connection, hop: Hop, entity_ids: Iterable[str], behind: int | None = None
+) -> Iterator[tuple[str, Relationship]]:
+    """Yield the relationships of some entities: all, or of each those up to the one behind so many."""
+    name, wanted = hop.relationship_type, json.dumps(list(entity_ids))
+    statements = _ALL if behind is None else _FIRST
+    for direction in (Direction.OUT, Direction.IN):
         if hop.direction in (Direction.BOTH, direction):
-            for source, target, key, text in connection.execute(statement, (entity_id, name, limit)):
+            given = (wanted, name) if behind is None else (wanted, name, behind)
+            for entity_id, source, target, key, text in connection.execute(statements[direction], given):
                 ref = RelationshipRef(name, source, target, key)
-                yield Relationship(ref, readable_properties(text, ref.id))
+                properties = _NO_PROPERTIES if text == b"{}" else readable_properties(text, ref.id)
+                yield entity_id, Relationship(ref, properties)
 
 
 def read_adjacent(

@@ -1,0 +1,126 @@
+"""
+Templates that need no Jinja when they are rendered: texts, values, `if NAME` and `NAME|map(attribute=…)|join(…)`.
+
+Most views are made of these, and Jinja's sandbox takes several times as long. What is written is the same to the
+letter; a value that Jinja would look at more closely is left to it (`NotPlainError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jinja2 import nodes
+
+from slipstream.views.sandbox import items_of
+from slipstream.views.values import bounded_join, format_value
+
+Context = Mapping[str, Any]
+_Writer = Callable[[Context, list[str]], None]
+"""Appends what a part of a template writes."""
+
+
+class NotPlainError(Exception):
+    """A value is none of those that are written here."""
+
+
+class PlainTemplate:
+    """One such template; see `plain_template`."""
+
+    def __init__(self, writers: Sequence[_Writer]) -> None:
+        self._writers = writers
+
+    def render(self, context: Context) -> str:
+        """Return the text, as long as Jinja's output would be taken; raises `NotPlainError`."""
+        written: list[str] = []
+        for write in self._writers:
+            write(context, written)
+        return bounded_join(iter(written))
+
+
+def plain_template(tree: nodes.Template) -> PlainTemplate | None:
+    """Return what renders a template without Jinja; None for one that does more than is known here."""
+    try:
+        return PlainTemplate(_writers(tree.body))
+    except NotPlainError:
+        return None
+
+
+def _writers(body: Sequence[nodes.Node]) -> list[_Writer]:
+    found: list[_Writer] = []
+    for node in body:
+        if isinstance(node, nodes.Output):
+            found += [_written(each) for each in node.nodes]
+        elif isinstance(node, nodes.If) and isinstance(node.test, nodes.Name) and not node.elif_:
+            found.append(_choice(node.test.name, _writers(node.body), _writers(node.else_)))
+        else:
+            raise NotPlainError
+    return found
+
+
+def _written(node: nodes.Expr) -> _Writer:
+    if isinstance(node, nodes.TemplateData):
+        return _text(node.data)
+    if isinstance(node, nodes.Name):
+        return _value(node.name)
+    return _joined(node)
+
+
+def _text(text: str) -> _Writer:
+    def write(context: Context, written: list[str]) -> None:
+        del context
+        written.append(text)
+
+    return write
+
+
+def _value(name: str) -> _Writer:
+    def write(context: Context, written: list[str]) -> None:
+        written.append(format_value(context.get(name)))
+
+    return write
+
+
+def _choice(name: str, then: Sequence[_Writer], otherwise: Sequence[_Writer]) -> _Writer:
+    def write(context: Context, written: list[str]) -> None:
+        for each in then if context.get(name) else otherwise:
+            each(context, written)
+
+    return write
+
+
+def _joined(node: nodes.Node) -> _Writer:
+    name, attribute, separator = _join_of(node)
+
+    def write(context: Context, written: list[str]) -> None:
+        items = items_of(context.get(name))
+        if not all(type(item) is dict for item in items):
+            raise NotPlainError
+        texts = [format_value(item.get(attribute)) for item in items]
+        written.append(bounded_join((separator if number else "") + text for number, text in enumerate(texts)))
+
+    return write
+
+
+def _join_of(node: nodes.Node) -> tuple[str, str, str]:
+    """Return name, attribute and separator of `name|map(attribute='…')|join('…')`."""
+    outer, inner = _filter(node, "join"), _filter(getattr(node, "node", None), "map")
+    separators, keywords = [_text_in(each) for each in outer.args], list(inner.kwargs)
+    if outer.kwargs or inner.args or len(separators) != 1 or [each.key for each in keywords] != ["attribute"]:
+        raise NotPlainError
+    attribute = _text_in(keywords[0].value)
+    if not isinstance(inner.node, nodes.Name) or not attribute.isidentifier():
+        raise NotPlainError
+    return inner.node.name, attribute, separators[0]
+
+
+def _filter(node: nodes.Node | None, name: str) -> nodes.Filter:
+    if not isinstance(node, nodes.Filter) or node.name != name or node.dyn_args or node.dyn_kwargs:
+        raise NotPlainError
+    return node
+
+
+def _text_in(node: nodes.Node) -> str:
+    if not isinstance(node, nodes.Const) or not isinstance(node.value, str):
+        raise NotPlainError
+    return node.value
