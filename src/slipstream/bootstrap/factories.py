@@ -195,12 +195,13 @@ def room_of(data: Path) -> Callable[[], int]:
 
 def packaged_models() -> Mapping[ModelSpec, Callable[[], Embedder]]:
     """Return the models that are packages, each made, and its extra needed, only when it is first used."""
-    from slipstream.adapters.embedders.minilm import MINILM_INT8_SPEC, MINILM_SPEC, MiniLMEmbedder, MiniLMInt8Embedder
+    from slipstream.adapters.embedders import minilm
     from slipstream.adapters.embedders.wordllama import WORDLLAMA_SPEC, WordLlamaEmbedder
 
     return {
-        MINILM_SPEC: MiniLMEmbedder,
-        MINILM_INT8_SPEC: MiniLMInt8Embedder,
+        minilm.MINILM_SPEC: minilm.MiniLMEmbedder,
+        minilm.MINILM_INT8_SPEC: minilm.MiniLMInt8Embedder,
+        minilm.MINILM_BF16_SPEC: minilm.MiniLMBf16Embedder,
         WORDLLAMA_SPEC: WordLlamaEmbedder,
     }
 

