@@ -10,6 +10,7 @@ import pytest
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.consistency.audit import Auditor
 from slipstream.consistency.comparing import PATIENCE_S
+from slipstream.domain.digests import target_content
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
@@ -187,6 +188,9 @@ def test_an_unrenderable_key_that_is_pending_is_not_judged_either(system: Memory
             if state.entity.id == "bad":
                 raise PoisonEventError("no text")
             return recipe.target(state)
+
+        def content(self, state):  # type: ignore[no-untyped-def]
+            return target_content(self.target(state))  # type: ignore[no-untyped-call]
 
     index = scoped(system.index, system.engine.recipes.hides)
     settle = Waiting(system, lambda: None)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from slipstream.domain.digests import Content, target_content
 from slipstream.domain.entities import Entity, EntityState, Hop, RecordState
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
@@ -106,6 +107,10 @@ class _NoTags:
     def target(self, state: RecordState) -> Target | None:
         assert isinstance(state, EntityState)
         return None if state.entity.type == "Tag" else self._inner.target(state)
+
+    def content(self, state: RecordState) -> Content | None:
+        target = self.target(state)
+        return None if target is None else target_content(target)
 
 
 def test_what_the_recipe_leaves_out_is_uncovered_and_what_is_missing_is_divergent() -> None:

@@ -17,8 +17,8 @@ from slipstream.consistency.repair import Repairer
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.scrubber import Scrubber, ScrubSettings, unfinished_repairs
 from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError, TransientError
+from slipstream.domain.held import Placed
 from slipstream.domain.incidents import Incident
-from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import Lane
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.alerts import AlertMemory
@@ -102,7 +102,7 @@ def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRec
     """Return what audits the generation beside the live one; it waits for the migration lane as well."""
     engine = sync.engine
 
-    def hides() -> Callable[[Stamp], bool] | None:
+    def hides() -> Callable[[Placed], bool] | None:
         return engine.recipes.pair.is_live
 
     return Auditor(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slipstream.consistency.below import CHEAP, DEEP, NOT_LOOKED, Below, damage_in, enter_duplicates, looked_in
@@ -18,6 +20,7 @@ from slipstream.consistency.pacing import FULL_SPEED, Pace
 from slipstream.consistency.report import AuditReport
 from slipstream.consistency.retention import FORGET_EVERY, HISTORY_BYTES_MAX, every_audit, is_large, superfluous
 from slipstream.consistency.sampling import choose, embed_anew, offer
+from slipstream.domain.damage import Damage
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.positions import Position
@@ -157,9 +160,31 @@ class Auditor:
     def look_below(self, report: AuditReport, closeness: str, pace: Pace = FULL_SPEED) -> None:
         """Have the stores check themselves, and enter what they find."""
         if closeness and self.below:
-            report.looked_below = closeness
-            report.damage = self.below.look(self.position, deep=closeness == DEEP, pace=pace)
-            report.notes += self.below.notes
+            self._enter_below(report, closeness, self._damage(closeness, pace))
+
+    def _damage(self, closeness: str, pace: Pace) -> list[Damage]:
+        return self.below.look(self.position, deep=closeness == DEEP, pace=pace)
+
+    def _enter_below(self, report: AuditReport, closeness: str, damage: list[Damage]) -> None:
+        report.looked_below, report.damage = closeness, damage
+        report.notes += self.below.notes
+
+    @contextmanager
+    def _looking_below(self, report: AuditReport, closeness: str, pace: Pace) -> Iterator[None]:
+        """
+        Have the stores check themselves, and enter what they find when the block ends.
+
+        At full speed beside the block: a store checks itself by a few long statements, in which SQLite does not hold
+        Python's lock. An audit that keeps out of the way of others has one thread, and they come first.
+        """
+        if pace is not FULL_SPEED or not self.below:
+            self.look_below(report, closeness, pace)
+            yield
+            return
+        with ThreadPoolExecutor(1, "slipstream-below") as beside:
+            looking = beside.submit(self._damage, closeness, pace)
+            yield
+            self._enter_below(report, closeness, looking.result())
 
     def position(self) -> Position:
         """Return the newest position of the graph."""
@@ -170,13 +195,13 @@ class Auditor:
     def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, pace: Pace) -> None:
         comparer, memory = self._comparer(report, pace), self._memory
         was_deep = self._looked_before() == DEEP
-        self.look_below(report, CHEAP if deep is None and not was_deep else DEEP, pace)
         builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
         drift = None
         if deep is not None:
             drift = self._drift(comparer, deep, self._expected(), pace, self._earlier_drift())
-        audit = FullAudit(self._graph, self._index, comparer, report, builder=builder, drift=drift, pace=pace)
-        audit.run(on_progress)
+        audit = FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace)
+        with self._looking_below(report, CHEAP if deep is None and not was_deep else DEEP, pace):
+            audit.run(on_progress)
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
         self._look_at_fences(comparer, report, pace)

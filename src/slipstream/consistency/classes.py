@@ -30,10 +30,10 @@ class Head(NamedTuple):
         """Whether the graph has come to what a stamp says it was made from."""
         return stamp.position <= self.position and stamp.schema_version <= self.schema_version
 
-    def knows(self, stamp: Stamp) -> bool:
-        """Whether a stamp is of the newest schema, by version and digest."""
-        return stamp.schema_version >= self.schema_version and (
-            stamp.schema_version > self.schema_version or stamp.schema_hash == self.schema_hash
+    def knows(self, schema_version: int, schema_hash: str) -> bool:
+        """Whether what a stamp says of its schema is the newest one, by version and digest."""
+        return schema_version >= self.schema_version and (
+            schema_version > self.schema_version or schema_hash == self.schema_hash
         )
 
     def covers(self, digest: RangeDigest) -> bool:
@@ -74,7 +74,7 @@ def classify(
         return "wrong_model"
     if _is_stale(target, stamp):
         return "stale"
-    return None if head.knows(stamp) else "outdated"
+    return None if head.knows(stamp.schema_version, stamp.schema_hash) else "outdated"
 
 
 def _is_stale(target: Target, stamp: Stamp) -> bool:

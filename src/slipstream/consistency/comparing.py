@@ -20,13 +20,13 @@ from typing import Protocol
 
 from slipstream.consistency.classes import Head, classify
 from slipstream.consistency.pacing import FULL_SPEED, Pace, paced
+from slipstream.consistency.reading import Page, read_pages
 from slipstream.consistency.report import OWED, UNRENDERABLE, UNSETTLED, AuditReport
 from slipstream.domain.audits import Suspect
-from slipstream.domain.digests import Digest, damaged_vectors, stamp_term, target_term
+from slipstream.domain.digests import Content, Digest, damaged_vectors, stamp_term, target_term
 from slipstream.domain.entities import EntityState, GraphSnapshot, RecordState
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import Target
 from slipstream.domain.schema import GraphSchema
@@ -34,6 +34,7 @@ from slipstream.domain.stamps import KeyStamps, Stamp, Vector
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import Recipe
+from slipstream.ports.scans import vectors_of
 
 
 class Settle(Protocol):
@@ -121,6 +122,11 @@ class Comparer:
         self._pace = pace
         self._schema: tuple[GraphSchema, str] | None = None
 
+    def pages(self) -> Iterator[Page]:
+        """Yield the whole of both sides, page by page."""
+        covered = self.covered_relationships()
+        return read_pages(self._graph, self._index, self._recipe.hops, covered, lambda: self._pace.page, self._rows)
+
     def targets(self, keys: Sequence[RecordKey]) -> dict[RecordKey, Target | PoisonEventError]:
         """Return what the graph asks for now; a key without a view is absent."""
         return self.rendered(self.snapshot(keys))
@@ -138,6 +144,21 @@ class Comparer:
             if target is not None:
                 found[key] = target
         return found
+
+    def asked(self, snapshot: GraphSnapshot) -> tuple[list[Content], list[RecordKey]]:
+        """Return the contents that a snapshot asks for, in its order, and the keys that can not be rendered."""
+        contents: list[Content] = []
+        poisoned: list[RecordKey] = []
+        content_of = self._recipe.content
+        for key, state in snapshot.states.items():
+            try:
+                content = content_of(state)
+            except PoisonEventError:
+                poisoned.append(key)
+            else:
+                if content is not None:
+                    contents.append(content)
+        return contents, poisoned
 
     def _target(self, state: RecordState) -> Target | PoisonEventError | None:
         try:
@@ -164,21 +185,23 @@ class Comparer:
         """Return for each stamp whether its stored vector is damaged or gone."""
         return damaged_vectors(stamps, self._vectors(stamps))
 
+    def alone(self, keys: Sequence[RecordKey]) -> Iterator[tuple[Stamp, Vector]]:
+        """Yield stamp and vector of keys that have one record each, whose vector is not damaged."""
+        held = self._index.stamps(keys)
+        self._rows.add(index=len(keys), queries=1)
+        stamps = [known.records[0] for key in keys if len((known := held.get(key, _NOTHING)).records) == 1]
+        for stamp, (vector, damaged) in zip(stamps, self.checked_vectors(stamps), strict=True):
+            if vector is not None and not damaged:
+                yield stamp, vector
+
     def checked_vectors(self, stamps: Sequence[Stamp]) -> list[tuple[Vector | None, bool]]:
         """Return the stored vector of each stamp, and whether it is damaged."""
         vectors = self._vectors(stamps)
         return list(zip(vectors, damaged_vectors(stamps, vectors), strict=True))
 
     def _vectors(self, stamps: Sequence[Stamp]) -> list[Vector | None]:
-        # By the space's identity first: a page is of one space, whose hash would be computed for every stamp.
-        spaces = {id(stamp.space): stamp.space for stamp in stamps}
-        held: dict[Space, Mapping[RecordKey, Vector]] = {}
-        for space in dict.fromkeys(spaces.values()):
-            keys = [stamp.key for stamp in stamps if stamp.space is space or stamp.space == space]
-            held[space] = self._index.vectors(keys, space)
-        self._rows.add(vectors=len(stamps), queries=len(held))
-        found = {number: held[space] for number, space in spaces.items()}
-        return [found[id(stamp.space)].get(stamp.key) for stamp in stamps]
+        self._rows.add(vectors=len(stamps), queries=len({stamp.space for stamp in stamps}))
+        return vectors_of(self._index, stamps)
 
     # ------------------------------------------------------------------ suspects
 

@@ -43,17 +43,25 @@ class DriftCheck:
         self._drifted: list[Stamp] = []
         self.checked = 0
 
-    def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
-        """Take a record into the sample, or not: each that comes is as likely as any other one."""
+    def draws(self, key: RecordKey) -> bool:
+        """Whether a record is to be in the sample: each that comes is as likely as any other one."""
         chance = self._wanted / max(1, self._coming)
         self._coming -= 1
         is_drawn = self._wanted > 0 and self._rng.random() < chance
         self._wanted -= is_drawn
-        if is_drawn or stamp.key in self._doubted:
-            self._sampled.append((target, stamp, vector))
-            if len(self._sampled) >= min(_BATCH, self._pace.page):
-                self._compute()
-                self._pace.rest()
+        return is_drawn or key in self._doubted
+
+    def take(self, target: Target, stamp: Stamp, vector: Vector) -> None:
+        """Take a record into the sample."""
+        self._sampled.append((target, stamp, vector))
+        if len(self._sampled) >= min(_BATCH, self._pace.page):
+            self._compute()
+            self._pace.rest()
+
+    def offer(self, target: Target, stamp: Stamp, vector: Vector) -> None:
+        """Take a record into the sample if it is drawn."""
+        if self.draws(stamp.key):
+            self.take(target, stamp, vector)
 
     def _compute(self) -> None:
         if not self._sampled:

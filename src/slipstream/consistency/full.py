@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from slipstream.consistency.classes import Head
 from slipstream.consistency.comparing import Comparer, enter
 from slipstream.consistency.drift import DriftCheck
 from slipstream.consistency.ledger import LedgerBuilder
-from slipstream.consistency.pacing import Pace, paced
+from slipstream.consistency.pacing import Pace
+from slipstream.consistency.reading import Page
 from slipstream.consistency.report import AuditReport
 from slipstream.domain.digests import (
+    Content,
     Digest,
     KeyRange,
     digests_by_type,
-    is_as_asked,
-    stamp_term,
+    record_term,
+    stamp_content,
+    target_content,
     target_term,
     unrenderable_term,
 )
-from slipstream.domain.entities import GraphSnapshot, KeyedType
+from slipstream.domain.entities import GraphSnapshot
 from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.requests import Target
-from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.digests import KeptDigests
-from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.scans import scan_both
 
 Progress = Callable[[int], None]
 """Told how many keys have been compared so far; may raise, to stop."""
 
-T = TypeVar("T")
 _SUSPECTS_AT_ONCE = 500
 _SHOWN_MAX = 5
-_Row = tuple[KeyedType | None, list[Stamp]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """What was read of some keys, in this order: stamps, graph, vectors."""
-
-    rows: Sequence[_Row]
-    snapshot: GraphSnapshot
-    head: Head
-    vectors: Sequence[tuple[Vector | None, bool]]
+_ENTITY = KeyKind.ENTITY
 
 
 class FullAudit:
@@ -56,7 +44,6 @@ class FullAudit:
 
     def __init__(
         self,
-        graph: GraphReader,
         index: VectorIndex,
         comparer: Comparer,
         report: AuditReport,
@@ -65,7 +52,7 @@ class FullAudit:
         drift: DriftCheck | None,
         pace: Pace,
     ) -> None:
-        self._graph, self._index = graph, index
+        self._index = index
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
         self._pace = pace
@@ -76,93 +63,82 @@ class FullAudit:
     def run(self, on_progress: Progress | None) -> None:
         """Compare everything."""
         began, compared = self._comparer.head(), 0
-        covered = self._comparer.covered_relationships()
-        rows = scan_both(self._graph, self._index, lambda: self._pace.page, relationship_types=covered)
-        for page in paced(rows, self._pace):
-            self._compare(self._read(page), began)
+        for page in self._comparer.pages():
+            self._compare(page, began)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
-            compared += len(page)
+            compared += max(len(page.snapshot.states), len(page.held))
             self._pace.rest()
             if on_progress is not None:
                 on_progress(compared)
         self._decide()
-        self._look_at_kept(None, [], [])
         if self._missed:
             shown = ", ".join(key.encode() for key in self._missed[:_SHOWN_MAX])
             said = f"the digests kept beside the index were wrong for {len(self._missed):,} keys ({shown} …)"
             self._report.notes.append(f"{said}: somebody else has written to it; they are right now")
 
-    def _look_at_kept(self, through: str | None, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> None:
-        """Have digests that are kept beside the index compared with what was read up to a key."""
-        if isinstance(self._index, KeptDigests):
-            self._missed += self._index.missed(KeyRange(self._reached, through), stamps, damaged)
-            self._reached = through or ""
-
-    def _read(self, rows: Sequence[_Row]) -> _Page:
-        """Read what the graph says now of some keys whose stamps have been read, and their vectors."""
-        snapshot = self._comparer.snapshot([row.key for row, _ in rows if row])
-        head = self._comparer.head_at(snapshot.position)  # the stamps were read before
-        vectors = self._comparer.checked_vectors([stamp for _, held in rows for stamp in held])
-        return _Page(rows, snapshot, head, vectors)
-
-    def _compare(self, page: _Page, began: Head) -> None:
+    def _compare(self, page: Page, began: Head) -> None:
         """Count what agrees, and keep the rest for a second look."""
-        rows, head = page.rows, page.head
-        self._report.total_entities += sum(row.key.kind is KeyKind.ENTITY for row, _ in rows if row)
-        self._report.rows.add(index=sum(len(held) for _, held in rows))
-        targets = self._comparer.rendered(page.snapshot)
-        vectors = iter(page.vectors)
-        terms: list[tuple[str, tuple[str, int]]] = []
-        matched: list[tuple[str, int]] = []
-        for row, held in rows:
-            checked = list(islice(vectors, len(held)))
-            key = row.key if row else held[0].key
-            wanted = targets.get(key)
-            term = None
-            if wanted is not None:
-                term = _wanted_term(key, wanted)
-                terms.append((key.encode(), (_type_of(wanted), term)))
-            if isinstance(wanted, Target) and self._matches(wanted, term, held, checked, began, head):
-                matched.append((wanted.entity_type, term or 0))
-            elif wanted is not None or held:  # else no view covers it, and nothing is there
-                self._suspects.append(key)
-        for name, digest in digests_by_type(matched).items():
+        held, head = page.held, self._comparer.head_at(page.snapshot.position)
+        asked, poisoned = self._comparer.asked(page.snapshot)
+        agreed = _agreeing(asked, held, began, head)
+        if len(agreed) < max(len(asked) + len(poisoned), len(held)):
+            alike = {content.key for content in agreed}
+            differing = {content.key: None for content in (*asked, *held.contents) if content.key not in alike}
+            self._suspects += [RecordKey.decode(key) for key in differing] + poisoned
+        terms = {content.key: (content.entity_type, record_term(*content)) for content in asked}
+        for name, digest in digests_by_type(terms[content.key] for content in agreed).items():
             agree(self._report, name, digest)
+        self._report.total_entities += sum(key.kind is _ENTITY for key in page.snapshot.states)
         if self._builder is not None:
-            self._builder.add(terms)
-        if rows:
-            last, held_last = rows[-1]
-            through = (last.key if last else held_last[0].key).encode()
-            stamps = [stamp for _, held in rows for stamp in held]
-            self._look_at_kept(through, stamps, [damaged for _, damaged in page.vectors])
+            self._builder.add(_with_poisoned(terms, poisoned))
+        if isinstance(self._index, KeptDigests):
+            self._missed += self._index.missed(KeyRange(self._reached, page.through), held.terms())
+            self._reached = page.through or ""
+        if self._drift is not None:
+            self._look_for_drift(self._drift, page, agreed)
 
-    def _matches(
-        self,
-        wanted: Target,
-        term: int | None,
-        held: Sequence[Stamp],
-        checked: Sequence[tuple[Vector | None, bool]],
-        began: Head,
-        head: Head,
-    ) -> bool:
-        if len(held) != 1:
-            return False
-        (stamp,), ((vector, damaged),) = held, checked
-        if not began.knows(stamp) or not head.reaches(stamp):
-            return False
-        # Of those that are alike, as nearly all are, one term says all; else the terms decide.
-        if damaged or not (is_as_asked(stamp, wanted) or stamp_term(stamp) == term):
-            return False
-        if self._drift is not None and vector is not None:
-            self._drift.offer(wanted, stamp, vector)
-        return True
+    def _look_for_drift(self, drift: DriftCheck, page: Page, agreed: Sequence[Content]) -> None:
+        """Have some of those that agree embedded anew; only of them stamps and vectors are needed."""
+        drawn = [key for content in agreed if drift.draws(key := RecordKey.decode(content.key))]
+        states = {key: page.snapshot.states[key] for key in drawn}
+        targets = self._comparer.rendered(GraphSnapshot(page.snapshot.position, states))
+        for stamp, vector in self._comparer.alone(drawn):
+            target = targets.get(stamp.key)
+            if isinstance(target, Target) and target_content(target) == stamp_content(stamp):
+                drift.take(target, stamp, vector)
 
     def _decide(self) -> None:
         enter(self._report, self._comparer.decide(self._suspects))
         self._suspects.clear()
         if self._drift is not None:
             self._drift.enter(self._report)
+
+
+def _agreeing(asked: Sequence[Content], held: HeldPage, began: Head, head: Head) -> Sequence[Content]:
+    """Return the contents that are on both sides, under a key that has no other record."""
+    # No term shows the schema, or a position that the graph has not come to.
+    fits = {schema: began.knows(*schema) and schema[0] <= head.schema_version for schema in set(held.schemas)}
+    is_sound = all(fits.values()) and max(held.positions, default=0) <= head.position
+    if is_sound and asked == held.contents:
+        return asked  # as nearly all pages of nearly all audits are
+    records = Counter(content.key for content in held.contents)
+    sound = {
+        content.key: content
+        for content, schema, position in zip(held.contents, held.schemas, held.positions, strict=True)
+        if records[content.key] == 1 and fits[schema] and position <= head.position
+    }
+    return [content for content in asked if sound.get(content.key) == content]
+
+
+def _with_poisoned(
+    terms: dict[str, tuple[str, int]], poisoned: Sequence[RecordKey]
+) -> Iterable[tuple[str, tuple[str, int]]]:
+    """Return the terms in key order, with those of keys that can not be rendered among them."""
+    if not poisoned:
+        return terms.items()
+    texts = [key.encode() for key in poisoned]
+    return sorted({**terms, **{text: ("", unrenderable_term(text)) for text in texts}}.items())
 
 
 def agree(report: AuditReport, entity_type: str, digest: Digest) -> None:

@@ -131,7 +131,7 @@ class IncrementalAudit:
             head = self._comparer.head()
             for stamp, damaged in zip(stamps, self._comparer.damaged(stamps), strict=True):
                 # Schema and position are divergences that no term shows.
-                bad = damaged or not began.knows(stamp) or not head.reaches(stamp)
+                bad = damaged or not began.knows(stamp.schema_version, stamp.schema_hash) or not head.reaches(stamp)
                 held.setdefault(stamp.key.encode(), []).append(stamp_term(stamp, damaged=bad))
             self._paused()
         for key in sorted(held.keys() | wanted.keys()):

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from slipstream.consistency.pacing import batched
 from slipstream.domain.audits import Leaf, LeafHead, Terms
 from slipstream.domain.digests import Digest
 from slipstream.domain.positions import Position
@@ -70,19 +71,24 @@ class Ledger:
     def update(self, changes: Mapping[str, tuple[str, int] | None], mark: LedgerMark) -> int:
         """Enter changed keys (None: nothing is asked for any more), then move the mark; returns leaves rewritten."""
         touched = 0
-        keys = sorted(changes)
-        for start in range(0, len(keys), _CHANGES_AT_ONCE):
-            page = keys[start : start + _CHANGES_AT_ONCE]
-            leaves = self._leaves.holding(page)
-            afters = [leaf.after for leaf in leaves]
-            by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
-            for key in page:
-                by_leaf.setdefault(afters[bisect_left(afters, key) - 1], {})[key] = changes[key]
+        *first, last = list(batched(sorted(changes), _CHANGES_AT_ONCE)) or [[]]
+        for page in first:
             # Leaves that are ahead of the mark are harmless: the same changes are entered again.
-            self._leaves.put_leaves([piece for leaf in leaves for piece in _changed(leaf, by_leaf[leaf.after])])
-            touched += len(leaves)
-        self.confirm(mark)
+            touched += self._enter(page, changes)
+        with self._journal.transaction():
+            touched += self._enter(last, changes)
+            self.confirm(mark)
         return touched
+
+    def _enter(self, keys: Sequence[str], changes: Mapping[str, tuple[str, int] | None]) -> int:
+        leaves = self._leaves.holding(keys) if keys else ()
+        afters = [leaf.after for leaf in leaves]
+        by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
+        for key in keys:
+            by_leaf.setdefault(afters[bisect_left(afters, key) - 1], {})[key] = changes[key]
+        if leaves:
+            self._leaves.put_leaves([piece for leaf in leaves for piece in _changed(leaf, by_leaf[leaf.after])])
+        return len(leaves)
 
     def total(self) -> Mapping[str, Digest]:
         """Return what the graph asks for, by type."""

@@ -21,7 +21,7 @@ import numpy as np
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Target
-from slipstream.domain.stamps import MetadataValue, Stamp, Vector, vector_checksum
+from slipstream.domain.stamps import MetadataValue, Stamp, Vector, Vectors, block_checksums
 
 TERM_SIZE_BYTES = 16
 UNFIT = "!"
@@ -63,6 +63,27 @@ class KeyRange(NamedTuple):
 
     after: str = ""
     through: str | None = None
+
+
+class Content(NamedTuple):
+    """
+    What decides the term of a record, its vector apart: where two sides have equal contents, they agree.
+
+    One that is damaged, or due to be embedded anew, equals no target's.
+    """
+
+    key: str
+    entity_type: str
+    space: str
+    """`space_text`."""
+    fingerprint: str
+    kept: str
+    """`kept_text`, with `UNFIT` behind it for a record that is not as it should be."""
+
+    @property
+    def term(self) -> int:
+        """The term of the record."""
+        return record_term(*self)
 
 
 class KeptTerm(NamedTuple):
@@ -125,16 +146,21 @@ def merged_by_type(parts: Iterable[Mapping[str, Digest]]) -> dict[str, Digest]:
     return {name: total_of(known) for name, known in grouped.items()}
 
 
-def target_term(target: Target) -> int:
-    """Return the term of the record that a target asks for."""
+def target_content(target: Target) -> Content:
+    """Return the content of the record that a target asks for."""
     kept = kept_text(
         target.template_version, target.extraction_confidence, target.source_document_id, target.metadata
     )
-    return record_term(target.key.encode(), target.entity_type, target.space, target.fingerprint, kept)
+    return Content(target.key.encode(), target.entity_type, space_text(target.space), target.fingerprint, kept)
 
 
-def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
-    """Return the term of a stored record; one that is damaged, or due to be embedded anew, equals no target's."""
+def target_term(target: Target) -> int:
+    """Return the term of the record that a target asks for."""
+    return target_content(target).term
+
+
+def stamp_content(stamp: Stamp, *, damaged: bool = False) -> Content:
+    """Return the content of a stored record."""
     kept = kept_text(
         stamp.extraction_template_version,
         stamp.extraction_confidence,
@@ -143,26 +169,12 @@ def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
     )
     if damaged or stamp.needs_reembedding:
         kept += UNFIT
-    return record_term(stamp.key.encode(), stamp.entity_type, stamp.space, stamp.fingerprint, kept)
+    return Content(stamp.key.encode(), stamp.entity_type, space_text(stamp.space), stamp.fingerprint, kept)
 
 
-def is_as_asked(stamp: Stamp, target: Target) -> bool:
-    """
-    Return whether a stored record is what the target asks for, its vector apart.
-
-    True only where their terms are the same. False may still be so where what is kept for filters is written
-    differently (1 and 1.0): then the terms tell.
-    """
-    return (
-        stamp.fingerprint == target.fingerprint
-        and not (stamp.needs_reembedding or stamp.metadata or target.metadata)
-        and stamp.key == target.key
-        and stamp.entity_type == target.entity_type
-        and (stamp.space is target.space or stamp.space == target.space)
-        and stamp.extraction_template_version == target.template_version
-        and stamp.extraction_confidence == target.extraction_confidence
-        and stamp.source_document_id == target.source_document_id
-    )
+def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
+    """Return the term of a stored record; one that is damaged, or due to be embedded anew, equals no target's."""
+    return stamp_content(stamp, damaged=damaged).term
 
 
 def unrenderable_term(key: str) -> int:
@@ -170,16 +182,17 @@ def unrenderable_term(key: str) -> int:
     return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")
 
 
-def record_term(key: str, entity_type: str, space: Space, fingerprint: str, kept: str) -> int:
-    """Return the term of a record from its parts; `kept` is `kept_text`, with `UNFIT` behind it for a bad record."""
+def record_term(key: str, entity_type: str, space: str, fingerprint: str, kept: str) -> int:
+    """Return the term of a record from its content."""
     # Lengths before the parts: no two different records may write the same text.
-    text = f"{len(key)}:{key}{len(entity_type)}:{entity_type}{_space_text(space)}{fingerprint}:{kept}"
+    text = f"{len(key)}:{key}{len(entity_type)}:{entity_type}{space}{fingerprint}:{kept}"
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=TERM_SIZE_BYTES).digest()
     return int.from_bytes(digest, "little")
 
 
 @lru_cache(maxsize=256)
-def _space_text(space: Space) -> str:
+def space_text(space: Space) -> str:
+    """Return the one text of a space."""
     return json.dumps([space.model_id, space.model_version, space.dimension, space.generation])
 
 
@@ -212,12 +225,6 @@ def digest_of(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> RangeDigest:
     )
 
 
-def kept_term(stamp: Stamp, *, damaged: bool) -> KeptTerm:
-    """Return what decides the digest of a stored record."""
-    term = stamp_term(stamp, damaged=damaged)
-    return KeptTerm(stamp.key.encode(), stamp.entity_type, term, stamp.schema_version, stamp.position)
-
-
 def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -> list[bool]:
     """
     Return for each stamp whether its stored vector is not the one that was written.
@@ -230,18 +237,24 @@ def damaged_vectors(stamps: Sequence[Stamp], vectors: Sequence[Vector | None]) -
 
 def unlike_checksums(stamped: Sequence[tuple[int, str]], vectors: Sequence[Vector | None]) -> list[bool]:
     """Return what `damaged_vectors` does, for dimensions and checksums instead of whole stamps."""
-    found = [
-        vector is None or vector.shape != (dimension,)
-        for (dimension, _), vector in zip(stamped, vectors, strict=True)
-    ]
+    found = [True] * len(vectors)
     by_dimension: dict[int, list[int]] = {}
-    for at, vector in enumerate(vectors):
-        if vector is not None and not found[at]:
-            by_dimension.setdefault(vector.shape[0], []).append(at)
+    for at, ((dimension, _), vector) in enumerate(zip(stamped, vectors, strict=True)):
+        if vector is not None and vector.shape == (dimension,):
+            by_dimension.setdefault(dimension, []).append(at)
     for places in by_dimension.values():
         block = np.stack([vector for at in places if (vector := vectors[at]) is not None])
-        norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-        sound = (np.abs(norms - 1.0) < _NORM_TOLERANCE).tolist()  # NaN is not
-        for row, at in enumerate(places):
-            found[at] = not sound[row] or vector_checksum(block[row]) != stamped[at][1]
+        damaged = damaged_rows(block, [stamped[at][1] for at in places])
+        for at, is_damaged in zip(places, damaged, strict=True):
+            found[at] = is_damaged
     return found
+
+
+def damaged_rows(block: Vectors, checksums: Sequence[str]) -> list[bool]:
+    """Return for each row of a block whether it is not the vector of its checksum, or none at all."""
+    norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+    sound = (np.abs(norms - 1.0) < _NORM_TOLERANCE).tolist()  # NaN is not
+    return [
+        not is_sound or stamped != found
+        for is_sound, stamped, found in zip(sound, checksums, block_checksums(block), strict=True)
+    ]

@@ -100,6 +100,14 @@ class GraphSnapshot:
     states: Mapping[RecordKey, RecordState]
 
 
+class StatePage(NamedTuple):
+    """The states of the next keys of a range, in key order."""
+
+    snapshot: GraphSnapshot
+    through: str | None
+    """The last key that was looked at, encoded, where the range may go on behind it; None: it does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adjacency:
     """One relationship of an entity, seen from that entity (`direction` is OUT when it is the source)."""

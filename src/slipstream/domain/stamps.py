@@ -18,6 +18,8 @@ from slipstream.domain.positions import Position
 
 Vector = npt.NDArray[np.float32]
 """A float32 array of shape (dimension,)."""
+Vectors = npt.NDArray[np.float32]
+"""A float32 array of shape (count, dimension)."""
 
 MetadataValue = str | int | float | bool
 NO_METADATA: Mapping[str, MetadataValue] = {}
@@ -124,6 +126,15 @@ class SearchFilter:
 def vector_checksum(vector: Vector) -> str:
     """Return the digest of a vector's float32 bytes."""
     return hashlib.blake2b(np.ascontiguousarray(vector, dtype=np.float32).data, digest_size=8).hexdigest()
+
+
+def block_checksums(block: Vectors) -> list[str]:
+    """Return `vector_checksum` of each row."""
+    size = block.shape[1] * block.itemsize
+    data = np.ascontiguousarray(block, dtype=np.float32).data.cast("B")
+    return [
+        hashlib.blake2b(data[start : start + size], digest_size=8).hexdigest() for start in range(0, len(data), size)
+    ]
 
 
 def checked_vector(vector: npt.ArrayLike, dimension: int) -> Vector:

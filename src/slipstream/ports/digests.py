@@ -6,8 +6,22 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from slipstream.domain.digests import KeptTerm, KeyRange, RangeDigest
+from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.stamps import Stamp
+
+
+@runtime_checkable
+class ContentScan(Protocol):
+    """An index that can read its records as audits compare them; optional: stamps and vectors do as well."""
+
+    def contents(self, after: str, limit: int) -> HeldPage:
+        """
+        Return about `limit` records of all spaces in key order, behind a key as text, and all those of the last key.
+
+        They and their vectors are read from the store itself, in one snapshot; empty at the end. Raises
+        `UnavailableError` when the store is down.
+        """
+        ...
 
 
 @runtime_checkable
@@ -37,11 +51,11 @@ class KeptDigests(RangeDigests, Protocol):
     know only where records came or went; a full audit hands over all that it reads, and tells what they missed.
     """
 
-    def missed(self, bounds: KeyRange, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> Sequence[RecordKey]:
+    def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
         """
         Return the keys of a range, in order, that are not kept as they were just read; from now on they are.
 
-        `stamps` are all records of the range, in key order. Raises `UnavailableError` when a store is down.
+        `read` tells of all records of the range, in key order. Raises `UnavailableError` when a store is down.
         """
         ...
 

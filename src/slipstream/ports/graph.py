@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, Properties
+from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, Properties, StatePage
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema, PropertyTypes
@@ -106,6 +106,26 @@ class GraphReader(Protocol):
 
     def close(self) -> None:
         """Release everything; closing twice is harmless. A closed graph raises `UnavailableError`."""
+        ...
+
+
+@runtime_checkable
+class StateScan(Protocol):
+    """A graph that can scan states, not keys alone; optional, whoever wants them falls back to `scan` and `read`."""
+
+    def states(
+        self,
+        after: str,
+        through: str | None,
+        limit: int,
+        hops: Mapping[str, Sequence[Hop]],
+        relationship_types: Collection[str] | None = None,
+    ) -> StatePage:
+        """
+        Return the next states behind a key (`RecordKey.encode`), up to another one, which is included (None: all).
+
+        Those of at most `limit` keys, of the keys that `scan` would return, as `read` would return them.
+        """
         ...
 
 

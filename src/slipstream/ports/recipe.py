@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from slipstream.domain.digests import Content
 from slipstream.domain.entities import Hop, RecordState
 from slipstream.domain.models import SpaceScope
 from slipstream.domain.requests import Shown, Target
@@ -22,6 +23,14 @@ class Recipe(Protocol):
     def target(self, state: RecordState) -> Target | None:
         """
         Return what the index should hold, None when no view covers the record.
+
+        Raises `PoisonEventError` when the record can not be rendered.
+        """
+        ...
+
+    def content(self, state: RecordState) -> Content | None:
+        """
+        Return the content of the `target`, without the rest: all that an audit compares. None when no view covers it.
 
         Raises `PoisonEventError` when the record can not be rendered.
         """

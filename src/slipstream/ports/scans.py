@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from slipstream.domain.digests import KeyRange
-from slipstream.domain.entities import KeyedType
+from slipstream.domain.digests import KeyRange, damaged_vectors
+from slipstream.domain.entities import Hop, KeyedType, StatePage
+from slipstream.domain.held import HeldPage, held_page
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.merge import merge_join
-from slipstream.domain.stamps import Stamp
-from slipstream.ports.graph import GraphReader
+from slipstream.domain.models import Space
+from slipstream.domain.stamps import Stamp, Vector
+from slipstream.ports.digests import ContentScan
+from slipstream.ports.graph import GraphReader, StateScan
 from slipstream.ports.index import VectorIndex
 
 PAGE = 1_000
@@ -72,3 +75,39 @@ def scan_range(index: VectorIndex, bounds: KeyRange, page: PageSize = PAGE) -> I
             return
         yield rows
         after = rows[-1].key
+
+
+def read_contents(index: VectorIndex, after: str, limit: int) -> HeldPage:
+    """Return a page of records, as `ContentScan.contents` does; of an index without it by stamps and vectors."""
+    if isinstance(index, ContentScan):
+        return index.contents(after, limit)
+    stamps = index.scan(RecordKey.decode(after) if after else None, limit)
+    return held_page(stamps, damaged_vectors(stamps, vectors_of(index, stamps)))
+
+
+def vectors_of(index: VectorIndex, stamps: Sequence[Stamp]) -> list[Vector | None]:
+    """Return the stored vector of each stamp, None where it is gone; one call for each space."""
+    # By the space's identity first: a page is of one space, whose hash would be computed for every stamp.
+    spaces = {id(stamp.space): stamp.space for stamp in stamps}
+    held: dict[Space, Mapping[RecordKey, Vector]] = {}
+    for space in dict.fromkeys(spaces.values()):
+        held[space] = index.vectors([s.key for s in stamps if s.space is space or s.space == space], space)
+    found = {number: held[space] for number, space in spaces.items()}
+    return [found[id(stamp.space)].get(stamp.key) for stamp in stamps]
+
+
+def read_states(
+    graph: GraphReader,
+    after: str,
+    through: str | None,
+    limit: int,
+    hops: Mapping[str, Sequence[Hop]],
+    relationship_types: Collection[str] | None = None,
+) -> StatePage:
+    """Return a page of states, as `StateScan.states` does; of a graph without it by a scan of keys and a read."""
+    if isinstance(graph, StateScan):
+        return graph.states(after, through, limit, hops, relationship_types)
+    rows = graph.scan(RecordKey.decode(after) if after else None, limit, relationship_types)
+    keys = [row.key for row in rows if through is None or row.key.encode() <= through]
+    is_whole = len(keys) < len(rows) or len(rows) < limit
+    return StatePage(graph.read(keys, hops), None if is_whole else keys[-1].encode())

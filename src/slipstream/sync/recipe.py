@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from slipstream.domain.digests import Content, kept_text, space_text
 from slipstream.domain.entities import EntityState, Hop, RecordState
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
@@ -13,6 +15,14 @@ from slipstream.domain.stamps import NO_METADATA
 from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
 from slipstream.views.viewset import ViewSet
+
+
+class _Place(NamedTuple):
+    """Where the vectors of a type belong, and the model that makes them (None: the route's)."""
+
+    space: Space
+    model_id: str | None
+    space_text: str
 
 
 class ViewRecipe:
@@ -30,7 +40,7 @@ class ViewRecipe:
         self.declaration = declaration
         self._service = service
         self._hops = views.hops()
-        self._places: dict[tuple[str, str | None], tuple[Space, str | None]] = {}
+        self._places: dict[tuple[str, str | None], _Place] = {}
         self._homes: dict[str, Space] = {}
 
     def hops(self) -> Mapping[str, Sequence[Hop]]:
@@ -47,7 +57,7 @@ class ViewRecipe:
         if rendering is None:
             return None
         entity_type, key = _identity(state)
-        space, model_id = self._place(entity_type, rendering.model)
+        space, model_id, _ = self._place(entity_type, rendering.model)
         text, template_version, _, context, metadata, source, confidence = rendering
         request = EmbeddingRequest(entity_type, text, context, NO_METADATA, model_id)
         fingerprint = self._service.fingerprint(request)
@@ -57,6 +67,18 @@ class ViewRecipe:
         """Render a state for people: no fingerprint, no model."""
         rendering = self.views.render(state)
         return None if rendering is None else Shown(rendering.text, rendering.metadata)
+
+    def content(self, state: RecordState) -> Content | None:
+        """Render a state and fingerprint it, as `target` does; nobody is to embed it."""
+        rendering = self.views.render(state)
+        if rendering is None:
+            return None
+        entity_type, key = _identity(state)
+        _, model_id, space = self._place(entity_type, rendering.model)
+        text, template_version, _, context, metadata, source, confidence = rendering
+        fingerprint = self._service.fingerprint(EmbeddingRequest(entity_type, text, context, NO_METADATA, model_id))
+        kept = kept_text(template_version, confidence, source, metadata)
+        return Content(key.encode(), entity_type, space, fingerprint, kept)
 
     def space_of(self, type_name: str) -> Space:
         """Return where the vectors of a type are; a model whose identity was declared need not be there for that."""
@@ -69,11 +91,12 @@ class ViewRecipe:
     def _model_of(self, type_name: str) -> str | None:
         return next((view.model for view in self.views.views if view.type == type_name), None)
 
-    def _place(self, entity_type: str, model: str | None) -> tuple[Space, str | None]:
+    def _place(self, entity_type: str, model: str | None) -> _Place:
         # Routes and models are fixed for the life of a recipe; looking them up for every record would show.
         place = self._places.get((entity_type, model))
         if place is None:
-            place = self._places[entity_type, model] = self._placed(entity_type, model)
+            space, model_id = self._placed(entity_type, model)
+            place = self._places[entity_type, model] = _Place(space, model_id, space_text(space))
         return place
 
     def _placed(self, entity_type: str, model: str | None) -> tuple[Space, str | None]:

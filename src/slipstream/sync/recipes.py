@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from slipstream.domain.digests import Content
 from slipstream.domain.entities import Hop, RecordState
 from slipstream.domain.events import PKGEvent
+from slipstream.domain.held import Placed
 from slipstream.domain.models import ModelSpec, Space, SpaceScope
 from slipstream.domain.requests import Target
-from slipstream.domain.stamps import Stamp
 from slipstream.ports.recipe import LiveRecipe, Recipe
 from slipstream.sync.recipe import ViewRecipe
 from slipstream.views.declaration import Affected
@@ -44,11 +45,11 @@ class RecipePair:
         """Which neighbours a read must bring along, by entity type."""
         return self.live.hops() if self.other is None else joined_hops(self.followed)
 
-    def is_hidden(self, stamp: Stamp) -> bool:
+    def is_hidden(self, stamp: Placed) -> bool:
         """Whether a stored record belongs to the generation beside the live one."""
         return self.beside is not None and _belongs(stamp, self.beside, self.live)
 
-    def is_live(self, stamp: Stamp) -> bool:
+    def is_live(self, stamp: Placed) -> bool:
         """Whether a stored record belongs to the live generation, and not to the one beside it."""
         return self.beside is not None and _belongs(stamp, self.live, self.beside)
 
@@ -76,7 +77,7 @@ def joined_hops(recipes: Iterable[Recipe]) -> dict[str, Sequence[Hop]]:
     return {name: tuple(hops) for name, hops in joined.items()}
 
 
-def _belongs(stamp: Stamp, recipe: ViewRecipe, rather_than: ViewRecipe) -> bool:
+def _belongs(stamp: Placed, recipe: ViewRecipe, rather_than: ViewRecipe) -> bool:
     return stamp.space == recipe.space_of(stamp.entity_type) != rather_than.space_of(stamp.entity_type)
 
 
@@ -95,7 +96,7 @@ class Recipes:
         """What is in force now."""
         return self._pair
 
-    def hides(self) -> Callable[[Stamp], bool] | None:
+    def hides(self) -> Callable[[Placed], bool] | None:
         """Return what tells whether a record is not of the live generation; None while there is only that one."""
         return self._pair.is_hidden if self._pair.beside is not None else None
 
@@ -118,6 +119,10 @@ class Recipes:
     def target(self, state: RecordState) -> Target | None:
         """Return what the live generation should hold of a record."""
         return self._pair.live.target(state)
+
+    def content(self, state: RecordState) -> Content | None:
+        """Return what the live generation should hold of a record, as audits compare it."""
+        return self._pair.live.content(state)
 
     # ------------------------------------------------------------------ what a change dirties
 

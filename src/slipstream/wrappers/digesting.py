@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 
 from slipstream.domain.damage import Damage
-from slipstream.domain.digests import KeptTerm, KeyRange, RangeDigest, damaged_vectors, kept_term
+from slipstream.domain.digests import KeptTerm, KeyRange, RangeDigest, damaged_vectors
+from slipstream.domain.held import held_page
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
 from slipstream.ports.digests import TermStore
-from slipstream.ports.scans import PAGE
+from slipstream.ports.scans import PAGE, vectors_of
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.wrappers.fenced import SealedVectorIndex
 from slipstream.wrappers.passing import PassingIndex
@@ -95,12 +95,12 @@ class DigestingIndex(PassingIndex):
                 self._count()
             return self._terms.digests(ranges)
 
-    def missed(self, bounds: KeyRange, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> Sequence[RecordKey]:
+    def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
         """Compare what was read with what is kept; what differs is read once more before it is told."""
-        read = _by_key(kept_term(stamp, damaged=bad) for stamp, bad in zip(stamps, damaged, strict=True))
+        found = _by_key(read)
         with self._reading:
             kept = _by_key(self._terms.terms(bounds))
-            differing = [key for key in sorted(read.keys() | kept.keys()) if read.get(key) != kept.get(key)]
+            differing = [key for key in sorted(found.keys() | kept.keys()) if found.get(key) != kept.get(key)]
             if not differing or not self._terms.known():
                 return []
             doubted = set(self._terms.doubted(bounds, _ALL))
@@ -142,12 +142,7 @@ class DigestingIndex(PassingIndex):
         return self._terms_of([stamp for known in held.values() for stamp in known.records])
 
     def _terms_of(self, stamps: Sequence[Stamp]) -> list[KeptTerm]:
-        keys_of: dict[Space, list[RecordKey]] = defaultdict(list)
-        for stamp in stamps:
-            keys_of[stamp.space].append(stamp.key)
-        held = {space: self._inner.vectors(keys, space) for space, keys in keys_of.items()}
-        damaged = damaged_vectors(stamps, [held[stamp.space].get(stamp.key) for stamp in stamps])
-        return [kept_term(stamp, damaged=bad) for stamp, bad in zip(stamps, damaged, strict=True)]
+        return held_page(stamps, damaged_vectors(stamps, vectors_of(self._inner, stamps))).terms()
 
     def _count(self) -> None:
         """Read everything anew where the number of records is not the one that is known of."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from slipstream.domain.digests import KeyRange, RangeDigest, damaged_vectors, digest_of
+from slipstream.domain.digests import KeptTerm, KeyRange, RangeDigest, damaged_vectors, digest_of
+from slipstream.domain.held import HeldPage, Placed
 from slipstream.domain.keys import RecordKey
-from slipstream.domain.models import Space
-from slipstream.domain.stamps import KeyStamps, Stamp, Vector
+from slipstream.domain.stamps import KeyStamps, Stamp
 from slipstream.ports.digests import KeptDigests, RangeDigests
 from slipstream.ports.index import VectorIndex
-from slipstream.ports.scans import scan_range
+from slipstream.ports.scans import read_contents, scan_range, vectors_of
 from slipstream.wrappers.passing import PassingIndex
 
-Hides = Callable[[], Callable[[Stamp], bool] | None]
+Hides = Callable[[], Callable[[Placed], bool] | None]
 """Returns what tells whether a record is of another generation; None while there is only one."""
 
 
@@ -49,6 +49,16 @@ class ScopedIndex(PassingIndex):
             after = page[-1].key  # a whole page of the other one is not the end
         return ()
 
+    def contents(self, after: str, limit: int) -> HeldPage:
+        """Return records of this generation."""
+        is_hidden = self._hides()
+        while (page := read_contents(self._inner, after, limit)).last is not None:
+            shown = page if is_hidden is None else page.without(is_hidden)
+            if shown.last is not None:
+                return shown
+            after = page.last
+        return page
+
 
 class ScopedDigestingIndex(ScopedIndex):
     """The same over an index that digests its own records."""
@@ -66,15 +76,8 @@ class ScopedDigestingIndex(ScopedIndex):
     def _digest(self, bounds: KeyRange) -> RangeDigest:
         found = RangeDigest()
         for stamps in scan_range(self, bounds):
-            found.add(digest_of(stamps, damaged_vectors(stamps, self._vectors_of(stamps))))
+            found.add(digest_of(stamps, damaged_vectors(stamps, vectors_of(self, stamps))))
         return found
-
-    def _vectors_of(self, stamps: Sequence[Stamp]) -> list[Vector | None]:
-        keys_of: dict[Space, list[RecordKey]] = {}
-        for stamp in stamps:
-            keys_of.setdefault(stamp.space, []).append(stamp.key)
-        held = {space: self.vectors(keys, space) for space, keys in keys_of.items()}
-        return [held[stamp.space].get(stamp.key) for stamp in stamps]
 
 
 class ScopedKeptIndex(ScopedDigestingIndex):
@@ -84,9 +87,9 @@ class ScopedKeptIndex(ScopedDigestingIndex):
         super().__init__(inner, digests, hides)
         self._kept = digests
 
-    def missed(self, bounds: KeyRange, stamps: Sequence[Stamp], damaged: Sequence[bool]) -> Sequence[RecordKey]:
+    def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
         """As of the index below; of one generation alone nothing can be said."""
-        return [] if self._hides() is not None else self._kept.missed(bounds, stamps, damaged)
+        return [] if self._hides() is not None else self._kept.missed(bounds, read)
 
 
 def scoped(index: VectorIndex, hides: Hides) -> ScopedIndex:

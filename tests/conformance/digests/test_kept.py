@@ -12,13 +12,13 @@ import pytest
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.domain.digests import KeyRange, damaged_vectors
+from slipstream.domain.digests import KeyRange
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, VectorRecord
 from slipstream.ports.digests import KeptDigests, RangeDigests
-from slipstream.ports.scans import scan_index
+from slipstream.ports.scans import read_contents, scan_index
 from slipstream.testing.records import make_record
 from slipstream.testing.suites.digests import (
     RECORDS,
@@ -27,7 +27,6 @@ from slipstream.testing.suites.digests import (
     assert_digests,
     cut,
     key_of,
-    vectors_of,
 )
 from slipstream.wrappers.digesting import DigestingIndex
 
@@ -108,9 +107,7 @@ def filled(store: SqliteStore) -> tuple[Place, DigestingIndex]:
 
 
 def missed(index: DigestingIndex) -> list[RecordKey]:
-    stamps = list(scan_index(index))
-    damaged = damaged_vectors(stamps, vectors_of(index, stamps))
-    return list(index.missed(KeyRange(), stamps, damaged))
+    return list(index.missed(KeyRange(), read_contents(index, "", 2 * RECORDS).terms()))
 
 
 def test_it_is_known_by_what_it_can(store: SqliteStore) -> None:

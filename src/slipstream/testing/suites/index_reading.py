@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from slipstream.domain.digests import damaged_vectors
 from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.held import HeldPage, held_page
 from slipstream.domain.keys import entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorRecord
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.scans import read_contents, scan_index, vectors_of
 from slipstream.testing.records import OTHER_SPACE, SPACE, make_record, unit_vector
 from slipstream.testing.suites.index_support import (
     ANYTHING,
@@ -45,6 +49,24 @@ class IndexReadingCases(IndexHooks):
             seen.extend(page)
         expected = sorted((record.stamp for record in batch), key=lambda stamp: (stamp.key.encode(), stamp.space))
         assert seen == expected
+
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    def test_contents_are_those_of_stamps_and_vectors(self, index: VectorIndex, limit: int) -> None:
+        """What an audit compares comes from what is stored."""
+        filled: dict[str, Any] = {"metadata": {"year": 1.0}, "extraction_confidence": 0.5, "source_document_id": "d"}
+        index.upsert([make_record(key, number + 1) for number, key in enumerate(ODD_KEYS)])
+        index.upsert([make_record(key, 50, OTHER_SPACE, schema_version=2, **filled) for key in ODD_KEYS[::3]])
+        index.upsert([make_record("unfit", 51, needs_reembedding=True)])
+        stamps = list(scan_index(index))
+        assert len(stamps) == len(ODD_KEYS) + len(ODD_KEYS[::3]) + 1
+        found, pages = list[HeldPage](), 0
+        while not found or found[-1]:
+            found.append(read_contents(index, (found[-1].last or "") if found else "", limit))
+            pages += 1
+        assert pages > len(stamps) // (limit + 1)
+        wanted = held_page(stamps, damaged_vectors(stamps, vectors_of(index, stamps)))
+        assert sorted(row for page in found for row in page.rows()) == sorted(wanted.rows())
+        assert [content.key for page in found for content in page.contents] == [s.key.encode() for s in stamps]
 
     def test_scan_survives_deletions_behind_the_cursor(self, index: VectorIndex) -> None:
         batch = [make_record(f"n{i:02}") for i in range(12)]

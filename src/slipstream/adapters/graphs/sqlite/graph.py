@@ -14,12 +14,13 @@ from slipstream.adapters.graphs.sqlite.opening import LayoutGuard, is_prepared, 
 from slipstream.adapters.graphs.sqlite.reader import count_by_type, read_adjacent, read_nearby, read_states, scan_keys
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
 from slipstream.adapters.graphs.sqlite.selfcheck import graph_check
+from slipstream.adapters.graphs.sqlite.states import scan_states
 from slipstream.adapters.graphs.sqlite.sync_view import SqliteSyncView
 from slipstream.adapters.graphs.sqlite.writer import SqliteTransaction
 from slipstream.adapters.graphs.values import checked_advance
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.queueing import WriterQueue
-from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
+from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, StatePage
 from slipstream.domain.errors import ConfigError, IncidentError
 from slipstream.domain.incidents import IncidentKind, incident
 from slipstream.domain.keys import RecordKey
@@ -100,6 +101,20 @@ class SqliteGraph(Mutations):
         """Return the next keys with their types, ordered by their encoded text."""
         with self._database.reading() as connection:
             return scan_keys(connection, after, max(limit, 0), relationship_types)
+
+    def states(
+        self,
+        after: str,
+        through: str | None,
+        limit: int,
+        hops: Mapping[str, Sequence[Hop]],
+        relationship_types: Collection[str] | None = None,
+    ) -> StatePage:
+        """Return the next states in one read transaction, together with the head that it sees."""
+        with self._database.reading() as connection:
+            head = head_of(connection)
+            states, last = scan_states(connection, after, through, max(limit, 1), hops, relationship_types)
+            return StatePage(GraphSnapshot(head, states), last)
 
     def adjacent(
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int

@@ -64,10 +64,25 @@ def read_states(
     ends = (end for found in relationships for end in (found.ref.source_id, found.ref.target_id))
     entities = find_entities(connection, dict.fromkeys([*wanted, *ends]))
     asked = [entities[entity_id] for entity_id in wanted if entity_id in entities]
-    neighbours = _neighbours(connection, [entity for entity in asked if entity.type in hops], hops)
     states: dict[RecordKey, RecordState] = {
-        wanted[entity.id]: EntityState(entity, neighbours.get(entity.id, _NONE)) for entity in asked
+        wanted[entity.id]: state for entity, state in zip(asked, entity_states(connection, asked, hops), strict=True)
     }
+    return {**states, **relationship_states(relationships, entities)}
+
+
+def entity_states(
+    connection: sqlite3.Connection, entities: Sequence[Entity], hops: Mapping[str, Sequence[Hop]]
+) -> list[EntityState]:
+    """Return the states of entities, in their order, with the neighbours that the hops lead to."""
+    neighbours = _neighbours(connection, [entity for entity in entities if entity.type in hops], hops)
+    return [EntityState(entity, neighbours.get(entity.id, _NONE)) for entity in entities]
+
+
+def relationship_states(
+    relationships: Iterable[Relationship], entities: Mapping[str, Entity]
+) -> dict[RecordKey, RecordState]:
+    """Return the states of relationships whose ends are among some entities."""
+    states: dict[RecordKey, RecordState] = {}
     for found in relationships:
         source, target = entities.get(found.ref.source_id), entities.get(found.ref.target_id)
         if source is not None and target is not None:
@@ -239,7 +254,7 @@ def scan_keys(
         )
         found = [KeyedType(entity_key(row[0]), row[1]) for row in rows]
         after = None
-    for first, last in _ranges(relationship_types):
+    for first, last in ranges_of(relationship_types):
         if len(found) >= limit:
             break
         if after is None or after.id < last:
@@ -247,7 +262,7 @@ def scan_keys(
     return found
 
 
-def _ranges(relationship_types: Collection[str] | None) -> list[tuple[str, str]]:
+def ranges_of(relationship_types: Collection[str] | None) -> list[tuple[str, str]]:
     """Return between which ids the relationships of some types are, in order."""
     if relationship_types is None:
         return [("", _LAST)]
@@ -271,7 +286,7 @@ def count_by_type(connection: sqlite3.Connection, relationship_types: Collection
     if relationship_types is None:
         counts.update(dict(connection.execute("SELECT type, count(*) FROM relationship GROUP BY type")))
         return dict(counts)  # another program may have used one name for both
-    for first, last in _ranges(relationship_types):
+    for first, last in ranges_of(relationship_types):
         bounds = (first, last)
         counts.update(dict(connection.execute(f"{_COUNTED} GROUP BY type", bounds)))
     return dict(counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -16,6 +17,7 @@ _HIDDEN = ""
 """The report of an audit that is not whole: nobody is shown it."""
 _FINDINGS_AT_ONCE = 1_000
 """In one transaction: the engine writes to the same file, and waits for no more than these."""
+_HOLDING = "SELECT DISTINCT (SELECT max(after) FROM leaves WHERE after < k.value) FROM json_each(?) AS k"
 _REMOVE_FINDINGS = """
 DELETE FROM findings WHERE audit = ? AND (kind, key) IN (SELECT kind, key FROM findings WHERE audit = ? LIMIT ?)
 """
@@ -49,10 +51,9 @@ class SqliteAudits:
 
     def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
         """Return the leaves that some keys fall into."""
-        query = "SELECT max(after) FROM leaves WHERE after < ?"
         with self._database.reading() as connection:
-            found = {connection.execute(query, (key,)).fetchone()[0] for key in keys}
-            return self.leaves([after for after in found if after is not None])
+            found = connection.execute(_HOLDING, (json.dumps(list(keys)),)).fetchall()
+        return self.leaves([after for (after,) in found if after is not None])
 
     def total(self) -> Mapping[str, Digest]:
         """Return the sum of all heads."""
@@ -76,19 +77,21 @@ class SqliteAudits:
     # ------------------------------------------------------------------ evidence
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
-        """Keep an audit in pieces, each in a transaction of its own; it appears with the last one."""
+        """Keep an audit in one transaction, or, if it found much, in pieces: then it appears with the last one."""
         self._clean_up()
+        remaining = iter(findings)
+        page = list(islice(remaining, _FINDINGS_AT_ONCE))
         with self._database.writing() as connection:
             audit_id = int(connection.execute("INSERT INTO audits (report) VALUES (?)", (_HIDDEN,)).lastrowid or 0)
-        remaining = iter(findings)
-        while rows := [(audit_id, *finding) for finding in islice(remaining, _FINDINGS_AT_ONCE)]:
+            _put_findings(connection, audit_id, page)
+            if len(page) < _FINDINGS_AT_ONCE:
+                _show(connection, audit_id, report)
+                return audit_id
+        while page := list(islice(remaining, _FINDINGS_AT_ONCE)):
             with self._database.writing() as connection:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO findings (audit, kind, key, type) VALUES (?, ?, ?, ?)", rows
-                )
+                _put_findings(connection, audit_id, page)
         with self._database.writing() as connection:
-            text = json.dumps({**report, "id": audit_id})
-            connection.execute("UPDATE audits SET report = ? WHERE id = ?", (text, audit_id))
+            _show(connection, audit_id, report)
         return audit_id
 
     def forget(self, ids: Collection[int]) -> None:
@@ -138,6 +141,16 @@ class SqliteAudits:
         with self._database.reading() as connection:
             rows = connection.execute(query, (audit_id, _HIDDEN, bound.kind, bound.key, kind, kind, limit))
             return [Finding(*row) for row in rows]
+
+
+def _put_findings(connection: sqlite3.Connection, audit_id: int, findings: Iterable[Finding]) -> None:
+    rows = ((audit_id, *finding) for finding in findings)
+    connection.executemany("INSERT OR IGNORE INTO findings (audit, kind, key, type) VALUES (?, ?, ?, ?)", rows)
+
+
+def _show(connection: sqlite3.Connection, audit_id: int, report: Mapping[str, Any]) -> None:
+    text = json.dumps({**report, "id": audit_id})
+    connection.execute("UPDATE audits SET report = ? WHERE id = ?", (text, audit_id))
 
 
 def encoded_digests(by_type: Mapping[str, Digest]) -> str:

@@ -47,7 +47,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PARAMETERS_MAX = 512
 _ROWS_MAX = 256
-_LITTLE_ENDIAN = np.dtype("<f4")
+VECTOR_TYPE = np.dtype("<f4")
+"""What a vector is stored as."""
 
 
 def stamp_row(stamp: Stamp, space: int) -> Row:
@@ -149,7 +150,7 @@ def vector_blobs(records: Sequence[VectorRecord]) -> list[memoryview]:
     blobs: list[memoryview] = [memoryview(b"")] * len(records)
     for dimension, places in by_dimension.items():
         block = _checked_block([records[at].vector for at in places], dimension)
-        data, size = memoryview(block.tobytes()), dimension * _LITTLE_ENDIAN.itemsize
+        data, size = memoryview(block.tobytes()), dimension * VECTOR_TYPE.itemsize
         for row, at in enumerate(places):
             blobs[at] = data[row * size : (row + 1) * size]
     return blobs
@@ -159,7 +160,7 @@ def _checked_block(vectors: Sequence[Vector], dimension: int) -> np.ndarray[Any,
     for vector in vectors:
         if np.shape(vector) != (dimension,):
             checked_vector(vector, dimension)  # raises, with the words that every adapter uses
-    block = np.array(vectors, dtype=_LITTLE_ENDIAN)
+    block = np.array(vectors, dtype=VECTOR_TYPE)
     norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
     for row in np.flatnonzero(~(np.abs(norms - 1.0) < 1e-6)):  # NaN is on this side too
         block[row] = checked_vector(block[row], dimension)
@@ -168,8 +169,8 @@ def _checked_block(vectors: Sequence[Vector], dimension: int) -> np.ndarray[Any,
 
 def blob_vector(blob: bytes) -> Vector:
     """Return the vector of a blob as it is, however damaged."""
-    whole = len(blob) - len(blob) % _LITTLE_ENDIAN.itemsize
-    return np.frombuffer(blob[:whole], dtype=_LITTLE_ENDIAN).astype(np.float32)
+    whole = len(blob) - len(blob) % VECTOR_TYPE.itemsize
+    return np.frombuffer(blob[:whole], dtype=VECTOR_TYPE).astype(np.float32)
 
 
 def select_in(connection: sqlite3.Connection, sql: str, values: Iterable[object], *rest: object) -> Iterator[Row]:

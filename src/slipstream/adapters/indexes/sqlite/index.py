@@ -16,10 +16,12 @@ from slipstream.adapters.indexes.sqlite.codec import (
     vector_blobs,
 )
 from slipstream.adapters.indexes.sqlite.following import FollowingMatrix, Matrices
+from slipstream.adapters.indexes.sqlite.held import read_page
 from slipstream.adapters.indexes.sqlite.segments import Segments
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.digests import KeyRange, RangeDigest
 from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
@@ -202,6 +204,12 @@ class SqliteIndex:
         if len(spaces) > 1:  # else they come in this order
             stamps.sort(key=lambda stamp: (stamp.key.encode(), stamp.space))
         return stamps
+
+    def contents(self, after: str, limit: int) -> HeldPage:
+        """Return a page of records with their vectors, by one statement."""
+        self._require_open()
+        with self._database.reading() as connection:
+            return read_page(connection, _spaces(connection), after, limit)
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
         """Return the digests of ranges of one snapshot; only what was written since the last call is read."""

@@ -188,6 +188,8 @@ AND ({row}last_validated IS NULL OR {row}last_validated {years})
 """Whether a row of `records` can be read: what it says may be wrong, but it says something."""
 NOT_A_KEY = "NOT key GLOB '[er]:?*'"
 _NEW_SOUND, READABLE = _SOUND.format(row="NEW.", years=YEARS), _SOUND.format(row="", years=YEARS)
+READABLE_RECORD = _SOUND.format(row="r.", years=YEARS)
+"""The same of a row named `r`."""
 _NOT_A_RECORD = "not a record: key, space, metadata or a time can not be read"
 _GUARDED = (
     ("records_insert_guard", "INSERT ON records", f"NOT ({_NEW_SOUND})", _NOT_A_RECORD),

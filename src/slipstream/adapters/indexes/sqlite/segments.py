@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 
 from slipstream.adapters.indexes.sqlite.audits import encoded_digests, summed_digests
 from slipstream.adapters.indexes.sqlite.codec import Row
@@ -26,22 +27,28 @@ SEGMENT_SIZE_MAX = 8
 """A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
 _PIECES_AT_ONCE = 16
 
-# The upper bound is a term of its own, or left out: as `? IS NULL OR ...` it would bound no search in the index.
+_NEXT_AFTER = "(SELECT min(n.after) FROM segments n WHERE n.after > s.after)"
+_CHOSEN = """
+s.after >= (SELECT max(after) FROM segments WHERE after <= ?) AND s.after < ?
+AND (s.digests IS NULL OR s.after < ? OR s.after = ?)
+"""
+# One statement for all segments, each a search in the index by its own bounds: `+` keeps it from taking the others.
+# Within a segment rows come as the index has them: if that were asked for, SQLite would sort them, vectors and all.
 _RECORDS = f"""
-SELECT {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
-FROM records r LEFT JOIN vectors v ON v.record = r.id
-WHERE r.key > ?{{}} ORDER BY r.key
+SELECT s.after, {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
+FROM segments s CROSS JOIN records r INDEXED BY sqlite_autoindex_records_1 LEFT JOIN vectors v ON v.record = r.id
+WHERE {_CHOSEN} AND r.key > s.after AND r.key <= coalesce({_NEXT_AFTER}, x'') AND +r.key > ? AND +r.key <= ?
+ORDER BY s.after
 """  # noqa: S608  (names of columns, no values)
 # Whole segments with a digest are summed by the thousand, so they come as one row.
 _KNOWN = """
 SELECT group_concat(digests), min(schema_version_min), max(schema_version_max), max(position_max) FROM segments
 WHERE digests IS NOT NULL AND after >= ?{}
 """
-_OTHERS = """
-SELECT after, (SELECT min(n.after) FROM segments n WHERE n.after > s.after), writes FROM segments s
-WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?){} AND (digests IS NULL OR after < ? OR after = ?)
-ORDER BY after
-"""
+_OTHERS = f"SELECT s.after, {_NEXT_AFTER}, s.writes FROM segments s WHERE {_CHOSEN} ORDER BY s.after"  # noqa: S608
+_NO_BOUND = b""
+"""To SQLite any blob is greater than any text."""
+_NO_ROWS: tuple[None, Iterator[Row]] = (None, iter(()))
 _LAST = "SELECT max(after) FROM segments WHERE after < ?"
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
 _KEEP = """
@@ -109,12 +116,21 @@ class Segments:
 
     def _pieces(self, bounds: KeyRange, cut: str | None) -> Iterator[_Piece]:
         """Yield what is to be digested, and note it."""
-        for after, through, writes in self._others(bounds, cut):
+        end = _NO_BOUND if bounds.through is None else bounds.through
+        chosen = (bounds.after, end, bounds.after, cut)
+        others = self._snapshot.execute(_OTHERS, chosen).fetchall()
+        if not others:
+            return
+        by_segment = groupby(self._snapshot.execute(_RECORDS, (*chosen, bounds.after, end)), itemgetter(0))
+        holding, rows = next(by_segment, _NO_ROWS)
+        for after, through, writes in others:
             segment = self._computed.setdefault(after, _Segment(after, through, writes))
-            for piece in self._read(segment, bounds):
+            for piece in self._cut_up(segment, bounds, rows if holding == after else ()):
                 if piece.through is None or piece.through > piece.after:  # else a cut would say that nothing follows
                     segment.pieces.append(piece)
                     yield piece
+            if holding == after:
+                holding, rows = next(by_segment, _NO_ROWS)
 
     def _cut_by_end(self, through: str | None) -> str | None:
         """Return the segment in which a range ends, None where it ends with one."""
@@ -124,12 +140,6 @@ class Segments:
         (end,) = self._snapshot.execute(_NEXT, (last,)).fetchone()
         return None if _ends_within(end, through) else last
 
-    def _others(self, bounds: KeyRange, cut: str | None) -> list[Row]:
-        """Return start, end and writes of each segment that has no digest, or is not whole within the bounds."""
-        upper = "" if bounds.through is None else " AND after < ?"
-        ends = () if bounds.through is None else (bounds.through,)
-        return self._snapshot.execute(_OTHERS.format(upper), (bounds.after, *ends, bounds.after, cut)).fetchall()
-
     def _sum_of_known(self, after: str, before: str | None) -> RangeDigest:
         """Return the digest of the segments that have one and begin within some bounds."""
         texts, oldest, newest, position = self._between(_KNOWN, "after < ?", after, before).fetchone()
@@ -137,12 +147,13 @@ class Segments:
             return RangeDigest()
         return RangeDigest(summed_digests([texts]), oldest, newest or 0, Position(position or ORIGIN))
 
-    def _read(self, segment: _Segment, bounds: KeyRange) -> Iterator[_Piece]:
+    @staticmethod
+    def _cut_up(segment: _Segment, bounds: KeyRange, found: Iterable[Row]) -> Iterator[_Piece]:
         """Yield what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
         after = max(segment.after, bounds.after)
         through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
         rows: list[Row] = []
-        for row in self._between(_RECORDS, "r.key <= ?", after, through):
+        for row in (each[1:] for each in found):
             if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
                 end: str = rows[-1][0]
                 yield _Piece(after, end, rows)

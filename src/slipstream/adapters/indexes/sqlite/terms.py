@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
-from slipstream.adapters.indexes.sqlite.codec import Row, blob_vector
-from slipstream.domain.digests import UNFIT, RangeDigest, digests_by_type, kept_text, record_term, unlike_checksums
+import numpy as np
+
+from slipstream.adapters.indexes.sqlite.codec import VECTOR_TYPE, Row
+from slipstream.domain.digests import (
+    UNFIT,
+    Content,
+    RangeDigest,
+    damaged_rows,
+    digests_by_type,
+    kept_text,
+    record_term,
+    space_text,
+)
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 
@@ -54,19 +66,41 @@ def _digest(rows: Sequence[Row], terms: Sequence[int]) -> RangeDigest:
     return RangeDigest(by_type, min(versions), max(versions), Position(max(positions)))
 
 
-def _terms(rows: Sequence[Row], spaces: Mapping[int, Space]) -> Sequence[int]:
+def _terms(rows: Sequence[Row], spaces: Mapping[int, Space]) -> list[int]:
     if not rows:
         return []
-    keys, numbers, types, fingerprints, checksums, *kept, unfit, _, _, blobs = zip(*rows, strict=True)
-    held_in = [spaces[number] for number in numbers]
-    texts = _kept_texts(kept)
-    stamped = [(space.dimension, checksum) for space, checksum in zip(held_in, checksums, strict=True)]
-    damaged = unlike_checksums(stamped, [None if blob is None else blob_vector(blob) for blob in blobs])
-    marked = [
+    return [record_term(*content) for content in contents_of(list(zip(*rows, strict=True)), spaces)]
+
+
+def contents_of(columns: Sequence[Sequence[Any]], spaces: Mapping[int, Space]) -> list[Content]:
+    """Return the contents of rows, given as the columns `DIGESTED_COLUMNS` and the vectors, which are checked."""
+    keys, numbers, types, fingerprints, checksums, versions, *beside, unfit, _, _, blobs = columns
+    texts = {number: space_text(space) for number, space in spaces.items()}
+    dimensions = {number: space.dimension for number, space in spaces.items()}
+    damaged = _unlike([dimensions[number] for number in numbers], checksums, blobs)
+    kept = [
         text + UNFIT if is_damaged or is_unfit else text
-        for text, is_damaged, is_unfit in zip(texts, damaged, unfit, strict=True)
+        for text, is_damaged, is_unfit in zip(_kept_texts(versions, *beside), damaged, unfit, strict=True)
     ]
-    return list(map(record_term, keys, types, held_in, fingerprints, marked))
+    return list(map(Content, keys, types, [texts[number] for number in numbers], fingerprints, kept))
+
+
+def _unlike(dimensions: Sequence[int], checksums: Sequence[str], blobs: Sequence[bytes | None]) -> list[bool]:
+    """Return of each blob whether it is not the vector that was written, as `damaged_vectors` does."""
+    found = [True] * len(blobs)
+    by_size: dict[int, list[int]] = {}
+    for at, (dimension, blob) in enumerate(zip(dimensions, blobs, strict=True)):
+        # Up to three bytes too many are no vector's: they are there as if they were not.
+        if blob and len(blob) // VECTOR_TYPE.itemsize == dimension:
+            by_size.setdefault(len(blob), []).append(at)
+    for size, places in by_size.items():
+        whole = size - size % VECTOR_TYPE.itemsize
+        joined = b"".join([blob[:whole] for at in places if (blob := blobs[at]) is not None])
+        block = np.frombuffer(joined, dtype=VECTOR_TYPE).astype(np.float32, copy=False).reshape(len(places), -1)
+        damaged = damaged_rows(block, [checksums[at] for at in places])
+        for at, is_damaged in zip(places, damaged, strict=True):
+            found[at] = is_damaged
+    return found
 
 
 def _is_readable(row: Row, spaces: Mapping[int, Space]) -> bool:
@@ -77,8 +111,15 @@ def _is_readable(row: Row, spaces: Mapping[int, Space]) -> bool:
         return False
 
 
-def _kept_texts(columns: Iterable[Sequence[object]]) -> list[str]:
+def _kept_texts(
+    versions: Sequence[str],
+    confidences: Sequence[float | None],
+    sources: Sequence[str | None],
+    metadata: Sequence[str | None],
+) -> list[str]:
     return [
-        kept_text(version, confidence, source, {} if metadata is None else json.loads(metadata))
-        for version, confidence, source, metadata in zip(*columns, strict=True)
+        version
+        if confidence is None and source is None and text is None
+        else kept_text(version, confidence, source, {} if text is None else json.loads(text))
+        for version, confidence, source, text in zip(versions, confidences, sources, metadata, strict=True)
     ]

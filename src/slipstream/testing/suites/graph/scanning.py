@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from slipstream.domain.entities import Entity
+from slipstream.domain.entities import Direction, Entity, Hop, RecordState
 from slipstream.domain.errors import (
     AlreadyExistsError,
     UnavailableError,
 )
 from slipstream.domain.keys import RecordKey, entity_key, relationship_key
 from slipstream.ports.graph import GraphTransaction
+from slipstream.ports.scans import read_states
 from slipstream.testing.suites.graph.base import (
     Graphs,
     Kind,
@@ -61,6 +62,26 @@ class ScanTests(Graphs):
         assert [item.key.id for item in graph.scan(entity_key("a"), 10)] == ["b"]
         assert graph.scan(relationship_key("zz"), 10) == []
 
+    def test_states_are_scanned_as_they_are_read(self, graph: LoggedGraph) -> None:
+        create(graph, *(f"p{n}" for n in range(6)), name="Ada")
+        create(graph, "o", entity_type="Org")
+        with graph.transaction() as tx:
+            for n in range(6):
+                tx.relate(f"p{n}", "K", f"p{(n + 1) % 6}", {"since": n})
+                tx.relate(f"p{n}", "W", "o", discriminator="1:2")
+        hops = {"Person": [Hop("K", Direction.BOTH, 3)], "Org": [Hop("W", Direction.IN, 2)]}
+        for types in (None, ("K", "unknown"), ()):
+            keys = [item.key for item in graph.scan(None, 100, types)]
+            whole, end = read_states(graph, "", None, 100, hops, types)
+            assert (whole, end) == (graph.read(keys, hops), None)
+            assert list(whole.states) == keys
+            for limit in (1, 3, len(keys)):
+                assert _paged(graph, "", None, limit, hops, types) == list(whole.states.items())
+            for first, last in ((0, 4), (2, len(keys) - 2), (5, len(keys) - 1)):
+                after, through = keys[first].encode(), keys[last].encode()
+                assert [key for key, _ in _paged(graph, after, through, 2, hops, types)] == keys[first + 1 : last + 1]
+        assert not read_states(graph, "e:p5", "e:p5", 2, hops, None).snapshot.states
+
     def test_what_was_written_past_the_log_is_seen(self, graph: LoggedGraph) -> None:
         create(graph, "a", "c", name="Ada")
         head = graph.feed.head()
@@ -90,6 +111,23 @@ class ScanTests(Graphs):
         ]  # fmt: skip
         for call in calls:
             raises(UnavailableError, call)
+
+
+def _paged(
+    graph: LoggedGraph,
+    after: str,
+    through: str | None,
+    limit: int,
+    hops: Mapping[str, Sequence[Hop]],
+    types: Collection[str] | None,
+) -> list[tuple[RecordKey, RecordState]]:
+    found: list[tuple[RecordKey, RecordState]] = []
+    place: str | None = after
+    while place is not None:
+        snapshot, place = read_states(graph, place, through, limit, hops, types)
+        assert len(snapshot.states) <= limit
+        found += snapshot.states.items()
+    return found
 
 
 def _abandoned(transaction: AbstractContextManager[GraphTransaction]) -> None:
