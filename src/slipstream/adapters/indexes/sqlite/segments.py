@@ -26,28 +26,28 @@ from slipstream.domain.positions import ORIGIN, Position
 SEGMENT_SIZE_MAX = 8
 """A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
 _PIECES_AT_ONCE = 16
+_RANGES_AT_ONCE = 64
 
-_NEXT_AFTER = "(SELECT min(n.after) FROM segments n WHERE n.after > s.after)"
-_CHOSEN = """
-s.after >= (SELECT max(after) FROM segments WHERE after <= ?) AND s.after < ?
-AND (s.digests IS NULL OR s.after < ? OR s.after = ?)
-"""
-# One statement for all segments, each a search in the index by its own bounds: `+` keeps it from taking the others.
-# Within a segment rows come as the index has them: if that were asked for, SQLite would sort them, vectors and all.
+# One statement for many ranges, each a search in the index. Within a range rows come as the index has them: if that
+# were asked for, SQLite would sort them, vectors and all.
 _RECORDS = f"""
+WITH ranges (after, through) AS (VALUES {{}})
 SELECT s.after, {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
-FROM segments s CROSS JOIN records r INDEXED BY sqlite_autoindex_records_1 LEFT JOIN vectors v ON v.record = r.id
-WHERE {_CHOSEN} AND r.key > s.after AND r.key <= coalesce({_NEXT_AFTER}, x'') AND +r.key > ? AND +r.key <= ?
-ORDER BY s.after
+FROM ranges s CROSS JOIN records r INDEXED BY sqlite_autoindex_records_1 LEFT JOIN vectors v ON v.record = r.id
+WHERE r.key > s.after AND r.key <= s.through
 """  # noqa: S608  (names of columns, no values)
+_BEHIND_TEXT = b""
+"""To SQLite any blob is greater than any text: no bound."""
 # Whole segments with a digest are summed by the thousand, so they come as one row.
 _KNOWN = """
 SELECT group_concat(digests), min(schema_version_min), max(schema_version_max), max(position_max) FROM segments
 WHERE digests IS NOT NULL AND after >= ?{}
 """
-_OTHERS = f"SELECT s.after, {_NEXT_AFTER}, s.writes FROM segments s WHERE {_CHOSEN} ORDER BY s.after"  # noqa: S608
-_NO_BOUND = b""
-"""To SQLite any blob is greater than any text."""
+_OTHERS = """
+SELECT after, (SELECT min(n.after) FROM segments n WHERE n.after > s.after), writes FROM segments s
+WHERE after >= (SELECT max(after) FROM segments WHERE after <= ?) AND after < ?
+AND (digests IS NULL OR after < ? OR after = ?) ORDER BY after
+"""
 _NO_ROWS: tuple[None, Iterator[Row]] = (None, iter(()))
 _LAST = "SELECT max(after) FROM segments WHERE after < ?"
 _NEXT = "SELECT min(after) FROM segments WHERE after > ?"
@@ -116,21 +116,30 @@ class Segments:
 
     def _pieces(self, bounds: KeyRange, cut: str | None) -> Iterator[_Piece]:
         """Yield what is to be digested, and note it."""
-        end = _NO_BOUND if bounds.through is None else bounds.through
-        chosen = (bounds.after, end, bounds.after, cut)
-        others = self._snapshot.execute(_OTHERS, chosen).fetchall()
-        if not others:
-            return
-        by_segment = groupby(self._snapshot.execute(_RECORDS, (*chosen, bounds.after, end)), itemgetter(0))
-        holding, rows = next(by_segment, _NO_ROWS)
-        for after, through, writes in others:
-            segment = self._computed.setdefault(after, _Segment(after, through, writes))
-            for piece in self._cut_up(segment, bounds, rows if holding == after else ()):
+        end = _BEHIND_TEXT if bounds.through is None else bounds.through
+        others = self._snapshot.execute(_OTHERS, (bounds.after, end, bounds.after, cut)).fetchall()
+        for start in range(0, len(others), _RANGES_AT_ONCE):
+            page = others[start : start + _RANGES_AT_ONCE]
+            segments = [self._computed.setdefault(row[0], _Segment(*row)) for row in page]
+            for segment, piece in self._read([(segment, _within(segment, bounds)) for segment in segments]):
                 if piece.through is None or piece.through > piece.after:  # else a cut would say that nothing follows
                     segment.pieces.append(piece)
                     yield piece
-            if holding == after:
-                holding, rows = next(by_segment, _NO_ROWS)
+
+    def _read(self, asked: Sequence[tuple[_Segment, KeyRange]]) -> Iterator[tuple[_Segment, _Piece]]:
+        """Yield what is held of some ranges, each cut into pieces."""
+        values: list[object] = []
+        for _, (after, through) in asked:
+            values += (after, _BEHIND_TEXT if through is None else through)
+        statement = _RECORDS.format(", ".join(["(?, ?)"] * len(asked)))
+        found = groupby(self._snapshot.execute(statement, values), itemgetter(0))
+        holding, rows = next(found, _NO_ROWS)
+        for segment, bounds in asked:
+            if holding == bounds.after:
+                yield from ((segment, piece) for piece in _cut_up(bounds, rows))
+                holding, rows = next(found, _NO_ROWS)
+            else:
+                yield segment, _Piece(*bounds)
 
     def _cut_by_end(self, through: str | None) -> str | None:
         """Return the segment in which a range ends, None where it ends with one."""
@@ -146,20 +155,6 @@ class Segments:
         if texts is None:
             return RangeDigest()
         return RangeDigest(summed_digests([texts]), oldest, newest or 0, Position(position or ORIGIN))
-
-    @staticmethod
-    def _cut_up(segment: _Segment, bounds: KeyRange, found: Iterable[Row]) -> Iterator[_Piece]:
-        """Yield what lies within the bounds, in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole."""
-        after = max(segment.after, bounds.after)
-        through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
-        rows: list[Row] = []
-        for row in (each[1:] for each in found):
-            if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
-                end: str = rows[-1][0]
-                yield _Piece(after, end, rows)
-                after, rows = end, []
-            rows.append(row)
-        yield _Piece(after, through, rows)
 
     def _between(self, query: str, upper: str, after: str, through: str | None) -> sqlite3.Cursor:
         if through is None:
@@ -180,6 +175,24 @@ class Segments:
                 # A cut counts as a write: pieces that others computed of the whole must not be kept any more.
                 writer.execute("UPDATE segments SET writes = writes + 1 WHERE after = ?", (segment.after,))
                 writer.executemany(_CUT, ((piece.after, *_columns(piece.digest)) for piece in others))
+
+
+def _within(segment: _Segment, bounds: KeyRange) -> KeyRange:
+    """Return what of a segment lies within some bounds."""
+    through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
+    return KeyRange(max(segment.after, bounds.after), through)
+
+
+def _cut_up(bounds: KeyRange, found: Iterable[Row]) -> Iterator[_Piece]:
+    """Yield a range in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole; a row begins with its range."""
+    after, rows = bounds.after, list[Row]()
+    for row in (each[1:] for each in found):
+        if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
+            end: str = rows[-1][0]
+            yield _Piece(after, end, rows)
+            after, rows = end, []
+        rows.append(row)
+    yield _Piece(after, bounds.through, rows)
 
 
 def _ends_within(through: str | None, bound: str | None) -> bool:
