@@ -3,9 +3,9 @@ What a full audit by the command line costs, by any version, on the same dump, i
 
     python -m bench.verify DUMP new=.venv/bin/python old=/path/to/old/.venv/bin/python
 
-Every version imports the dump into a PKG of its own; then they verify in turns, so that noise hits all alike. Told are
+Every version imports the dump into a PKG of its own; then they verify in turns, so that noise hits all alike. Told is
 the time until the command ended, its CPU time and its peak memory, and what the last side needed is divided by what
-the others did. `--model minilm` embeds with the packaged model: an import takes minutes then, and its memory counts.
+others did. `--model minilm` embeds with the packaged model: an import takes minutes then, and its memory counts.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def _within(segment: _Segment, bounds: KeyRange) -> KeyRange:
 
 
 def _cut_up(bounds: KeyRange, found: Iterable[Row]) -> Iterator[_Piece]:
-    """Yield a range in pieces of about `SEGMENT_SIZE_MAX` records, the last key whole; a row begins with its range."""
+    """Yield a range in pieces of about `SEGMENT_SIZE_MAX` records, each key whole, given its rows of `_RECORDS`."""
     after, rows = bounds.after, list[Row]()
     for row in (each[1:] for each in found):
         if len(rows) >= SEGMENT_SIZE_MAX and row[0] != rows[-1][0]:
