@@ -20,7 +20,7 @@ from slipstream.schema.declaration import RecipeDeclaration, differing_types
 from slipstream.schema.generations import Generations, Phase, load_generations, save_generations
 from slipstream.service.migration_parts import MigrationParts, Veto
 from slipstream.service.migration_plan import MigrationPlan
-from slipstream.service.swapping import LiveSwap
+from slipstream.service.swapping import UNTOLD_S, LiveSwap
 from slipstream.sync.backfill import BackfillProgress
 from slipstream.sync.engine import SyncEngine
 from slipstream.sync.names import MIGRATION_SCAN
@@ -31,7 +31,6 @@ from slipstream.views.declaration import View
 logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 60.0
-_POLL_S = 0.02
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -198,7 +197,9 @@ class Migrations:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         mark: int | None = None
+        changed = self._engine.changed
         while True:
+            seen = changed.count
             status = self.status()
             if on_progress is not None:
                 on_progress(status)
@@ -209,9 +210,10 @@ class Migrations:
                 if not self._engine.state.owes_since(mark):
                     return True
             self._parts.check_alive()
-            if deadline is not None and time.monotonic() >= deadline:
+            remaining = UNTOLD_S if deadline is None else min(UNTOLD_S, deadline - time.monotonic())
+            if remaining <= 0:
                 return False
-            time.sleep(_POLL_S)
+            changed.wait_past(seen, remaining)
 
     def status(self) -> MigrationStatus:
         """Return how far the migration is."""

@@ -24,8 +24,8 @@ from slipstream.sync.recipes import RecipePair
 
 logger = logging.getLogger(__name__)
 
-_POLL_S = 0.02
-_SWAP_POLL_S = 0.001
+UNTOLD_S = 0.5
+"""How long it takes at most to notice what nobody is told of: work that another process has put into the journal."""
 _ROUNDS_MAX = 3
 """How often what the audit finds is repaired before a cut-over is refused."""
 _DRAINED = frozenset({"live", "retry", "migration"})
@@ -137,12 +137,8 @@ class LiveSwap:
                 self._engine.state.is_draining = False
 
     def _swap_when_drained(self, proven: Generations, phase: Phase, buried: int, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while not self._swap_if_drained(proven, phase, buried):
-            self._parts.check_alive()
-            if time.monotonic() >= deadline:
-                raise UnavailableError(self._why_not_drained(patience_s))
-            time.sleep(_SWAP_POLL_S)
+        if not self._wait_until(lambda: self._swap_if_drained(proven, phase, buried), patience_s):
+            raise UnavailableError(self._why_not_drained(patience_s))
 
     def _swap_if_drained(self, proven: Generations, phase: Phase, buried: int) -> bool:
         found, pair = self._parts.generations, self._parts.pair
@@ -180,15 +176,21 @@ class LiveSwap:
 
     def _await_recovery(self, patience_s: float) -> None:
         """Wait while what the generation beside lacks can not be made; raises `UnavailableError` in the end."""
-        deadline = time.monotonic() + patience_s
-        while self._engine.migration_outage is not None and self._parts.waiting:
-            self._parts.check_alive()
-            if time.monotonic() >= deadline:
-                raise UnavailableError(self._why_not_drained(patience_s))
-            time.sleep(_POLL_S)
+        if not self._wait_until(lambda: self._engine.migration_outage is None or not self._parts.waiting, patience_s):
+            raise UnavailableError(self._why_not_drained(patience_s))
 
     def _drained(self, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while self._parts.waiting and time.monotonic() < deadline:
+        self._wait_until(lambda: not self._parts.waiting, patience_s)
+
+    def _wait_until(self, is_so: Callable[[], bool], patience_s: float) -> bool:
+        """Look again whenever the engine has come on; False when patience has ended."""
+        changed, deadline = self._engine.changed, time.monotonic() + patience_s
+        while True:
+            seen = changed.count
+            if is_so():
+                return True
             self._parts.check_alive()
-            time.sleep(_POLL_S)
+            remaining = min(UNTOLD_S, deadline - time.monotonic())
+            if remaining <= 0:
+                return False
+            changed.wait_past(seen, remaining)

@@ -219,9 +219,7 @@ class Sync:
             remaining = poll_s if deadline is None else min(poll_s, deadline - time.monotonic())
             if remaining <= 0:
                 return False
-            with changed:
-                if changed.count == seen:
-                    changed.wait(remaining)
+            changed.wait_past(seen, remaining)
 
     def _raise_if_dead(self) -> None:
         if (refusal := self.engine.refusal) is not None:

@@ -11,8 +11,8 @@ from slipstream.domain.positions import Position
 from slipstream.sync.runner import Sync
 
 Look = Callable[[Sequence[RecordKey]], Sequence[RecordKey]]
-_POLL_S = 0.02
-"""How long it takes at most to notice what nobody was told of."""
+_UNTOLD_S = 0.5
+"""How long it takes at most to notice what nobody is told of: that the engine has ended, say."""
 
 
 class Settling:
@@ -38,12 +38,15 @@ class Settling:
         return None if owed is None else [*lagging, *owed]
 
     def _wait(self, look: Look, keys: Sequence[RecordKey], deadline: float) -> Sequence[RecordKey] | None:
-        while keys := look(keys):
+        changed = self._sync.engine.changed
+        while True:
+            seen = changed.count
+            keys = look(keys)
+            if not keys:
+                return ()
             if not self._sync.running or self._sync.failure is not None:
                 return None
-            wait_s = min(_POLL_S, deadline - time.monotonic())
+            wait_s = min(_UNTOLD_S, deadline - time.monotonic())
             if wait_s <= 0:
                 return keys
-            with self._sync.engine.changed:
-                self._sync.engine.changed.wait(wait_s)
-        return ()
+            changed.wait_past(seen, wait_s)

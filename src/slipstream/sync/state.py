@@ -28,6 +28,12 @@ class Changes(threading.Condition):
         self.count += 1
         super().notify_all()
 
+    def wait_past(self, seen: int, timeout_s: float) -> None:
+        """Wait until it has been notified since `count` was `seen`, or the time has run out."""
+        with self:
+            if self.count == seen:
+                self.wait(timeout_s)
+
     @property
     def is_mine(self) -> bool:
         """Whether the calling thread holds the lock."""
