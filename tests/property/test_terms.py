@@ -9,6 +9,7 @@ from slipstream.adapters.indexes.sqlite.audits import decoded_digests, encoded_d
 from slipstream.domain.digests import (
     Digest,
     RangeDigest,
+    is_as_asked,
     merged_by_type,
     stamp_content,
     stamp_term,
@@ -73,6 +74,10 @@ def test_equal_contents_are_equal_terms(
     asked = held if changed is None else {**held, changed: other[changed]}
     stamp, target = stamp_of(held, needs_reembedding=needs_reembedding), target_of(asked)
     assert (stamp_content(stamp) == target_content(target)) == (stamp_term(stamp) == target_term(target))
+    if is_as_asked(stamp, target):
+        assert stamp_term(stamp) == target_term(target)
+    elif not held["metadata"] and not asked["metadata"]:
+        assert stamp_term(stamp) != target_term(target)
 
 
 _digests = st.builds(Digest, st.integers(0, 1000), st.integers(0, (1 << 128) - 1))

@@ -177,6 +177,25 @@ def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
     return stamp_content(stamp, damaged=damaged).term
 
 
+def is_as_asked(stamp: Stamp, target: Target) -> bool:
+    """
+    Return whether a stored record is what the target asks for, its vector apart.
+
+    True only where their terms are the same. False may still be so where what is kept for filters is written
+    differently (1 and 1.0): then the terms tell.
+    """
+    return (
+        stamp.fingerprint == target.fingerprint
+        and not (stamp.needs_reembedding or stamp.metadata or target.metadata)
+        and stamp.key == target.key
+        and stamp.entity_type == target.entity_type
+        and (stamp.space is target.space or stamp.space == target.space)
+        and stamp.extraction_template_version == target.template_version
+        and stamp.extraction_confidence == target.extraction_confidence
+        and stamp.source_document_id == target.source_document_id
+    )
+
+
 def unrenderable_term(key: str) -> int:
     """Return the term of a record that has no text: no stored record has it."""
     return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")

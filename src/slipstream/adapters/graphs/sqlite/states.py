@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from slipstream.adapters.graphs.sqlite.codec import readable_properties
 from slipstream.adapters.graphs.sqlite.reader import entity_states, find_entities, ranges_of, relationship_states
 from slipstream.domain.entities import Entity, Hop, RecordState, Relationship
-from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef
+from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key
 
 _ENTITIES = """SELECT id, type, CAST(properties AS BLOB) FROM entity WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"""
 _RELATIONSHIPS = """SELECT id, source, target, type, key, CAST(properties AS BLOB) FROM relationship
