@@ -10,6 +10,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segments
+from slipstream.domain.audits import Finding
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.keys import RecordKey
 from slipstream.testing.records import SPACE, make_record
@@ -58,3 +59,29 @@ def test_a_write_costs_its_segment_however_many_records_there_are(tmp_path: Path
     large = steps_to_digest(tmp_path / "large.sqlite", LARGE, bounds)
     added_up = (LARGE - SMALL) // SEGMENT_SIZE_MAX if bounds == KeyRange() else 0
     assert large < 1.5 * small + _STEPS_TO_ADD_ONE_MAX * added_up
+
+
+def test_many_voided_segments_are_read_by_one_statement(tmp_path: Path) -> None:
+    store, said = SqliteStore(tmp_path / "store.sqlite"), list[str]()
+    store.index.upsert([make_record(key_of(number)) for number in range(LARGE)])
+    store.index.digests([KeyRange()])
+    store.index.upsert([make_record(key_of(number), 2) for number in range(0, LARGE, SEGMENT_SIZE_MAX)])
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as snapshot:
+        snapshot.set_trace_callback(said.append)
+        found = Segments(snapshot, {1: SPACE}).digest(KeyRange())
+    assert sum("FROM ranges" in statement for statement in said) == -(-LARGE // SEGMENT_SIZE_MAX // 64)
+    assert len(said) <= 4
+    assert [found] == store.index.digests([KeyRange()])
+    store.close()
+
+
+def test_an_audit_that_found_little_is_kept_by_one_commit(tmp_path: Path) -> None:
+    store, said = SqliteStore(tmp_path / "store.sqlite"), list[str]()
+    store._database._writer.set_trace_callback(said.append)
+    kept = store.audits.keep({"kind": "full"}, [Finding("stale", f"e:{number}") for number in range(20)])
+    assert said.count("COMMIT") == 1
+    assert len(store.audits.findings(kept, None, 100)) == 20
+    several = store.audits.keep({"kind": "full"}, [Finding("stale", f"e:{number}") for number in range(2_500)])
+    assert said.count("COMMIT") == 1 + 4
+    assert len(store.audits.findings(several, None, 9_999)) == 2_500
+    store.close()
