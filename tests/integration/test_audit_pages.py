@@ -221,3 +221,18 @@ def test_what_is_below_is_looked_at_beside_a_hurried_audit_and_before_any_other(
     for hurry in (True, False):
         with pytest.raises(UnavailableError, match="it is down"):
             slipstream.verify(hurry=hurry)
+
+
+def test_the_sync_view_waits_for_a_hurried_audit_and_for_no_other(
+    slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing: list[bool] = []
+    write_back = slipstream.sync._write_back
+    assert write_back is not None
+    between(monkeypatch, lambda _: standing.append(bool(write_back._in_a_hurry)))
+    assert slipstream.verify(hurry=True).is_consistent
+    assert all(standing)
+    assert not write_back._in_a_hurry
+    standing.clear()
+    assert slipstream.verify().is_consistent
+    assert not any(standing)

@@ -326,6 +326,22 @@ def test_it_waits_for_a_quiet_moment_but_not_for_ever() -> None:
     assert _row(system, "ada").position == system.graph.feed.head()
 
 
+def test_it_stands_aside_for_who_is_in_a_hurry_unless_somebody_waits_for_it() -> None:
+    system = MemorySystem()
+    _people(system, 3)
+    system.settle()
+    system.clock.sleep(60.0)
+    with system.write_back.aside(), system.write_back.aside():
+        assert not system.write_back.step()
+        assert system.write_back.is_due
+        system.write_back.hurry()
+        assert system.write_back.step()
+    _people(system, 5)
+    system.settle()
+    system.clock.sleep(60.0)
+    assert system.write_back.step()
+
+
 def test_an_audit_vouches_for_what_it_compared_and_declares_the_rest() -> None:
     system = MemorySystem(views=PEOPLE)
     _people(system, 4)

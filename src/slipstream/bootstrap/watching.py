@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def audits_of(
         on_kept=None if write_back is None else partial(_show_audit, write_back),
         tracer=options.tracer,
         below=stores.below,
+        aside=nullcontext if write_back is None else write_back.aside,
     )
     repairer = Repairer(
         graph,

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from slipstream.consistency.below import CHEAP, DEEP, NOT_LOOKED, Below, damage_in, enter_duplicates, looked_in
@@ -61,7 +61,8 @@ class Auditor:
     Audits one graph and its index. One audit at a time; safe for threads.
 
     Without `memory` every audit is full and none is kept; without `settle` nothing is waited for: what lags behind
-    the graph counts as divergent. `service` is needed for deep audits.
+    the graph counts as divergent. `service` is needed for deep audits. `aside` has what can wait stand aside while a
+    full audit runs at full speed.
     """
 
     def __init__(
@@ -80,10 +81,11 @@ class Auditor:
         tracer: Tracer = NO_TRACER,
         below: Below | None = None,
         owed: Owed | None = None,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
-        self._owed = owed
+        self._owed, self._aside = owed, aside
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
         self._tracer, self.below = tracer, below or Below()
         self.on_kept: list[Callable[[AuditReport], object]] = [] if on_kept is None else [on_kept]
@@ -200,7 +202,8 @@ class Auditor:
         if deep is not None:
             drift = self._drift(comparer, deep, self._expected(), pace, self._earlier_drift())
         audit = FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace)
-        with self._looking_below(report, CHEAP if deep is None and not was_deep else DEEP, pace):
+        closeness = CHEAP if deep is None and not was_deep else DEEP
+        with self._aside() if pace is FULL_SPEED else nullcontext(), self._looking_below(report, closeness, pace):
             audit.run(on_progress)
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))

@@ -2,8 +2,8 @@
 The pace of an audit: how many keys it takes at a time, and how long it rests in between.
 
 What compares holds Python's lock, so a live change waits for the rest of a page. (To read the next page on a second
-thread gains nothing: a driver that returns rows takes the lock for each.) So an audit in the engine's own process goes in small pages, and
-rests after each, for as long as live changes flow.
+thread gains nothing: a driver that returns rows takes the lock for each.) So an audit in the engine's own process
+goes in small pages, and rests after each, for as long as live changes flow.
 """
 
 from __future__ import annotations

@@ -124,7 +124,8 @@ class StateScan(Protocol):
         """
         Return the next states behind a key (`RecordKey.encode`), up to another one, which is included (None: all).
 
-        Those of at most `limit` keys, of the keys that `scan` would return, as `read` would return them.
+        Those of at most `limit` keys, of the keys that `scan` would return, as `read` would return them. Raises
+        `UnavailableError` when the graph can not be reached now.
         """
         ...
 

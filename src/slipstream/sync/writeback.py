@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -117,6 +118,9 @@ class WriteBack:
         self._is_scanned = False
         self._verified: tuple[datetime, frozenset[str]] | None = None
         self._hurry = False
+        self._in_a_hurry = 0
+        """How many others are, and want the processor for themselves."""
+        self._counting = threading.Lock()
         self._paused_until = self._stepped_at = 0.0
         # Taken out of the journal at once, before anything can make it a lie.
         self._catch_up_due = journal.get(WRITE_BACK) != COMPLETE or _is_empty(states)
@@ -160,6 +164,17 @@ class WriteBack:
         """Do not wait for a quiet moment: somebody waits for the view."""
         self._hurry = True
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Write nothing while the block runs, unless somebody waits for the view: another one is in a hurry."""
+        with self._counting:
+            self._in_a_hurry += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._in_a_hurry -= 1
+
     def step(self) -> bool:
         """Write one page, when it is time; False when there was nothing to do or the store was not to be reached."""
         now = self._clock.monotonic()
@@ -180,6 +195,8 @@ class WriteBack:
         return True
 
     def _is_time(self, now: float) -> bool:
+        if self._in_a_hurry:
+            return False
         if self._notes.are_quiet(now):
             return True
         return self._notes.are_old(now) and now - self._stepped_at >= _BUSY_PAUSE_S
