@@ -211,13 +211,13 @@ class _Check:
 
 
 def test_what_is_below_is_looked_at_beside_a_hurried_audit_and_before_any_other(slipstream: Slipstream) -> None:
-    slipstream.auditor.below = Below([_Check()], without=["another"])
-    for hurry in (True, False):
+    for hurry, apart in ((True, ["some.db"]), (True, []), (False, ["some.db"])):
+        slipstream.auditor.below = Below([_Check()], ["another"], apart)
         report = slipstream.verify(hurry=hurry)
         assert [damage.what for damage in report.damage] == [f"deep: False, head: {report.position}"]
         assert report.looked_below == "cheap"
         assert [note for note in report.notes if "another" in note]
-    slipstream.auditor.below = Below([_Check(UnavailableError("it is down"))])
+    slipstream.auditor.below = Below([_Check(UnavailableError("it is down"))], apart=["some.db"])
     for hurry in (True, False):
         with pytest.raises(UnavailableError, match="it is down"):
             slipstream.verify(hurry=hurry)

@@ -140,7 +140,9 @@ def _below(config: Config, shared: Shared, index: VectorIndex | None) -> Below:
     if index is not None:
         found[config.index.adapter] = selfcheck_of(index)
     checks = {name: check for name, check in found.items() if isinstance(check, SelfCheck)}
-    return Below(list(checks.values()), [name for name in found if name not in checks])
+    graph = checks.get(config.graph.adapter)
+    without = [name for name in found if name not in checks]
+    return Below(list(checks.values()), without, () if graph is None else (graph.store,))
 
 
 def recipe_digest(config: Config, live: RecipeDeclaration) -> str:

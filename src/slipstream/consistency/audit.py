@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -162,10 +161,7 @@ class Auditor:
     def look_below(self, report: AuditReport, closeness: str, pace: Pace = FULL_SPEED) -> None:
         """Have the stores check themselves, and enter what they find."""
         if closeness and self.below:
-            self._enter_below(report, closeness, self._damage(closeness, pace))
-
-    def _damage(self, closeness: str, pace: Pace) -> list[Damage]:
-        return self.below.look(self.position, deep=closeness == DEEP, pace=pace)
+            self._enter_below(report, closeness, self.below.look(self.position, deep=closeness == DEEP, pace=pace))
 
     def _enter_below(self, report: AuditReport, closeness: str, damage: list[Damage]) -> None:
         report.looked_below, report.damage = closeness, damage
@@ -176,17 +172,16 @@ class Auditor:
         """
         Have the stores check themselves, and enter what they find when the block ends.
 
-        At full speed beside the block: a store checks itself by a few long statements, in which SQLite does not hold
-        Python's lock. An audit that keeps out of the way of others has one thread, and they come first.
+        At full speed beside the block, where no audit writes to them: a store checks itself by a few long statements,
+        in which SQLite does not hold Python's lock. An audit that keeps out of the way of others has one thread.
         """
         if pace is not FULL_SPEED or not self.below:
             self.look_below(report, closeness, pace)
             yield
             return
-        with ThreadPoolExecutor(1, "slipstream-below") as beside:
-            looking = beside.submit(self._damage, closeness, pace)
+        with self.below.beside(self.position, deep=closeness == DEEP) as damage:
             yield
-            self._enter_below(report, closeness, looking.result())
+        self._enter_below(report, closeness, damage)
 
     def position(self) -> Position:
         """Return the newest position of the graph."""
@@ -197,14 +192,14 @@ class Auditor:
     def _run_full(self, report: AuditReport, on_progress: Progress | None, deep: int | None, pace: Pace) -> None:
         comparer, memory = self._comparer(report, pace), self._memory
         was_deep = self._looked_before() == DEEP
-        builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
         drift = None
         if deep is not None:
             drift = self._drift(comparer, deep, self._expected(), pace, self._earlier_drift())
-        audit = FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace)
         closeness = CHEAP if deep is None and not was_deep else DEEP
         with self._aside() if pace is FULL_SPEED else nullcontext(), self._looking_below(report, closeness, pace):
-            audit.run(on_progress)
+            # It makes the leaves anew: what is wrong with them has been looked for by now.
+            builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
+            FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace).run(on_progress)
         if builder is not None and memory is not None:
             builder.finish(LedgerMark(report.position, memory.recipe_id()))
         self._look_at_fences(comparer, report, pace)

@@ -8,7 +8,9 @@ finds; what looks absent then is not. So a repair mends what is below first, and
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from slipstream.consistency.comparing import Comparer, take_back
@@ -28,10 +30,16 @@ NOT_LOOKED = ""
 
 
 class Below:
-    """The self-checks of the stores of one PKG; `without` names those that have none."""
+    """
+    The self-checks of the stores of one PKG; `without` names those that have none.
 
-    def __init__(self, checks: Sequence[SelfCheck] = (), without: Sequence[str] = ()) -> None:
-        self._checks, self._without = tuple(checks), tuple(without)
+    To stores that are `apart` no audit writes, so it may go on while they look.
+    """
+
+    def __init__(
+        self, checks: Sequence[SelfCheck] = (), without: Sequence[str] = (), apart: Collection[str] = ()
+    ) -> None:
+        self._checks, self._without, self._apart = tuple(checks), tuple(without), frozenset(apart)
 
     def __bool__(self) -> bool:
         return bool(self._checks or self._without)
@@ -42,9 +50,30 @@ class Below:
         for check in self._checks:
             found += check.check(deep=deep, head=head)
             pace.rest()
-        for damage in found:
-            logger.warning("found damage: %s", damage.told)
+        _tell(found)
         return found
+
+    @contextmanager
+    def beside(self, head: Callable[[], Position], *, deep: bool) -> Iterator[list[Damage]]:
+        """
+        As `look`, without rests; stores that are apart are looked at while the block runs, the others before it.
+
+        What is found is in the list when the block has ended.
+        """
+        found: list[Damage] = []
+        with ThreadPoolExecutor(1, "slipstream-below") as thread:
+            looking = [
+                thread.submit(check.check, deep=deep, head=head) if check.store in self._apart else None
+                for check in self._checks
+            ]
+            looked = [
+                check.check(deep=deep, head=head) if begun is None else begun
+                for check, begun in zip(self._checks, looking, strict=True)
+            ]
+            yield found
+            for each in looked:
+                found += each.result() if isinstance(each, Future) else each
+        _tell(found)
 
     @property
     def notes(self) -> list[str]:
@@ -62,6 +91,11 @@ class Below:
             else:
                 logger.warning("mended %s of %s: %s", damage.place, damage.store, damage.what)
         return left
+
+
+def _tell(found: Iterable[Damage]) -> None:
+    for damage in found:
+        logger.warning("found damage: %s", damage.told)
 
 
 def damage_in(report: Mapping[str, Any]) -> list[Damage]:
