@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from slipstream.cli.output import EXIT_ERROR, handled_errors
+from slipstream.cli.codes import EXIT_ERROR
+from slipstream.cli.output import handled_errors
 from slipstream.domain.errors import InvalidInputError, RepairNeedsConfirmationError
 
 WRONG: Mapping[str, tuple[Exception, str]] = {

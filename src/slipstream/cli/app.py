@@ -9,31 +9,16 @@ from typing import Annotated
 import typer
 
 from slipstream._version import __version__
-from slipstream.cli import (
-    audit_commands,
-    backup_commands,
-    bench_command,
-    data_commands,
-    demo_command,
-    engine_commands,
-    migrate_commands,
-    quality_commands,
-    query_command,
-    run_command,
-    schema_commands,
-    show_commands,
-    views_commands,
-)
-from slipstream.cli.context import Context
 from slipstream.cli.ending import ended
-from slipstream.cli.examples import show_examples
-from slipstream.cli.terminal import SafeFormatter
+from slipstream.cli.loading import LazyGroup
 
 app = typer.Typer(
+    cls=LazyGroup,
     name="slipstream",
     help="Keeps a vector index directly behind a property graph.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the help of a terminal without it, in a third of the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -55,30 +40,13 @@ def root(
 ) -> None:
     """Keep a vector index directly behind a property graph."""
     del version
+    from slipstream.cli.context import Context
+    from slipstream.cli.terminal import SafeFormatter
+
     handler = logging.StreamHandler()
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     context.obj = Context(directory.expanduser())
-
-
-_GROUPS = (
-    data_commands,
-    engine_commands,
-    backup_commands,
-    audit_commands,
-    migrate_commands,
-    quality_commands,
-    schema_commands,
-    views_commands,
-    run_command,
-    query_command,
-    show_commands,
-    demo_command,
-    bench_command,
-)
-for module in _GROUPS:
-    module.register(app)
-show_examples(app)
 
 
 def main() -> None:

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from slipstream.cli.adopting import adopt
+from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
-    EXIT_DIVERGENT,
-    EXIT_ERROR,
     brake_line,
     err,
     handled_errors,

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from slipstream.bootstrap import backups_of, checked_backup, exporter_of, restored
+from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
-from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, print_facts, print_json, progress_bar
+from slipstream.cli.output import err, handled_errors, print_facts, print_json, progress_bar
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.texts import on_one_line
 from slipstream.service.backup.manifest import Manifest

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from slipstream.bootstrap import initialise
+from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
 from slipstream.cli.feeding import batches, opened_lines
-from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, out, print_json, print_warning, progress_bar
+from slipstream.cli.output import err, handled_errors, out, print_json, print_warning, progress_bar
 from slipstream.cli.serving import Metrics, TokenFile, serving
 from slipstream.domain.texts import on_one_line
 from slipstream.service.applying import ApplyReport

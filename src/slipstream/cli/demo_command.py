@@ -11,9 +11,10 @@ import typer
 
 from slipstream._interrupts import EXIT_INTERRUPTED
 from slipstream.bench.machine import load_average, peak_rss_mb
+from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
 from slipstream.cli.demo_output import RichNarrator, SilentNarrator, show_report
-from slipstream.cli.output import EXIT_DIVERGENT, err, handled_errors, print_json
+from slipstream.cli.output import err, handled_errors, print_json
 from slipstream.demo.place import FOLDER
 from slipstream.demo.story import Facts, run
 

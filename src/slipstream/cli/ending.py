@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from slipstream._interrupts import EXIT_INTERRUPTED, INTERRUPTED
-from slipstream.cli.output import EXIT_ERROR
+from slipstream.cli.codes import EXIT_ERROR
 from slipstream.domain.texts import printable
 
 _OURS = "slipstream-"

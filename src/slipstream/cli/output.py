@@ -17,13 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from slipstream._interrupts import EXIT_INTERRUPTED, in_order
+from slipstream.cli.codes import EXIT_ERROR
 from slipstream.cli.terminal import SafeConsole
 from slipstream.domain.errors import InvalidInputError, RepairNeedsConfirmationError, SlipstreamError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.texts import printable, printable_json
-
-EXIT_DIVERGENT = 1
-EXIT_ERROR = 2
 
 _MAY = "change who may use it, or choose another place"
 _ROOM = "make room, and run the same command again"

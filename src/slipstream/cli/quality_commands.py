@@ -9,16 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
-from slipstream.cli.output import (
-    EXIT_DIVERGENT,
-    err,
-    handled_errors,
-    out,
-    print_json,
-    print_table,
-    progress_bar,
-)
+from slipstream.cli.output import err, handled_errors, out, print_json, print_table, progress_bar
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.quality.comparison import QualityGate, Query, comparison_as_dict, parse_queries

@@ -12,8 +12,9 @@ from types import FrameType
 
 import typer
 
+from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context
-from slipstream.cli.output import EXIT_DIVERGENT, EXIT_ERROR, err, handled_errors, out, print_incident
+from slipstream.cli.output import err, handled_errors, out, print_incident
 from slipstream.cli.serving import Metrics, TokenFile, serving
 from slipstream.domain.errors import IncidentError
 from slipstream.service.incident import IncidentSlipstream

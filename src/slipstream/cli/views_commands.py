@@ -10,8 +10,9 @@ import typer
 from rich.markup import escape
 
 from slipstream.bootstrap import OnOtherRecipe, Options, edited_recipe, open_pkg
+from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
-from slipstream.cli.output import EXIT_DIVERGENT, handled_errors, out, print_facts, print_json, print_table
+from slipstream.cli.output import handled_errors, out, print_facts, print_json, print_table
 from slipstream.cli.schema_commands import check_types
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.texts import on_one_line

@@ -1,0 +1,6 @@
+"""Exit codes: 0 is what was hoped for."""
+
+from __future__ import annotations
+
+EXIT_DIVERGENT = 1
+EXIT_ERROR = 2

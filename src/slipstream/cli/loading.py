@@ -1,0 +1,132 @@
+"""Commands that are loaded when they are called: to list them all, none is."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+_SHOWN = {
+    "init": ("data_commands", "Create a PKG: its slipstream.toml and its stores. What is there already stays."),
+    "import": (
+        "data_commands",
+        "Import a whole graph; returns when all of it is in the index. Idempotent, resumes after an interruption.",
+    ),
+    "apply": (
+        "data_commands",
+        "Apply change events (native, CloudEvents, Neo4j CDC, Debezium); none twice, and none behind a newer one.",
+    ),
+    "status": (
+        "engine_commands",
+        (
+            "Show how far the index is behind the graph, also while something is broken: then what is known, and what "
+            "is not."
+        ),
+    ),
+    "backup": (
+        "backup_commands",
+        "Make a backup while everything runs, as of one moment; it is restored aside and audited before it counts.",
+    ),
+    "restore": (
+        "backup_commands",
+        "Make --dir the PKG that a backup holds. What is there stays as it is until all of that stands beside it.",
+    ),
+    "export": (
+        "backup_commands",
+        "Write the whole graph as JSON lines, as of one moment, for `import` and for others who read APOC's form.",
+    ),
+    "verify": (
+        "audit_commands",
+        "Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.",
+    ),
+    "repair": (
+        "audit_commands",
+        "Audit, mend what differs, and look at it again; a repair that was cut short goes on first.",
+    ),
+    "reembed": (
+        "schema_commands",
+        (
+            "Embed records anew, past the cache: those for which everything given holds, highest extraction "
+            "confidence first."
+        ),
+    ),
+    "run": (
+        "run_command",
+        (
+            "Keep the index behind the graph, audit and repair by the schedule, serve metrics; ends on Ctrl-C or "
+            "SIGTERM."
+        ),
+    ),
+    "query": ("query_command", "Ask the graph a question, in Cypher or SQL."),
+    "search": ("show_commands", "Search by meaning; the index is brought up to date first."),
+    "demo": ("demo_command", "Show the main job on the graph of this Python environment, in about a minute."),
+    "bench": (
+        "bench_command",
+        "Measure this machine: the engine beside the raw parts, in a temporary directory. Missed targets are shown.",
+    ),
+    "bench-audits": (
+        "bench_command",
+        "Measure audits: full and incremental at several sizes, and beside 100 live changes a second.",
+    ),
+    "bench-migrations": (
+        "bench_command",
+        "Measure migrations beside 50 live changes a second: freshness and searches before, during and behind them.",
+    ),
+    "dead-letters": ("engine_commands", "Keys and events that failed for good."),
+    "audits": ("audit_commands", "Past audits and what they found."),
+    "scrub": ("audit_commands", "The scheduled audits of a running engine."),
+    "migrate": (
+        "migrate_commands",
+        "Build the next generation of views or models beside the live one, and cut over to it.",
+    ),
+    "quality": ("quality_commands", "How good the vectors are, record by record."),
+    "schema": ("schema_commands", "Versions of the graph's schema."),
+    "views": ("views_commands", "Which text stands for what, and why."),
+}
+"""By command, in the order of the help: the module that registers it, and the first sentence of its own help."""
+
+
+class LoadedCommands(Mapping[str, Any]):
+    """The commands by name; a module is imported when one of its commands is asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module, _ = _SHOWN[name]
+            self._loaded.update(_commands_of(module))
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_SHOWN)
+
+    def __len__(self) -> int:
+        return len(_SHOWN)
+
+
+def _commands_of(module: str) -> dict[str, Any]:
+    from slipstream.cli.examples import show_examples
+
+    part = typer.Typer(rich_markup_mode=None)
+    importlib.import_module(f"slipstream.cli.{module}").register(part)
+    show_examples(part)
+    return dict(get_group(part).commands)
+
+
+class LazyGroup(TyperGroup):
+    """The commands of `slipstream`; its help is that of the table."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast("Any", LoadedCommands())  # nobody adds any
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, none of them loaded."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, shown) for name, (_, shown) in _SHOWN.items()])
