@@ -72,6 +72,7 @@ _GRAPH: Mapping[str, tuple[tuple[str, ...], str]] = {
     "sync_state.embedded_at": ((*_ANY_TEXT, "null"), _VIEW),
     "sync_state.last_verified": (("another", "null"), "the next audit sets it"),
 }
+_CODES = "kept codes that do not belong together are not used: the vectors are read instead"
 _DUE = "work is looked at sooner or later, or with another reason: what a key is brought to, both sides say"
 _ASKED = "of a request that is answered already: whoever asked has the answer, or asks again"
 _LETTER = "words of a dead letter: it is shown to who decides about it, and an event that is spoilt is refused again"
@@ -91,6 +92,12 @@ _INDEX: Mapping[str, tuple[tuple[str, ...], str]] = {
     "segments.schema_version_max": ((*_NEAR, "huge", "negative", "null"), _HINT),
     "segments.position_max": (("one less", "null"), _HINT),
     "segments.writes": (_NEAR, _HINT),
+    "codes.space": (_NEAR_AND_HUGE, _CODES),
+    "codes.block": (_NEAR_AND_HUGE, _CODES),
+    "codes.body": (("a bit flipped",), _CODES),
+    "coded.sequence": ((*_NEAR_AND_HUGE, "null"), _CODES),
+    "coded.blocks": (_ANY_TEXT, _CODES),
+    "coded.checksum": (_NEAR_AND_HUGE, _CODES),
     "kept_terms.key": (("longer", "another"), _HINT),
     "kept_terms.number": (_NEAR_AND_HUGE, _HINT),
     "kept_terms.type": (_ANY_TEXT, _HINT),

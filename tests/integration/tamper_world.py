@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
 from slipstream.domain.entities import PropertyValue
 from slipstream.domain.fences import Fence, RowName
@@ -113,6 +114,9 @@ def _leave_things(path: Path) -> None:
         store.index.delete([Deletion(entity_key("gone"), Position(20))])
         store.journal.append("a topic", ['{"a": "message"}'])
         store.requests.answer(store.requests.submit("status", "{}", datetime.now(UTC)), '{"result": 1}')
+        store.codes = KeptCodes(store._database, changes_min=1)
+        while store.codes.step():
+            pass
     finally:
         store.close()
     with _raw(path) as raw:  # of an index in a store of its own

@@ -28,7 +28,7 @@ TABLES = {
     GRAPH: ["meta", "entity", "relationship", "change", "consumer", "schema_version", "once", "sync_state", "fence"],
     INDEX: [
         *("spaces", "records", "vectors", "tombstones", "changes", "segments"),
-        *("kept_terms", "doubted_keys"),
+        *("codes", "coded", "kept_terms", "doubted_keys"),
         *("named_values", "work", "letters", "messages", "lease", "requests"),
         *("leaves", "audits", "findings"),
     ],

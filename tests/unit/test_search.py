@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from slipstream.testing.embedders import HashEmbedder
 from slipstream.testing.system import MemorySystem
 from slipstream.views.declaration import Via, View
 from slipstream.wrappers.faults import FaultyGraph, FaultyIndex
+from slipstream.wrappers.passing import PassingIndex
 
 
 def _searcher(system: MemorySystem, graph: GraphReader | None = None, index: VectorIndex | None = None) -> Searcher:
@@ -137,6 +139,48 @@ def test_the_neighbours_of_a_hub_are_cut_and_take_none_from_others(system: Memor
     assert near["ada"] == [f"tag{number:03}" for number in range(100)]
     assert near["tag007"] == ["ada", *(f"tag{number:03}" for number in range(100) if number != 7)][:100]
     assert sorted(near["grace"]) == ["navy", "war"]
+
+
+class _LoadingIndex(PassingIndex):
+    """An index that has something to load, and says when it does."""
+
+    def __init__(self, inner: VectorIndex, load: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self.loaded: list[Space] = []
+        self._load = load
+
+    def warm(self, space: Space) -> None:
+        self.loaded.append(space)
+        self._load()
+
+
+def test_the_first_search_loads_index_and_model_beside_each_other(
+    system: MemorySystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=30)  # each waits until the other has begun
+    index = _LoadingIndex(system.index, both.wait)
+    embed = system.service.embed_query
+
+    def embed_query(text: str, model_id: str) -> Vector:
+        if not both.broken and len(calls) == 0:
+            both.wait()
+        calls.append(text)
+        return embed(text, model_id)
+
+    calls: list[str] = []
+    monkeypatch.setattr(system.service, "embed_query", embed_query)
+    searcher = _searcher(system, index=index)
+    assert searcher.search("Grace Hopper wrote compilers", k=1)[0].entity_id == "grace"
+    assert searcher.search("Ada Lovelace wrote programs", k=1)[0].entity_id == "ada"
+    assert len(index.loaded) == len(set(index.loaded)) == 1, "once"
+    assert not both.broken
+
+
+def test_a_search_says_itself_what_kept_the_index_from_loading(system: MemorySystem) -> None:
+    def down() -> None:
+        raise UnavailableError("down")
+
+    assert len(_searcher(system, index=_LoadingIndex(system.index, down)).search("anything")) == 4
 
 
 def test_a_text_is_shown_without_a_fingerprint(system: MemorySystem, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -306,3 +306,15 @@ def test_a_matrix_follows_whatever_is_written(store: SqliteStore) -> None:
                 query = unit_vector(position)
                 assert store.index.search(space, query, 7, where) == fresh.index.search(space, query, 7, where)
         fresh.close()
+
+
+def test_a_warm_index_reads_no_vectors_but_those_of_the_best(store: SqliteStore) -> None:
+    store.index.upsert([make_record(f"n{i}") for i in range(400)])
+    store.index.warm(SPACE)
+    store.index.warm(type(SPACE)("unknown", "1", 8))
+    (reader,) = store._database._readers
+    statements: list[str] = []
+    reader.set_trace_callback(statements.append)
+    store.index.search(SPACE, unit_vector("q"), 10, _ALL)
+    reader.set_trace_callback(None)
+    assert not [statement for statement in statements if "JOIN vectors" in statement]

@@ -127,6 +127,7 @@ def open_store(data: Path, silence_s_max: float) -> StorePorts:
         messages=store.journal,
         audits=store.audits,
         terms=store.terms,
+        chores=(store.codes,),
         guest_journal=store.guest,
         guest_letters=store.guest,
         guest_messages=store.guest,

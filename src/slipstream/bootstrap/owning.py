@@ -89,6 +89,7 @@ def compose_owner(
     maintenance.chores += [
         migrations,
         Sweep(index, recipes, lambda: migrations.is_dropping, migrations.finish_drop),
+        *shared.store.chores,
     ]
     watch, scrubber = watch_of(config, sync, auditor, repairer, stores, clock, data=data, lease=shared.store.lease)
     parts = Parts(

@@ -23,8 +23,8 @@ _SHOWN = {
     "status": (
         "engine_commands",
         (
-            "Show how far the index is behind the graph, also while something is broken: then what is known, and what "
-            "is not."
+            "Show how far the index is behind the graph, also while something is broken: then what is known, and "
+            "what is not."
         ),
     ),
     "backup": (

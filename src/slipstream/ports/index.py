@@ -118,6 +118,15 @@ class VectorIndex(Protocol):
 
 
 @runtime_checkable
+class WarmingIndex(Protocol):
+    """An index that loads something before it can be searched; optional."""
+
+    def warm(self, space: Space) -> None:
+        """Load what searches of a space need; harmless whenever it is called, and an unknown space needs nothing."""
+        ...
+
+
+@runtime_checkable
 class SealedIndex(Protocol):
     """
     An index in a store of its own, beside its journal; optional.

@@ -20,6 +20,7 @@ from slipstream.search.asking import QueryEmbedder, QueryVectors
 from slipstream.search.hits import SearchHit, SearchResults, Unasked
 from slipstream.search.joining import Joining
 from slipstream.search.neighbours import with_neighbours
+from slipstream.search.warming import Warming
 
 K_MAX = 1_000
 HOPS_MAX = 3
@@ -63,6 +64,7 @@ class Searcher:
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._vectors = graph, index, QueryVectors(service)
+        self._warming = Warming(index)
         self._patience = patience
         self._live, self._frontier, self._wait = live, frontier, wait
         self._incident = incident
@@ -104,6 +106,7 @@ class Searcher:
             frontier = self._frontier()
             joining = Joining(self._graph, where, self._incident)
             in_force = self._live(entity_type)
+            self._warming.begin(scope.space for scope in in_force.scopes)
             queries, unasked = self._queries(text, where, in_force.scopes, behind)
             hits = self._live_hits(k, queries, joining, in_force.recipe)
             if expand and joining.can_ask:

@@ -8,7 +8,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
-from slipstream.ports.index import IndexCapabilities, VectorIndex
+from slipstream.ports.index import IndexCapabilities, VectorIndex, WarmingIndex
 
 
 class PassingIndex:
@@ -53,6 +53,11 @@ class PassingIndex:
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
         """As of the index below."""
         return self._inner.search(space, vector, k, where)
+
+    def warm(self, space: Space) -> None:
+        """As of the index below, if it has anything to load."""
+        if isinstance(self._inner, WarmingIndex):
+            self._inner.warm(space)
 
     def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
         """As of the index below."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -17,6 +17,7 @@ from slipstream.ports.requests import CommitWatch, Requests
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.service.remote.calling import Caller
 from slipstream.service.remote.operations import OPERATIONS
+from slipstream.sync.maintenance import Chore
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class StorePorts:
     messages: MessageStore
     audits: AuditStore
     terms: TermStore
+    chores: Sequence[Chore]
     guest_journal: Journal
     guest_letters: DeadLetters
     guest_messages: MessageStore

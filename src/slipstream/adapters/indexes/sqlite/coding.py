@@ -16,7 +16,7 @@ _ROUNDED_UP = 1.001
 Block = npt.NDArray[np.float32]
 
 
-class Coded(NamedTuple):
+class VectorCodes(NamedTuple):
     """Rows as `scale * code`, each no further from its vector than `error` (Euclidean)."""
 
     codes: npt.NDArray[np.int8]
@@ -24,14 +24,24 @@ class Coded(NamedTuple):
     errors: npt.NDArray[np.float32]
 
 
-def coded(block: Block) -> Coded:
+class CodedRows(NamedTuple):
+    """Some rows of one space, in the order of their ids; `types` are places in `names`."""
+
+    ids: npt.NDArray[np.int64]
+    names: list[str]
+    types: npt.NDArray[np.int32]
+    versions: npt.NDArray[np.int64]
+    rows: VectorCodes
+
+
+def coded(block: Block) -> VectorCodes:
     """Return the codes of rows of about unit length."""
     scales = np.maximum(np.abs(block).max(axis=1), np.float32(1e-30)) / np.float32(LEVELS)
     scaled = block / scales[:, np.newaxis]
     rounded = np.rint(scaled)
     lost = scaled - rounded
     errors = scales * np.sqrt(np.einsum("ij,ij->i", lost, lost)) * np.float32(_ROUNDED_UP) + np.float32(1e-7)
-    return Coded(rounded.astype(np.int8), scales, errors)
+    return VectorCodes(rounded.astype(np.int8), scales, errors)
 
 
 def sound_rows(block: Block) -> npt.NDArray[np.bool_]:

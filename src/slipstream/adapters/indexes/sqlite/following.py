@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 
 from slipstream.adapters.indexes.sqlite.codec import select_in
+from slipstream.adapters.indexes.sqlite.kept_codes import kept_rows
 from slipstream.adapters.indexes.sqlite.matrix import SpaceMatrix, kept_metadata
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
@@ -64,6 +65,16 @@ class FollowingMatrix:
         self._matrix = SpaceMatrix(self._matrix.dimension)  # the old one is freed before the new one is filled
         self._matrix = SpaceMatrix(self._matrix.dimension, capacity=count + count // 16)
         self._metadata = None
+        kept = kept_rows(connection, self._space, self._matrix.dimension)
+        if kept is not None:
+            through, blocks = kept
+            for block in blocks:
+                self._matrix.put_coded(block)
+            self._follow(connection, through)
+        else:
+            self._load_vectors(connection)
+
+    def _load_vectors(self, connection: sqlite3.Connection) -> None:
         cursor = connection.execute(_ALL, (self._space,))
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             self._matrix.put(rows)

@@ -252,6 +252,16 @@ class SqliteIndex:
         hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
         return hits[:k]
 
+    def warm(self, space: Space) -> None:
+        """Load the matrix of the space, or bring it up to date."""
+        self._require_open()
+        with self._database.reading() as connection:
+            number = _space_number(connection, space)
+        if number is not None:
+            matrix = self._matrices.of(number, space.dimension)
+            with matrix.lock, self._database.reading() as connection:
+                matrix.catch_up(connection)
+
     def close(self) -> None:
         """Free the matrices; the file is closed by the store. Closing twice is harmless."""
         self._closed = True

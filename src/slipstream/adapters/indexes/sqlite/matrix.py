@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.adapters.indexes.sqlite.coding import Block, Coded, coded, sound_rows
+from slipstream.adapters.indexes.sqlite.coding import Block, CodedRows, coded, sound_rows
 from slipstream.adapters.indexes.sqlite.scanning import products
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
@@ -38,7 +38,7 @@ class SpaceMatrix:
 
     A quarter of the vectors' size. Each code knows how far it is from its vector, so a scan of codes says between
     which bounds each score lies; what may be among the first is read and scored exactly. The answer is that of a scan
-    of the vectors, proved and not hoped for (docs/adr/0032). Damaged vectors (wrong length, not of unit length, NaN)
+    of the vectors, proved and not hoped for (docs/adr/0031). Damaged vectors (wrong length, not of unit length, NaN)
     are left out: they must not win a search, and the audit finds them. A row that was removed stays, dead, until half
     of them are. Not safe for threads: its owner holds a lock.
     """
@@ -69,17 +69,17 @@ class SpaceMatrix:
         kept = [row for row, is_sound in zip(whole, sound, strict=True) if is_sound]
         if len(kept) < len(ordered):
             self.drop({row[0] for row in ordered} - {row[0] for row in kept})
-        types, versions = [row[1] for row in kept], [row[2] for row in kept]
-        self.put_coded(np.array([row[0] for row in kept], np.int64), types, versions, coded(block[sound]))
+        ids, versions = (np.array([row[column] for row in kept], np.int64) for column in (0, 2))
+        names = [row[1] for row in kept]
+        self.put_coded(CodedRows(ids, names, np.arange(len(kept), dtype=np.int32), versions, coded(block[sound])))
 
-    def put_coded(
-        self, ids: npt.NDArray[np.int64], types: Sequence[str], versions: Sequence[int], rows: Coded
-    ) -> None:
-        """Add or replace rows that are coded already, with ids in ascending order."""
-        slots = self._placed(ids)
-        self._types[slots] = [self._type_codes.setdefault(name, len(self._type_codes)) for name in types]
-        self._versions[slots] = versions
-        self._codes[slots], self._scales[slots], self._errors[slots] = rows
+    def put_coded(self, rows: CodedRows) -> None:
+        """Add or replace rows that are coded already."""
+        slots = self._placed(rows.ids)
+        types = [self._type_codes.setdefault(name, len(self._type_codes)) for name in rows.names]
+        self._types[slots] = np.array(types, np.int32)[rows.types]
+        self._versions[slots] = rows.versions
+        self._codes[slots], self._scales[slots], self._errors[slots] = rows.rows
         self._count_dead()
 
     def drop(self, records: Iterable[int]) -> None:

@@ -14,7 +14,7 @@ from slipstream.domain.errors import ConfigError, CorruptionError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """As many as there are steps."""
 _APPLICATION_ID = 0x534C4950  # "SLIP"
 
@@ -146,7 +146,22 @@ CREATE TABLE kept_terms (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE doubted_keys (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """
-_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
+# Codes of vectors by blocks of record ids, and up to which change all of them are at least: see `kept_codes`.
+_EIGHTH = """
+CREATE TABLE codes (
+    space INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (space, block)
+) STRICT;
+CREATE TABLE coded (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sequence INTEGER,
+    blocks TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT
+"""
+_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
 """What brings a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,

@@ -8,6 +8,7 @@ from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
 from slipstream.adapters.indexes.sqlite.guest import GuestJournal
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
+from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.adapters.indexes.sqlite.kept_terms import SqliteTerms
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming, SqliteLease
 from slipstream.adapters.indexes.sqlite.requests import SqliteRequests
@@ -19,6 +20,8 @@ from slipstream.ports.requests import CommitWatch
 from slipstream.ports.selfcheck import SelfCheck
 
 LOCK_NAME = "engine.lock"
+_CODES_PATIENCE_S = 2.0
+"""How long closing goes on coding vectors for the next process; one that was killed has none of it."""
 
 
 class SqliteStore:
@@ -42,6 +45,7 @@ class SqliteStore:
         self.journal = SqliteJournal(self._database)
         self.audits = SqliteAudits(self._database)
         self.terms = SqliteTerms(self._database)
+        self.codes = KeptCodes(self._database)
         self.guest = GuestJournal(self._database)
         self.requests = SqliteRequests(self._database)
         self.selfcheck: SelfCheck = store_check(self._database)
@@ -58,6 +62,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Release the lease, and close the file; closing twice is harmless."""
+        self.codes.finish(_CODES_PATIENCE_S)
         self.lease.release()
         self.index.close()
         self.journal.close()
