@@ -102,7 +102,7 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
         raw.execute("ALTER TABLE records DROP COLUMN embedded_confidence")
         raw.execute("ALTER TABLE findings DROP COLUMN type")
         raw.execute("ALTER TABLE named_values DROP COLUMN checksum")
-        for table in ("lease", "requests", "kept_terms", "doubted_keys"):
+        for table in ("lease", "requests", "kept_terms", "doubted_keys", "codes", "coded"):
             raw.execute(f"DROP TABLE {table}")
         raw.execute("PRAGMA user_version = 3")
     with closing(SqliteStore(path)) as store:

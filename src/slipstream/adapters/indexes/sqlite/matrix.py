@@ -146,7 +146,7 @@ class SpaceMatrix:
             slots, lowest, highest = self._candidates(query, k, where, metadata)
             taken, scores = self._rescored(slots, highest, query, k, read)
             slots = slots[taken]
-            wrong = ~((scores >= lowest[taken]) & (scores <= highest[taken]))  # NaN, of what is gone, is wrong too
+            wrong = ~((scores >= lowest[taken]) & (scores <= highest[taken]))  # what is gone, too
             if not wrong.any():
                 break
             self._mend(slots[wrong], read)
@@ -200,10 +200,10 @@ class SpaceMatrix:
         return np.concatenate([first, rest]), np.concatenate([scores, self._exact(slots[rest], query, read)])
 
     def _exact(self, slots: Slots, query: Vector, read: ReadVectors) -> npt.NDArray[np.float64]:
-        """Return the scores of the stored vectors, NaN for one that is not there, or damaged."""
+        """Return the scores of the stored vectors; there is none below that of one that is not there, or damaged."""
         records = self._ids[slots].tolist()
         stored, places = self._stored(records, read)
-        scores = np.full(len(records), np.nan)
+        scores = np.full(len(records), -np.inf)
         wide = query.astype(np.float64)
         for start in range(0, len(places), _RESCORED_AT_ONCE):
             rows = stored[start : start + _RESCORED_AT_ONCE].astype(np.float64)
@@ -256,7 +256,7 @@ def _kth(scores: npt.NDArray[Any], k: int) -> float:
     """Return the k-th best score, as far as it tells one row from another: beyond -1 and 1 all scores are equal."""
     if len(scores) <= k:
         return -np.inf
-    kth = float(np.partition(np.nan_to_num(scores, nan=-np.inf, copy=True), len(scores) - k)[len(scores) - k])
+    kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
     return min(kth, 1.0) if kth > -1.0 else -np.inf
 
 
