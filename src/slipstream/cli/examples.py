@@ -58,7 +58,8 @@ EXAMPLES = {
 def show_examples(app: typer.Typer, group: str = "") -> None:
     """Put the example of each command at the end of its help; raises `KeyError` for a command without one."""
     for command in app.registered_commands:
-        command.epilog = f"Example: slipstream --dir my-pkg {EXAMPLES[f'{group}{command.name}']}"
+        # \b: on one line, to be copied
+        command.epilog = f"\b\nExample: slipstream --dir my-pkg {EXAMPLES[f'{group}{command.name}']}"
     for each in app.registered_groups:
         if each.typer_instance is not None and not isinstance(each.name, DefaultPlaceholder):
             show_examples(each.typer_instance, f"{group}{each.name} ")
