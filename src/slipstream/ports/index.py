@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
@@ -117,13 +117,17 @@ class VectorIndex(Protocol):
         ...
 
 
-@runtime_checkable
 class WarmingIndex(Protocol):
     """An index that loads something before it can be searched; optional."""
 
     def warm(self, space: Space) -> None:
         """Load what searches of a space need; harmless whenever it is called, and an unknown space needs nothing."""
         ...
+
+
+def warming_of(index: VectorIndex) -> WarmingIndex | None:
+    """Return the index as one that loads something, None when its class does not; a stand-in is not asked."""
+    return cast("WarmingIndex", index) if hasattr(type(index), "warm") else None
 
 
 @runtime_checkable

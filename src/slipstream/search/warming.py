@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.models import Space
-from slipstream.ports.index import VectorIndex, WarmingIndex
+from slipstream.ports.index import VectorIndex, WarmingIndex, warming_of
 
 
 class Warming:
     """Has an index load each space once, on a thread of its own. Safe for threads."""
 
     def __init__(self, index: VectorIndex) -> None:
-        self._index = index if isinstance(index, WarmingIndex) else None
+        self._index = warming_of(index)
         self._begun: set[Space] = set()
 
     def begin(self, spaces: Iterable[Space]) -> None:

@@ -8,7 +8,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
-from slipstream.ports.index import IndexCapabilities, VectorIndex, WarmingIndex
+from slipstream.ports.index import IndexCapabilities, VectorIndex, warming_of
 
 
 class PassingIndex:
@@ -56,8 +56,9 @@ class PassingIndex:
 
     def warm(self, space: Space) -> None:
         """As of the index below, if it has anything to load."""
-        if isinstance(self._inner, WarmingIndex):
-            self._inner.warm(space)
+        inner = warming_of(self._inner)
+        if inner is not None:
+            inner.warm(space)
 
     def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
         """As of the index below."""
