@@ -236,7 +236,7 @@ def _exact(matrix: npt.NDArray[np.float32], keys: Sequence[str], query: npt.NDAr
 
     near = np.flatnonzero((rough := matrix @ query) >= np.partition(rough, len(rough) - K)[len(rough) - K] - 1e-4)
     scores = (matrix[near].astype(np.float64) * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
-    return {key for _, key in sorted(zip(-scores, (keys[at] for at in near), strict=True))[:K]}
+    return {key for _, key in sorted(zip(-scores, (keys[int(at)] for at in near), strict=True))[:K]}
 
 
 def _timed(tasks: Mapping[str, Callable[[str], object]], texts: Sequence[str]) -> dict[str, list[float]]:
