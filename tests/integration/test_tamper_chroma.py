@@ -18,7 +18,7 @@ from slipstream.domain.errors import CorruptionError
 from slipstream.service.config import Config, IndexConfig
 from slipstream.service.slipstream import Slipstream
 from tests.integration.tamper_cases import RefusedError, cases_of, tamper
-from tests.integration.tamper_harmless import OF_THE_GRAPH, RISE, WORN, name_of
+from tests.integration.tamper_harmless import name_of
 from tests.integration.tamper_world import made, opened, settle
 from tests.integration.test_tamper_structure import lose_entry, mended
 
@@ -31,12 +31,6 @@ _ANEW = "a segment that has no files is built anew from the log"
 HARMLESS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "embeddings.seq_id": (("one more",), "when a record was written: nobody reads it"),
     "embeddings.created_at": (("another",), "when a record was written: nobody reads it"),
-    "embedding_metadata[created_at].int_value": (("one more",), OF_THE_GRAPH),
-    "embedding_metadata[position].int_value": (("one more",), WORN),
-    "embedding_metadata[embedding_quality_score].key": (("another",), OF_THE_GRAPH),
-    "embedding_metadata[embedding_quality_score].float_value": (("null",), OF_THE_GRAPH),
-    "embedding_metadata[embedded_confidence].key": (("another",), RISE),
-    "embedding_metadata[embedded_confidence].float_value": (("null",), RISE),
     "segments[VECTOR].id": (("another",), _ANEW),
     "segments[METADATA].id": (("another",), _ANEW),
     "max_seq_id.segment_id": (("another", "null"), _REPLAYED),

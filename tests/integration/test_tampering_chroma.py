@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from chromadb.config import Settings
 from chromadb.errors import InvalidArgumentError
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
-from slipstream.adapters.indexes.chroma.codec import collection_name, space_text
+from slipstream.adapters.indexes.chroma.codec import collection_name, space_text, stored_fields
 from slipstream.adapters.indexes.chroma.collections import TOMBSTONES
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
@@ -57,6 +58,9 @@ class RawChroma(RawStore):
         return sorted({key for c in self.collections() for key in c.get(include=[])["ids"]})
 
     def fields(self, key: str) -> dict[str, object]:
+        return dict(stored_fields(self._metadata(key)))
+
+    def _metadata(self, key: str) -> dict[str, Any]:
         return dict(self.of(key).get(ids=[key], include=["metadatas"])["metadatas"][0])
 
     def delete(self, key: str) -> None:
@@ -80,7 +84,12 @@ class RawChroma(RawStore):
         source.delete(ids=[key])
 
     def edit(self, key: str, name: str, value: object) -> None:
-        self.of(key).update(ids=[key], metadatas=[{name: value}])
+        metadata = self._metadata(key)
+        if name in metadata or name.startswith("meta."):
+            metadata = {name: value}
+        else:
+            metadata["stamp"] = json.dumps({**json.loads(metadata["stamp"]), name: value})
+        self.of(key).update(ids=[key], metadatas=[metadata])
 
     def edit_metadata(self, key: str, name: str, value: MetadataValue | None) -> None:
         self.edit(key, f"meta.{name}", value)

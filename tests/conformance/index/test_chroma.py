@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
-from slipstream.adapters.indexes.chroma.codec import collection_name
+from slipstream.adapters.indexes.chroma.codec import collection_name, stored_fields
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
@@ -35,7 +35,7 @@ class ChromaHooks(IndexHooks):
         found = collection.get(ids=[key.encode()], include=["metadatas", "embeddings"])
         if not found["ids"]:
             return None
-        metadata = found["metadatas"][0]
+        metadata = stored_fields(found["metadatas"][0])
         vector = np.asarray(found["embeddings"][0], dtype=np.float32)
         return RawRecord(metadata["position"], metadata["fingerprint"], vector)
 

@@ -22,17 +22,19 @@ Metadata = dict[str, MetadataValue | None]
 
 USER = "meta."
 """Prefix of what the view keeps for filtering, so that no name of a user's can collide with ours or with Chroma's."""
+_STAMP = "stamp"
+"""Where all stands that no search filters by, as JSON: Chroma keeps, and indexes, a row for each name of a record."""
 _EXACT = "exact"
-"""Where the numbers stand that Chroma does not give back bit for bit, as JSON text."""
+"""Where the numbers stand, beside the stamp, that Chroma does not give back bit for bit."""
 _ULPS = 4
 """So many units in the last place Chroma's reading of a long number may be off; 1 was measured."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT_MAX = 2**63 - 1
+_FILTERED = ("entity_type", "schema_version")
+"""Fields that are names of their own."""
 _PLAIN = (
-    "entity_type",
     "fingerprint",
-    "schema_version",
     "schema_hash",
     "checksum",
     "extraction_template_version",
@@ -43,7 +45,7 @@ _PLAIN = (
     "needs_reembedding",
     "reembedding_reason",
 )
-"""Fields that are stored as they are; one that is None is not stored."""
+"""Fields that stand in the stamp as they are; one that is None does not."""
 _VALUES = (str, bool, float, int)
 _TEXT, _NUMBER, _ABSENT_OR_TEXT, _ABSENT_OR_REAL = (str,), (int,), (str, NoneType), (float, int, NoneType)
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -64,6 +66,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "reembedding_reason": _ABSENT_OR_TEXT,
 }
 """What may stand in stored metadata: anybody with a client can write there."""
+_IN_STAMP = (*(name for name in _KINDS if name not in _FILTERED), _EXACT)
 _YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 1 to 9999, in microseconds
 _RANGES = {"position": (0, _INT_MAX), "created_at": _YEARS, "last_validated": _YEARS}
 _ABSENT: Mapping[str, Any] = {
@@ -100,15 +103,33 @@ def parse_space(text: str) -> Space | None:
 
 def stamp_metadata(stamp: Stamp) -> Metadata:
     """Return the metadata of a stamp, complete but for key and space: those are the id and the collection."""
-    found: Metadata = {name: getattr(stamp, name) for name in _PLAIN}
-    found["position"] = int(stamp.position)
-    found["created_at"] = _microseconds(stamp.created_at)
-    found["last_validated"] = None if stamp.last_validated is None else _microseconds(stamp.last_validated)
-    found.update((USER + name, value) for name, value in stamp.metadata.items())
-    checked = {name: _checked(name, value, stamp) for name, value in found.items()}
-    inexact = {name: value for name, value in checked.items() if type(value) is float and _is_long(value)}
-    checked[_EXACT] = json.dumps(inexact) if inexact else None
-    return checked
+    packed: dict[str, Any] = {"position": int(stamp.position), "created_at": _microseconds(stamp.created_at)}
+    if stamp.last_validated is not None:
+        packed["last_validated"] = _microseconds(stamp.last_validated)
+    for name in _PLAIN:
+        value = getattr(stamp, name)
+        if value is not None:
+            packed[name] = _checked(name, value, stamp)
+    found = {name: _checked(name, getattr(stamp, name), stamp) for name in _FILTERED}
+    if stamp.metadata:
+        users = {USER + name: _checked(USER + name, value, stamp) for name, value in stamp.metadata.items()}
+        found |= users
+        inexact = {name: value for name, value in users.items() if type(value) is float and _is_long(value)}
+        if inexact:
+            packed[_EXACT] = inexact
+    return {**found, _STAMP: json.dumps(packed)}
+
+
+def stored_fields(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return stored metadata with each field of the stamp under its name; older versions wrote it like that."""
+    stored = found or {}
+    if _STAMP not in stored:
+        return stored
+    try:
+        packed = json.loads(stored[_STAMP])
+        return {**stored, **{name: packed[name] for name in _IN_STAMP if name in packed}}
+    except (TypeError, ValueError, RecursionError):
+        return {name: value for name, value in stored.items() if name not in _IN_STAMP}
 
 
 def _is_long(number: float) -> bool:
@@ -117,10 +138,13 @@ def _is_long(number: float) -> bool:
 
 
 def _with_exact(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return metadata with its long numbers as they were; one that is another number by now stays as it is."""
+    """Return fields with their long numbers as they were; one that is another number by now stays as it is."""
+    exact = stored.get(_EXACT)
+    if not exact:
+        return stored
     try:
-        exact = json.loads(stored.get(_EXACT) or "{}")
-        long = {name: float(number) for name, number in exact.items()}
+        said = json.loads(exact) if isinstance(exact, str) else exact
+        long = {name: float(number) for name, number in said.items()}
     except (TypeError, ValueError, AttributeError):
         return stored
     return {
@@ -150,16 +174,27 @@ def _checked(name: str, value: MetadataValue | None, stamp: Stamp) -> MetadataVa
 
 
 def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
-    """Return the metadata with a None for every stored name that it lacks: Chroma merges, it does not replace."""
-    return {**dict.fromkeys(stored or (), None), **new}
+    """
+    Return what makes stored metadata the new one: Chroma merges, and writes a row for each name that it is given.
 
-
-def still_due(new: Metadata, stored: Mapping[str, object]) -> Metadata:
-    """Return the metadata with the stored word that the record is due to be embedded anew, if it bears it."""
-    if stored.get("needs_reembedding") is not True:
+    So it is the stamp, each value that differs, and a None for every stored name that is no more.
+    """
+    if not stored:
         return new
-    reason = new.get("reembedding_reason") or stored.get("reembedding_reason")
-    return {**new, "needs_reembedding": True, **({"reembedding_reason": reason} if isinstance(reason, str) else {})}
+    differs = {
+        name: value
+        for name, value in new.items()
+        if name == _STAMP or type(stored.get(name)) is not type(value) or stored[name] != value
+    }
+    return {**{name: None for name in stored if name not in new}, **differs}
+
+
+def still_due(stamp: Stamp, stored: Mapping[str, object]) -> Stamp:
+    """Return the stamp with the stored word that the record is due to be embedded anew, if it bears it."""
+    if stored.get("needs_reembedding") is not True:
+        return stamp
+    reason = stamp.reembedding_reason or stored.get("reembedding_reason")
+    return stamp._replace(needs_reembedding=True, reembedding_reason=reason if isinstance(reason, str) else None)
 
 
 def is_key(identity: str) -> bool:
@@ -173,7 +208,7 @@ def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None)
 
     Where something is not there, or is no value of its kind, the stamp has no checksum: the record counts as corrupt.
     """
-    stored = _with_exact(found or {})
+    stored = _with_exact(stored_fields(found))
     if not _is_readable(stored):
         stored = {**_ABSENT, **{name: value for name, value in stored.items() if _fits(name, value)}, "checksum": ""}
     validated = stored.get("last_validated")
@@ -201,7 +236,7 @@ def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None)
 
 def stored_position(found: Mapping[str, Any] | None) -> Position:
     """Return the position in stored metadata; one that can not be read is the oldest there is: it fences nothing."""
-    position = (found or {}).get("position", 0)
+    position = stored_fields(found).get("position", 0)
     return Position(position) if _fits("position", position) else ORIGIN
 
 

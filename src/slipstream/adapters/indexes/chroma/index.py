@@ -31,6 +31,7 @@ from slipstream.adapters.indexes.chroma.codec import (
     replacing,
     stamp_metadata,
     still_due,
+    stored_fields,
     stored_position,
 )
 from slipstream.adapters.indexes.chroma.collections import Collections
@@ -243,8 +244,11 @@ class ChromaIndex:
                     found = stored.get(stamp.key.encode())
                     if found is None or stored_position(found) > stamp.position:
                         continue
-                    if (found.get("fingerprint"), found.get("checksum")) == (stamp.fingerprint, stamp.checksum):
-                        changed[stamp.key.encode()] = replacing(still_due(metadata, found), found)
+                    held = stored_fields(found)
+                    if (held.get("fingerprint"), held.get("checksum")) == (stamp.fingerprint, stamp.checksum):
+                        due = still_due(stamp, held)
+                        new = metadata if due is stamp else stamp_metadata(due)
+                        changed[stamp.key.encode()] = replacing(new, found)
                 collections.update(space, changed)
 
     def vacuum(self, through: Position) -> int:
