@@ -13,6 +13,11 @@ is gone. The points at which a call can be cut short:
 - upsert, before its record: nothing happened. After it, with an older tombstone still there: settling removes the
   tombstone. A record is never without its fence, and one that was accepted is never hidden by it.
 - a batch is cut between two portions: each key is in one of the states above.
+
+In an embedded directory nobody else can write: its lock is held from opening to closing, also by a process that was
+stopped. So what `stamps` has read of a key still holds when the key is written next, and is not read a second time.
+Whatever else writes (a failed call, settling, a self-check that mends) has it forgotten. A server can have other
+writers, behind a lease that was lost: there, each write reads first.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ from slipstream.adapters.indexes.chroma.codec import (
 from slipstream.adapters.indexes.chroma.collections import Collections
 from slipstream.adapters.indexes.chroma.embedded import leave, open_embedded, was_changed
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
+from slipstream.adapters.indexes.chroma.known import Held, Known
 from slipstream.adapters.indexes.chroma.listing import Entry, Listing
 from slipstream.adapters.indexes.chroma.searching import checked_query, nearest
 from slipstream.adapters.indexes.chroma.selfcheck import ChromaSelfCheck
@@ -44,7 +50,7 @@ from slipstream.adapters.indexes.chroma.server import open_server
 from slipstream.domain.errors import SlipstreamError, UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
-from slipstream.domain.positions import Position
+from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import (
     Deletion,
     KeyStamps,
@@ -71,6 +77,7 @@ class ChromaIndex:
         self.selfcheck: SelfCheck | None = None if directory is None else ChromaSelfCheck(directory, self._offline)
         self._lock = threading.RLock()
         self._listing: Listing | None = None
+        self._known = Known()
         self._settled = False
         self._is_doubtful = False
         """Whether a call into an embedded Chroma has failed, and its client is not to be trusted any more."""
@@ -159,6 +166,7 @@ class ChromaIndex:
                     yield self._collections
                     self._settled = True
                 except Exception as error:
+                    self._known.forget()
                     self._listing = None
                     self._settled = False
                     if self._directory is not None and not isinstance(error, SlipstreamError):
@@ -175,6 +183,7 @@ class ChromaIndex:
             self._collections.remove(space, older)
             revived.update(stored.keys() - set(older))
         self._collections.unbury(sorted(revived))
+        self._known.forget()
         self._listing = None
         self._settled = True
 
@@ -185,23 +194,20 @@ class ChromaIndex:
         checked = [(r.stamp, checked_vector(r.vector, r.stamp.space.dimension)) for r in records]
         prepared = [(stamp, vector, stamp_metadata(stamp)) for stamp, vector in checked]
         with self._open(writing=True) as collections:
-            keys = [stamp.key.encode() for stamp, _, _ in prepared]
-            tombstones = collections.tombstones(keys)
+            held = self._held(collections, [stamp.key.encode() for stamp, _, _ in prepared])
             fenced: list[RecordKey] = []
-            revived: set[str] = set()
-            for space, batch in _by_space(prepared, lambda item: item[0].space).items():
-                stored = collections.metadata(space, [stamp.key.encode() for stamp, _, _ in batch])
-                accepted: dict[str, tuple[Vector, Metadata]] = {}
-                for stamp, vector, metadata in batch:
-                    key = stamp.key.encode()
-                    if stamp.position < max(stored_position(stored.get(key)), tombstones.get(key, Position(0))):
-                        fenced.append(stamp.key)
-                    else:
-                        accepted[key] = (vector, replacing(metadata, stored.get(key)))
-                if accepted:
-                    collections.write(space, accepted)
-                    revived.update(accepted.keys() & tombstones.keys())
-                    self._listed((key, space) for key in accepted)
+            accepted: dict[Space, dict[str, tuple[Vector, Metadata]]] = defaultdict(dict)
+            for stamp, vector, metadata in prepared:
+                key = stamp.key.encode()
+                stored, tombstone = held[key].records.get(stamp.space), held[key].tombstone
+                if stamp.position < max(stored_position(stored), tombstone or ORIGIN):
+                    fenced.append(stamp.key)
+                else:
+                    accepted[stamp.space][key] = (vector, replacing(metadata, stored))
+            for space, batch in accepted.items():
+                collections.write(space, batch)
+                self._listed((key, space) for key in batch)
+            revived = {key for batch in accepted.values() for key in batch if held[key].tombstone is not None}
             collections.unbury(sorted(revived))
             return fenced
 
@@ -209,11 +215,12 @@ class ChromaIndex:
         """Remove keys, in the order given: tombstones first, then records."""
         with self._open(writing=True) as collections:
             keys = [deletion.key.encode() for deletion in deletions]
-            held: dict[str, dict[Space, Position]] = {key: {} for key in keys}
-            for space in collections.spaces:
-                for key, found in collections.metadata(space, keys).items():
-                    held[key][space] = stored_position(found)
-            tombstones = collections.tombstones(keys)
+            found = self._held(collections, keys)
+            held = {
+                key: {space: stored_position(metadata) for space, metadata in records.items()}
+                for key, (records, _) in found.items()
+            }
+            tombstones = {key: one.tombstone for key, one in found.items() if one.tombstone is not None}
             before = dict(tombstones)
             removed: dict[Space, list[str]] = defaultdict(list)
             fenced: list[RecordKey] = []
@@ -237,23 +244,24 @@ class ChromaIndex:
         """Replace stamps where the same vector is stored at a position that is not newer."""
         prepared = [(stamp, stamp_metadata(stamp)) for stamp in stamps]
         with self._open(writing=True) as collections:
-            for space, batch in _by_space(prepared, lambda item: item[0].space).items():
-                stored = collections.metadata(space, [stamp.key.encode() for stamp, _ in batch])
-                changed: dict[str, Metadata] = {}
-                for stamp, metadata in batch:
-                    found = stored.get(stamp.key.encode())
-                    if found is None or stored_position(found) > stamp.position:
-                        continue
-                    held = stored_fields(found)
-                    if (held.get("fingerprint"), held.get("checksum")) == (stamp.fingerprint, stamp.checksum):
-                        due = still_due(stamp, held)
-                        new = metadata if due is stamp else stamp_metadata(due)
-                        changed[stamp.key.encode()] = replacing(new, found)
-                collections.update(space, changed)
+            held = self._held(collections, [stamp.key.encode() for stamp in stamps])
+            changed: dict[Space, dict[str, Metadata]] = defaultdict(dict)
+            for stamp, metadata in prepared:
+                key = stamp.key.encode()
+                stored = held[key].records.get(stamp.space)
+                if stored is None or stored_position(stored) > stamp.position:
+                    continue
+                fields = stored_fields(stored)
+                if (fields.get("fingerprint"), fields.get("checksum")) == (stamp.fingerprint, stamp.checksum):
+                    due = still_due(stamp, fields)
+                    changed[stamp.space][key] = replacing(metadata if due is stamp else stamp_metadata(due), stored)
+            for space, batch in changed.items():
+                collections.update(space, batch)
 
     def vacuum(self, through: Position) -> int:
         """Forget tombstones up to and including the position, and collections that are empty; returns how many."""
         with self._open(writing=True) as collections:
+            self._known.forget()
             gone = list(collections.all_tombstones(through))
             collections.unbury(gone)
             collections.drop_empty()
@@ -263,6 +271,13 @@ class ChromaIndex:
         """Replace the seal."""
         with self._open(writing=True) as collections:
             collections.set_seal(seal)
+
+    def _held(self, collections: Collections, keys: Sequence[str]) -> dict[str, Held]:
+        """Return what is stored of keys that are to be written; read anew where somebody else can have written."""
+        held = self._known.take(keys)
+        if unknown := [key for key in keys if key not in held]:
+            held |= _read(collections, unknown)
+        return held
 
     def _listed(self, entries: Iterator[Entry]) -> None:
         if self._listing is not None:
@@ -278,16 +293,17 @@ class ChromaIndex:
 
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """Return what is held of the keys, the records of each ordered by space."""
+        ids = [key.encode() for key in keys]
         with self._open() as collections:
-            ids = [key.encode() for key in keys]
-            found = [(space, collections.metadata(space, ids)) for space in collections.spaces]
-            tombstones = collections.tombstones(ids)
-        held = {}
-        for key, identity in zip(keys, ids, strict=True):
-            records = tuple(metadata_stamp(identity, s, of[identity]) for s, of in found if identity in of)
-            if records or identity in tombstones:
-                held[key] = KeyStamps(records, tombstones.get(identity))
-        return held
+            held = _read(collections, ids)
+            if self._directory is not None:  # the lock on it keeps other writers out, but of a server nothing does
+                self._known.note(held)
+        return {
+            key: KeyStamps(tuple(metadata_stamp(identity, *record) for record in records.items()), tombstone)
+            for key, identity in zip(keys, ids, strict=True)
+            for records, tombstone in [held[identity]]
+            if records or tombstone is not None
+        }
 
     def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
         """Return keys whose tombstone is newer than a position, in key order."""
@@ -306,6 +322,7 @@ class ChromaIndex:
         with self._open() as collections:
             if after is None or self._listing is None:
                 collections.refresh()  # a collection that somebody else has made is part of what there is
+                self._known.forget()
                 self._listing = Listing(
                     (key, space) for space in collections.spaces for key in collections.keys(space)
                 )
@@ -346,6 +363,12 @@ class ChromaIndex:
                 self._resources.close()
                 if self._directory is not None:
                     leave(self._directory)
+
+
+def _read(collections: Collections, keys: Sequence[str]) -> dict[str, Held]:
+    found = [(space, collections.metadata(space, keys)) for space in collections.spaces]
+    tombstones = collections.tombstones(keys)
+    return {key: Held({s: of[key] for s, of in found if key in of}, tombstones.get(key)) for key in keys}
 
 
 def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:
