@@ -29,8 +29,8 @@ from tests.faults.preload import Fault, arm
 Say = Callable[[str], None]
 Job = Callable[[Path, Fault, Say, int], None]
 ASK = "ask.json"
-CHURNED = {"sqlite": 1, "chroma": 37}
-"""Rounds of new texts, so that Chroma is about to rewrite its vector files, which it does each thousand changes."""
+CHURNED = {"sqlite": 1, "chroma": 6}
+"""Rounds of new texts, so that Chroma is about to rewrite its vector files, which it does every 250 changes."""
 
 
 def template(index: str, base: Path, fault: Fault, say: Say, listing: int) -> None:

@@ -1,7 +1,7 @@
 """
 Opening an embedded directory: the lock, the log that is never purged, and the cure of broken segments.
 
-Chroma writes every change to its log (a table of `chroma.sqlite3`) in one durable transaction. Each thousand changes
+Chroma writes every change to its log (a table of `chroma.sqlite3`) in one durable transaction. Now and then
 it rewrites the files of a vector segment in place, the pickle last, and then purges the log: killed in between, it
 can neither read the files nor replay. So the purge is switched off before the first use, and a segment whose files
 are torn is removed when the directory is opened: Chroma then builds it anew from the log. The database is touched
