@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.domain.entities import Direction, Entity
+from slipstream.domain.entities import Adjacency, Direction, Entity
 from slipstream.domain.errors import (
     CorruptionError,
     PoisonEventError,
@@ -287,6 +289,32 @@ def test_deleting_a_neighbour_refreshes_those_who_rendered_it() -> None:
     system.settle()
     system.graph.delete_entity("acme")
     system.settle()
+    assert system.audit().is_consistent
+
+
+def test_the_fan_outs_of_a_batch_are_looked_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = MemorySystem(views=[PERSON_AT])
+    with system.graph.transaction() as tx:
+        for number in range(30):
+            tx.create_entity("Organization", f"o{number}", {"name": f"Org {number}"})
+            tx.create_entity("Person", f"p{number}", {"name": f"n{number}"})
+            tx.relate(f"p{number}", "WORKS_AT", f"o{number}")
+    system.settle()
+    asked: list[Sequence[str]] = []
+    adjacent = system.graph.adjacent
+
+    def counted(ids: Sequence[str], *rest: Any) -> Sequence[Adjacency]:
+        asked.append(ids)
+        return adjacent(ids, *rest)
+
+    monkeypatch.setattr(system.graph, "adjacent", counted)
+    with system.graph.transaction() as tx:
+        for number in range(30):
+            tx.update_entity(f"o{number}", {"name": f"Org {number} Ltd"})
+    system.settle()
+    assert len(asked) == 2  # a page, and the empty one behind it
+    assert sorted(asked[0]) == sorted(f"o{number}" for number in range(30))
+    assert _texts(system) == 30 * 4  # of each pair: both when they were made, and both again
     assert system.audit().is_consistent
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
@@ -51,6 +51,21 @@ class Plan:
         counted = (operation, outcome)
         self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
+    def poison(self, event: PKGEvent, error: Exception) -> None:
+        """Have an event be a dead letter."""
+        self.poisoned.append((event, error))
+        self.note(event.event_type, "dead_lettered")
+
+
+class _Change(NamedTuple):
+    event: PKGEvent
+    position: Position
+    affected: Affected
+
+
+_Reached = Mapping[Fanout, Sequence[RecordKey]]
+"""What some fan-outs reach, nearest first."""
+
 
 class Views(Protocol):
     """What the planner needs of views."""
@@ -70,7 +85,7 @@ class Planner:
 
     def plan(self, entries: Sequence[LogEntry]) -> Plan:
         """Plan entries in order, stopping behind the first rescan. `entries` must not be empty."""
-        plan = Plan(position_of(entries[0]))
+        plan, changes = Plan(position_of(entries[0])), list[_Change]()
         for entry in entries:
             if isinstance(entry, Rescan):
                 plan.rescan = entry
@@ -80,35 +95,70 @@ class Planner:
             if entry.event_type is PKGEventType.SCHEMA_EVOLVED:
                 plan.evolutions.append(entry)
                 plan.note(entry.event_type, "accepted")
-            else:
-                self._plan_or_poison(plan, entry, position)
+            elif (affected := self._affected_or_poison(plan, entry)) is not None:
+                changes.append(_Change(entry, position, affected))
+        reached = self._reached_by_all(fanout for change in changes for fanout in change.affected.fanouts)
+        for change in changes:
+            self._mark_or_poison(plan, change, reached)
         if plan.rescan is not None:
             plan.through = Position(plan.rescan.position - 1)
         return plan
 
-    def _plan_or_poison(self, plan: Plan, event: PKGEvent, position: Position) -> None:
-        marked = len(plan.marks)
+    def _affected_or_poison(self, plan: Plan, event: PKGEvent) -> Affected | None:
         try:
-            self._plan_event(plan, event, position)
+            return self._views.affected(event)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001  (it ends as a dead letter that holds the event)
-            plan.poisoned.append((event, error))
-            plan.note(event.event_type, "dead_lettered")
-        else:
-            plan.note(event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
+            plan.poison(event, error)
+            return None
 
-    def _plan_event(self, plan: Plan, event: PKGEvent, position: Position) -> None:
-        keys, fanouts = self._views.affected(event)
+    def _mark_or_poison(self, plan: Plan, change: _Change, reached: _Reached) -> None:
+        marked = len(plan.marks)
+        try:
+            self._mark(plan, change, reached)
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001  (likewise)
+            plan.poison(change.event, error)
+        else:
+            plan.note(change.event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
+
+    def _mark(self, plan: Plan, change: _Change, reached: _Reached) -> None:
+        event, position, (keys, fanouts) = change
         for key in keys if len(keys) < 2 else sorted(keys):
             plan.marks.append(Mark(key, position, event.timestamp))
         for fanout in fanouts:
-            neighbours = self.reached_by(fanout)
+            neighbours = iter(reached[fanout]) if fanout in reached else self.reached_by(fanout)
             live = islice(neighbours, self._fanout_live_max)
             plan.marks.extend(Mark(key, position, event.timestamp) for key in live)
             plan.deferred.extend(
                 WorkItem(key, Lane.BACKFILL, position, reason=f"fan-out of {fanout.entity_id}") for key in neighbours
             )
+
+    def _reached_by_all(self, fanouts: Iterable[Fanout]) -> _Reached:
+        """Look up together what is alike but for its entity; what is not there is to be looked up by itself."""
+        alike: dict[Fanout, dict[str, Fanout]] = {}
+        for fanout in fanouts:
+            if fanout.depth == 1:
+                alike.setdefault(replace(fanout, entity_id=""), {})[fanout.entity_id] = fanout
+        reached: dict[Fanout, list[RecordKey]] = {}
+        try:
+            for shape, of_entities in alike.items():
+                if len(of_entities) > 1:
+                    reached |= self._reached_alike(shape, of_entities)
+        except TransientError:
+            raise
+        except Exception:  # noqa: BLE001  (each by itself, so that only the one at fault is a dead letter)
+            return {}
+        return reached
+
+    def _reached_alike(self, shape: Fanout, of_entities: Mapping[str, Fanout]) -> dict[Fanout, list[RecordKey]]:
+        reached: dict[Fanout, list[RecordKey]] = {fanout: [] for fanout in of_entities.values()}
+        for adjacency in self._across(list(of_entities), shape):
+            if (key := _key_across(adjacency, shape)) is not None:
+                reached[of_entities[adjacency.entity_id]].append(key)
+        return reached
 
     def keys_of(self, event: PKGEvent) -> list[RecordKey]:
         """Return every key that an event affects, neighbours included."""
@@ -129,13 +179,11 @@ class Planner:
         for _ in range(fanout.depth):
             reached: list[str] = []
             for adjacency in self._across(level, fanout):
-                if fanout.relationships:
-                    yield relationship_key(adjacency.ref.id)
-                elif fanout.depth == 1 or adjacency.neighbour_id not in seen:
+                if fanout.depth == 1 or adjacency.neighbour_id not in seen:
                     seen.add(adjacency.neighbour_id)
                     reached.append(adjacency.neighbour_id)
-                    if fanout.types is None or adjacency.neighbour_type in fanout.types:
-                        yield entity_key(adjacency.neighbour_id)
+                    if (key := _key_across(adjacency, fanout)) is not None:
+                        yield key
             level = reached
 
     def _across(self, entity_ids: Sequence[str], fanout: Fanout) -> Iterator[Adjacency]:
@@ -147,3 +195,12 @@ class Planner:
                     if fanout.direction in (Direction.BOTH, adjacency.direction):
                         yield adjacency
                 after = page[-1]
+
+
+def _key_across(adjacency: Adjacency, fanout: Fanout) -> RecordKey | None:
+    """Return what a fan-out of one step finds at a relationship."""
+    if fanout.relationships:
+        return relationship_key(adjacency.ref.id)
+    if fanout.types is None or adjacency.neighbour_type in fanout.types:
+        return entity_key(adjacency.neighbour_id)
+    return None
