@@ -65,7 +65,7 @@ def main() -> None:
             "rates": _rates(rounds),
             "ratios": _ratios(rounds),
             "rss_mb": {name: rounds[name][1][-1]["rss_mb"] for name in sides},
-            "recall": _recall(sides, folder, len(texts)) if arguments.recall else None,
+            "recall": _recall(sides, folder, min(arguments.recall, len(texts))) if arguments.recall else None,
         }
         print(json.dumps(found, indent=1))
         print(write_result("minilm", found, folder, path=arguments.out))
@@ -159,6 +159,7 @@ def _recall(sides: Mapping[str, Side], folder: Path, count: int) -> dict[str, An
     exact, found = vectors["float32"], vectors["int8"]
     distances = 1 - np.einsum("ij,ij->i", exact.astype(np.float64), found)
     return {
+        "among": count,
         "recall_at_10": round(recall_at_10(exact, found), 5),
         "cosine_distance_mean": float(distances.mean()),
         "cosine_distance_max": float(distances.max()),
