@@ -94,8 +94,7 @@ class Intake:
             through = plan.through if scan is not None else plan.rescan.position
         with state.changed:
             for mark in plan.marks:
-                committed_s = since_s(mark.committed_at, self._clock)
-                state.ledger.mark(mark.key, Lane.LIVE, mark.position, committed_s=committed_s)
+                state.ledger.mark_change(mark.key, mark.position, since_s(mark.committed_at, self._clock))
             if plan.marks:
                 state.live_at = self._clock.monotonic()
             state.stats.note_events(plan.outcomes)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.work import Lane, WorkItem, merged_lane
+from slipstream.sync.reflected import Reflected
 
 
 class Claim(NamedTuple):
@@ -125,6 +126,7 @@ class DirtyLedger:
         self._watched = 0
         self._all = _Watermark()
         self._volatile = _Watermark()
+        self._reflected = Reflected()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -157,6 +159,11 @@ class DirtyLedger:
     def keys_in(self, lane: Lane) -> list[RecordKey]:
         """Return the dirty keys of a lane."""
         return [entry.key for entry in self._entries.values() if entry.lane is lane]
+
+    def mark_change(self, key: RecordKey, position: Position, committed_s: float) -> None:
+        """Mark a key dirty for a log entry, unless what the index reflects was read behind it; in the log's order."""
+        if not self._reflected.covers(key, position):
+            self.mark(key, Lane.LIVE, position, committed_s=committed_s)
 
     def mark(
         self,
@@ -279,6 +286,7 @@ class DirtyLedger:
                 self._enqueue(entry)
             else:
                 del self._entries[claim.key]
+                self._reflected.note(claim.key, position)
 
     def restore(self, claims: Iterable[Claim], settled: Settled) -> None:
         """Undo `settle`: the write failed. What the log has brought meanwhile stays."""
@@ -294,6 +302,8 @@ class DirtyLedger:
 
     def overtake(self, keys: Iterable[RecordKey]) -> None:
         """Note keys that somebody else has written."""
+        keys = list(keys)
+        self._reflected.forget(keys)
         for key in keys:
             if (entry := self._entries.get(key)) is not None:
                 entry.overtaken = True
