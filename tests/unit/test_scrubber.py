@@ -549,6 +549,20 @@ def test_a_dead_scrubber_says_so_and_can_be_started_anew() -> None:
     assert scrubber.health == "failing"
 
 
+def test_a_scrubber_that_was_told_to_leave_is_not_dead() -> None:
+    scrubber = make_scrubber(make_system())
+    scrubber.start()
+    thread = scrubber._thread
+    assert thread is not None
+    scrubber.leave()  # closing does so first, while alerts are still looked at
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (scrubber.is_dead, scrubber.failure, scrubber.health) == (False, None, "stopped")
+    scrubber.start()
+    assert scrubber.health == "working"
+    scrubber.stop()
+
+
 def test_what_was_never_scrubbed_is_as_old_as_the_pkg_is_over_restarts() -> None:
     system = make_system()
     make_scrubber(system)

@@ -141,12 +141,14 @@ class Scrubber:
             return "dead"
         if self.error is not None:
             return "failing"
-        return "stopped" if self._thread is None else "working"
+        thread = self._thread
+        return "working" if thread is not None and thread.is_alive() else "stopped"
 
     @property
     def is_dead(self) -> bool:
         """Whether the thread has ended although nobody stopped it."""
-        return self._thread is not None and not self._thread.is_alive()
+        thread = self._thread
+        return thread is not None and not thread.is_alive() and not self._stopping.is_set()
 
     @property
     def failure(self) -> str | None:
@@ -363,7 +365,7 @@ class Scrubber:
 
     def start(self) -> None:
         """Run by the schedule on a thread of its own; starting twice is harmless, and a dead one is replaced."""
-        if self._thread is None or self.is_dead:
+        if self._thread is None or not self._thread.is_alive():
             self._stopping.clear()
             self._thread = threading.Thread(target=self._loop, name="slipstream-scrub", daemon=True)
             self._thread.start()

@@ -21,16 +21,18 @@ class Ticker:
     @property
     def is_dead(self) -> bool:
         """Whether the thread has ended although nobody stopped it."""
-        return self._thread is not None and not self._thread.is_alive()
+        thread = self._thread
+        return thread is not None and not thread.is_alive() and not self._stopping.is_set()
 
     @property
     def is_running(self) -> bool:
         """Whether the thread is there and lives."""
-        return self._thread is not None and self._thread.is_alive()
+        thread = self._thread
+        return thread is not None and thread.is_alive()
 
     def start(self) -> None:
         """Start the thread; starting twice is harmless, and a dead one is replaced."""
-        if self._thread is None or self.is_dead:
+        if not self.is_running:
             self._stopping.clear()
             self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
             self._thread.start()

@@ -86,7 +86,10 @@ class Desk:
     @property
     def is_dead(self) -> bool:
         """Whether its thread has ended although nobody stopped it, and no other process has taken over."""
-        return self._thread is not None and not self._thread.is_alive() and not self._is_superseded
+        if self._stopping.is_set() or self._is_superseded:
+            return False
+        thread = self._thread
+        return thread is not None and not thread.is_alive()
 
     # ------------------------------------------------------------------ the thread
 
