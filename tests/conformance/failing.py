@@ -13,7 +13,7 @@ def failed_cases(suites: Path, folder: Path) -> dict[str, set[str]]:
     """Run a file of suites once; return the failed cases by class. An error in one is no verdict, and fails here."""
     report = folder / "report.xml"
     command = [sys.executable, "-m", "pytest", str(suites), "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 1, f"the run itself failed:\n{run.stdout}\n{run.stderr}"
     failed: dict[str, set[str]] = defaultdict(set)
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  (written by our own run)

@@ -26,7 +26,7 @@ def _run_suite(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-x"]
     return subprocess.run(
         [*command, "--rootdir", str(directory), "-c", str(ROOT / "pyproject.toml"), str(directory / "test_guide.py")],
-        cwd=directory, capture_output=True, text=True, check=False, timeout=240,
+        cwd=directory, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
 
 

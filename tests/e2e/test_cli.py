@@ -222,7 +222,7 @@ def test_bad_lines_of_a_dump_are_rejected_by_number(cli: Cli, tmp_path: Path) ->
 def test_a_second_process_works_beside_the_one_that_has_the_pkg_open(cli: Cli, dump: Path) -> None:
     def beside(*arguments: str) -> Any:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         assert done.returncode == 0, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 

@@ -109,7 +109,7 @@ def test_a_feed_is_applied_beside_the_process_that_runs_the_engine(cli: Cli) -> 
     def beside(name: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "apply", str(FEEDS / name)]
         done = subprocess.run(
-            [*command, "--key", "*=id", "--json"], capture_output=True, text=True, check=False, timeout=120
+            [*command, "--key", "*=id", "--json"], capture_output=True, text=True, check=False, timeout=600
         )
         assert done.returncode in (0, 1), (done.stdout, done.stderr)
         return dict(json.loads(done.stdout))

@@ -47,7 +47,7 @@ def dump(tmp_path: Path, *types: str) -> str:
 
 def run(cli: Cli, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def refusing(word: str) -> Callable[[dict[str, Any]], Answer | None]:

@@ -168,7 +168,7 @@ def test_what_is_asked_wrongly_is_named(cli: Cli, arguments: list[str], field: s
 def test_a_script_gets_exit_codes_and_one_document(cli: Cli) -> None:
     def slipstream(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "query", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     right, wrong = slipstream("--sql", "SELECT 1 AS one", "--json"), slipstream("--sql", "DELETE FROM entity")
     assert (right.returncode, json.loads(right.stdout), right.stderr) == (0, [{"one": 1}], "")

@@ -38,7 +38,7 @@ def _command(pkg: Path, call: str) -> list[str]:
 
 def _ended(pkg: Path, call: str, **how: object) -> subprocess.CompletedProcess[str]:
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **how}
-    return subprocess.run(_command(pkg, call), text=True, timeout=120, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(_command(pkg, call), text=True, timeout=600, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 def _lines(text: str) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_full_disk_behind_standard_output_is_told(pkg: Path, call: str) -> Non
 )
 def test_a_closed_stream_ends_no_command_by_a_traceback(pkg: Path, call: str, closed: str, code: int) -> None:
     shell = ["sh", "-c", f'exec "$@" {closed}', "-", *_command(pkg, call)]
-    ended = subprocess.run(shell, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(shell, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == code
     assert "Traceback" not in ended.stderr
     if "<" in closed:
@@ -141,7 +141,7 @@ def test_what_may_not_be_used_is_told(pkg: Path, tmp_path: Path, mode: int, of: 
     try:
         words = call.replace("DUMP", str(pkg.parent / "dump")).replace("BACKUPS", str(tmp_path / "backups"))
         command = [*as_somebody, *_command(tmp_path / "pkg", words)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     finally:
         for path in changed:
             path.chmod(0o700)

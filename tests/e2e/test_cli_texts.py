@@ -256,6 +256,6 @@ def test_a_fault_of_ours_shows_data_as_data(capsys: pytest.CaptureFixture[str]) 
 def test_logs_show_data_as_data(hostile: Cli) -> None:
     command = [sys.executable, "-m", "slipstream", "-v", "--dir", str(hostile.directory)]
     for call in (["dead-letters", "replay", "--all"], ["verify"], ["search", "friend"]):
-        done = subprocess.run([*command, *call], capture_output=True, check=False, timeout=120)
+        done = subprocess.run([*command, *call], capture_output=True, check=False, timeout=600)
         assert is_safe(done.stdout.decode())
         assert is_safe(done.stderr.decode())

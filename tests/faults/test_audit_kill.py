@@ -31,7 +31,7 @@ def damage(root: Path) -> None:
 
 def kill(root: Path, action: str, failpoint: str, count: int = 1) -> None:
     command = [sys.executable, "-m", "tests.faults.audit_kill_worker", str(root), action, failpoint, str(count)]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=600, check=False)
     assert done.returncode == -signal.SIGKILL, (done.returncode, done.stdout[-500:], done.stderr[-2000:])
 
 

@@ -24,7 +24,7 @@ ROWS = 1_100
 
 def _killed(directory: Path, file: Path, number: int, when: str) -> None:
     command = [sys.executable, "-m", "tests.faults.feed_kill_worker", str(directory), str(file), str(number), when]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -30,7 +30,7 @@ CASES = [
 
 def _killed(root: Path, adapter: str, failpoint: str, count: int) -> int:
     command = [sys.executable, "-m", "tests.faults.migration_kill_worker", str(root), adapter, failpoint, str(count)]
-    run = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    run = subprocess.run(command, capture_output=True, timeout=600, check=False)
     assert run.returncode == -signal.SIGKILL, (run.returncode, run.stdout[-300:], run.stderr[-2000:])
     acknowledged = [line for line in run.stdout.decode().splitlines() if line.startswith("ack ")]
     return int(acknowledged[-1].split()[1]) if acknowledged else 0

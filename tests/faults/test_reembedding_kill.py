@@ -36,7 +36,7 @@ def test_killed_while_embedding_anew_the_rest_is_done_later(
         assert slip.sync.drain(timeout_s=60)
     command = [sys.executable, "-m", "tests.faults.reembedding_kill_worker"]
     run = subprocess.run(
-        [*command, str(tmp_path), adapter, failpoint, str(count)], capture_output=True, timeout=120, check=False
+        [*command, str(tmp_path), adapter, failpoint, str(count)], capture_output=True, timeout=600, check=False
     )
     assert run.returncode == -signal.SIGKILL, (run.returncode, run.stdout[-300:], run.stderr[-2000:])
     with open_for_test(tmp_path, adapter) as slip:

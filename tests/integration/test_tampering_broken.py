@@ -25,7 +25,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     chosen += [(HonestIndex, way) for way in BROKEN_AUDITED.values()]
     cases = [f"{_SUITES}::Test{wrapper.__name__}::{_CASE}[{way}]" for wrapper, way in chosen]
     command = [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 1, f"the run itself failed:\n{run.stdout}\n{run.stderr}"
     found = {}
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  (written by our own run)

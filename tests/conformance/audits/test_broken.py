@@ -21,7 +21,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Run the suite over all of them, once, in a process of its own; return the failed cases by class."""
     report = tmp_path_factory.mktemp("broken") / "report.xml"
     command = [sys.executable, "-m", "pytest", str(_SUITES), "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 1, f"the run itself failed:\n{run.stdout}\n{run.stderr}"
     failed: dict[str, set[str]] = defaultdict(set)
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  (written by our own run)
