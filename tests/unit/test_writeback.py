@@ -309,6 +309,26 @@ def test_it_is_due_until_what_was_taken_is_written(monkeypatch: pytest.MonkeyPat
     assert not system.write_back.is_due
 
 
+def test_a_catch_up_that_is_asked_for_while_one_ends_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread has found that rows may have changed: those that were looked at already, too."""
+    system = MemorySystem(views=PEOPLE)
+    _people(system, 3)
+    system.settle()
+    view, prune = system.graph.sync_view, system.graph.sync_view.prune
+
+    def asked_meanwhile(limit: int) -> int:
+        result = prune(limit)
+        monkeypatch.undo()
+        system.graph.sync_view.put([replace(_row(system, "p001"), state=EntitySync.PENDING)])
+        system.write_back.request_catch_up()
+        return result
+
+    monkeypatch.setattr(view, "prune", asked_meanwhile)
+    system.write_back.request_catch_up()
+    system.write_back.finish()
+    assert _row(system, "p001").state is EntitySync.FRESH
+
+
 def test_it_waits_for_a_quiet_moment_but_not_for_ever() -> None:
     system = MemorySystem()
     system.write_back.finish()

@@ -116,6 +116,8 @@ class WriteBack:
         self._turn = threading.Lock()
         self._after: RecordKey | None = None
         self._is_scanned = False
+        self._is_requested = False
+        """Whether another thread wants the catch-up to begin anew; only the one whose turn it is begins it."""
         self._verified: tuple[datetime, frozenset[str]] | None = None
         self._hurry = False
         self._in_a_hurry = 0
@@ -149,7 +151,7 @@ class WriteBack:
 
     def request_catch_up(self) -> None:
         """Look at every entity, from the first one on: rows or index may have changed behind our back."""
-        self._catch_up_due, self._after, self._is_scanned = True, None, False
+        self._is_requested = True
 
     # ------------------------------------------------------------------ working
 
@@ -158,7 +160,8 @@ class WriteBack:
         """Whether some rows may not be what they should be."""
         is_noted = self._notes.overflowed or len(self._notes) > 0
         # The turn comes last: what was taken out of the notes just now is still being written.
-        return is_noted or self._catch_up_due or self._verified is not None or self._turn.locked()
+        is_behind = self._is_requested or self._catch_up_due
+        return is_noted or is_behind or self._verified is not None or self._turn.locked()
 
     def hurry(self) -> None:
         """Do not wait for a quiet moment: somebody waits for the view."""
@@ -205,6 +208,9 @@ class WriteBack:
         if self._notes.overflowed:
             self._notes.overflowed = False
             self.request_catch_up()
+        if self._is_requested:
+            self._is_requested = False
+            self._catch_up_due, self._after, self._is_scanned = True, None, False
         keys = self._notes.take(_PAGE)
         if not keys:
             if self._catch_up_due:
