@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
@@ -140,7 +141,12 @@ class RawChroma(Raw):
         self.collection(space).add(ids=[to], embeddings=held["embeddings"], metadatas=held["metadatas"])
 
     def edit(self, key: str, **fields: Any) -> None:
-        self.collection().update(ids=[key], metadatas=[fields])
+        stored = self.held(key)["metadatas"][0]
+        stamp = json.loads(stored["stamp"])
+        packed = {name: value for name, value in fields.items() if name in stamp}
+        plain = {name: value for name, value in fields.items() if name in stored}
+        assert packed.keys() | plain.keys() == fields.keys()
+        self.collection().update(ids=[key], metadatas=[{**plain, "stamp": json.dumps({**stamp, **packed})}])
 
     def vector(self, key: str) -> Any:
         return np.asarray(self.held(key)["embeddings"][0], dtype=np.float32)
