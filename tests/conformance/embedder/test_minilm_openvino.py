@@ -1,4 +1,4 @@
-"""MiniLM by OpenVINO: in float32 on any processor, in bfloat16 where there is AMX, refused where there is not."""
+"""MiniLM by OpenVINO, in float32; bfloat16 is refused without AMX (with it, there is `bf16_suite.py`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from slipstream.adapters.embedders.minilm import MINILM_SPEC, MiniLMBf16Embedder, MiniLMEmbedder
 from slipstream.adapters.embedders.minilm.embedders import _PackagedEmbedder
 from slipstream.adapters.embedders.minilm.openvino import OpenVinoSession, _powers_of_two
-from slipstream.adapters.embedders.minilm.processor import processor_flags
 from slipstream.domain.errors import ConfigError
 from slipstream.ports.embedder import Embedder
 from slipstream.testing.suites.embedder import TEXTS, UNUSUAL_TEXTS, EmbedderSuite
@@ -24,12 +23,6 @@ def in_float32() -> Embedder:
 class TestOpenVino(EmbedderSuite):
     def make_embedder(self) -> Embedder:
         return in_float32()
-
-
-@pytest.mark.skipif("amx_bf16" not in processor_flags(), reason="this processor has no AMX")
-class TestBf16(EmbedderSuite):
-    def make_embedder(self) -> Embedder:
-        return MiniLMBf16Embedder()
 
 
 def test_other_shapes_give_the_same_vectors() -> None:
