@@ -8,7 +8,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 
 KEYS_MAX = 65_536
-"""So many are remembered; about 15 MB, for as long as the engine catches up."""
+"""So many are remembered, 13 MB with short ids, for as long as the engine catches up."""
 
 
 class Reflected:
