@@ -85,7 +85,7 @@ KINDS = {"debezium": debezium, "neo4j": neo4j}
 def child(file: Path, directory: Path) -> None:
     """Apply a file to a new PKG, and print what it took; also what another version runs."""
     import slipstream
-    from slipstream.service.applying import Applier
+    from slipstream.events.applying import Applier
 
     def batches() -> Iterator[list[str]]:
         batch: list[str] = []

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.property.feed_messages import MESSAGES, OPTIONS, broken, check
 
-from slipstream.domain.formats.detect import MessageParser
+from slipstream.events.formats.detect import MessageParser
 
 
 def main() -> None:

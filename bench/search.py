@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from slipstream.service.slipstream import Slipstream
+    from slipstream.app.slipstream import Slipstream
 
 K = 10
 BACKLOG = 4_000

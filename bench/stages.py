@@ -29,16 +29,16 @@ from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import CONFIG_NAME
+from slipstream.app.slipstream import Slipstream
+from slipstream.apply.reconciler import Reconciler
 from slipstream.bench.subject import batches
-from slipstream.bootstrap import Options, open_pkg
 from slipstream.domain.models import ModelSpec
-from slipstream.service.config import CONFIG_NAME
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.intake import Intake
-from slipstream.sync.planner import Planner
-from slipstream.sync.reconciler import Reconciler
+from slipstream.engine.intake import Intake
+from slipstream.engine.loop import SyncEngine
+from slipstream.engine.planner import Planner
+from slipstream.events.importing import Importer
 from slipstream.views.declaration import Via, View
 
 _DIMENSION = 256

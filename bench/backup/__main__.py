@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.wordnet.data import fetch, write_dump
+from slipstream.app.composition import DATA_FOLDER, backups_of, open_pkg
 from slipstream.bench.machine import load_average, machine_facts
-from slipstream.bootstrap import DATA_FOLDER, backups_of, open_pkg
 
 SYNSETS = 20_000
 TARGET = 0.5

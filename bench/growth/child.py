@@ -24,12 +24,12 @@ import numpy as np
 from bench.growth.graph import Graph, WordsEmbedder
 from bench.result_files import say
 from bench.targets.parts import timed
+from slipstream.app.composition import DATA_FOLDER, Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.machine import memory_mb, peak_rss_mb
 from slipstream.bench.subject import batches
-from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
 from slipstream.domain.entities import EntityState
 from slipstream.domain.keys import KeyKind
-from slipstream.service.slipstream import Slipstream
 from slipstream.views.declaration import Via, View
 
 _COMMIT_SIZE = 1_000

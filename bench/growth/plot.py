@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from bench.growth.shown import FIGURES, PLOTTED
-from slipstream.consistency.plots import Frame, Point, Tick
+from slipstream.report.plots import Frame, Point, Tick
 
 _FRAME = Frame(width=760, height=360, left=64, right=230, top=20, bottom=36)
 _COLOURS = ("#2f6fdb", "#c4462d", "#2c8a57", "#8a4fbf", "#b07d12", "#1b8f9e", "#6b7280")

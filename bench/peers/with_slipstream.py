@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.peers.work import DIMENSION, SHOWN, SHOWN_MAX, VIEW, Graph, Hit, Node, Told, Vectors, embed
+from slipstream.app.composition import DATA_FOLDER, Options, open_pkg
 from slipstream.bench.subject import batches
-from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
 from slipstream.domain.models import ModelSpec
 from slipstream.views.declaration import Via, View
 

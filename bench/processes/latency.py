@@ -15,7 +15,7 @@ from subprocess import PIPE, Popen
 
 from tests.faults.eight_worker import LONG_S, opened
 
-from slipstream.service.slipstream import Slipstream
+from slipstream.app.slipstream import Slipstream
 
 ROOT = Path(__file__).parents[2]
 PACE_S = 0.05

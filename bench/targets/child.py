@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import slipstream
-from slipstream.bootstrap import Options, Wrapping
+from slipstream.app.composition import Options, Wrapping
 
 BATCHES = {256: 1_024, 32: 512, 1: 150}
 """How many texts are embedded, by how many a call takes."""

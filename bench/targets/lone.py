@@ -18,11 +18,11 @@ from bench.targets.parts import entity_keys, timed
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.app.composition import DATA_FOLDER
 from slipstream.bench.subject import BenchmarkError, Subject, batches, moved, opened
-from slipstream.bootstrap import DATA_FOLDER
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import VectorRecord, vector_checksum
-from slipstream.service.importing import Importer
+from slipstream.events.importing import Importer
 
 MINILM = "minilm-l6-v2"
 WARM, LONE_EDITS = 10, 150

@@ -23,15 +23,15 @@ import numpy.typing as npt
 
 from bench.targets.lone import MINILM, lone_chroma, lone_sqlite
 from bench.targets.parts import entity_keys, timed
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import Edits, read_documents, write_config
 from slipstream.bench.subject import batches, commit_updates, create_graph, opened, raw_parts
 from slipstream.bench.throughput import measure_static
-from slipstream.bootstrap import Options, Wrapping, open_pkg
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
+from slipstream.events.importing import Importer
 from slipstream.ports.embedder import Embedder
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
 
 STATIC = "wordllama-l2"
 STATIC_UPDATES, STATIC_ROUNDS = 10_000, 4

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.service.slipstream import Slipstream
 
 _PAGE = 10_000
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import slipstream
-import slipstream.bootstrap  # loaded before any clock runs: what is timed is opening, not importing
+import slipstream.app.composition  # loaded before any clock runs: what is timed is opening, not importing
 
 COMMIT_SIZE = 1_000
 COMMITS = 500

@@ -17,27 +17,27 @@ from typing import TYPE_CHECKING, Any
 from slipstream._version import __version__
 
 if TYPE_CHECKING:
-    from slipstream.service.backup.restoring import RestoreReport
-    from slipstream.service.slipstream import Slipstream
+    from slipstream.app.backup.restoring import RestoreReport
+    from slipstream.app.slipstream import Slipstream
 
 _HOMES = {
     "PKGEvent": "slipstream.domain.events",
     "PKGEventType": "slipstream.domain.events",
     "TemporalEmbeddingContext": "slipstream.domain.temporal",
-    "PKGSyncHandler": "slipstream.sync.handler",
-    "IncrementalEmbeddingUpdater": "slipstream.sync.updater",
-    "EventQueue": "slipstream.sync.queue",
-    "EmbeddingConsistencyValidator": "slipstream.consistency.validator",
+    "PKGSyncHandler": "slipstream.events.handler",
+    "IncrementalEmbeddingUpdater": "slipstream.events.updater",
+    "EventQueue": "slipstream.events.queue",
+    "EmbeddingConsistencyValidator": "slipstream.audit.validator",
     "MultiModelEmbeddingService": "slipstream.embedding.service",
     "ModelRegistry": "slipstream.embedding.registry",
     "ModelRouter": "slipstream.embedding.router",
     "EmbeddingRequest": "slipstream.domain.requests",
     "EmbeddingResult": "slipstream.domain.requests",
-    "SchemaVersionedEmbeddingStore": "slipstream.schema.store",
-    "ReembeddingSelector": "slipstream.schema.selector",
-    "ReembeddingService": "slipstream.sync.reembedding",
-    "Slipstream": "slipstream.service.slipstream",
-    "FeedOptions": "slipstream.domain.formats.changes",
+    "SchemaVersionedEmbeddingStore": "slipstream.evolution.store",
+    "ReembeddingSelector": "slipstream.evolution.selector",
+    "ReembeddingService": "slipstream.evolution.reembedding",
+    "Slipstream": "slipstream.app.slipstream",
+    "FeedOptions": "slipstream.domain.feed_changes",
     "Chain": "slipstream.views.declaration",
     "View": "slipstream.views.declaration",
     "Via": "slipstream.views.declaration",
@@ -51,9 +51,9 @@ def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (r
     """
     Open the PKG in a directory, with the engine running.
 
-    See `slipstream.bootstrap.open_pkg` for the options and errors.
+    See `slipstream.app.composition.open_pkg` for the options and errors.
     """
-    from slipstream.bootstrap import open_pkg
+    from slipstream.app.composition import open_pkg
 
     return open_pkg(directory, **options)
 
@@ -62,9 +62,9 @@ def restore(source: Path | str, directory: Path | str, replace: bool = False, **
     """
     Make a directory the PKG that a backup holds, in one step; with `replace` also where there is one already.
 
-    See `slipstream.service.backup.restoring.restore` for the errors.
+    See `slipstream.app.backup.restoring.restore` for the errors.
     """
-    from slipstream.bootstrap import restored
+    from slipstream.app.composition import restored
 
     return restored(source, directory, replace=replace, **options)
 

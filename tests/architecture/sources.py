@@ -30,7 +30,7 @@ class Source:
         return Path(self.shown).parts[0].removesuffix(".py")
 
     def is_in(self, *places: str) -> bool:
-        """Whether the file is one of these places (`cli`, `adapters/embedders`, `bootstrap`) or below one."""
+        """Whether the file is one of these places (`cli`, `adapters/embedders`, `app/composition`) or below one."""
         return any(self.shown == place or self.shown.startswith(f"{place}/") for place in places)
 
 

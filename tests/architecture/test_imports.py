@@ -28,7 +28,7 @@ def test_a_broken_contract_is_noticed(tmp_path: Path) -> None:
     contract = tmp_path / "contract.toml"
     contract.write_text(
         '[tool.importlinter]\nroot_package = "slipstream"\n[[tool.importlinter.contracts]]\nname = "upside down"\n'
-        'type = "layers"\nlayers = ["slipstream.domain", "slipstream.sync"]\n'
+        'type = "layers"\nlayers = ["slipstream.domain", "slipstream.engine"]\n'
     )
     result = _lint(contract)
     assert result.returncode == 1
@@ -45,8 +45,8 @@ def test_every_package_is_on_a_floor() -> None:
     "module",
     [
         "slipstream",
-        "slipstream.sync.engine",
-        "slipstream.bootstrap",
+        "slipstream.engine.loop",
+        "slipstream.app.composition",
         "slipstream.adapters.cypher.kglite",
         "slipstream.adapters.cypher.kglite.child",
     ],

@@ -51,18 +51,18 @@ def test_every_source_keeps_the_rule(rule: Rule) -> None:
         (rules.naive_datetimes, "datetime.fromtimestamp(0)", "domain/a.py"),
         (rules.unsafe_formats, "import pickle", "domain/a.py"),
         (rules.unsafe_formats, "def f():\n  from pickle import loads", "domain/a.py"),
-        (rules.environment_reads, "os.environ['HOME']", "service/a.py"),
+        (rules.environment_reads, "os.environ['HOME']", "app/a.py"),
         (rules.environment_reads, "os.environ.get('HOME')", "adapters/embedders/a.py"),
         (rules.environment_reads, "x = dict(os.environ)", "adapters/embedders/a.py"),
-        (rules.environment_reads, "os.environ['X'] = '1'", "sync/a.py"),
+        (rules.environment_reads, "os.environ['X'] = '1'", "engine/a.py"),
         (rules.environment_reads, "os.getenv('HOME')", "adapters/embedders/a.py"),
         (rules.environment_reads, "from os import environ", "adapters/embedders/a.py"),
         (rules.foreign_imports, "import jinja2", "domain/a.py"),
         (rules.foreign_imports, "def f():\n  import yaml", "domain/a.py"),
-        (rules.foreign_imports, "import pydantic", "corpus/a.py"),
-        (rules.foreign_imports, "def f():\n  import kglite", "sync/a.py"),
+        (rules.foreign_imports, "import yaml", "domain/a.py"),
+        (rules.foreign_imports, "def f():\n  import kglite", "engine/a.py"),
         (rules.foreign_imports, "def f():\n  import kglite", "adapters/indexes/a.py"),
-        (rules.foreign_imports, "from rich.table import Table", "service/a.py"),
+        (rules.foreign_imports, "from rich.table import Table", "app/a.py"),
         (rules.eager_vendor_imports, "import onnxruntime", "adapters/embedders/a.py"),
         (rules.eager_vendor_imports, "import kglite", "adapters/cypher/kglite/adapter.py"),
         (rules.eager_vendor_imports, "try:\n  from httpx import Client\nexcept ImportError: ...", "adapters/a.py"),
@@ -86,7 +86,7 @@ def test_the_rule_finds_a_breach(rule: Rule, text: str, shown: str) -> None:
             "os.environ['X'] = '1'\nos.environ.setdefault('Y', '1')",
             "adapters/embedders/a.py",
         ),
-        (rules.environment_reads, "os.environ.get('X')", "bootstrap/opening.py"),
+        (rules.environment_reads, "os.environ.get('X')", "app/composition/opening.py"),
         (rules.foreign_imports, "import numpy, json\nfrom pydantic import BaseModel", "domain/a.py"),
         (rules.foreign_imports, "def f():\n  import kglite", "adapters/cypher/kglite/a.py"),
         (rules.eager_vendor_imports, "def f():\n  import onnxruntime", "adapters/embedders/a.py"),
@@ -100,5 +100,5 @@ def test_the_rule_lets_pass_what_is_right(rule: Rule, text: str, shown: str) -> 
 
 def test_the_sources_are_really_looked_at() -> None:
     shown = {source.shown for source in sources()}
-    assert {"domain/events.py", "sync/engine.py", "bootstrap/opening.py"} <= shown
+    assert {"domain/events.py", "engine/loop.py", "app/composition/opening.py"} <= shown
     assert {"upsert", "read", "transaction"} <= rules.port_methods()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from slipstream.adapters.alerts.webhook import SCHEMA as ALERT_SCHEMA
-from slipstream.consistency.alerts import BACKLOG_MAX, RULES, AlertThresholds
-from slipstream.consistency.evidence_page import SCHEMA as AUDIT_SCHEMA
 from slipstream.ports.alerts import AlertEvent
+from slipstream.report.alerts import BACKLOG_MAX, RULES, AlertThresholds
+from slipstream.report.evidence_page import SCHEMA as AUDIT_SCHEMA
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALERTS = (DOCS / "alerts.md").read_text(encoding="utf-8")

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 from slipstream.adapters.alerts.memory_file import SLOT_BYTES
-from slipstream.consistency.alerts import BACKLOG_MAX
-from slipstream.consistency.retention import HISTORY_BYTES_MAX, KEPT_MAX
+from slipstream.app.config import Config
+from slipstream.audit.retention import HISTORY_BYTES_MAX, KEPT_MAX
 from slipstream.domain.refusals import RefusalLimits
 from slipstream.domain.work import ERROR_CHARACTERS_MAX
-from slipstream.service.config import Config
-from slipstream.service.lines import LINE_BYTES_MAX
-from slipstream.service.refusing import WRONG_AFTER
-from slipstream.sync.queue import TOPIC_BYTES_MAX
+from slipstream.events.lines import LINE_BYTES_MAX
+from slipstream.events.queue import TOPIC_BYTES_MAX
+from slipstream.events.refusing import WRONG_AFTER
+from slipstream.report.alerts import BACKLOG_MAX
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from slipstream.cli.app import app
-from slipstream.schema.generations import Phase
+from slipstream.recipes.generations import Phase
 
 PAGE = (Path(__file__).parents[2] / "docs" / "migrations.md").read_text(encoding="utf-8")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from slipstream.adapters.embedders.openai import RequestLimits
 from slipstream.adapters.embedders.openai.isolating import _ALL_REFUSED_MIN
+from slipstream.adapters.wrappers.probed import DISTANCE_MAX, EVERY_S
+from slipstream.app.config import OpenAIConfig, parse_config
+from slipstream.engine.settings import SyncSettings
 from slipstream.search.asking import PATIENCE_S
-from slipstream.service.config import OpenAIConfig, parse_config
-from slipstream.sync.settings import SyncSettings
-from slipstream.wrappers.probed import DISTANCE_MAX, EVERY_S
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 SERVERS = PAGE[PAGE.index("## Servers") : PAGE.index("## Time")]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
-from slipstream.bootstrap import initialise
-from slipstream.bootstrap.factories import model_for_new
+from slipstream.app.composition import initialise
+from slipstream.app.composition.factories import model_for_new
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 120.0

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import typer
 
+from slipstream.audit.findings import AuditReport
 from slipstream.cli.audit_commands import _show_report, exit_by
-from slipstream.consistency.report import AuditReport
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from tests.e2e.test_cli import Cli

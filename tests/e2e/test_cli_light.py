@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from slipstream.cli import loading
 from slipstream.cli.app import app
 
-_HEAVY = ("numpy", "pydantic", "rich", "jinja2", "onnxruntime", "tokenizers", "slipstream.bootstrap", "sqlite3")
+_HEAVY = ("numpy", "pydantic", "rich", "jinja2", "onnxruntime", "tokenizers", "slipstream.app.composition", "sqlite3")
 _PROGRAM = """
 import json, sys
 from slipstream.__main__ import main

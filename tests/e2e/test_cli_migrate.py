@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap.factories import model_for_new
+from slipstream.app.composition.factories import model_for_new
 from slipstream.cli.app import app
 from tests.e2e.test_cli import Cli
 

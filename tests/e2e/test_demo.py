@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from slipstream.bootstrap import open_pkg
+from slipstream.app.composition import open_pkg
+from slipstream.audit.classes import CLASSES
 from slipstream.cli.app import app
-from slipstream.consistency.classes import CLASSES
-from slipstream.corpus.edits import live_edits
+from slipstream.demo.corpus.edits import live_edits
 from slipstream.demo.editing import Expected, apply_edit, entities_of
 from slipstream.demo.place import FOLDER, MARK
 

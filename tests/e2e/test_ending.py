@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slipstream.bootstrap import open_pkg
+from slipstream.app.composition import open_pkg
 from slipstream.domain.errors import SlipstreamError
 from slipstream.views.declaration import View
 from tests.conformance.embedder.server import Answer, EmbeddingServer, serving

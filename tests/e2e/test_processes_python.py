@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import slipstream
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, NotFoundError, UnsupportedError
 from slipstream.domain.keys import entity_key
 from slipstream.quality.comparison import Query
 from slipstream.quality.tracking import QualitySettings
-from slipstream.schema.generations import Phase
-from slipstream.service.slipstream import Slipstream
+from slipstream.recipes.generations import Phase
 from slipstream.views.declaration import View
 from tests.e2e.processes import KINDS, LONG_S, STATIC, Process, made, owned
 

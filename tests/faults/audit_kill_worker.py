@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FailpointHook, FaultyAudits, FaultyJournal, kill_at
+from slipstream.adapters.wrappers.faults import FailpointHook, FaultyAudits, FaultyJournal, kill_at
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.testkit.embedders import HashEmbedder
 
 ENTITIES = 1_300
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.adapters import swapping
-from slipstream.bootstrap import Options, backups_of, checked_backup, open_pkg
-from slipstream.bootstrap.backups import parts
-from slipstream.service.backup.folders import whole_backups
-from slipstream.service.backup.restoring import restore
-from slipstream.service.config import CONFIG_NAME, TEMPLATE
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.app.backup.folders import whole_backups
+from slipstream.app.backup.restoring import restore
+from slipstream.app.composition import Options, backups_of, checked_backup, open_pkg
+from slipstream.app.composition.backups import parts
+from slipstream.app.config import CONFIG_NAME, TEMPLATE
+from slipstream.app.slipstream import Slipstream
+from slipstream.testkit.embedders import HashEmbedder
 
 LONG_S = 60.0
 OLD = TEMPLATE + "\n# the old one\n"

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
+from slipstream.app.composition import DATA_FOLDER, Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import NotFoundError
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 LONG_S = 120.0
 _RESTING_S = 0.002

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.domain.formats.changes import FeedOptions
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
+from slipstream.domain.feed_changes import FeedOptions
+from slipstream.events.applying import Applier
 from slipstream.ports.graph import GraphTransaction, GraphWriter
-from slipstream.service.applying import Applier
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 FEED = FeedOptions(key_columns={"*": ("id",)})
 

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.config import parse_config
+from slipstream.app.insights import status_as_dict
+from slipstream.engine.settings import SyncSettings
 from slipstream.ports.alerts import AlertEvent
-from slipstream.service.config import parse_config
-from slipstream.service.insights import status_as_dict
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.faults.preload import Call, Fault, Kind, arm, disarm
 
 PATIENCE_S = 60.0

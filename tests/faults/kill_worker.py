@@ -12,15 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
-from slipstream.domain.models import ModelSpec
-from slipstream.ports.graph import GraphTransaction
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import (
+from slipstream.adapters.wrappers.faults import (
     FaultyEmbedder,
     FaultyGraph,
     FaultyIndex,
@@ -28,6 +20,14 @@ from slipstream.wrappers.faults import (
     FaultySyncView,
     kill_at,
 )
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
+from slipstream.domain.models import ModelSpec
+from slipstream.engine.settings import SyncSettings
+from slipstream.events.importing import Importer
+from slipstream.ports.graph import GraphTransaction
+from slipstream.testkit.embedders import HashEmbedder
 
 BATCH_MAX = 16
 ENTITIES = 60

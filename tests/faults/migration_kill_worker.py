@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from slipstream.bootstrap import OnOtherRecipe, Options, Wrapping, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal, kill_at
+from slipstream.app.composition import OnOtherRecipe, Options, Wrapping, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.keys import entity_key
-from slipstream.schema.generations import Phase
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyIndex, FaultyJournal, kill_at
+from slipstream.engine.settings import SyncSettings
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.embedders import HashEmbedder
 
 OLD, NEW = "old", "new"
 PEOPLE = 80

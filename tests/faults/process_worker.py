@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.keys import entity_key
-from slipstream.service.slipstream import Slipstream
 
 LONG_S = 120.0
 

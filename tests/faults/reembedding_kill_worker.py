@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.wrappers.faults import kill_at
+from slipstream.adapters.wrappers.faults import kill_at
+from slipstream.evolution.selector import ReembeddingSelector
 from tests.faults.migration_kill_worker import open_for_test
 
 REASON = "killed"

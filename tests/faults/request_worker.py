@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.consistency.report import AuditReport
+from slipstream.app.remote.desk import Desk
+from slipstream.app.remote.standby import Standby
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.positions import Position
-from slipstream.service.remote.desk import Desk
-from slipstream.service.remote.standby import Standby
 
 
 def main(path: Path) -> None:

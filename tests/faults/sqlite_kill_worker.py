@@ -9,7 +9,7 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
-from slipstream.testing.records import make_record
+from slipstream.testkit.records import make_record
 
 BATCH_SIZE = 40
 KEYS = 400

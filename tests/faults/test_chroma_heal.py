@@ -17,8 +17,8 @@ from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, VectorRecord
-from slipstream.testing.records import OTHER_SPACE, SPACE, make_record, unit_vector
-from slipstream.testing.suites.index_support import assert_holds, assert_search
+from slipstream.testkit.records import OTHER_SPACE, SPACE, make_record, unit_vector
+from slipstream.testkit.suites.index_support import assert_holds, assert_search
 
 _PICKLE = "index_metadata.pickle"
 

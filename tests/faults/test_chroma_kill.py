@@ -12,8 +12,8 @@ import pytest
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import KeyStamps, SearchFilter
-from slipstream.testing.records import SPACE, make_record, unit_vector
-from slipstream.testing.suites.index_support import assert_holds, assert_search
+from slipstream.testkit.records import SPACE, make_record, unit_vector
+from slipstream.testkit.suites.index_support import assert_holds, assert_search
 from tests.faults.chroma_kill_worker import batch_keys, deleted_keys
 
 _KILLS = 8

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from slipstream.service.applying import ApplyReport
+from slipstream.events.applying import ApplyReport
 from tests.faults.feed_kill_worker import FEED, batches, opened
 
 RECORDS = Path(__file__).parents[1] / "data/feeds"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import KeyKind
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
+from slipstream.events.importing import Importer
 from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
 from tests.faults.restoring import copy_graph, restore_graph
 

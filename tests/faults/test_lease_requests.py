@@ -15,7 +15,7 @@ import pytest
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.service.remote.calling import Caller
+from slipstream.app.remote.calling import Caller
 
 _ROOT = Path(__file__).parents[2]
 _LONG_S = 60.0

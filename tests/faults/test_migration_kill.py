@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.schema.generations import Phase
+from slipstream.recipes.generations import Phase
 from tests.faults.migration_kill_worker import COMMITTED, NEW, OLD, finish, models_seen, open_for_test
 
 STEPS = range(2, 11)

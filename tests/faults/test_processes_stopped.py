@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import slipstream
-from slipstream.bootstrap import DATA_FOLDER
+from slipstream.app.composition import DATA_FOLDER
 from tests.e2e.processes import Process, command, made
 
 _SILENCE_S = 3.0

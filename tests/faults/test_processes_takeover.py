@@ -15,7 +15,7 @@ import pytest
 
 import slipstream
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.bootstrap import DATA_FOLDER
+from slipstream.app.composition import DATA_FOLDER
 from slipstream.ports.lease import Lease
 from tests.e2e.processes import LONG_S, Process, command, made, owned
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.sync.names import SELECTIONS
+from slipstream.domain.journal_names import SELECTIONS
 from tests.faults.migration_kill_worker import PEOPLE, fill, open_for_test
 from tests.faults.reembedding_kill_worker import REASON
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import KeyStamps, SearchFilter, VectorRecord
-from slipstream.testing.records import SPACE, make_record, unit_vector
-from slipstream.testing.suites.index_support import assert_holds, assert_search
+from slipstream.testkit.records import SPACE, make_record, unit_vector
+from slipstream.testkit.suites.index_support import assert_holds, assert_search
 from tests.faults.sqlite_kill_worker import batch_keys, deleted_key
 
 _KILLS = 15

@@ -12,7 +12,7 @@ from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import ORIGIN
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 
 def opened(path: Path) -> SqliteGraph:

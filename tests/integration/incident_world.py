@@ -10,11 +10,11 @@ from pathlib import Path
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
 
 PEOPLE = 150
 """More than what the brake lets pass in any case."""

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 
 def log_time_of(clock: ManualClock, root: Path) -> None:

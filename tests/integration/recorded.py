@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from slipstream.domain.formats.changes import FeedOptions
+from slipstream.domain.feed_changes import FeedOptions
 
 FOLDER = Path(__file__).parents[1] / "data/debezium"
 PREFIX = "kg"

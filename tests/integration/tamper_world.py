@@ -10,17 +10,17 @@ from pathlib import Path
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
-from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
+from slipstream.app.composition import DATA_FOLDER, Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import PropertyValue
+from slipstream.domain.feed_changes import Place
 from slipstream.domain.fences import Fence, RowName
-from slipstream.domain.formats.changes import Place
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 
 VIEWS = (

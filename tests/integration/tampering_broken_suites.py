@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.broken.audited import BROKEN_AUDITED, HonestIndex
+from slipstream.testkit.broken.audited import BROKEN_AUDITED, HonestIndex
 from tests.integration.test_tampering_sqlite import SqliteHooks
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.testkit.embedders import HashEmbedder
 
 ENTITIES = 600
 CHANGES_PER_S = 150.0

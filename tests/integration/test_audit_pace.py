@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.consistency.pacing import SMALL_PAGE
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.pacing import SMALL_PAGE
 from slipstream.ports.scans import PAGE
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 
 

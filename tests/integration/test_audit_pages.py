@@ -12,17 +12,18 @@ import pytest
 from slipstream.adapters.graphs.sqlite.graph import SqliteGraph
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.sqlite.connections import Database
-from slipstream.bootstrap import DATA_FOLDER, Options, open_pkg
-from slipstream.consistency.below import Below
-from slipstream.consistency.pacing import SteadyPace
+from slipstream.app.composition import DATA_FOLDER, Options, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.below import Below
+from slipstream.audit.pacing import SteadyPace
 from slipstream.domain.damage import Damage
 from slipstream.domain.entities import Hop, StatePage
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.syncview.writeback import WriteBack
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 
 ENTITIES = 120
@@ -228,7 +229,7 @@ def test_the_sync_view_waits_for_a_hurried_audit_and_for_no_other(
 ) -> None:
     standing: list[bool] = []
     write_back = slipstream.sync._write_back
-    assert write_back is not None
+    assert isinstance(write_back, WriteBack)
     between(monkeypatch, lambda _: standing.append(bool(write_back._in_a_hurry)))
     assert slipstream.verify(hurry=True).is_consistent
     assert all(standing)

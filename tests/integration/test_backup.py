@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from slipstream.adapters.sqlite.copying import held_alone, problems_of
-from slipstream.bootstrap import Options, backups_of, checked_backup, open_pkg, restored
+from slipstream.app.backup.parts import Step
+from slipstream.app.composition import Options, backups_of, checked_backup, open_pkg, restored
+from slipstream.app.config import CONFIG_NAME, TEMPLATE
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import (
     ConfigError,
@@ -27,10 +30,7 @@ from slipstream.domain.errors import (
 )
 from slipstream.domain.keys import entity_key
 from slipstream.ports.scans import scan_graph
-from slipstream.service.backup.parts import Step
-from slipstream.service.config import CONFIG_NAME, TEMPLATE
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 LONG_S = 60.0
 
@@ -152,7 +152,7 @@ def test_a_damaged_graph_is_no_backup(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_is_not_that_of_its_index_is_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipstream.service.backup.making._ATTEMPTS_MAX", 2)
+    monkeypatch.setattr("slipstream.app.backup.making._ATTEMPTS_MAX", 2)
     data = filled(tmp_path / "pkg") / ".slipstream"
     shutil.copy(data / "graph.db", tmp_path / "older.db")
     with opened(tmp_path / "pkg") as slip:

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import slipstream
-from slipstream.bootstrap import Options, backups_of, checked_backup, open_pkg
-from slipstream.bootstrap.backups import parts
-from slipstream.bootstrap.factories import model_for_new
+from slipstream.app.backup.parts import Step
+from slipstream.app.backup.restoring import finish_restore, restore
+from slipstream.app.composition import Options, backups_of, checked_backup, open_pkg
+from slipstream.app.composition.backups import parts
+from slipstream.app.composition.factories import model_for_new
+from slipstream.app.config import CONFIG_NAME, TEMPLATE, text_for_new
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, CorruptionError, UnavailableError
 from slipstream.domain.keys import entity_key
-from slipstream.service.backup.parts import Step
-from slipstream.service.backup.restoring import finish_restore, restore
-from slipstream.service.config import CONFIG_NAME, TEMPLATE, text_for_new
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.integration.test_backup import LONG_S, filled, names_in, opened
 
 OLD = TEMPLATE + "\n# the old one\n"

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from slipstream.adapters.graphs.sqlite.layout import TRIGGERS
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.bootstrap.options import OnOtherRecipe
-from slipstream.consistency.scrubber import FULL
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.composition.options import OnOtherRecipe
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.scrubber import FULL
 from slipstream.domain.errors import RepairNeedsConfirmationError, StalePlanError
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from tests.until import until
 

@@ -19,7 +19,7 @@ from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, VectorRecord
-from slipstream.testing.records import SPACE, make_record
+from slipstream.testkit.records import SPACE, make_record
 
 KEYS = [f"n{number:03}" for number in range(300)]
 

@@ -15,24 +15,24 @@ from slipstream.adapters.graphs.sqlite.graph import SqliteGraph
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.consistency.alerts import Alerts, AlertThresholds, Measurements
-from slipstream.consistency.braking import Brake
-from slipstream.consistency.scrubber import FULL, Scrubber, ScrubSettings
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.remote.desk import Desk
+from slipstream.app.remote.operations import operation_named
+from slipstream.audit.braking import Brake
+from slipstream.audit.scrubber import FULL, Scrubber, ScrubSettings
 from slipstream.domain.brake import BRAKE, Braked
 from slipstream.domain.errors import InvalidInputError, RateLimitedError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.work import Lane, WorkItem
+from slipstream.engine.failures import CircuitBreaker
+from slipstream.events.queue import EventQueue
 from slipstream.ports.ages import Ages
 from slipstream.ports.feed import Retention
 from slipstream.ports.journal import DELAY_S_MAX
-from slipstream.service.remote.desk import Desk
-from slipstream.service.remote.operations import operation_named
-from slipstream.sync.failures import CircuitBreaker
-from slipstream.sync.queue import EventQueue
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.report.alerts import Alerts, AlertThresholds, Measurements
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 
 both_ways = pytest.mark.parametrize("days", [-400, 400])
 HOUR_S, DAY_S = 3_600.0, 86_400.0

@@ -19,15 +19,15 @@ from bench.recordings.events import EVENTS
 from bench.recordings.keys import KEYS
 from typer.testing import CliRunner
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.app import app
 from slipstream.domain.entities import EntityState
-from slipstream.domain.formats.changes import FeedOptions
+from slipstream.domain.feed_changes import FeedOptions
+from slipstream.events.applying import ApplyReport
 from slipstream.ports.scans import scan_graph
-from slipstream.service.applying import ApplyReport
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.integration.recorded import Recording, is_encoded, is_kept, says_itself
 
 RECORDINGS = Recording.all()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.reembedding import ReembeddingProgress
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import NotingEmbedder
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
+from slipstream.engine.settings import SyncSettings
+from slipstream.evolution.reembedding import ReembeddingProgress
+from slipstream.evolution.selector import ReembeddingSelector
+from slipstream.testkit.embedders import NotingEmbedder
 from slipstream.views.declaration import Chain, Via, View
 
 VIEWS = (

@@ -12,7 +12,7 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import SearchFilter
-from slipstream.testing.records import make_record
+from slipstream.testkit.records import make_record
 
 K = 10
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
 from slipstream.domain.errors import InvalidInputError
-from slipstream.service.config import Config
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 WRITE = "MATCH (c:Concept) SET c.name = $name"
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.ports.scans import scan_graph
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 
 VIEWS = (

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import slipstream
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState
+from slipstream.events.applying import ApplyReport
 from slipstream.ports.scans import scan_graph
-from slipstream.service.applying import ApplyReport
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 FEEDS = Path(__file__).parents[1] / "data/feeds"
 LONG = 6_400

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.config import Config, IndexConfig, ScrubConfig
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import VectorRecord
 from slipstream.ports.index import VectorIndex
-from slipstream.service.config import Config, IndexConfig, ScrubConfig
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 ROUNDS = 6
 BURST = 20

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.composition.opening import DATA_FOLDER
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState, Hop
 from slipstream.domain.errors import CorruptionError, PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import ORIGIN
 from slipstream.ports.sync_view import EntitySync
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.integration.graph_files import made, opened, run_raw, told
 
 DEEP = '{"a": ' + "[" * 900 + "1" + "]" * 900 + "}"

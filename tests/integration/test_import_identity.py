@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import entity_key
+from slipstream.events.importing import ImportProgress, ImportReport
 from slipstream.ports.scans import scan_graph
-from slipstream.service.config import Config
-from slipstream.service.importing import ImportProgress, ImportReport
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 Row = dict[str, Any]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit import timeline
 from slipstream.domain.errors import ConfigError, IncidentError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync import timeline
 from tests.integration.incident_world import ADAPTERS, HAPPENED, PEOPLE, World
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import IncidentError
-from slipstream.service.slipstream import Slipstream
 from tests.integration.incident_world import World
 
 

@@ -11,8 +11,8 @@ from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.errors import NotRunningError, UnavailableError
 from slipstream.domain.keys import entity_key
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 
 LONG_S = 60.0
 

@@ -15,8 +15,8 @@ PEAK_MB_MAX = 700
 SCRIPT = """
 import itertools, json, sys
 from pathlib import Path
-from slipstream.bootstrap import initialise, open_pkg
-from slipstream.corpus.python_environment import read_environment
+from slipstream.app.composition import initialise, open_pkg
+from slipstream.demo.corpus.python_environment import read_environment
 from slipstream.domain.entities import Entity
 
 root = Path(sys.argv[1])

@@ -16,17 +16,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipstream.adapters.telemetry.prometheus import METRICS
-from slipstream.bootstrap import Options, Wrapping, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.insights import status_as_dict
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, CorruptionError, UnavailableError
 from slipstream.domain.metrics import ConsistencyMetrics
+from slipstream.engine.settings import SyncSettings
 from slipstream.http import MetricsServer, read_token, serve_metrics
 from slipstream.http.server import CONNECTIONS_MAX, REQUEST_BYTES_MAX
 from slipstream.ports.embedder import Embedder
-from slipstream.service.insights import status_as_dict
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 TOKEN = "0123456789abcdef-secret"  # noqa: S105  (of this test)
 

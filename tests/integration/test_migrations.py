@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import ConfigError, InvalidInputError, UnavailableError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Deletion, SearchFilter, Stamp
 from slipstream.domain.work import Lane
-from slipstream.schema.generations import Phase
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from tests.until import until
 

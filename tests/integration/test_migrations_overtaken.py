@@ -12,17 +12,17 @@ import numpy.typing as npt
 import pytest
 
 from slipstream import ReembeddingSelector
-from slipstream.consistency.report import AuditReport
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Deletion
-from slipstream.schema.generations import Phase
-from slipstream.service.slipstream import Slipstream
-from slipstream.service.swapping import LiveSwap, Progress
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.migration.swapping import LiveSwap, Progress
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from tests.integration.test_migrations import NEW, OLD, PEOPLE, build, fill, new, old, opened, stamps
 from tests.until import LONG_S, until

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.keys import entity_key
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
 from tests.conformance.embedder.server import Answer, EmbeddingServer, serving
 
 SETTINGS = SyncSettings(idle_wait_s=0.02, backoff_base_s=0.02, backoff_max_s=0.1)

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg, prometheus_page
-from slipstream.consistency import comparing
+from slipstream.app.composition import Options, open_pkg, prometheus_page
+from slipstream.app.config import Config, IndexConfig, ScrubConfig
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit import comparing
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Deletion
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.service.config import Config, IndexConfig, ScrubConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.evolution.selector import ReembeddingSelector
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 
 WAIT_S = 60.0

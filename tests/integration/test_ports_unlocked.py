@@ -16,15 +16,15 @@ from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import entity_key
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.metrics import metrics_of
-from slipstream.sync.settings import SyncSettings
-from slipstream.sync.state import Changes
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.engine.state import Changes
+from slipstream.evolution.selector import ReembeddingSelector
+from slipstream.report.engine_metrics import metrics_of
+from slipstream.testkit.embedders import HashEmbedder
 
 PORTS = (SqliteJournal, SqliteAudits, SqliteGraph, SqliteFeed, SqliteIndex, ChromaIndex)
 WAIT_S = 120.0
@@ -58,7 +58,7 @@ class Watched:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.called.add(name)
             if any(condition.is_mine for condition in self.conditions):
-                caller = next(f for f in inspect.stack() if "/slipstream/sync/" in f.filename)
+                caller = next(f for f in inspect.stack() if "/slipstream/" in f.filename)
                 self.caught.add(f"{name}, by {caller.function}")
             return method(*args, **kwargs)
 

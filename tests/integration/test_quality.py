@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition.opening import DATA_FOLDER
+from slipstream.app.config import Config, QualityConfig
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import VectorRecord
@@ -22,10 +24,8 @@ from slipstream.quality.figures import RecordFigures
 from slipstream.quality.history import RECORD_RUNS_MAX, RECORDS, RUNS, RUNS_MAX, QualityHistory
 from slipstream.quality.page import comparison_page, quality_page, record_page, write_page
 from slipstream.quality.tracking import QualityRun, QualitySettings, Weakness
-from slipstream.schema.generations import Phase
-from slipstream.service.config import Config, QualityConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 
 PEOPLE = 40

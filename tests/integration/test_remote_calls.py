@@ -11,24 +11,24 @@ import pytest
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.consistency.report import report_as_dict
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.remote.calling import Caller
+from slipstream.app.remote.frontier import PublishedFrontier
+from slipstream.app.remote.guest import GuestSlipstream, asked_parts
+from slipstream.app.remote.migrating import GuestMigrations
+from slipstream.app.remote.operations import OPERATIONS
+from slipstream.app.slipstream import Parts, Slipstream
+from slipstream.audit.findings import report_as_dict
 from slipstream.domain.errors import ConfigError, NotFoundError, UnsupportedError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
+from slipstream.evolution.selector import ReembeddingSelector
 from slipstream.quality.comparison import QualityComparison, Query
 from slipstream.quality.tracking import QualitySettings
-from slipstream.schema.generations import Phase
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.service.config import Config
-from slipstream.service.remote.calling import Caller
-from slipstream.service.remote.frontier import PublishedFrontier
-from slipstream.service.remote.guest import GuestSlipstream, asked_parts
-from slipstream.service.remote.migrating import GuestMigrations
-from slipstream.service.remote.operations import OPERATIONS
-from slipstream.service.slipstream import Parts, Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 
 PEOPLE = 40

@@ -11,10 +11,10 @@ import pytest
 from slipstream.adapters.graphs.memory_sync_view import MemorySyncView
 from slipstream.domain.keys import entity_key
 from slipstream.ports.graph import GraphTransaction
-from slipstream.testing.broken.remote import BoundsNothing, PassesHoles
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.remote import CALM, RemoteDatabase, RemoteGraph, Trouble
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.broken.remote import BoundsNothing, PassesHoles
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.remote import CALM, RemoteDatabase, RemoteGraph, Trouble
+from slipstream.testkit.system import MemorySystem
 
 NAMES = tuple("abcdefgh")
 BAD = Trouble(unreached=0.03, unanswered=0.03)

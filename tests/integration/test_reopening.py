@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import slipstream
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.positions import Position
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from tests.until import until
 

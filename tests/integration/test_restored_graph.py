@@ -10,12 +10,12 @@ import pytest
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.incidents import IncidentKind
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
 from tests.faults.restoring import GRAPH, copy_graph, restore_graph
 
 

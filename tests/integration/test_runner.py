@@ -12,8 +12,8 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.errors import SlipstreamError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 from tests.until import LONG_S
 
 

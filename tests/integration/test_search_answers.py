@@ -17,7 +17,7 @@ from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.domain.stamps import MetadataValue
 from slipstream.ports.index import VectorIndex
 from slipstream.search.searcher import Searcher
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 VIEWS = [View(name, template="{name}", metadata=("year", "open", "place", "share")) for name in ("Note", "Task")]

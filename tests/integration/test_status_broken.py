@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from slipstream.bootstrap import Options, Wrapping, glimpse, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder
+from slipstream.app.composition import Options, Wrapping, glimpse, open_pkg
+from slipstream.app.config import parse_config
+from slipstream.app.insights import status_as_dict
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.app import app
 from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.journal_names import CHECKPOINT, FRONTIER
 from slipstream.ports.alerts import AlertEvent
-from slipstream.service.config import parse_config
-from slipstream.service.insights import status_as_dict
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.names import CHECKPOINT, FRONTIER
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 CONFIG = """
 [scrub]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError
+from slipstream.engine.settings import SyncSettings
 from slipstream.ports.sync_view import EntitySync
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.until import until
 
 JOINED = "SELECT id, state FROM entity JOIN sync_state ON entity_id = id WHERE type = 'Person' ORDER BY id"

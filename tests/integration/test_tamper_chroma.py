@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import DATA_FOLDER
-from slipstream.consistency.audit import DEEP_ALL
-from slipstream.consistency.report import AuditReport
+from slipstream.app.composition import DATA_FOLDER
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.auditor import DEEP_ALL
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.errors import CorruptionError
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
 from tests.integration.tamper_cases import RefusedError, cases_of, tamper
 from tests.integration.tamper_harmless import name_of
 from tests.integration.tamper_world import made, opened, settle

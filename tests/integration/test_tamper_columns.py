@@ -11,12 +11,12 @@ import pytest
 
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.bootstrap import DATA_FOLDER
-from slipstream.consistency.audit import DEEP_ALL
-from slipstream.consistency.report import AuditReport
+from slipstream.app.composition import DATA_FOLDER
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.auditor import DEEP_ALL
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.errors import SlipstreamError
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 from tests.integration.tamper_cases import Case, RefusedError, cases_of, change, tamper, untriggered
 from tests.integration.tamper_harmless import GRAPH, HARMLESS, INDEX, is_harmless, name_of
 from tests.integration.tamper_world import held, made, opened, settle, sync_states

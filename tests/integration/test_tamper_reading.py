@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
-from slipstream.consistency.audit import DEEP_ALL
+from slipstream.adapters.wrappers.faults import FaultyGraph
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.auditor import DEEP_ALL
 from slipstream.domain.entities import EntityState, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyGraph
+from slipstream.testkit.embedders import HashEmbedder
 from tests.integration.tamper_world import VIEWS, settle
 
 LIKES = 40

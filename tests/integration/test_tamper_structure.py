@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import DATA_FOLDER
-from slipstream.consistency.audit import DEEP_ALL
-from slipstream.consistency.report import AuditReport
+from slipstream.app.composition import DATA_FOLDER
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.auditor import DEEP_ALL
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.errors import CorruptionError, SlipstreamError
-from slipstream.service.slipstream import Slipstream
 from tests.integration.tamper_cases import untriggered
 from tests.integration.tamper_world import GRAPH, INDEX, held, made, opened, settle, sync_states
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from slipstream.adapters.indexes.chroma.codec import collection_name
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.consistency.report import AuditReport
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config, IndexConfig
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.entities import Direction
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import vector_checksum
-from slipstream.service.config import Config, IndexConfig
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 
 DIMENSION = 16

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from slipstream.testing.broken.audited import BROKEN_AUDITED, HonestIndex
+from slipstream.testkit.broken.audited import BROKEN_AUDITED, HonestIndex
 
 _SUITES = Path(__file__).with_name("tampering_broken_suites.py")
 _CASE = "test_damage_is_found_with_its_class_and_repaired"

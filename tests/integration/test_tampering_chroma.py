@@ -19,13 +19,13 @@ from chromadb.errors import InvalidArgumentError
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.chroma.codec import collection_name, space_text, stored_fields
 from slipstream.adapters.indexes.chroma.collections import TOMBSTONES
+from slipstream.app.config import Config
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
-from slipstream.service.config import Config
-from slipstream.testing.records import SPACE, make_record, unit_vector
-from slipstream.testing.suites.tampering import RawStore, RefusedError, TamperingSuite
-from slipstream.testing.suites.tampering_ways import Damage
-from slipstream.testing.suites.tampering_world import DIMENSION, data_of
+from slipstream.testkit.records import SPACE, make_record, unit_vector
+from slipstream.testkit.suites.tampering import RawStore, RefusedError, TamperingSuite
+from slipstream.testkit.suites.tampering_ways import Damage
+from slipstream.testkit.suites.tampering_world import DIMENSION, data_of
 
 _VICTIMS = ("e:p010", "e:p390", "r:KNOWS:p000:p001")
 _JUNK = {

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slipstream.app.config import Config
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import MetadataValue, Vector
-from slipstream.service.config import Config
-from slipstream.testing.suites.tampering import RawStore, RefusedError, TamperingSuite
-from slipstream.testing.suites.tampering_ways import Damage
-from slipstream.testing.suites.tampering_world import data_of, found_by
+from slipstream.testkit.suites.tampering import RawStore, RefusedError, TamperingSuite
+from slipstream.testkit.suites.tampering_ways import Damage
+from slipstream.testkit.suites.tampering_world import data_of, found_by
 
 _COLUMNS = {
     "extraction_template_version": "template_version",

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.app.explaining import Explanation
+from slipstream.app.key_history import PROMPT_S
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import NotFoundError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.feed import INDEX_CONSUMER, Retention
-from slipstream.service.config import Config
-from slipstream.service.explaining import Explanation
-from slipstream.service.history import PROMPT_S
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from tests.integration.logged_time import log_time_of
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.bootstrap.recipes import edited_recipe
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.composition.recipes import edited_recipe
+from slipstream.app.config import Config
+from slipstream.app.slipstream import Slipstream
+from slipstream.app.view_check import _interval
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import NotFoundError
 from slipstream.domain.keys import KeyKind, entity_key
 from slipstream.domain.stamps import Deletion
-from slipstream.service.config import Config
-from slipstream.service.slipstream import Slipstream
-from slipstream.service.view_check import _interval
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
 from tests.integration.logged_time import log_time_of

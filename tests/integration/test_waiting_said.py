@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap import Options, Wrapping, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli import waiting
 from slipstream.cli.context import drain
 from slipstream.domain.errors import UnavailableError
 from slipstream.embedding.calls import Call
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.wrappers.faults import FaultyEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
 from tests.integration.incident_world import World
 from tests.until import LONG_S, until
 

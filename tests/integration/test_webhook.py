@@ -20,9 +20,9 @@ from slipstream.adapters.alerts.webhook import WebhookSink
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.consistency.alerts import Alerts, AlertThresholds, Measurements
 from slipstream.domain.errors import ConfigError, InvalidInputError, TransientError, UnavailableError
 from slipstream.ports.alerts import AlertEvent, AlertSink
+from slipstream.report.alerts import Alerts, AlertThresholds, Measurements
 from tests.until import until
 
 SECRET = "s3cr3t-T0KEN"  # noqa: S105

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.formats.changes import Change, FeedOptions, Said
-from slipstream.domain.formats.cloudevents import to_cloudevent
-from slipstream.domain.formats.detect import MessageParser
-from slipstream.domain.formats.unsent import is_unsent
+from slipstream.domain.feed_changes import Change, FeedOptions, Said
+from slipstream.events.formats.cloudevents import to_cloudevent
+from slipstream.events.formats.detect import MessageParser
+from slipstream.events.formats.unsent import is_unsent
 from tests.unit.test_formats_databases import DOCUMENT, MONGO_SOURCE, MYSQL, SQL_SERVER_SOURCE
 from tests.unit.test_formats_envelopes import NATIVE
 from tests.unit.test_formats_neo4j_cdc import NODE, RELATIONSHIP

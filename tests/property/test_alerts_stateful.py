@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from slipstream.adapters.indexes.memory import MemoryJournal
-from slipstream.consistency.alert_rules import TROUBLES
-from slipstream.consistency.alerts import RULES, Alerts, AlertThresholds, Measurements
 from slipstream.domain.errors import UnavailableError
 from slipstream.ports.alerts import AlertEvent
-from slipstream.testing.clock import ManualClock
+from slipstream.report.alert_rules import TROUBLES
+from slipstream.report.alerts import RULES, Alerts, AlertThresholds, Measurements
+from slipstream.testkit.clock import ManualClock
 
 GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=0.0)
 HOLD_S = 5.0

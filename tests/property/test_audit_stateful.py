@@ -22,16 +22,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.codec import STAMP_COLUMNS, row_stamp, stamp_row
-from slipstream.consistency.audit import Auditor
-from slipstream.consistency.report import AuditReport
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.findings import AuditReport
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp, Vector, VectorRecord, vector_checksum
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.records import unit_vector
-from slipstream.testing.simulator import VIEWS
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.records import unit_vector
+from slipstream.testkit.simulator import VIEWS
+from slipstream.testkit.system import MemorySystem
 
 NAMES = [f"p{number}" for number in range(5)]
 FAILPOINTS = (

@@ -13,11 +13,11 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import Direction
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RelationshipRef, entity_key
-from slipstream.sync.planner import Planner
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import NotingEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.planner import Planner
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import NotingEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Chain, View
 from slipstream.views.viewset import ViewSet
 from tests.property.test_views_affected import Step, apply, relate, renderings

@@ -15,12 +15,12 @@ from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segments
-from slipstream.consistency.classes import Head
-from slipstream.consistency.ledger import LEAF_SIZE, Ledger, LedgerBuilder, LedgerMark
-from slipstream.consistency.pacing import SteadyPace
-from slipstream.consistency.report import RowsRead
-from slipstream.consistency.scanned import scanned
-from slipstream.consistency.tree import DigestTree, descend
+from slipstream.audit.classes import Head
+from slipstream.audit.digest_ledger import LEAF_SIZE, Ledger, LedgerBuilder, LedgerMark
+from slipstream.audit.findings import RowsRead
+from slipstream.audit.pacing import SteadyPace
+from slipstream.audit.scanned import scanned
+from slipstream.audit.tree import DigestTree, descend
 from slipstream.domain.audits import LeafHead
 from slipstream.domain.digests import (
     Digest,
@@ -34,7 +34,7 @@ from slipstream.domain.digests import (
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp
-from slipstream.testing.records import SPACE, make_record
+from slipstream.testkit.records import SPACE, make_record
 
 Side = dict[str, tuple[str, int]]
 """Key -> (type, term)."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.values import check_properties, same_properties
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.dump import (
+from slipstream.domain.keys import RelationshipRef
+from slipstream.events.formats.dump import (
     DumpHead,
     DumpNode,
     DumpRelationship,
@@ -23,8 +24,7 @@ from slipstream.domain.formats.dump import (
     parse_row,
     relationship_row,
 )
-from slipstream.domain.keys import RelationshipRef
-from slipstream.service.packing import lines_read, packed
+from slipstream.events.packing import lines_read, packed
 from tests.property.test_graph_values import PROPERTIES, TEXTS
 
 NAMES = TEXTS.filter(bool)

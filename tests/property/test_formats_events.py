@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent, PKGEventType
-from slipstream.domain.formats.cloudevents import from_cloudevent, to_cloudevent
-from slipstream.domain.formats.detect import parse_event
-from slipstream.domain.formats.dump import parse_row
+from slipstream.events.formats.cloudevents import from_cloudevent, to_cloudevent
+from slipstream.events.formats.detect import parse_event
+from slipstream.events.formats.dump import parse_row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

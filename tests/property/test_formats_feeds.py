@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream.domain.formats.detect import MessageParser
+from slipstream.events.formats.detect import MessageParser
 from tests.property.feed_messages import MESSAGES, OPTIONS, broken, check, outcome
 
 EXAMPLES = 100

@@ -14,7 +14,7 @@ from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.layout import TRIGGERS
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.positions import Position
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 from tests.property.foreign_writers import Mirror, Writer, compare, in_memory, run
 
 SEEDS = 40

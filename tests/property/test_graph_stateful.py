@@ -21,7 +21,7 @@ from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RecordKey, RelationshipRef
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.ports.feed import Retention
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 IDS = st.sampled_from(["a", "b", "c", "e:1", "é", "%"])
 TYPE_NAMES = ("Person", "person", "Org", "Some Thing", "a.b")

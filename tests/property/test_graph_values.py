@@ -18,7 +18,7 @@ from slipstream.adapters.graphs.sqlite.codec import decode_properties, encode_pr
 from slipstream.adapters.graphs.values import decode_value, encode_value, same_properties, same_value
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.keys import entity_key, relationship_key
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ZONES = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))

@@ -20,7 +20,7 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, Stamp, VectorRecord
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.records import make_record, unit_vector
+from slipstream.testkit.records import make_record, unit_vector
 
 _KEYS = [*(entity_key(f"n{i}") for i in range(9)), entity_key("ü 🦊"), relationship_key("KNOWS:n1:n2")]
 _SPACES = [Space("m", "1", 4), Space("m", "1", 4, generation=2), Space("a", "1", 6)]

@@ -19,7 +19,7 @@ from slipstream.domain.digests import (
 from slipstream.domain.models import Space
 from slipstream.domain.requests import EmbeddingRequest, Target
 from slipstream.domain.stamps import Stamp
-from slipstream.testing.records import make_stamp
+from slipstream.testkit.records import make_stamp
 
 # Few values for each field, so that pairs are often alike; and values that are equal in Python, but not all the same.
 _parts = st.fixed_dictionaries(

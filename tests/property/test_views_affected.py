@@ -14,9 +14,9 @@ from slipstream.domain.entities import Direction
 from slipstream.domain.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PoisonEventError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey, RelationshipRef
+from slipstream.engine.planner import Planner
 from slipstream.ports.graph import GraphTransaction
-from slipstream.sync.planner import Planner
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.templates import Template
 from slipstream.views.viewset import ViewSet

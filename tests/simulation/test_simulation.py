@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from slipstream.testing.migrating import MigratingSimulation
-from slipstream.testing.simulator import Simulation
+from slipstream.testkit.migrating import MigratingSimulation
+from slipstream.testkit.simulator import Simulation
 
 
 @pytest.mark.parametrize("seed", range(60))

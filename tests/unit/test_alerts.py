@@ -14,11 +14,11 @@ import pytest
 
 from slipstream.adapters.alerts.log import LogSink
 from slipstream.adapters.indexes.memory import MemoryJournal
-from slipstream.consistency.alert_rules import TROUBLES
-from slipstream.consistency.alerts import BACKLOG_MAX, RULES, STATE, Alerts, AlertThresholds, Measurements, judge
 from slipstream.domain.errors import CorruptionError, InvalidInputError, LeaseLostError, UnavailableError
 from slipstream.ports.alerts import AlertEvent, AlertSink
-from slipstream.testing.clock import ManualClock
+from slipstream.report.alert_rules import TROUBLES
+from slipstream.report.alerts import BACKLOG_MAX, RULES, STATE, Alerts, AlertThresholds, Measurements, judge
+from slipstream.testkit.clock import ManualClock
 
 GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=60.0, disk_free_mb=5_000.0)
 LAGGING = replace(GOOD, lag_s=5.0)
@@ -319,7 +319,7 @@ def test_a_broken_sink_hinders_nobody_and_is_told_later_in_order(
 ) -> None:
     broken = Inbox(failure=failure)
     alerts = place.start(broken=broken)
-    with caplog.at_level(logging.INFO, "slipstream.consistency.alerts"):
+    with caplog.at_level(logging.INFO, "slipstream.report.alerts"):
         place.look(alerts, BAD_LETTERS)
         place.look(alerts, GOOD)
         place.look(alerts, replace(GOOD, halted="corrupt"))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.retention import CLEAN_MAX, FORGET_EVERY, KEPT_MAX, size_bytes_of, superfluous
+from slipstream.audit.retention import CLEAN_MAX, FORGET_EVERY, KEPT_MAX, size_bytes_of, superfluous
 from slipstream.domain.audits import KeptAudit
 from slipstream.domain.keys import entity_key
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.system import MemorySystem
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.audit import Auditor
-from slipstream.consistency.comparing import PATIENCE_S
+from slipstream.adapters.wrappers.scoped import scoped
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.comparing import PATIENCE_S
 from slipstream.domain.digests import target_content
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
-from slipstream.wrappers.scoped import scoped
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 
 ADA, BAD, EVE = (entity_key(name) for name in ("ada", "bad", "eve"))
 

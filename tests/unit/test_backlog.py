@@ -6,9 +6,9 @@ from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane, WorkItem
-from slipstream.sync.backlog import Backlog
-from slipstream.sync.ledger import DirtyLedger
-from slipstream.testing.clock import ManualClock
+from slipstream.engine.backlog import Backlog
+from slipstream.engine.ledger import DirtyLedger
+from slipstream.testkit.clock import ManualClock
 
 ADA, BOB, CAY = entity_key("ada"), entity_key("bob"), entity_key("cay")
 

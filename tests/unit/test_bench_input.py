@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.app.config import load_config
 from slipstream.bench.documents import NOTE, UNREAD, Edits, read_documents, views, write_config, write_dump
 from slipstream.bench.freshness import Freshness, _note_stages, _spread
 from slipstream.bench.machine import machine_facts, peak_rss_mb
 from slipstream.bench.sizes import FULL, QUICK, chosen_sizes
 from slipstream.bench.throughput import Throughput, _turn
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.service.config import load_config
 
 
 def test_sizes_scale_with_the_entities() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from slipstream.consistency.brake import WEIGHTY, Plan, findings_digest, plan_id, weight, weighty
-from slipstream.consistency.classes import CLASSES
+from slipstream.app.config import parse_config
+from slipstream.audit.brake import WEIGHTY, Plan, findings_digest, plan_id, weight, weighty
+from slipstream.audit.classes import CLASSES
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import Braked, BrakeSettings
 from slipstream.domain.errors import InvalidInputError
-from slipstream.service.config import parse_config
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 
 @pytest.mark.parametrize(

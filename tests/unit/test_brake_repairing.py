@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.alert_rules import AlertThresholds, Measurements, judge
-from slipstream.consistency.brake import Plan
-from slipstream.consistency.repair import RepairBudget
-from slipstream.consistency.report import AuditReport
-from slipstream.consistency.scrubber import FULL, INCREMENTAL, Scrubber, ScrubSettings
+from slipstream.audit.brake import Plan
+from slipstream.audit.findings import AuditReport
+from slipstream.audit.repair import RepairBudget
+from slipstream.audit.scrubber import FULL, INCREMENTAL, Scrubber, ScrubSettings
 from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import (
     NotFoundError,
@@ -23,8 +22,9 @@ from slipstream.domain.errors import (
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import VectorRecord
 from slipstream.domain.work import Lane
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.report.alert_rules import AlertThresholds, Measurements, judge
+from slipstream.testkit.system import MemorySystem
 
 ENTITIES, LIMIT = 40, 10
 BRAKE = BrakeSettings(share=0.0, records_min=LIMIT)
@@ -325,7 +325,7 @@ class _PowerCutError(SlipstreamError):
 
 @pytest.mark.parametrize("ends_in", ["confirm", "repair"])
 def test_a_confirmed_plan_that_was_cut_short_goes_on(ends_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipstream.consistency.repair._PAGE", 6)
+    monkeypatch.setattr("slipstream.audit.repair._PAGE", 6)
     system = make_system()
     lose(system, range(20))
     plan = refused(system, audited(system))

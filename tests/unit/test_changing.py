@@ -12,10 +12,10 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.errors import InvalidInputError, NotFoundError, SlipstreamError
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.formats.changes import Change, Note, Place
+from slipstream.domain.feed_changes import Change, Note, Place
 from slipstream.domain.keys import RelationshipRef, entity_key, relationship_key
-from slipstream.service.changing import ChangeWriter, Outcome
-from slipstream.testing.clock import ManualClock
+from slipstream.events.changing import ChangeWriter, Outcome
+from slipstream.testkit.clock import ManualClock
 
 APPLIED, DUPLICATE, OUTDATED = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.OUTDATED
 SPACE, NODES = "kg.public.note", "neo4j:a"

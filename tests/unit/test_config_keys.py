@@ -13,11 +13,11 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from slipstream.bootstrap import initialise
+from slipstream.app.composition import initialise
+from slipstream.app.config import CONFIG_NAME, Config, ModelsConfig, SyncConfig, load_config, parse_config
+from slipstream.app.config_errors import allowed
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.service.config import CONFIG_NAME, Config, ModelsConfig, SyncConfig, load_config, parse_config
-from slipstream.service.config_errors import allowed
-from slipstream.sync.settings import SyncSettings
+from slipstream.engine.settings import SyncSettings
 
 Keys = tuple[str, ...]
 FREE = {
@@ -185,8 +185,9 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert initialise(tmp_path)
     path = tmp_path / CONFIG_NAME
+    without = load_config(tmp_path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert load_config(tmp_path) == Config()
+    assert load_config(tmp_path) == without
 
 
 def test_python_is_told_as_the_file_is() -> None:

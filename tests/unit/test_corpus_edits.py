@@ -8,13 +8,13 @@ from itertools import islice
 import pytest
 
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.corpus.edits import Edit, EditKind, live_edits
-from slipstream.corpus.python_environment import read_environment
+from slipstream.demo.corpus.edits import Edit, EditKind, live_edits
+from slipstream.demo.corpus.python_environment import read_environment
 from slipstream.domain.entities import Entity
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.ports.graph import GraphTransaction
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.corpus import python_environment
-from slipstream.corpus.python_environment import SOURCE_BYTES_MAX, read_environment
-from slipstream.corpus.report import CorpusReport
+from slipstream.demo.corpus import python_environment
+from slipstream.demo.corpus.python_environment import SOURCE_BYTES_MAX, read_environment
+from slipstream.demo.corpus.report import CorpusReport
 from slipstream.domain.entities import Entity, Relationship
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX

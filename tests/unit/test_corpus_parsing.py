@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.corpus.code import DESCRIPTION_SIZE_MAX, parse_module
-from slipstream.corpus.metadata import dependencies, package_facts, readme, topics
-from slipstream.corpus.people import contributors
-from slipstream.corpus.sources import module_name
-from slipstream.corpus.text import clean, excerpt, slug
+from slipstream.demo.corpus.code import DESCRIPTION_SIZE_MAX, parse_module
+from slipstream.demo.corpus.metadata import dependencies, package_facts, readme, topics
+from slipstream.demo.corpus.people import contributors
+from slipstream.demo.corpus.sources import module_name
+from slipstream.demo.corpus.text import clean, excerpt, slug
 from slipstream.domain.errors import InvalidInputError
 
 SOURCE = b'''"""A module."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
+from slipstream.recipes.declaration import ModelIdentity, RecipeDeclaration
 from slipstream.views.declaration import View
 
 MODELS = {"old": ModelIdentity("1", 16), "new": ModelIdentity("1", 32), "side": ModelIdentity("1", 8)}

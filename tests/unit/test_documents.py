@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipstream.domain.refusals import CutLine
-from slipstream.service.documents import document_rows, row_depth
+from slipstream.events.documents import document_rows, row_depth
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.integers(), st.text()),

@@ -19,8 +19,8 @@ from slipstream.adapters.embedders.minilm.sessions import _quantises_dynamically
 from slipstream.adapters.embedders.sentence_transformers import SentenceTransformersEmbedder
 from slipstream.adapters.embedders.wordllama import WordLlamaEmbedder
 from slipstream.domain.errors import ConfigError
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.suites.embedder import TEXTS, UNUSUAL_TEXTS
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.suites.embedder import TEXTS, UNUSUAL_TEXTS
 
 TOKENIZER = Path(minilm.__file__).with_name("tokenizer.json")
 

@@ -9,7 +9,7 @@ import pytest
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, UnavailableError
 from slipstream.embedding import ENTITY_TYPES, ModelRegistry, ModelRouter
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 
 class Factory:

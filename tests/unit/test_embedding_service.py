@@ -25,7 +25,7 @@ from slipstream.embedding import (
 from slipstream.embedding.temporal import fuse, time_text
 from slipstream.ports.embedder import EmbeddingCache
 from slipstream.ports.embedding_service import EmbeddingService
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 CONTEXT = TemporalEmbeddingContext(timestamp=datetime(2024, 3, 1, tzinfo=UTC))
 

@@ -24,11 +24,11 @@ from slipstream.domain.log import Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, VectorRecord
 from slipstream.domain.work import Lane
+from slipstream.engine.loop import SyncEngine
+from slipstream.engine.settings import SyncSettings
 from slipstream.ports.feed import Retention
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from slipstream.consistency.evidence import render_html, write_evidence
-from slipstream.consistency.evidence_page import visible
-from slipstream.consistency.ratios import percent
+from slipstream.audit.ratios import percent
 from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.report.evidence import render_html, write_evidence
+from slipstream.report.evidence_page import visible
 
 CLASSES = [
     "missing",

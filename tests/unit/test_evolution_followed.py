@@ -10,11 +10,11 @@ from slipstream.domain.entities import Entity, PropertyValue
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
+from slipstream.events.handler import PKGSyncHandler
+from slipstream.evolution.changes import data_of
 from slipstream.ports.scans import PAGE
-from slipstream.schema.changes import data_of
-from slipstream.sync.handler import PKGSyncHandler
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 MANY = PAGE * 2 + 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from slipstream.app.config import parse_config
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.changes import FeedOptions
-from slipstream.service.config import parse_config
-from slipstream.service.feed_options import told, unwrapped, wrapped
+from slipstream.domain.feed_changes import FeedOptions
+from slipstream.events.feed_options import told, unwrapped, wrapped
 
 FULL = FeedOptions(
     id_prefix="", key_columns={"note": ("a", "b")}, tables={"p": "note"}, unsent_nulls={"note": ("vector",)}

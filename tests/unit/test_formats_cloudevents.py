@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent, PKGEventType
-from slipstream.domain.formats.cloudevents import from_cloudevent, to_cloudevent
+from slipstream.events.formats.cloudevents import from_cloudevent, to_cloudevent
 
 EVENT = PKGEvent(
     event_id="e-1", event_type=PKGEventType.RELATIONSHIP_UPDATED, entity_id="KNOWS:ada:bob", entity_type="KNOWS",

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.changes import Change, FeedOptions
-from slipstream.domain.formats.detect import parse_message
-from slipstream.domain.formats.orders import order_of
+from slipstream.domain.feed_changes import Change, FeedOptions
+from slipstream.events.formats.detect import parse_message
+from slipstream.events.formats.orders import order_of
 
 MYSQL = {
     "before": {"id": 1004, "first_name": "Anne", "last_name": "K"},

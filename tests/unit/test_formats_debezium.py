@@ -9,8 +9,8 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEventType
-from slipstream.domain.formats.changes import Change, FeedOptions, Passed, Truncation
-from slipstream.domain.formats.detect import parse_event, parse_message
+from slipstream.domain.feed_changes import Change, FeedOptions, Passed, Truncation
+from slipstream.events.formats.detect import parse_event, parse_message
 
 SOURCE = {
     "version": "3.6", "connector": "postgresql", "name": "kg", "schema": "public", "table": "people", "lsn": 33,

@@ -10,9 +10,9 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.formats.cloudevents import to_cloudevent
-from slipstream.domain.formats.detect import parse_event
-from slipstream.domain.formats.reader import DEPTH_MAX, TEXT_SIZE_MAX
+from slipstream.events.formats.cloudevents import to_cloudevent
+from slipstream.events.formats.detect import parse_event
+from slipstream.events.formats.reader import DEPTH_MAX, TEXT_SIZE_MAX
 
 NATIVE: dict[str, Any] = {
     "event_id": "e-1", "event_type": "entity_created", "entity_id": "ada", "entity_type": "Person",

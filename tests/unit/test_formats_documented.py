@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slipstream.domain.events import PKGEvent, PKGEventType
-from slipstream.domain.formats.detect import parse_event
-from slipstream.domain.formats.dump import DumpNode, DumpRelationship, parse_row
-from slipstream.domain.formats.not_rows import TOMBSTONE
+from slipstream.events.formats.detect import parse_event
+from slipstream.events.formats.dump import DumpNode, DumpRelationship, parse_row
+from slipstream.events.formats.not_rows import TOMBSTONE
 from tests.unit.test_formats_not_rows import MESSAGES as NOT_ROWS
 from tests.unit.test_formats_values import VALUES
 

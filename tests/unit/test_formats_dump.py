@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.dump import DumpHead, DumpNode, DumpRelationship, parse_row
+from slipstream.events.formats.dump import DumpHead, DumpNode, DumpRelationship, parse_row
 
 NODE: dict[str, Any] = {"type": "node", "id": "0", "labels": ["User"], "properties": {"name": "Ada"}}
 RELATIONSHIP: dict[str, Any] = {

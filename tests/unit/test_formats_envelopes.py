@@ -10,11 +10,11 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.formats.changes import Change, FeedOptions, Place
-from slipstream.domain.formats.cloudevents import to_cloudevent
-from slipstream.domain.formats.connect_schemas import SCHEMAS_MAX
-from slipstream.domain.formats.detect import MessageParser, parse_message
-from slipstream.domain.formats.envelopes import TEXTS_MAX
+from slipstream.domain.feed_changes import Change, FeedOptions, Place
+from slipstream.events.formats.cloudevents import to_cloudevent
+from slipstream.events.formats.connect_schemas import SCHEMAS_MAX
+from slipstream.events.formats.detect import MessageParser, parse_message
+from slipstream.events.formats.envelopes import TEXTS_MAX
 from tests.unit.test_formats_neo4j_cdc import NODE
 from tests.unit.test_formats_values import record
 

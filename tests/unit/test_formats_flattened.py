@@ -9,8 +9,8 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEventType
-from slipstream.domain.formats.changes import Change, FeedOptions
-from slipstream.domain.formats.detect import parse_message
+from slipstream.domain.feed_changes import Change, FeedOptions
+from slipstream.events.formats.detect import parse_message
 
 RECORD: dict[str, Any] = {
     "topic": "ku.public.note",

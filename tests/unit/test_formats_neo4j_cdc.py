@@ -10,8 +10,8 @@ import pytest
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent, PKGEventType
-from slipstream.domain.formats.changes import Change, FeedOptions
-from slipstream.domain.formats.detect import parse_message
+from slipstream.domain.feed_changes import Change, FeedOptions
+from slipstream.events.formats.detect import parse_message
 
 NODE: dict[str, Any] = {
     "id": "A7fjWXMK", "txId": 12, "seq": 0,

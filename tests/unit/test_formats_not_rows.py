@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.changes import Change, Passed
-from slipstream.domain.formats.detect import parse_message
+from slipstream.domain.feed_changes import Change, Passed
+from slipstream.events.formats.detect import parse_message
 
 BEGIN = {"status": "BEGIN", "id": "571:53195829", "event_count": None, "data_collections": None, "ts_ms": 1}
 END = {

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from slipstream.domain.formats.changes import Change, FeedOptions, Passed, Said, Truncation
-from slipstream.domain.formats.detect import MessageParser
+from slipstream.domain.feed_changes import Change, FeedOptions, Passed, Said, Truncation
+from slipstream.events.formats.detect import MessageParser
 
 FEEDS = Path(__file__).parents[1] / "data" / "feeds"
 BY_ID = FeedOptions(key_columns={"note": ["id"]})

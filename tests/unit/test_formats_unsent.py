@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from slipstream.domain.formats.changes import Change, FeedOptions
-from slipstream.domain.formats.detect import parse_message
-from slipstream.domain.formats.unsent import is_unsent
+from slipstream.domain.feed_changes import Change, FeedOptions
+from slipstream.events.formats.detect import parse_message
+from slipstream.events.formats.unsent import is_unsent
 from tests.unit.test_formats_values import DATA, change_of, record
 
 TEXT = "__debezium_unavailable_value"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.changes import Change, FeedOptions
-from slipstream.domain.formats.detect import MessageParser, parse_message
+from slipstream.domain.feed_changes import Change, FeedOptions
+from slipstream.events.formats.detect import MessageParser, parse_message
 
 CONNECT, TIME, DATA = "org.apache.kafka.connect.data.", "io.debezium.time.", "io.debezium.data."
 

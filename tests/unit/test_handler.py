@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slipstream.consistency.validator import EmbeddingConsistencyValidator
+from slipstream.audit.validator import EmbeddingConsistencyValidator
 from slipstream.domain.errors import InvalidInputError, PoisonEventError, UnavailableError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.keys import RelationshipRef, entity_key
-from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.sync.handler import PKGSyncHandler
-from slipstream.sync.queue import MUTATIONS_TOPIC, RETRIES_TOPIC
-from slipstream.sync.updater import PENDING_TOPIC, IncrementalEmbeddingUpdater
-from slipstream.testing.system import MemorySystem
+from slipstream.events.handler import PKGSyncHandler
+from slipstream.events.queue import MUTATIONS_TOPIC, RETRIES_TOPIC
+from slipstream.events.updater import PENDING_TOPIC, IncrementalEmbeddingUpdater
+from slipstream.evolution.store import SchemaVersionedEmbeddingStore
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 from tests.until import until

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.bootstrap import OnOtherRecipe
+from slipstream.app.composition import OnOtherRecipe
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import Lane
-from slipstream.schema.generations import Phase
-from slipstream.sync.handler import PKGSyncHandler
-from slipstream.sync.queue import RETRIES_TOPIC
-from slipstream.sync.recipes import RecipePair
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.events.handler import PKGSyncHandler
+from slipstream.events.queue import RETRIES_TOPIC
+from slipstream.recipes.generations import Phase
+from slipstream.recipes.in_force import RecipePair
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Via, View
 
 OLD, NEW = "old", "new"

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from slipstream.app.remote.failures import raised_error, told_error
+from slipstream.audit.incidents import Found, Seen, is_journal_older, judge, judge_seal
 from slipstream.domain.errors import IncidentError
 from slipstream.domain.incidents import Incident, IncidentKind, incident
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.service.remote.failures import raised_error, told_error
-from slipstream.sync.incidents import Found, Seen, is_journal_older, judge, judge_seal
 
 SEEN = Seen(checkpoint=Position(50), identity="g", marks=("a b c",), remembered=Position(40), told="x")
 FOUND = Found(identity="g", head=Position(60), mark="a b c", told="x")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from slipstream.domain.errors import ConfigError
-from slipstream.domain.formats.kinds import binary_kind, foreign_kind
-from slipstream.service.lines import checked_chunks
+from slipstream.events.formats.kinds import binary_kind, foreign_kind
+from slipstream.events.lines import checked_chunks
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 ROW = '{"type": "node", "id": "1"}\n'

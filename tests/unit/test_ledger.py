@@ -5,7 +5,7 @@ from __future__ import annotations
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane
-from slipstream.sync.ledger import DirtyLedger
+from slipstream.engine.ledger import DirtyLedger
 
 A, B, C = entity_key("a"), entity_key("b"), entity_key("c")
 

@@ -8,9 +8,9 @@ import pytest
 
 from slipstream.adapters.embedders.minilm import MINILM_INT8_SPEC, MINILM_SPEC, fastest_minilm
 from slipstream.adapters.embedders.minilm.processor import processor_flags
-from slipstream.bootstrap import initialise, opening
+from slipstream.app.composition import initialise, opening
+from slipstream.app.config import TEMPLATE, Config, load_config, parse_config, text_for_new
 from slipstream.domain.models import ModelSpec
-from slipstream.service.config import TEMPLATE, Config, load_config, parse_config, text_for_new
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from slipstream.domain.errors import (
     UnavailableError,
 )
 from slipstream.domain.keys import entity_key
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 SETTINGS = SyncSettings()

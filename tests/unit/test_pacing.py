@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.pacing import SMALL_PAGE, Gait, SteadyPace, TrafficPace, polite
+from slipstream.audit.pacing import SMALL_PAGE, Gait, SteadyPace, TrafficPace, polite
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Stamp, Vector
 from slipstream.ports.scans import PAGE
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.system import MemorySystem
 
 
 class NotingIndex(MemoryIndex):

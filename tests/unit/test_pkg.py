@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from slipstream.adapters.graphs.memory import MemoryGraph
+from slipstream.app.pkg import PKG, GraphPorts
 from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import ConfigError, CorruptionError, NotFoundError, UnavailableError, UnsupportedError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.ports.cypher import PlannedWrites
 from slipstream.ports.graph import GraphTransaction
-from slipstream.service.pkg import PKG, GraphPorts
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 
 class Planner:

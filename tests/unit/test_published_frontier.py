@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from slipstream.domain.errors import LeaseLostError, PoisonEventError, UnavailableError
+from slipstream.domain.journal_names import CHECKPOINT, FRONTIER
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.ports.feed import Retention
-from slipstream.sync.names import CHECKPOINT, FRONTIER
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 NAMES = [View(type="Person", template="{{ name }}")]

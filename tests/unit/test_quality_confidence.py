@@ -6,8 +6,8 @@ import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
 from slipstream.domain.errors import InvalidInputError
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 
 
 def _system(gain: float | None = 0.1, before: float | None = 0.5) -> MemorySystem:

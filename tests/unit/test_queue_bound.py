@@ -7,8 +7,8 @@ import pytest
 from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.refusals import is_cut
-from slipstream.sync.queue import MUTATIONS_TOPIC, EventQueue
-from slipstream.testing.clock import ManualClock
+from slipstream.events.queue import MUTATIONS_TOPIC, EventQueue
+from slipstream.testkit.clock import ManualClock
 
 TOPIC = "told"
 

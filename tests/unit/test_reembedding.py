@@ -17,21 +17,21 @@ from slipstream.domain.errors import (
     UnavailableError,
 )
 from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.journal_names import SELECTIONS
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.requests import EmbeddingRequest, EmbeddingResult
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.work import Lane
-from slipstream.schema.changes import data_of
-from slipstream.schema.selector import MARKING, ReembeddingSelector
-from slipstream.schema.store import SchemaVersionedEmbeddingStore
-from slipstream.sync.handler import PKGSyncHandler
-from slipstream.sync.names import SELECTIONS
-from slipstream.sync.reembedding import ReembeddingProgress, ReembeddingService
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import NotingEmbedder
-from slipstream.testing.records import make_record
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.events.handler import PKGSyncHandler
+from slipstream.evolution.changes import data_of
+from slipstream.evolution.reembedding import ReembeddingProgress, ReembeddingService
+from slipstream.evolution.selector import MARKING, ReembeddingSelector
+from slipstream.evolution.store import SchemaVersionedEmbeddingStore
+from slipstream.testkit.embedders import NotingEmbedder
+from slipstream.testkit.records import make_record
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
 

@@ -9,10 +9,10 @@ import pytest
 
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
-from slipstream.sync import reflected
-from slipstream.sync.reflected import Reflected
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine import ledger
+from slipstream.engine.ledger import Reflected
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Via, View
 
 A, B, C = entity_key("a"), entity_key("b"), entity_key("c")
@@ -44,7 +44,7 @@ def test_nothing_is_kept_once_the_log_has_been_read_as_far() -> None:
 
 
 def test_the_oldest_are_kept_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reflected, "KEYS_MAX", 2)
+    monkeypatch.setattr(ledger, "REFLECTED_MAX", 2)
     known = Reflected()
     for key in (A, B, C):
         known.note(key, Position(5))

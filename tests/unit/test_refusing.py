@@ -12,9 +12,9 @@ from slipstream.adapters.indexes.memory import MemoryJournal
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.refusals import CutLine, RefusalLimits, is_cut, kept_payload, reason_of
 from slipstream.domain.work import ERROR_CHARACTERS_MAX, DeadLetter, kept_error
-from slipstream.service.lines import bounded_lines, refusal_of
-from slipstream.service.refusing import REASONS_MAX, WRONG_AFTER, Refusals, Source
-from slipstream.testing.clock import ManualClock
+from slipstream.events.lines import bounded_lines, refusal_of
+from slipstream.events.refusing import REASONS_MAX, WRONG_AFTER, Refusals, Source
+from slipstream.testkit.clock import ManualClock
 
 BAD = InvalidInputError("is not JSON: column 3", field="event")
 

@@ -12,29 +12,29 @@ from typing import Any
 import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
-from slipstream.consistency.alert_rules import Reading
-from slipstream.consistency.classes import CLASSES
-from slipstream.consistency.reloading import kept_report
-from slipstream.consistency.repair import RepairBudget, RepairPlan, RepairResult
-from slipstream.consistency.report import AuditReport, RowsRead, TypeCoverage, report_as_dict
+from slipstream.app.remote.operations import OPERATIONS
+from slipstream.audit.classes import CLASSES
+from slipstream.audit.findings import AuditReport, RowsRead, TypeCoverage, report_as_dict
+from slipstream.audit.reloading import kept_report
+from slipstream.audit.repair import RepairBudget, RepairPlan, RepairResult
 from slipstream.domain.digests import Digest
 from slipstream.domain.errors import InvalidInputError, NotFoundError, UnsupportedError
 from slipstream.domain.keys import entity_key, relationship_key
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
+from slipstream.engine.backfill import BackfillProgress
+from slipstream.engine.facts import SyncStatus
+from slipstream.engine.state import Freshness
+from slipstream.evolution.reembedding import ReembeddingPlan, ReembeddingProgress, ReembeddingResult
+from slipstream.evolution.selector import ReembeddingSelector
+from slipstream.migration.migrations import MigrationStatus
+from slipstream.migration.plan import MigrationPlan
 from slipstream.quality.comparison import QualityComparison, Query, QueryFigures, Relevance, SampleFigures
 from slipstream.quality.tracking import QualitySettings
-from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
-from slipstream.schema.generations import Phase
-from slipstream.schema.selector import ReembeddingSelector
+from slipstream.recipes.declaration import ModelIdentity, RecipeDeclaration
+from slipstream.recipes.generations import Phase
+from slipstream.report.alert_rules import Reading
 from slipstream.search.hits import SearchHit, SearchResults
-from slipstream.service.migration_plan import MigrationPlan
-from slipstream.service.migrations import MigrationStatus
-from slipstream.service.remote.operations import OPERATIONS
-from slipstream.sync.backfill import BackfillProgress
-from slipstream.sync.reembedding import ReembeddingPlan, ReembeddingProgress, ReembeddingResult
-from slipstream.sync.stats import Freshness
-from slipstream.sync.status import SyncStatus
 from slipstream.views.declaration import Chain, Via, View
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)

@@ -14,8 +14,11 @@ import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
-from slipstream.consistency.repair import RepairBudget, RepairResult
-from slipstream.consistency.report import AuditReport
+from slipstream.app.remote import calling, desk, jobs
+from slipstream.app.remote.calling import Caller
+from slipstream.app.remote.desk import Desk
+from slipstream.audit.findings import AuditReport
+from slipstream.audit.repair import RepairBudget, RepairResult
 from slipstream.domain.errors import (
     InvalidInputError,
     LeaseLostError,
@@ -26,11 +29,8 @@ from slipstream.domain.errors import (
     UnsupportedError,
 )
 from slipstream.domain.positions import Position
-from slipstream.schema.generations import Phase
-from slipstream.service.remote import calling, desk, jobs
-from slipstream.service.remote.calling import Caller
-from slipstream.service.remote.desk import Desk
-from slipstream.testing.clock import ManualClock
+from slipstream.recipes.generations import Phase
+from slipstream.testkit.clock import ManualClock
 
 LONG_S = 20.0
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from slipstream.app.remote.failures import raised_error, told_error
 from slipstream.domain import errors
 from slipstream.domain.errors import (
     ConfigError,
@@ -16,7 +17,6 @@ from slipstream.domain.errors import (
     SlipstreamError,
     UnavailableError,
 )
-from slipstream.service.remote.failures import raised_error, told_error
 
 _PLAIN = [
     kind

@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
-from slipstream.service.remote import jobs
-from slipstream.service.remote.operations import OPERATIONS
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.clock import ManualClock
+from slipstream.app.remote import jobs
+from slipstream.app.remote.operations import OPERATIONS
+from slipstream.app.slipstream import Slipstream
+from slipstream.testkit.clock import ManualClock
 from tests.unit.test_remote_desk import LONG_S, Owner, owner  # noqa: F401  (a fixture)
 
 

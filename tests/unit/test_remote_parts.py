@@ -18,30 +18,30 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.adapters.indexes.memory_lease import LeaseRoom, MemoryLease
 from slipstream.adapters.indexes.sqlite import SqliteStore
-from slipstream.consistency.repair import Repairer
+from slipstream.adapters.wrappers.fenced import FencedIndex, FencedSyncView
+from slipstream.app.remote.following import FollowedRecipes
+from slipstream.app.remote.frontier import PublishedFrontier
+from slipstream.app.remote.parts import remote_part
+from slipstream.app.remote.standby import Standby
+from slipstream.audit.repair import Repairer
 from slipstream.domain.errors import LeaseLostError, UnavailableError, UnsupportedError
+from slipstream.domain.journal_names import FRONTIER
 from slipstream.domain.keys import entity_key
 from slipstream.domain.models import Space
 from slipstream.domain.positions import POSITION_MAX, Position
 from slipstream.domain.stamps import Deletion
+from slipstream.engine.runner import Sync
 from slipstream.ports.sync_view import EntitySync, SyncState
-from slipstream.schema.declaration import ModelIdentity, RecipeDeclaration
-from slipstream.schema.generations import Generations, Phase, save_generations
-from slipstream.service.quality import Quality
-from slipstream.service.remote.following import FollowedRecipes
-from slipstream.service.remote.frontier import PublishedFrontier
-from slipstream.service.remote.parts import remote_part
-from slipstream.service.remote.standby import Standby
-from slipstream.sync.names import FRONTIER
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.sync.recipes import RecipePair, Recipes
-from slipstream.sync.runner import Sync
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.records import SPACE, make_record
-from slipstream.testing.system import MemorySystem
+from slipstream.quality.runs import Quality
+from slipstream.recipes.declaration import ModelIdentity, RecipeDeclaration
+from slipstream.recipes.generations import Generations, Phase, save_generations
+from slipstream.recipes.in_force import RecipePair, Recipes
+from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.records import SPACE, make_record
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
-from slipstream.wrappers.fenced import FencedIndex, FencedSyncView
 
 LONG_S = 20.0
 
@@ -206,7 +206,7 @@ def test_a_take_over_that_hangs_is_not_waited_for_and_gives_itself_up(leases: Ca
 def test_a_take_over_that_fails_lets_the_next_one_try(
     leases: Callable[[], MemoryLease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipstream.service.remote.standby._PAUSE_S", 0.01)
+    monkeypatch.setattr("slipstream.app.remote.standby._PAUSE_S", 0.01)
     lease, tried = leases(), threading.Semaphore(0)
     failures: list[Exception] = [UnavailableError("the model is down")]
 

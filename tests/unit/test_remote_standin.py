@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from slipstream.adapters.indexes.memory_lease import LeaseRoom, MemoryLease
+from slipstream.app.remote.standin import StandIn
 from slipstream.domain.errors import ConfigError
-from slipstream.service.remote.standin import StandIn
 
 LONG_S = 60.0
 

@@ -10,7 +10,7 @@ import pytest
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.domain.schema import GraphSchema
-from slipstream.schema.changes import PropertyChanges, changes_told, data_of, schema_changes, schema_from_data
+from slipstream.evolution.changes import PropertyChanges, changes_told, data_of, schema_changes, schema_from_data
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
 

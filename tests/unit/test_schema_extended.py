@@ -11,7 +11,7 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.domain.errors import InvalidInputError
 from slipstream.ports.graph import SchemaTransaction
-from slipstream.testing.clock import ManualClock
+from slipstream.testkit.clock import ManualClock
 
 Graph = MemoryGraph | SqliteGraph
 

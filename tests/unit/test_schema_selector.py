@@ -5,8 +5,8 @@ from __future__ import annotations
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
-from slipstream.schema.selector import ReembeddingSelector, selected_page
-from slipstream.testing.records import make_record
+from slipstream.evolution.selector import ReembeddingSelector, selected_page
+from slipstream.testkit.records import make_record
 
 
 def test_a_record_that_was_written_since_refuses_its_flag_and_is_told_apart() -> None:

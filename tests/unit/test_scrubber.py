@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.consistency.incremental import IncrementalAudit
-from slipstream.consistency.report import AuditReport
-from slipstream.consistency.scrubber import FULL, INCREMENTAL, SAMPLE, Scrubber, ScrubInterruptedError, ScrubSettings
+from slipstream.audit.findings import AuditReport
+from slipstream.audit.incremental import IncrementalAudit
+from slipstream.audit.scrubber import FULL, INCREMENTAL, SAMPLE, Scrubber, ScrubInterruptedError, ScrubSettings
 from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import VectorRecord, vector_checksum
 from slipstream.domain.work import Lane
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 
 SETTINGS = ScrubSettings(incremental_every_s=60, full_every_s=3600, sample_every_s=0)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from slipstream.adapters.wrappers.faults import FaultyGraph, FaultyIndex
+from slipstream.adapters.wrappers.passing import PassingIndex
 from slipstream.domain.entities import Entity
 from slipstream.domain.errors import InvalidInputError, UnavailableError
 from slipstream.domain.models import Space
@@ -16,13 +18,11 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
+from slipstream.recipes.in_force import RecipePair
 from slipstream.search.searcher import Searcher
-from slipstream.sync.recipes import RecipePair
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Via, View
-from slipstream.wrappers.faults import FaultyGraph, FaultyIndex
-from slipstream.wrappers.passing import PassingIndex
 
 
 def _searcher(system: MemorySystem, graph: GraphReader | None = None, index: VectorIndex | None = None) -> Searcher:

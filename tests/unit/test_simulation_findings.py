@@ -8,14 +8,14 @@ import pytest
 
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.events import PKGEvent
+from slipstream.domain.journal_names import FULL_SCAN
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.work import Lane, WorkItem
-from slipstream.sync.ledger import DirtyLedger
-from slipstream.sync.names import FULL_SCAN
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.ledger import DirtyLedger
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 
 ADA, BOB = entity_key("ada"), entity_key("bob")
 

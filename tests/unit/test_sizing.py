@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slipstream.sync.settings import SyncSettings
-from slipstream.sync.sizing import PoliteSizer
+from slipstream.engine.settings import SyncSettings
+from slipstream.engine.taking import PoliteSizer
 
 
 def settled(duration_s: Callable[[int], float]) -> int:

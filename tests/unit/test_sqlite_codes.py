@@ -17,7 +17,7 @@ from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, VectorHit
-from slipstream.testing.records import SPACE, make_record, unit_vector
+from slipstream.testkit.records import SPACE, make_record, unit_vector
 
 _ALL = SearchFilter()
 OTHER = type(SPACE)(SPACE.model_id, SPACE.model_version, SPACE.dimension, SPACE.generation + 1)

@@ -22,7 +22,7 @@ from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
-from slipstream.testing.records import make_record
+from slipstream.testkit.records import make_record
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 TIMING = LeaseTiming(beat_s=60.0, silence_s_max=0.1, poll_s=0.01)

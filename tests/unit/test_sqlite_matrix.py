@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite.matrix import MatrixRow, SpaceMatrix
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
-from slipstream.testing.records import unit_vector
+from slipstream.testkit.records import unit_vector
 
 _ALL = SearchFilter()
 

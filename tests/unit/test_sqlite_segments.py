@@ -13,7 +13,7 @@ from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segmen
 from slipstream.domain.audits import Finding
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.keys import RecordKey
-from slipstream.testing.records import SPACE, make_record
+from slipstream.testkit.records import SPACE, make_record
 
 _STEPS_TO_ADD_ONE_MAX = 20
 """For a segment that is only added up, which holds many records."""

@@ -18,7 +18,7 @@ from slipstream.domain.errors import ConfigError, CorruptionError, InvalidInputE
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, VectorRecord
-from slipstream.testing.records import SPACE, make_record, unit_vector
+from slipstream.testkit.records import SPACE, make_record, unit_vector
 
 _ALL = SearchFilter()
 

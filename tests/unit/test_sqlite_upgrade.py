@@ -17,7 +17,7 @@ from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
-from slipstream.testing.records import OTHER_SPACE, SPACE, make_record
+from slipstream.testkit.records import OTHER_SPACE, SPACE, make_record
 
 V1 = Path(__file__).with_name("sqlite_store_v1.sql").read_text(encoding="utf-8")
 KEYS = [entity_key(f"n{number:03}") for number in range(300)]

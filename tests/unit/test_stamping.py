@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from slipstream.sync.names import RESTAMPED
-from slipstream.testing.system import MemorySystem
+from slipstream.domain.journal_names import RESTAMPED
+from slipstream.testkit.system import MemorySystem
 
 
 def test_a_key_that_is_found_unchanged_behind_a_pass_is_restamped_by_the_next_one() -> None:

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from slipstream.adapters.telemetry.prometheus import METRICS, MetricSpec
-from slipstream.consistency import audit, repair
+from slipstream.apply import spans
+from slipstream.audit import auditor as audit
+from slipstream.audit import repair
 from slipstream.http.server import (
     CONNECTIONS_MAX,
     METRICS_PORT,
@@ -21,7 +23,6 @@ from slipstream.http.server import (
     TOKEN_CHARACTERS_MIN,
 )
 from slipstream.search.searcher import SEARCH
-from slipstream.sync import spans
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "monitoring.md").read_text(encoding="utf-8")

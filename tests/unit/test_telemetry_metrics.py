@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from slipstream.adapters.telemetry.prometheus import METRICS, PrometheusExposition
 from slipstream.domain.errors import ConfigError, PoisonEventError, RateLimitedError, UnavailableError
 from slipstream.domain.metrics import ConsistencyMetrics, Histogram
-from slipstream.sync.metrics import metrics_of
-from slipstream.sync.settings import SyncSettings
-from slipstream.sync.stats import LAG_BOUNDS_S, REASONS_MAX, SyncStats
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.engine.state import LAG_BOUNDS_S, REASONS_MAX, SyncStats
+from slipstream.report.engine_metrics import metrics_of
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 

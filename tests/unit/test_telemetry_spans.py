@@ -17,10 +17,10 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.telemetry.opentelemetry import OpenTelemetryTracer
 from slipstream.domain.errors import ConfigError, InvalidInputError, NotRunningError, UnavailableError
 from slipstream.domain.positions import Position
+from slipstream.engine.settings import SyncSettings
 from slipstream.ports.telemetry import NO_SPAN, NO_TRACER, Span, Tracer
 from slipstream.search.searcher import Searcher
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.system import MemorySystem
 
 
 class Collected:

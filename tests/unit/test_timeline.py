@@ -6,14 +6,14 @@ import pytest
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.errors import IncidentError
+from slipstream.domain.journal_names import ADOPTED, RESTAMPED
 from slipstream.domain.keys import entity_key
 from slipstream.domain.log import Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.sync_view import EntitySync
-from slipstream.sync.names import ADOPTED, RESTAMPED
-from slipstream.testing.system import MemorySystem
+from slipstream.testkit.system import MemorySystem
 
 
 def _people(system: MemorySystem, first: int, last: int, text: str) -> None:

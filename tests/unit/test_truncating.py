@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.domain.formats.changes import Change, Place, Truncation
-from slipstream.service.changing import Outcome
-from slipstream.service.truncating import Truncator
+from slipstream.domain.feed_changes import Change, Place, Truncation
+from slipstream.events.changing import Outcome
+from slipstream.events.truncating import Truncator
 from tests.unit.test_changing import ROW, SPACE, Feed
 
 APPLIED, DUPLICATE, OUTDATED = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.OUTDATED

@@ -10,12 +10,12 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.brake import BRAKE, Braked, BrakeSettings
 from slipstream.domain.errors import PositionLostError, UnavailableError
+from slipstream.domain.journal_names import ADOPTED, SWEEP_DUE
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.log import LogEntry
 from slipstream.domain.positions import Position
-from slipstream.sync.names import ADOPTED, SWEEP_DUE
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.system import MemorySystem
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 ENTITIES, LIMIT = 40, 10

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from slipstream.app.config import TEMPLATE, parse_config
 from slipstream.domain.entities import Direction
 from slipstream.domain.errors import InvalidInputError
-from slipstream.service.config import TEMPLATE, parse_config
 from slipstream.views.config import parse_views
 from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.viewset import ViewSet

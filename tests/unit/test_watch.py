@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from slipstream.consistency.alerts import Alerts, AlertThresholds
+from slipstream.app.ticker import Ticker
+from slipstream.app.watch import Watch
 from slipstream.domain.errors import UnavailableError
+from slipstream.engine.facts import SyncStatus
 from slipstream.ports.alerts import AlertEvent
-from slipstream.service.ticker import Ticker
-from slipstream.service.watch import Watch
-from slipstream.sync.status import SyncStatus
-from slipstream.testing.system import MemorySystem
+from slipstream.report.alerts import Alerts, AlertThresholds
+from slipstream.testkit.system import MemorySystem
 from tests.unit.test_scrubber import make_scrubber, make_system
 
 

@@ -11,18 +11,18 @@ import pytest
 from slipstream.domain.digests import Content, target_content
 from slipstream.domain.entities import Entity, EntityState, Hop, RecordState
 from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.journal_names import WRITE_BACK
 from slipstream.domain.keys import entity_key
 from slipstream.domain.requests import Target
+from slipstream.engine.settings import SyncSettings
 from slipstream.ports.recipe import Recipe
 from slipstream.ports.sync_view import EntitySync, SyncState
-from slipstream.sync import writeback
-from slipstream.sync.entity_sync import EntitySyncReader
-from slipstream.sync.names import WRITE_BACK
-from slipstream.sync.settings import SyncSettings
-from slipstream.sync.writeback import COMPLETE, Notes, withdraw
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.system import MemorySystem
+from slipstream.syncview import writeback
+from slipstream.syncview.entity_sync import EntitySyncReader
+from slipstream.syncview.writeback import COMPLETE, Notes, withdraw
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 
 PEOPLE = [View(type="Person", template="{{ name }}")]

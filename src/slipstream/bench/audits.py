@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.findings import AuditReport
+from slipstream.audit.scrubber import FULL, INCREMENTAL, ScrubInterruptedError
 from slipstream.bench.documents import NOTE, read_documents, views
 from slipstream.bench.machine import load_average, machine_facts, memory_mb, reset_peak_rss
 from slipstream.bench.subject import BenchmarkError, create_graph
-from slipstream.bootstrap import Options, open_pkg
-from slipstream.consistency.report import AuditReport
-from slipstream.consistency.scrubber import FULL, INCREMENTAL, ScrubInterruptedError
-from slipstream.service.slipstream import Slipstream
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 CHANGES = 100
 CHANGES_PER_S = 100

@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+from slipstream.app.composition import open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import Edits
 from slipstream.bench.machine import peak_rss_mb
 from slipstream.bench.subject import BenchmarkError, batches, commit_updates
-from slipstream.bootstrap import open_pkg
 from slipstream.domain.entities import EntityState
 from slipstream.domain.keys import KeyKind, RecordKey
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
+from slipstream.events.importing import Importer
 
 _PAGE = 1_000
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipstream.app.config import CONFIG_NAME
 from slipstream.bench.hpo import PHENOTYPES_MAX, read_hpo
 from slipstream.domain.entities import Entity, Properties, Relationship
-from slipstream.service.config import CONFIG_NAME
 from slipstream.views.declaration import Via, View
 
 NOTE = "note"

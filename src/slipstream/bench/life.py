@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from slipstream.app.composition import open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import Documents
 from slipstream.bench.subject import BenchmarkError
-from slipstream.bootstrap import open_pkg
-from slipstream.service.importing import Importer
-from slipstream.service.slipstream import Slipstream
+from slipstream.events.importing import Importer
 
 _TIMEOUT_S = 3_600.0
 

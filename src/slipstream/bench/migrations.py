@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import NOTE, read_documents, views
 from slipstream.bench.machine import load_average, machine_facts, memory_mb
 from slipstream.bench.subject import BenchmarkError, create_graph
-from slipstream.bootstrap import Options, open_pkg
 from slipstream.domain.entities import Entity
 from slipstream.domain.positions import Position
-from slipstream.schema.declaration import RecipeDeclaration
-from slipstream.schema.generations import Phase
-from slipstream.service.slipstream import Slipstream
+from slipstream.recipes.declaration import RecipeDeclaration
+from slipstream.recipes.generations import Phase
 
 CHANGES_PER_S = 50
 SEARCHES_PER_S = 5

@@ -13,8 +13,10 @@ from typing import TypeVar
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.adapters.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyJournal
+from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import Documents
-from slipstream.bootstrap import Options, Wrapping, open_pkg
 from slipstream.domain.entities import Properties
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.keys import RecordKey
@@ -23,8 +25,6 @@ from slipstream.domain.requests import Target
 from slipstream.domain.stamps import VectorRecord
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import GraphWriter
-from slipstream.service.slipstream import Slipstream
-from slipstream.wrappers.faults import FaultyEmbedder, FaultyGraph, FaultyJournal
 
 COMMIT_SIZE = 1_000
 _PATIENCE_S = 3_600.0

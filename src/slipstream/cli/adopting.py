@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from slipstream.audit.findings import AuditReport, report_as_dict
+from slipstream.audit.ratios import percent
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import err, out, print_incident, print_json, progress_bar
-from slipstream.consistency.ratios import percent
-from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.incidents import Adoption
 
 

@@ -8,6 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.auditor import DEEP_ALL
+from slipstream.audit.brake import Plan
+from slipstream.audit.findings import FINDING_KINDS, AuditReport, report_as_dict
+from slipstream.audit.ratios import consistency_text, counts_text, percent
+from slipstream.audit.repair import KINDS, RepairBudget, RepairResult
 from slipstream.cli.adopting import adopt
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context, drain
@@ -22,15 +28,9 @@ from slipstream.cli.output import (
     print_warning,
     progress_bar,
 )
-from slipstream.consistency.audit import DEEP_ALL
-from slipstream.consistency.brake import Plan
-from slipstream.consistency.evidence import evidence_base, write_evidence
-from slipstream.consistency.ratios import consistency_text, counts_text, percent
-from slipstream.consistency.repair import KINDS, RepairBudget, RepairResult
-from slipstream.consistency.report import FINDING_KINDS, AuditReport, report_as_dict
 from slipstream.domain.audits import Finding
 from slipstream.domain.errors import InvalidInputError, NotFoundError
-from slipstream.service.slipstream import Slipstream
+from slipstream.report.evidence import evidence_base, write_evidence
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Incremental = Annotated[

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from slipstream.bootstrap import backups_of, checked_backup, exporter_of, restored
+from slipstream.app.backup.manifest import Manifest
+from slipstream.app.backup.parts import OnStep, Step
+from slipstream.app.composition import backups_of, checked_backup, exporter_of, restored
+from slipstream.app.exporting import STANDARD_OUTPUT, ExportReport
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, handled_errors, print_facts, print_json, progress_bar
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.texts import on_one_line
-from slipstream.service.backup.manifest import Manifest
-from slipstream.service.backup.parts import OnStep, Step
-from slipstream.service.exporting import STANDARD_OUTPUT, ExportReport
 
 _ELSEWHERE = {
     "chroma": "not in the backup (chroma): they are made anew behind a restore",

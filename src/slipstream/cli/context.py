@@ -10,12 +10,12 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.output import print_warning, progress_bar
 from slipstream.cli.waiting import telling, telling_of_opening
 from slipstream.domain.errors import UnavailableError
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.status import SyncStatus
+from slipstream.engine.facts import SyncStatus
 
 
 @dataclass(frozen=True, slots=True)

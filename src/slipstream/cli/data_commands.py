@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from slipstream.bootstrap import initialise
+from slipstream.app.composition import initialise
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
 from slipstream.cli.feeding import batches, opened_lines
 from slipstream.cli.output import err, handled_errors, out, print_json, print_warning, progress_bar
 from slipstream.cli.serving import Metrics, TokenFile, serving
 from slipstream.domain.texts import on_one_line
-from slipstream.service.applying import ApplyReport
-from slipstream.service.feed_options import told
-from slipstream.service.importing import ImportProgress
+from slipstream.events.applying import ApplyReport
+from slipstream.events.feed_options import told
+from slipstream.events.importing import ImportProgress
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _IN_JSON_ONLY = ("errors", "left_out", "notes")

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from slipstream.bootstrap import glimpse
+from slipstream.app.composition import glimpse
+from slipstream.app.insights import status_as_dict
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
@@ -21,7 +23,6 @@ from slipstream.cli.output import (
     print_table,
     print_warning,
 )
-from slipstream.consistency.alert_rules import Reading
 from slipstream.domain.errors import (
     ConfigError,
     CorruptionError,
@@ -30,8 +31,7 @@ from slipstream.domain.errors import (
     SlipstreamError,
     TransientError,
 )
-from slipstream.service.insights import status_as_dict
-from slipstream.service.slipstream import Slipstream
+from slipstream.report.alert_rules import Reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `list` shows them.")]

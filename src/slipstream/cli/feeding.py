@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 from slipstream.domain.errors import ConfigError
-from slipstream.service.applying import BATCH, EVENTS_FORM
-from slipstream.service.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks
+from slipstream.events.applying import BATCH, EVENTS_FORM
+from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks
 
 _PIPE_PAUSE_S = 0.02
 """A live pipe's events are committed together until it pauses for this long."""

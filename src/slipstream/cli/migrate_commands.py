@@ -10,7 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from slipstream.bootstrap import OnOtherRecipe, Options, load_candidate, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, load_candidate, open_pkg
+from slipstream.app.slipstream import Slipstream
+from slipstream.audit.findings import AuditReport, report_as_dict
+from slipstream.audit.ratios import consistency_text, counts_text
 from slipstream.cli.audit_commands import exit_by
 from slipstream.cli.context import Context
 from slipstream.cli.output import (
@@ -23,15 +26,12 @@ from slipstream.cli.output import (
     progress_bar,
 )
 from slipstream.cli.quality_commands import QueriesFile, Report, Sample, read_queries, show_comparison
-from slipstream.consistency.ratios import consistency_text, counts_text
-from slipstream.consistency.report import AuditReport, report_as_dict
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
+from slipstream.migration.migrations import MigrationStatus
 from slipstream.quality.comparison import QualityComparison, comparison_as_dict
-from slipstream.schema.generations import Phase
-from slipstream.service.migrations import MigrationStatus
-from slipstream.service.quality import SAMPLE
-from slipstream.service.slipstream import Slipstream
+from slipstream.quality.runs import SAMPLE
+from slipstream.recipes.generations import Phase
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Work until it is done; Ctrl-C leaves it resumable.")]

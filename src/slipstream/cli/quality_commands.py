@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import err, handled_errors, out, print_json, print_table, progress_bar
@@ -27,9 +28,8 @@ from slipstream.quality.page import (
     trend_table,
     write_page,
 )
+from slipstream.quality.runs import SAMPLE
 from slipstream.quality.tracking import QualitySettings, Weakness
-from slipstream.service.quality import SAMPLE
-from slipstream.service.slipstream import Slipstream
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Report = Annotated[Path | None, typer.Option("--report", help="Write a page, FILE.html.")]

@@ -12,13 +12,13 @@ from types import FrameType
 
 import typer
 
+from slipstream.app.incident import IncidentSlipstream
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, handled_errors, out, print_incident
 from slipstream.cli.serving import Metrics, TokenFile, serving
 from slipstream.domain.errors import IncidentError
-from slipstream.service.incident import IncidentSlipstream
-from slipstream.service.slipstream import Slipstream
 
 _LOOK_S = 0.5
 

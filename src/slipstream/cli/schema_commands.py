@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, handled_errors, out, print_facts, print_json, print_table, progress_bar
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.hints import near_miss
 from slipstream.domain.keys import entity_key
 from slipstream.domain.schema import GraphSchema
-from slipstream.schema.changes import SchemaChanges
-from slipstream.schema.selector import ReembeddingSelector
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.reembedding import ReembeddingPlan, ReembeddingProgress, ReembeddingResult
+from slipstream.evolution.changes import SchemaChanges
+from slipstream.evolution.reembedding import ReembeddingPlan, ReembeddingProgress, ReembeddingResult
+from slipstream.evolution.selector import ReembeddingSelector
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.output import err
 from slipstream.domain.errors import InvalidInputError, UnsupportedError
 from slipstream.http import read_token, serve_metrics
-from slipstream.service.slipstream import Slipstream
 
 Metrics = Annotated[
     str | None, typer.Option(metavar="[HOST:]PORT", help="Serve /metrics and /healthz; on loopback without a host.")

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from slipstream.bootstrap import OnOtherRecipe, Options, edited_recipe, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, edited_recipe, open_pkg
+from slipstream.app.explaining import Explanation
+from slipstream.app.slipstream import Slipstream
+from slipstream.app.view_check import SAMPLE, Edited, ViewCheck
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
 from slipstream.cli.output import handled_errors, out, print_facts, print_json, print_table
 from slipstream.cli.schema_commands import check_types
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.texts import on_one_line
-from slipstream.service.explaining import Explanation
-from slipstream.service.slipstream import Slipstream
-from slipstream.service.view_check import SAMPLE, Edited, ViewCheck
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipstream.bootstrap import engine_holder
+from slipstream.app.composition import engine_holder
+from slipstream.app.slipstream import Slipstream
 from slipstream.cli.output import print_warning
 from slipstream.domain.errors import SlipstreamError
-from slipstream.service.slipstream import Slipstream
 
 _LOOK_S = 0.5
 _SILENT_S_MAX = 2.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slipstream.app.slipstream import Slipstream
 from slipstream.search.hits import SearchHit
-from slipstream.service.slipstream import Slipstream
 
 _K = 3
 _NEIGHBOURS_SHOWN = 4

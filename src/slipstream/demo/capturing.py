@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from slipstream.corpus.python_environment import read_environment
-from slipstream.corpus.report import CorpusReport
+from slipstream.app.slipstream import Slipstream
+from slipstream.demo.corpus.python_environment import read_environment
+from slipstream.demo.corpus.report import CorpusReport
 from slipstream.domain.entities import Entity, Relationship
-from slipstream.service.slipstream import Slipstream
 
 BATCH = 500
 

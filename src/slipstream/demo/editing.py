@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipstream.corpus.edits import Edit, EditKind
+from slipstream.app.pkg import PKG
+from slipstream.app.slipstream import Slipstream
+from slipstream.demo.corpus.edits import Edit, EditKind
 from slipstream.domain.entities import Entity, EntityState, Properties
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.positions import Position
-from slipstream.service.pkg import PKG
-from slipstream.service.slipstream import Slipstream
 
 
 def apply_edit(pkg: PKG, edit: Edit) -> Position:

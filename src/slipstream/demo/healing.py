@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipstream.bootstrap import DATA_FOLDER
+from slipstream.app.composition import DATA_FOLDER
+from slipstream.app.slipstream import Slipstream
 from slipstream.demo.tampering import tamper
-from slipstream.service.slipstream import Slipstream
 
 MARKER = "as told by the penguins"
 _TOPICS = 5

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipstream.corpus.edits import live_edits
+from slipstream.app.slipstream import Slipstream
+from slipstream.demo.corpus.edits import live_edits
 from slipstream.demo.editing import Expected
 from slipstream.domain.entities import Entity
 from slipstream.domain.errors import UnavailableError
-from slipstream.service.slipstream import Slipstream
 
 SEED = 2
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipstream.corpus.edits import EditKind, live_edits
+from slipstream.app.slipstream import Slipstream
 from slipstream.demo.capturing import Update
+from slipstream.demo.corpus.edits import EditKind, live_edits
 from slipstream.demo.editing import apply_edit, entities_of
 from slipstream.domain.errors import UnavailableError
-from slipstream.service.slipstream import Slipstream
 
 EDITS_PER_S = 20.0
 SEED = 1

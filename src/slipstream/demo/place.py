@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from slipstream.bootstrap import open_pkg
-from slipstream.bootstrap.factories import model_for_new
+from slipstream.app.composition import open_pkg
+from slipstream.app.composition.factories import model_for_new
+from slipstream.app.config import CONFIG_NAME
 from slipstream.domain.errors import ConfigError, SlipstreamError, UnavailableError
-from slipstream.service.config import CONFIG_NAME
 
 FOLDER = "slipstream-demo"
 MARK = "MADE-BY-SLIPSTREAM-DEMO.txt"

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from slipstream.bootstrap import open_pkg
+from slipstream.app.composition import open_pkg
+from slipstream.app.insights import status_as_dict
+from slipstream.app.slipstream import Slipstream
 from slipstream.demo.asking import Answer, ask
 from slipstream.demo.capturing import Backfill, Capture, Update, backfill, capture
 from slipstream.demo.editing import entities_of
@@ -18,8 +20,6 @@ from slipstream.demo.killing import Kill, kill_and_recover
 from slipstream.demo.live import Live, edit_live
 from slipstream.demo.place import prepare
 from slipstream.domain.entities import Entity
-from slipstream.service.insights import status_as_dict
-from slipstream.service.slipstream import Slipstream
 
 FRESH_ENOUGH_MS = 1_000.0
 """What 95 % of the live edits must be searchable within."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from slipstream.bootstrap import open_pkg
-from slipstream.corpus.edits import live_edits
+from slipstream.app.composition import open_pkg
+from slipstream.demo.corpus.edits import live_edits
 from slipstream.demo.editing import apply_edit, entities_of
 
 

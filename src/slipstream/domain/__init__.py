@@ -1,1 +1,5 @@
-"""Plain values: events, entities, positions, stamps, errors. Imports nothing of the rest."""
+"""
+Plain values, and the rules on them: events, entities, positions, stamps, errors.
+
+Holds nothing that does I/O. May touch: nothing of the rest.
+"""

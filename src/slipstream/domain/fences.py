@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from slipstream.domain.formats.changes import Place
+from slipstream.domain.feed_changes import Place
 
 
 class RowName(NamedTuple):

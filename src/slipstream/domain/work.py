@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -62,6 +63,18 @@ class WorkItem:
     def order(self) -> tuple[Lane, float, str]:
         """Where it stands among all work: the most urgent lane first, in it the highest priority, then by key."""
         return self.lane, -self.priority, self.key.encode()
+
+
+class Claim(NamedTuple):
+    """A key taken for processing. It is not given out again until it is settled, released or deferred."""
+
+    key: RecordKey
+    lane: Lane
+    position: Position | None
+    attempts: int
+    force: bool
+    durable: bool
+    committed_s: float | None
 
 
 ERROR_CHARACTERS_MAX = 2_000

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from slipstream.bootstrap import prometheus_page
+from slipstream.app.composition import prometheus_page
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.http.bounded import BoundedRequest
-from slipstream.service.slipstream import Slipstream
 
 logger = logging.getLogger(__name__)
 

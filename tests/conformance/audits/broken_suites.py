@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
-from slipstream.testing.broken.audits import BROKEN_AUDITS
-from slipstream.testing.suites.audits import AuditsSuite, FullAudits
+from slipstream.testkit.broken.audits import BROKEN_AUDITS
+from slipstream.testkit.suites.audits import AuditsSuite, FullAudits
 
 
 class _BrokenSuite(AuditsSuite):

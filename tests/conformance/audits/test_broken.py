@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
-from slipstream.testing.broken.audits import BROKEN_AUDITS
+from slipstream.testkit.broken.audits import BROKEN_AUDITS
 
 _SUITES = Path(__file__).with_name("broken_suites.py")
 

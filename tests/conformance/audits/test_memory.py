@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
-from slipstream.testing.suites.audits import AuditsSuite, FullAudits
+from slipstream.testkit.suites.audits import AuditsSuite, FullAudits
 
 
 class TestMemoryAudits(AuditsSuite):

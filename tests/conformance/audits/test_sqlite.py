@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.ports.journal import Journal
-from slipstream.testing.suites.audits import AuditsSuite, FullAudits, ReopenAudits, findings, leaf
+from slipstream.testkit.suites.audits import AuditsSuite, FullAudits, ReopenAudits, findings, leaf
 
 
 class TestSqliteAudits(AuditsSuite):

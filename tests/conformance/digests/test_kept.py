@@ -12,6 +12,7 @@ import pytest
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from slipstream.adapters.wrappers.digesting import DigestingIndex
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
@@ -19,8 +20,8 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, VectorRecord
 from slipstream.ports.digests import KeptDigests, RangeDigests
 from slipstream.ports.scans import read_contents, scan_index
-from slipstream.testing.records import make_record
-from slipstream.testing.suites.digests import (
+from slipstream.testkit.records import make_record
+from slipstream.testkit.suites.digests import (
     RECORDS,
     DigestingVectorIndex,
     RangeDigestsSuite,
@@ -28,7 +29,6 @@ from slipstream.testing.suites.digests import (
     cut,
     key_of,
 )
-from slipstream.wrappers.digesting import DigestingIndex
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from slipstream.adapters.embedders.minilm import MiniLMBf16Embedder
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class TestBf16(EmbedderSuite):

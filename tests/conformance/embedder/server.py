@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 
 Answer = tuple[int, Mapping[str, str], str]
 """Status, headers, body."""

@@ -3,9 +3,9 @@
 import pytest
 
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.broken.embedder import BROKEN
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.suites.embedder import EmbedderSuite, failures_of
+from slipstream.testkit.broken.embedder import BROKEN
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.suites.embedder import EmbedderSuite, failures_of
 
 
 class _Suite(EmbedderSuite):

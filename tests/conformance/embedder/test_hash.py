@@ -1,8 +1,8 @@
 """The hash embedder fulfils the contract."""
 
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class TestHashEmbedder(EmbedderSuite):

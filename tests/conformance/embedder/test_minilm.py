@@ -2,7 +2,7 @@
 
 from slipstream.adapters.embedders.minilm import MiniLMEmbedder, MiniLMInt8Embedder
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class TestMiniLM(EmbedderSuite):

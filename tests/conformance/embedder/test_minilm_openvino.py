@@ -13,7 +13,7 @@ from slipstream.adapters.embedders.minilm.embedders import _PackagedEmbedder
 from slipstream.adapters.embedders.minilm.openvino import OpenVinoSession, _powers_of_two
 from slipstream.domain.errors import ConfigError
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import TEXTS, UNUSUAL_TEXTS, EmbedderSuite
+from slipstream.testkit.suites.embedder import TEXTS, UNUSUAL_TEXTS, EmbedderSuite
 
 
 def in_float32() -> Embedder:

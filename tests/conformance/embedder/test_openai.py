@@ -6,7 +6,7 @@ import pytest
 
 from slipstream.adapters.embedders.openai import OpenAIEmbedder, RequestLimits
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.suites.embedder import EmbedderSuite
 from tests.conformance.embedder.server import BATCH_MAX, serving
 
 

@@ -19,7 +19,7 @@ from slipstream.domain.errors import (
     SlipstreamError,
     UnavailableError,
 )
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.conformance.embedder.server import Answer, EmbeddingServer, serving
 
 KEY = "sk-very-secret"

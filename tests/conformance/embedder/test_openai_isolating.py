@@ -13,7 +13,7 @@ import pytest
 
 from slipstream.adapters.embedders.openai import OpenAIEmbedder, RequestLimits, TooLong
 from slipstream.domain.errors import ConfigError, PoisonEventError, RateLimitedError, UnavailableError
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.embedders import HashEmbedder
 from tests.conformance.embedder.server import Answer, EmbeddingServer, serving
 
 Fault = Callable[[dict[str, Any]], Answer | None]

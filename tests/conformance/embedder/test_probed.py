@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from slipstream.adapters.wrappers.probed import EVERY_S, PROBE, ProbedEmbedder
 from slipstream.domain.errors import ConfigError, LeaseLostError, PoisonEventError, UnavailableError
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.embedders import HashEmbedder
-from slipstream.testing.suites.embedder import EmbedderSuite
-from slipstream.wrappers.probed import EVERY_S, PROBE, ProbedEmbedder
+from slipstream.testkit.embedders import HashEmbedder
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class Memory(dict[str, str]):

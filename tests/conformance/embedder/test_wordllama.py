@@ -2,7 +2,7 @@
 
 from slipstream.adapters.embedders.wordllama import WordLlamaEmbedder
 from slipstream.ports.embedder import Embedder
-from slipstream.testing.suites.embedder import EmbedderSuite
+from slipstream.testkit.suites.embedder import EmbedderSuite
 
 
 class TestWordLlama(EmbedderSuite):

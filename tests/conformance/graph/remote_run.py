@@ -15,8 +15,8 @@ from slipstream.domain.keys import entity_key
 from slipstream.domain.log import LogEntry, position_of
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.ports.graph import GraphTransaction
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.remote import RemoteDatabase, RemoteGraph, Trouble
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.remote import RemoteDatabase, RemoteGraph, Trouble
 
 NAMES = ("a", "b", "c", "d")
 _STEPS = 60

@@ -13,8 +13,8 @@ from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
 from slipstream.adapters.graphs.sqlite.writer import SqliteTransaction
 from slipstream.domain.entities import Entity
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.suites.graph import GraphSuite, LoggedGraph
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.suites.graph import GraphSuite, LoggedGraph
 
 
 def opened(directory: Path) -> SqliteGraph:

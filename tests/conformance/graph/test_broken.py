@@ -6,10 +6,10 @@ import pytest
 
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.testing.broken import feed, fences, graph, remote
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.remote import RemoteDatabase, RemoteGraph
-from slipstream.testing.suites.graph import failures_of
+from slipstream.testkit.broken import feed, fences, graph, remote
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.remote import RemoteDatabase, RemoteGraph
+from slipstream.testkit.suites.graph import failures_of
 from tests.conformance.graph.test_memory import MemorySuite
 from tests.conformance.graph.test_remote import RemoteSuite
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import Entity
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.suites.graph import GraphSuite, LoggedGraph
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.suites.graph import GraphSuite, LoggedGraph
 
 
 class MemorySuite(GraphSuite):

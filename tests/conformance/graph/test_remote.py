@@ -10,8 +10,8 @@ from typing import Any
 from slipstream.adapters.clock import SystemClock
 from slipstream.domain.entities import Entity
 from slipstream.domain.events import PKGEvent
-from slipstream.testing.remote import CALM, ROUGH, RemoteDatabase, RemoteGraph
-from slipstream.testing.suites.graph import GraphSuite, LoggedGraph
+from slipstream.testkit.remote import CALM, ROUGH, RemoteDatabase, RemoteGraph
+from slipstream.testkit.suites.graph import GraphSuite, LoggedGraph
 
 
 class RemoteSuite(GraphSuite):

@@ -10,9 +10,9 @@ from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.ports.graph import GraphTransaction
-from slipstream.testing.broken.remote import BoundsNothing, PassesHoles, StampsAfterReading
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.remote import CALM, ROUGH, RemoteDatabase, RemoteGraph, Trouble
+from slipstream.testkit.broken.remote import BoundsNothing, PassesHoles, StampsAfterReading
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.remote import CALM, ROUGH, RemoteDatabase, RemoteGraph, Trouble
 from tests.conformance.graph.remote_run import run
 
 HOPELESS = Trouble(unreached=0.1, unanswered=0.1)

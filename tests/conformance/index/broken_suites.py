@@ -11,8 +11,8 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Vector
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.broken.index import BROKEN_INDEXES
-from slipstream.testing.suites.index import RawRecord, VectorIndexSuite
+from slipstream.testkit.broken.index import BROKEN_INDEXES
+from slipstream.testkit.suites.index import RawRecord, VectorIndexSuite
 from tests.conformance.index.test_memory import read_raw, write_raw
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.suites.index import Reopen, VectorIndexSuite
+from slipstream.testkit.suites.index import Reopen, VectorIndexSuite
 from tests.conformance.index.chroma_support import make_database, running_server
 from tests.conformance.index.test_chroma import ChromaHooks
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.testing.broken.index import BROKEN_INDEXES
+from slipstream.testkit.broken.index import BROKEN_INDEXES
 
 _SUITES = Path(__file__).with_name("broken_suites.py")
 

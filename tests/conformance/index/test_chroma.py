@@ -18,9 +18,9 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Vector
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.records import make_record
-from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
-from slipstream.testing.suites.index_support import IndexHooks
+from slipstream.testkit.records import make_record
+from slipstream.testkit.suites.index import RawRecord, Reopen, VectorIndexSuite
+from slipstream.testkit.suites.index_support import IndexHooks
 from tests.conformance.index.chroma_support import ReopenedIndex
 
 

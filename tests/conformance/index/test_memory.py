@@ -11,7 +11,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Vector, VectorRecord
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.suites.index import RawRecord, VectorIndexSuite
+from slipstream.testkit.suites.index import RawRecord, VectorIndexSuite
 
 
 def read_raw(index: VectorIndex, key: RecordKey, space: Space) -> RawRecord | None:

@@ -17,7 +17,7 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
 from slipstream.ports.index import IndexCapabilities, VectorIndex
-from slipstream.testing.suites.index import RawRecord, Reopen, VectorIndexSuite
+from slipstream.testkit.suites.index import RawRecord, Reopen, VectorIndexSuite
 
 _FILE = "index.db"
 _RECORD = """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryJournal
-from slipstream.testing.suites.journal import FullJournal, JournalSuite
+from slipstream.testkit.suites.journal import FullJournal, JournalSuite
 
 
 class TestMemoryJournal(JournalSuite):

@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.ports.index import VectorIndex
-from slipstream.testing.suites.journal import FullJournal, JournalSuite, ReopenJournal, fill
+from slipstream.testkit.suites.journal import FullJournal, JournalSuite, ReopenJournal, fill
 
 
 class TestSqliteJournal(JournalSuite):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream.testing.broken.lease import BROKEN_LEASES
+from slipstream.testkit.broken.lease import BROKEN_LEASES
 from tests.conformance.lease.memory_engine import MemoryLeaseSuite
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from slipstream.adapters.indexes.memory_lease import LeaseRoom, MemoryLease
-from slipstream.testing.suites.lease import Engine, LeaseSuite, OpenEngine
+from slipstream.testkit.suites.lease import Engine, LeaseSuite, OpenEngine
 
 
 class MemoryEngine:

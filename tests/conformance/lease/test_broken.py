@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipstream.adapters.indexes.memory_lease import MemoryLease
-from slipstream.testing.broken.lease import BROKEN_LEASES
+from slipstream.testkit.broken.lease import BROKEN_LEASES
 from tests.conformance.failing import failed_cases
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming, SqliteLease
-from slipstream.testing.suites.lease import Engine, LeaseSuite, OpenEngine
+from slipstream.testkit.suites.lease import Engine, LeaseSuite, OpenEngine
 
 
 class SqliteEngine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream.testing.broken.requests import BROKEN_REQUESTS
+from slipstream.testkit.broken.requests import BROKEN_REQUESTS
 from tests.conformance.requests.test_memory import MemoryRequestsSuite
 
 for _broken in BROKEN_REQUESTS:

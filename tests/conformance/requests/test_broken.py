@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
-from slipstream.testing.broken.requests import BROKEN_REQUESTS
+from slipstream.testkit.broken.requests import BROKEN_REQUESTS
 from tests.conformance.failing import failed_cases
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
 from slipstream.ports.requests import Requests
-from slipstream.testing.suites.requests import Reopen, RequestsSuite
+from slipstream.testkit.suites.requests import Reopen, RequestsSuite
 
 
 class MemoryRequestsSuite(RequestsSuite):

@@ -10,7 +10,7 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.ports.requests import Requests
-from slipstream.testing.suites.requests import NOW, Reopen, RequestsSuite
+from slipstream.testkit.suites.requests import NOW, Reopen, RequestsSuite
 
 
 class TestSqliteRequests(RequestsSuite):

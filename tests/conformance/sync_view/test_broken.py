@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.testing.broken.sync_view import (
+from slipstream.testkit.broken.sync_view import (
     BROKEN_SYNC_VIEWS,
     EchoesWrites,
     ForgetsRemovals,
@@ -14,8 +14,8 @@ from slipstream.testing.broken.sync_view import (
     ReplacesInPart,
     VerifiesEverything,
 )
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.suites.graph import failures_of
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.suites.graph import failures_of
 from tests.conformance.sync_view.test_memory import MemoryViewSuite
 
 REASONS: dict[type[MemoryGraph], str] = {

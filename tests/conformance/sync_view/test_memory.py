@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.suites.sync_view import SyncViewSuite, ViewedGraph
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.suites.sync_view import SyncViewSuite, ViewedGraph
 
 
 class MemoryViewSuite(SyncViewSuite):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slipstream.testing.suites.sync_view import SyncViewSuite, ViewedGraph
+from slipstream.testkit.suites.sync_view import SyncViewSuite, ViewedGraph
 from tests.conformance.graph.sqlite_hooks import Handle
 
 

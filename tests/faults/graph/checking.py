@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipstream.adapters.graphs.sqlite import SqliteGraph
-from slipstream.bootstrap import Options, open_pkg
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.service.config import Config
-from slipstream.testing.clock import ManualClock
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.testkit.clock import ManualClock
+from slipstream.testkit.embedders import HashEmbedder
 from tests.faults.graph.scenarios import BATCH_SIZE
 from tests.property.foreign_writers import Mirror, compare
 

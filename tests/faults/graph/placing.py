@@ -13,7 +13,7 @@ import pytest
 
 from slipstream.adapters.graphs.sqlite import opening
 from slipstream.adapters.graphs.sqlite.layout import LAYOUT, LAYOUT_VERSION
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.opening import DATA_FOLDER
 from tests.faults.graph.checking import Acknowledged, check, check_engine
 from tests.faults.graph.scenarios import STEP
 from tests.faults.preload import Fault, Kind, Nursery

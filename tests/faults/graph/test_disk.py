@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.opening import DATA_FOLDER
 from tests.faults.graph.checking import Acknowledged, check, check_engine
 from tests.faults.preload import Call, Ended, Fault, Kind, Nursery
 

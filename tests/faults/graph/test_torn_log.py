@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.opening import DATA_FOLDER
 from tests.faults.graph.checking import Acknowledged, check
 from tests.faults.graph.placing import NOTHING
 from tests.faults.preload import Nursery

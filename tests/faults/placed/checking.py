@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slipstream.adapters.indexes.chroma import ChromaIndex
-from slipstream.bootstrap import DATA_FOLDER, checked_backup, restored
-from slipstream.service.config import CONFIG_NAME
-from slipstream.service.slipstream import Slipstream
+from slipstream.app.composition import DATA_FOLDER, checked_backup, restored
+from slipstream.app.config import CONFIG_NAME
+from slipstream.app.slipstream import Slipstream
 from tests.faults.migration_kill_worker import finish
 from tests.faults.placed.looking import TAMPERED, check_frontier, look, read_graph
 from tests.faults.placed.working import BACKUP, DUMP, NEW, PATIENCE_S, PKG, models, opened

@@ -15,8 +15,8 @@ import slipstream.adapters.cypher.kglite
 import slipstream.adapters.embedders.minilm.embedders
 import slipstream.adapters.embedders.wordllama  # noqa: F401
 from slipstream.adapters.indexes.chroma import ChromaIndex
-from slipstream.bootstrap.factories import open_store
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.factories import open_store
+from slipstream.app.composition.opening import DATA_FOLDER
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
 from slipstream.ports.index import VectorIndex

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from slipstream.adapters.graphs.sqlite.codec import KINDS
 from slipstream.adapters.indexes.chroma import ChromaIndex
-from slipstream.bootstrap.factories import open_store
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.factories import open_store
+from slipstream.app.composition.opening import DATA_FOLDER
 from slipstream.domain.events import PKGEventType
+from slipstream.domain.journal_names import FRONTIER
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.stamps import Stamp
 from slipstream.ports.index import VectorIndex
-from slipstream.schema.generations import load_generations
-from slipstream.sync.names import FRONTIER
+from slipstream.recipes.generations import load_generations
 from tests.faults.graph.checking import check_log, check_schema
 from tests.faults.placed.world import Graph
 

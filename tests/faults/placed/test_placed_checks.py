@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.bootstrap.opening import DATA_FOLDER
+from slipstream.app.composition.opening import DATA_FOLDER
 from tests.faults.placed.placing import BrokenPromiseError, Whole
 from tests.faults.placed.working import PKG
 from tests.faults.preload import Ended

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.bootstrap import OnOtherRecipe, Options, open_pkg
+from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+from slipstream.app.config import CONFIG_NAME
+from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import PoisonEventError, SlipstreamError, UnavailableError
 from slipstream.domain.positions import Position
-from slipstream.service.config import CONFIG_NAME
-from slipstream.service.slipstream import Slipstream
-from slipstream.sync.settings import SyncSettings
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.engine.settings import SyncSettings
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from tests.faults.placed.world import POISON, Commit, write
 from tests.faults.preload import disarm

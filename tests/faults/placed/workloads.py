@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from slipstream.consistency.report import AuditReport
-from slipstream.schema.generations import Phase
-from slipstream.service.migrations import Migrations
+from slipstream.audit.findings import AuditReport
+from slipstream.migration.migrations import Migrations
+from slipstream.recipes.generations import Phase
 from tests.faults.placed.working import BACKUP, DUMP, NEW, NotYetError, Worker
 from tests.faults.placed.world import BASE, BESIDE, COMMITS, GHOST, HAUNTED, SICK, Commit, Graph, dump
 

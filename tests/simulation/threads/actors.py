@@ -9,7 +9,7 @@ from slipstream.domain.errors import LeaseLostError, SlipstreamError, TransientE
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey, entity_key, relationship_key
 from slipstream.domain.positions import Position
-from slipstream.schema.selector import ReembeddingSelector
+from slipstream.evolution.selector import ReembeddingSelector
 from tests.simulation.threads.owner import Owner, Parts
 from tests.simulation.threads.recipes import PERSON, PLACE, POISON, WORKS_AT
 from tests.simulation.threads.scheduler import Process, SimulationError, Task

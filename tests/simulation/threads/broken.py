@@ -10,8 +10,8 @@ from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import Deletion, VectorRecord
 from slipstream.domain.work import Lane, WorkItem
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.ledger import DirtyLedger
+from slipstream.engine.ledger import DirtyLedger
+from slipstream.engine.loop import SyncEngine
 from tests.simulation.threads.schedule import Variant
 from tests.simulation.threads.store import Handle, IndexHandle, JournalHandle
 

@@ -6,19 +6,19 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from slipstream.consistency.audit import Auditor
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.settling import Settling
 from slipstream.domain.errors import LeaseLostError, SlipstreamError, TransientError
+from slipstream.domain.journal_names import FULL_SCAN
 from slipstream.domain.positions import ORIGIN, Position
+from slipstream.engine.loop import SyncEngine
+from slipstream.engine.maintenance import Maintenance
+from slipstream.engine.runner import Sync
+from slipstream.events.direct import DirectWrites
 from slipstream.ports.graph import GraphReader
+from slipstream.recipes.in_force import LivePlaces, RecipePair, Recipes
+from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.searcher import Searcher
-from slipstream.sync.direct import DirectWrites
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.maintenance import Maintenance
-from slipstream.sync.names import FULL_SCAN
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.sync.recipes import LivePlaces, RecipePair, Recipes
-from slipstream.sync.runner import Sync
-from slipstream.sync.settling import Settling
 from tests.simulation.threads.ports import Port, SimulatedFeed
 from tests.simulation.threads.recipes import SimulatedEmbedder, editions, models, service_of
 from tests.simulation.threads.scheduler import Process, SimulationError
@@ -159,7 +159,7 @@ class Owner:
         return Parts(engine, sync, searcher, auditor, direct, graph, handle, journal, edition)
 
     def _compare_with_last_time(self, engine: SyncEngine, journal: Any, edition: int) -> None:
-        """Compare everything when the views were edited while nobody was looking, as `bootstrap/stores` does."""
+        """Compare everything when views were edited while nobody was looking, as `app/composition/stores` does."""
         before = journal.get(EDITION)
         self.schedule.truth.in_force = max(self.schedule.truth.in_force, edition)
         if before == str(edition):

@@ -13,15 +13,29 @@ from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import slipstream.consistency
+import slipstream.apply
+import slipstream.audit
+import slipstream.engine
+import slipstream.events
+import slipstream.evolution
+import slipstream.recipes
 import slipstream.search
-import slipstream.sync
-from slipstream.sync import pipeline
+import slipstream.syncview
+from slipstream.engine import pipeline
 from tests.simulation.threads.scheduler import Scheduler, Task
 
 _LOCK_WEIGHT = 0.25
 """How likely the baton changes hands at a free lock, beside a call of a port."""
-_PACKAGES = (slipstream.sync, slipstream.consistency, slipstream.search)
+_PACKAGES = (
+    slipstream.apply,
+    slipstream.audit,
+    slipstream.engine,
+    slipstream.events,
+    slipstream.evolution,
+    slipstream.recipes,
+    slipstream.search,
+    slipstream.syncview,
+)
 
 
 class Lock:

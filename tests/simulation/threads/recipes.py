@@ -14,8 +14,8 @@ from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.ports.embedder import Embedder
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.testing.embedders import HashEmbedder
+from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
 from tests.simulation.threads.ports import Faults

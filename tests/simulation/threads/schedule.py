@@ -13,8 +13,8 @@ from typing import Any
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.keys import RecordKey
-from slipstream.sync.engine import SyncEngine
-from slipstream.sync.settings import SyncSettings
+from slipstream.engine.loop import SyncEngine
+from slipstream.engine.settings import SyncSettings
 from tests.simulation.threads.actors import AuditorAtWork, Mutator, Operator, Reader, Warden
 from tests.simulation.threads.owner import Owner, Parts
 from tests.simulation.threads.ports import Faults, SimulatedClock

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.events import PKGEvent
+from slipstream.domain.journal_names import CHECKPOINT, FRONTIER
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import Deletion, Stamp
-from slipstream.sync.names import CHECKPOINT, FRONTIER
-from slipstream.sync.recipe import ViewRecipe
-from slipstream.sync.recipes import joined_hops
+from slipstream.recipes.in_force import joined_hops
+from slipstream.recipes.view_recipe import ViewRecipe
 from tests.simulation.threads.recipes import POISON
 from tests.simulation.threads.scheduler import SimulationError
 from tests.simulation.threads.store import Durable

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from slipstream.domain.errors import ConfigError
+from slipstream.domain.feed_changes import Place
 from slipstream.domain.fences import Fence, RowName
-from slipstream.domain.formats.changes import Place
 
 _COLUMNS = "key, sequence, event_id, deleted, log, number, at_ms, unsent"
 _ONE = f"SELECT {_COLUMNS} FROM fence WHERE space = ? AND name = ?"  # noqa: S608  (our own text, as all of this file)

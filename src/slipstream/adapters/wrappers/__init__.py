@@ -1,0 +1,1 @@
+"""Behaviour around any port: failpoints, fences, notes, digests. Never a vendor's code."""

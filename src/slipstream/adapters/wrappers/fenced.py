@@ -1,0 +1,128 @@
+"""Stores that can not compare the epoch, behind the lease: before each write it is made sure that it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from slipstream.adapters.wrappers.passing import PassingIndex
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
+from slipstream.ports.index import SealedIndex, VectorIndex
+from slipstream.ports.selfcheck import SelfCheck
+from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
+
+
+class SealedVectorIndex(VectorIndex, SealedIndex, Protocol):
+    """An index in a store of its own, that knows how many records it holds without reading them."""
+
+    def record_count(self) -> int:
+        """Return how many records there are, of all spaces."""
+        ...
+
+
+class FencedIndex(PassingIndex):
+    """
+    A `VectorIndex` that writes only while `check` lets it (`Lease.renew`, which raises `LeaseLostError`).
+
+    For an index that can not compare the epoch itself. A process that is stopped between the check and the write
+    still writes when it goes on: that one batch is fenced by positions, record by record, and seen by the next audit.
+    """
+
+    def __init__(self, inner: VectorIndex, check: Callable[[], None]) -> None:
+        super().__init__(inner)
+        self._check = check
+
+    @property
+    def selfcheck(self) -> SelfCheck | None:
+        """That of the index below, None when it has none."""
+        found = getattr(self._inner, "selfcheck", None)
+        return found if isinstance(found, SelfCheck) else None
+
+    def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
+        """Check, then write."""
+        self._check()
+        return self._inner.upsert(records)
+
+    def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
+        """Check, then delete."""
+        self._check()
+        return self._inner.delete(deletions)
+
+    def restamp(self, stamps: Sequence[Stamp]) -> None:
+        """Check, then restamp."""
+        self._check()
+        self._inner.restamp(stamps)
+
+    def vacuum(self, through: Position) -> int:
+        """Check, then forget."""
+        self._check()
+        return self._inner.vacuum(through)
+
+
+class FencedSealedIndex(FencedIndex):
+    """A `FencedIndex` over one that bears a seal."""
+
+    def __init__(self, inner: SealedVectorIndex, check: Callable[[], None]) -> None:
+        super().__init__(inner, check)
+        self._sealed = inner
+
+    def seal(self) -> str | None:
+        """As of the index below."""
+        return self._sealed.seal()
+
+    def set_seal(self, seal: str) -> None:
+        """Check, then replace it."""
+        self._check()
+        self._sealed.set_seal(seal)
+
+    def record_count(self) -> int:
+        """As of the index below."""
+        return self._sealed.record_count()
+
+
+class FencedSyncView:
+    """
+    A `SyncView` that writes only while `check` lets it: the graph's file is everybody's, and knows no owner.
+
+    What a process stopped between the check and the write still writes is derived data, of a few entities: the next
+    change of them makes it right.
+    """
+
+    def __init__(self, inner: SyncView, check: Callable[[], None]) -> None:
+        self._inner, self._check = inner, check
+
+    def put(self, states: Iterable[SyncState]) -> None:
+        """Check, then write."""
+        rows = list(states)
+        self._check()
+        self._inner.put(rows)
+
+    def remove(self, entity_ids: Iterable[str]) -> None:
+        """Check, then forget."""
+        self._check()
+        self._inner.remove(entity_ids)
+
+    def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
+        """Check, then mark."""
+        self._check()
+        return self._inner.mark_verified(at, except_ids, limit)
+
+    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
+        """As of the view below."""
+        return self._inner.read(entity_ids)
+
+    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
+        """As of the view below."""
+        return self._inner.find(state, limit)
+
+    def counts(self) -> Mapping[EntitySync, int]:
+        """As of the view below."""
+        return self._inner.counts()
+
+    def prune(self, limit: int) -> int:
+        """Check, then forget."""
+        self._check()
+        return self._inner.prune(limit)

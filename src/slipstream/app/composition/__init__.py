@@ -1,0 +1,25 @@
+"""The composition root: configuration in, running objects out. The only place that knows every adapter."""
+
+from slipstream.app.composition.backups import backups_of, checked_backup, exporter_of, restored
+from slipstream.app.composition.glimpse import engine_holder, glimpse
+from slipstream.app.composition.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
+from slipstream.app.composition.options import OnOtherRecipe, Options, Wrapping
+from slipstream.app.composition.recipes import edited_recipe, load_candidate
+
+__all__ = [
+    "DATA_FOLDER",
+    "OnOtherRecipe",
+    "Options",
+    "Wrapping",
+    "backups_of",
+    "checked_backup",
+    "engine_holder",
+    "exporter_of",
+    "restored",
+    "glimpse",
+    "initialise",
+    "edited_recipe",
+    "load_candidate",
+    "open_pkg",
+    "prometheus_page",
+]

@@ -1,0 +1,149 @@
+"""Backup, restore and export of a PKG, put together: none of them opens it, so whoever has it open goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from slipstream.adapters.wrappers.scoped import scoped
+from slipstream.app.backup.auditing import OpenCopy
+from slipstream.app.backup.checking import CheckedBackup, check_backup
+from slipstream.app.backup.making import Backups
+from slipstream.app.backup.owed import OwedInCopy
+from slipstream.app.backup.parts import BackupParts, OnStep, no_step
+from slipstream.app.backup.restoring import RestoreReport, finish_restore, restore
+from slipstream.app.composition.factories import (
+    DATA_FOLDER,
+    GRAPH_FILE,
+    GRAPHS,
+    INDEX_FILE,
+    backup_parts,
+    is_graph_there,
+    open_store,
+    system_clock,
+)
+from slipstream.app.composition.models import registered_models
+from slipstream.app.composition.options import Options
+from slipstream.app.composition.recipes import declare, recipes_of, router_of, views_of
+from slipstream.app.config import Config, load_config
+from slipstream.app.exporting import Exporter
+from slipstream.audit.changes import LoggedChanges
+from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.models import ModelSpec
+from slipstream.embedding.registry import ModelRegistry
+from slipstream.embedding.service import MultiModelEmbeddingService
+from slipstream.embedding.temporal import FusionWeights
+from slipstream.engine.planner import Planner
+from slipstream.ports.backup import PinnedGraph
+from slipstream.ports.embedder import Embedder
+from slipstream.ports.journal import Journal
+from slipstream.recipes.declaration import RecipeDeclaration
+from slipstream.recipes.generations import Generations, load_generations
+
+_SILENCE_S_MAX = 10.0
+
+
+def backups_of(directory: Path | str, config: Config | None = None) -> Backups:
+    """Return what makes backups of the PKG in a directory; raises `ConfigError` when there is none."""
+    root = Path(directory)
+    finish_restore(root, root / DATA_FOLDER)
+    return Backups(root, config or load_config(root), parts())
+
+
+def exporter_of(directory: Path | str) -> Exporter:
+    """Return what exports the graph of the PKG in a directory; a missing graph is told when it is to export."""
+    root = Path(directory)
+    data, outside = root / DATA_FOLDER, parts()
+    finish_restore(root, data)
+
+    def pin() -> PinnedGraph:
+        if not is_graph_there(data):  # looked at now: in an incident a PKG is opened without one
+            raise ConfigError(f"{root} holds no graph: there is nothing to export")
+        return outside.pin_graph(data / GRAPH_FILE)
+
+    return Exporter(pin, outside.clock)
+
+
+def checked_backup(folder: Path | str, on_progress: OnStep = no_step) -> CheckedBackup:
+    """Look at a backup once more; see `service.backup.checking.check_backup`."""
+    return check_backup(folder, parts(), on_progress)
+
+
+def restored(
+    source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep = no_step
+) -> RestoreReport:
+    """Make a directory the PKG that a backup holds; see `service.backup.restoring.restore`."""
+    return restore(source, directory, parts(), replace=replace, on_progress=on_progress)
+
+
+def parts() -> BackupParts:
+    """Return what backup and restore are made of."""
+    return backup_parts(opened_copy)
+
+
+@contextmanager
+def opened_copy(root: Path, config: Config) -> Iterator[OpenCopy]:
+    """
+    Open a copy of a PKG for an audit: no engine, no lease, no mark.
+
+    Its models need not be there: who they are stands in the journal, and nothing is embedded.
+    """
+    data, clock = root / DATA_FOLDER, system_clock()
+    has_vectors = parts().has_vectors(config) and (data / INDEX_FILE).exists()
+    with ExitStack() as stack:
+        graph = GRAPHS[config.graph.adapter](config, data, clock)
+        stack.callback(graph.close)
+        store = open_store(data, _SILENCE_S_MAX)
+        stack.callback(store.close)
+        generations = _generations(config, store.journal)
+        registry = _named_models(generations)
+        stack.callback(registry.close)
+        service = MultiModelEmbeddingService(
+            registry, router_of(generations.live, registry), fusion=FusionWeights(**config.models.fusion.model_dump())
+        )
+        recipes = recipes_of(generations, service)
+        index = scoped(store.index, recipes.hides)
+        changes = LoggedChanges(graph.feed, Planner(graph.reader, recipes, fanout_live_max=0))
+        yield OpenCopy(
+            graph=graph.reader,
+            recipe=recipes,
+            index=index if has_vectors else None,
+            owed=OwedInCopy(graph.reader, index, store.journal, store.letters, changes),
+            dead_letters=store.letters.letter_count(),
+            clock=clock,
+        )
+
+
+def _generations(config: Config, journal: Journal) -> Generations:
+    """Return what is in force in the copy; what the configuration declares where no engine has ever run."""
+    kept = load_generations(journal)
+    if kept is not None:
+        return kept
+    options = Options()
+    registry, router = registered_models(config, options, journal)
+    try:
+        return Generations(live=declare(views_of(config, options), router, registry))
+    finally:
+        registry.close()
+
+
+def _named_models(generations: Generations) -> ModelRegistry:
+    """Return the models as the journal names them; none of them can embed."""
+    registry = ModelRegistry()
+    recipes = [generations.live] if generations.other is None else [generations.live, generations.other]
+    for model_id, spec in _specs(recipes).items():
+        registry.register_lazy(model_id, _refuse, spec=spec)
+    return registry
+
+
+def _specs(recipes: list[RecipeDeclaration]) -> dict[str, ModelSpec]:
+    return {
+        model_id: ModelSpec(model_id, identity.version, identity.dimension)
+        for recipe in reversed(recipes)
+        for model_id, identity in recipe.models.items()
+    }
+
+
+def _refuse() -> Embedder:
+    raise UnavailableError("the audit of a copy embeds nothing")

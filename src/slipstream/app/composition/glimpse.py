@@ -1,0 +1,77 @@
+"""What can be told of a PKG that can not be opened now: of its files alone, and without waiting for anybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from slipstream.app.composition.factories import LOCK_FILE, alert_memory, glimpses, lock_holder, room_of
+from slipstream.app.reading_facts import Facts
+from slipstream.domain.errors import ConfigError
+from slipstream.report.alerts import STATE
+
+_BYTES_PER_MB = 1_000_000
+
+
+def glimpse(directory: Path | str, data_folder: str = ".slipstream") -> dict[str, Any]:
+    """
+    Return what the files of a PKG tell, ready for JSON; `unknown` names what they do not, and why.
+
+    For when it can not be opened: a full disk, a journal that somebody has locked, a damaged index, an owner that
+    does not answer. Reads only, and waits a second for a lock at most. What the engine has in memory alone is not
+    told. Raises `ConfigError` where there is no PKG.
+    """
+    data = Path(directory) / data_folder
+    if not data.is_dir():
+        raise ConfigError(f"{directory} holds no PKG: run `slipstream --dir {directory} init`")
+    facts = Facts()
+    found: dict[str, Any] = {
+        "engine": facts.read("engine", lambda: _engine(data)),
+        **_of_files(facts, data),
+        "alerts": facts.read("alerts", lambda: _firing(data)),
+        "disk_free_mb": facts.read("disk_free_mb", lambda: room_of(data)() // _BYTES_PER_MB),
+        "size_mb": facts.read("size_mb", lambda: _size_bytes(data) // _BYTES_PER_MB),
+    }
+    head, frontier = found["head"], found["frontier"]
+    found["lag_events"] = None if head is None or frontier is None else max(0, head - frontier)
+    return {**found, "unknown": dict(facts.unknown)}
+
+
+def engine_holder(directory: Path | str, data_folder: str = ".slipstream") -> str | None:
+    """Return the process that runs the engine of a PKG, as its lock says; None when nobody does but this one."""
+    holder = lock_holder(Path(directory) / data_folder)
+    return None if holder == str(os.getpid()) else holder
+
+
+def _engine(data: Path) -> str:
+    holder = lock_holder(data)
+    if holder is None:
+        return "nobody runs it"
+    silent_s = max(0.0, time.time() - (data / LOCK_FILE).stat().st_mtime)
+    return f"process {holder} runs it, heard of {silent_s:,.0f} s ago"
+
+
+def _of_files(facts: Facts, data: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for file, queries in glimpses(data).items():
+        with file:
+            if facts.read(file.path.name, file.open) is None:  # then its facts are not waited for one by one
+                found |= dict.fromkeys(queries)
+                continue
+            found |= {name: facts.read(name, partial(file.value, query)) for name, query in queries.items()}
+            if file.is_old:
+                facts.note(file.path.name, "its write-ahead log can not be read now: as of its last checkpoint")
+    return found
+
+
+def _firing(data: Path) -> list[str]:
+    text = alert_memory(data, lambda: False).get(STATE)
+    return [] if text is None else [str(event["rule"]) for event in json.loads(text)["firing"]]
+
+
+def _size_bytes(data: Path) -> int:
+    return sum(path.stat().st_size for path in data.rglob("*") if path.is_file())

@@ -1,0 +1,121 @@
+"""Insights: what can be asked of an open PKG, as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from slipstream.app.reading_facts import Facts
+from slipstream.app.slipstream import Slipstream
+from slipstream.domain.errors import IncidentError
+from slipstream.domain.keys import KeyKind, RecordKey
+from slipstream.domain.schema import GraphSchema
+from slipstream.engine.facts import SyncStatus
+
+_PAGE = 10_000
+
+
+_NO_STATUS = (
+    "head",
+    "frontier",
+    "checkpoint",
+    "lag_events",
+    "lag_s",
+    "pending",
+    "retrying",
+    "dead_letters",
+    "outage",
+    "halted",
+    "dead",
+)
+_NO_WATCH: dict[str, Any] = {"health": None, "firing": [], "unkept": None, "dead_parts": {}}
+
+
+def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
+    """
+    Return the engine's numbers and the counts of both sides, ready for JSON.
+
+    Each fact is read for itself: one that can not be read is None, and `unknown` says why. Raises only what asking
+    another process raises, when that one does not answer at all.
+    """
+    facts, incident = Facts(), slipstream.incident
+    status = facts.read("engine", slipstream.status) if slipstream.runs_engine else slipstream.status()
+    scrubbing = facts.read("scrubber", slipstream.scrubber.summary) or {}
+    watching = facts.read("watch", slipstream.watch.summary) or _NO_WATCH
+    found = {
+        "incident": None if incident is None else incident.as_dict(),
+        **_numbers(status),
+        **_graph_facts(facts, slipstream),
+        **_index_facts(facts, slipstream),
+        "migration": None if incident is not None else facts.read("migration", lambda: _phase(slipstream)),
+        "scrubber": scrubbing.get("health"),
+        "scrub_error": scrubbing.get("error"),
+        "brake": scrubbing.get("brake"),
+        "watch": watching["health"],
+        "firing": [alert["rule"] for alert in watching["firing"]],
+        "alerts_unkept": watching["unkept"],
+        "dead_parts": watching["dead_parts"],
+        "lanes": {} if status is None else dict(status.lanes),
+        "backfills": facts.read("backfills", lambda: _backfills(slipstream)) or {},
+    }
+    return {**found, "unknown": {**facts.unknown, **({} if status is None else status.unknown)}}
+
+
+def _numbers(status: SyncStatus | None) -> dict[str, Any]:
+    if status is None:
+        return dict.fromkeys(_NO_STATUS)
+    return {name: getattr(status, name) for name in _NO_STATUS} | {"lag_s": round(status.lag_s, 4)}
+
+
+def _phase(slipstream: Slipstream) -> str:
+    return slipstream.migrations.generations.phase.value
+
+
+def _graph_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
+    found = facts.read("graph", lambda: _graph_side(slipstream))
+    if found is None:
+        return {"entities": None, "relationships": None, "schema_version": None, "entities_by_type": {}}
+    counts, schema = found
+    return {
+        "entities": sum(count for name, count in counts.items() if name in schema.entity_types),
+        "relationships": sum(count for name, count in counts.items() if name in schema.relationship_types),
+        "schema_version": schema.version,
+        "entities_by_type": {name: n for name, n in sorted(counts.items()) if name in schema.entity_types},
+    }
+
+
+def _index_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
+    by_type, by_model, entities = facts.read("index", lambda: _index_counts(slipstream)) or ({}, {}, None)
+    return {"embeddings": entities, "embeddings_by_type": by_type, "embeddings_by_model": by_model}
+
+
+def _graph_side(slipstream: Slipstream) -> tuple[dict[str, int], GraphSchema]:
+    """Return the counts and the schema of the graph; nothing where, in an incident, there is none to be asked."""
+    try:
+        return dict(slipstream.pkg.counts()), slipstream.pkg.schema()
+    except IncidentError:
+        return {}, GraphSchema()
+
+
+def _backfills(slipstream: Slipstream) -> dict[str, dict[str, Any]]:
+    found = slipstream.sync.engine.intake_stage.progress()
+    return {
+        name: {"done": progress.done, "total": progress.total, "eta_s": progress.eta_s}
+        for name, progress in found.items()
+    }
+
+
+def _index_counts(slipstream: Slipstream) -> tuple[dict[str, int], dict[str, int], int]:
+    by_type: Counter[str] = Counter()
+    by_model: Counter[str] = Counter()
+    after: RecordKey | None = None
+    total, is_hidden = 0, slipstream.recipes.hides()
+    while page := slipstream.store.index.scan(after, _PAGE):
+        for stamp in page:
+            if is_hidden is not None and is_hidden(stamp):
+                continue
+            by_type[stamp.entity_type] += 1
+            by_model[stamp.space.model_id] += 1
+            total += stamp.key.kind is KeyKind.ENTITY
+        after = page[-1].key
+    return dict(sorted(by_type.items())), dict(sorted(by_model.items())), total

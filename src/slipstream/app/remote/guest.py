@@ -1,0 +1,323 @@
+"""The facade of a process that does not run the engine: the same calls, read here or asked of the one that does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from slipstream.app.explaining import Explanation
+from slipstream.app.remote.calling import Caller
+from slipstream.app.remote.frontier import PublishedFrontier
+from slipstream.app.remote.migrating import MIGRATIONS_HERE, GuestMigrations
+from slipstream.app.remote.parts import remote_part
+from slipstream.app.remote.standby import Standby
+from slipstream.app.remote.validating import GuestValidator
+from slipstream.app.slipstream import Parts, Slipstream
+from slipstream.app.watch import Watch
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.findings import AuditReport
+from slipstream.audit.incidents import published_incident
+from slipstream.audit.repair import Repairer
+from slipstream.audit.scrubber import Scrubber
+from slipstream.audit.validator import EmbeddingConsistencyValidator
+from slipstream.domain.errors import IncidentError, NotRunningError, SlipstreamError
+from slipstream.domain.incidents import Incident
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import MetadataValue
+from slipstream.engine.facts import SyncStatus
+from slipstream.engine.runner import Sync
+from slipstream.evolution.reembedding import ReembeddingService
+from slipstream.migration.migrations import Migrations
+from slipstream.ports.sync_view import SyncState
+from slipstream.quality.comparison import QualityComparison, QualityGate, Query
+from slipstream.quality.runs import SAMPLE as COMPARED
+from slipstream.quality.runs import Quality
+from slipstream.recipes.in_force import Recipes
+from slipstream.search.hits import SearchResults
+from slipstream.views.viewset import ViewSet
+
+_QUALITY_HERE = ("gate", "gate_with", "trend", "record", "weak", "confidence_below")
+_SYNC_HERE = ("wait", "wait_for_some", "reached", "drain", "status", "running", "failure", "start", "stop")
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.1
+_STATUS_PATIENCE_S = 10.0
+_NOT_RUNNING = (
+    "the process that has this PKG open does not run its engine: start it there (`sync.start()`), or end that "
+    "process. What was written is kept, and is embedded then"
+)
+
+
+class GuestSync:
+    """What of `Sync` a guest answers itself."""
+
+    failure: BaseException | None = None
+    """Never: an engine that failed is its owner's, and `status` tells of it."""
+    running = True
+
+    def __init__(self, caller: Caller, frontier: PublishedFrontier) -> None:
+        self._caller, self._frontier = caller, frontier
+
+    def wait(self, position: Position, timeout_s: float | None = None) -> bool:
+        """
+        Wait until everything up to the position is in the index; False when the time ran out.
+
+        An owner that only looks something up runs no engine, but soon it ends: it is waited for, for a moment.
+        """
+        started = time.monotonic()
+        while True:
+            left_s = _PATIENCE_S if timeout_s is None else timeout_s - (time.monotonic() - started)
+            if self._frontier.wait(position, min(_PATIENCE_S, left_s)):
+                return True
+            if timeout_s is not None and time.monotonic() - started >= timeout_s:
+                return False
+            if not self._caller.call("sync.running"):
+                raise NotRunningError(_NOT_RUNNING)
+            self._caller.call("sync.drain", 0.0, migration=False)  # raises why it has halted, if it has
+
+    def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float) -> bool:
+        """Wait as `wait` does; where that takes longer, the owner is asked whether it waits for a model only."""
+        started = time.monotonic()
+        if self._frontier.wait(position, min(_PAUSE_S, timeout_s)):
+            return True
+        try:
+            left_s = max(0.0, timeout_s - (time.monotonic() - started))
+            return bool(self._caller.call("sync.wait_for_some", position, sorted(models), left_s))
+        except NotRunningError:  # an owner that only looks something up soon ends
+            return self.wait(position, max(0.0, timeout_s - (time.monotonic() - started)))
+
+    def behind(self, position: Position) -> Mapping[str, str]:
+        """Return the models that are down, where nothing else holds the index behind a position."""
+        found: Mapping[str, str] = {}
+        if self._frontier.now() < position:
+            found = self._caller.call("sync.behind", position)
+        return found
+
+    def reached(self, position: Position, timeout_s: float) -> bool:
+        """Wait as `wait` does, and tell False as well when the journal can not be read."""
+        try:
+            return self.wait(position, timeout_s)
+        except SlipstreamError:
+            return False
+
+    def drain(
+        self,
+        timeout_s: float | None = None,
+        on_progress: Callable[[SyncStatus], None] | None = None,
+        *,
+        migration: bool = True,
+    ) -> bool:
+        """
+        Ask to be told when nothing is left to do.
+
+        An owner that only looks something up runs no engine: soon it ends, and another process does.
+        """
+        patient_until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return bool(self._caller.call("sync.drain", timeout_s, on_progress, migration=migration))
+            except NotRunningError as error:
+                if time.monotonic() >= patient_until:
+                    raise NotRunningError(_NOT_RUNNING) from error
+                time.sleep(_PAUSE_S)
+
+    def status(self) -> SyncStatus:
+        """Return the engine's numbers."""
+        found: SyncStatus = self._caller.call("status")
+        return found
+
+    def start(self) -> None:
+        """Do nothing: the engine runs elsewhere."""
+
+    def stop(self) -> None:
+        """Do nothing: the engine runs elsewhere."""
+
+
+def asked_parts(
+    caller: Caller,
+    frontier: PublishedFrontier,
+    *,
+    migrations: GuestMigrations,
+    reembedding: ReembeddingService,
+    quality: Quality,
+) -> dict[str, Any]:
+    """Return the parts of a guest's facade that are asked of the owner; what of them only reads stays here."""
+    return {
+        "sync": remote_part(Sync, caller, "sync", GuestSync(caller, frontier), _SYNC_HERE),
+        "migrations": remote_part(Migrations, caller, "migrations", migrations, MIGRATIONS_HERE),
+        "reembedding": remote_part(ReembeddingService, caller, "reembedding", reembedding, ("changes",)),
+        "quality": remote_part(Quality, caller, "quality", quality, _QUALITY_HERE),
+        "auditor": remote_part(Auditor, caller, "auditor"),
+        "repairer": remote_part(Repairer, caller, "repairer"),
+        "scrubber": remote_part(Scrubber, caller, "scrubber", _Aside(), ("aside",)),
+        "watch": remote_part(Watch, caller, "watch"),
+    }
+
+
+class _Aside:
+    """The owner puts its scrubber aside by itself, for each audit and repair that it is asked for."""
+
+    @staticmethod
+    def aside() -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+
+class GuestSlipstream(Slipstream):
+    """
+    A `Slipstream` beside the process that runs the engine.
+
+    `standby` waits to run it when that process ends; `follow` puts in force here what is in force there. Where only
+    one process can open the index, searches are asked too.
+    """
+
+    runs_engine = False
+
+    def __init__(
+        self,
+        parts: Parts,
+        caller: Caller,
+        *,
+        standby: Standby | None = None,
+        asks_searches: bool = False,
+        follow: Callable[[], object] = lambda: None,
+    ) -> None:
+        super().__init__(parts)
+        self._caller, self._standby, self._asks_searches, self._follow = caller, standby, asks_searches, follow
+
+    @property
+    def incident(self) -> Incident | None:
+        """Why graph and index do not belong together, as the owner has found, or as the graph says here."""
+        found = published_incident(self.journal)
+        try:
+            self.pkg.feed.head()
+        except IncidentError as error:
+            return found or error.incident
+        return found
+
+    @property
+    def recipes(self) -> Recipes:
+        """The recipes that the owner has in force by now."""
+        self._follow()
+        return super().recipes
+
+    @property
+    def views(self) -> ViewSet:
+        """The rules that the owner has in force by now."""
+        return self.recipes.pair.live.views
+
+    @property
+    def quality(self) -> Quality:
+        """How good the vectors are, by those recipes."""
+        self._follow()
+        return super().quality
+
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        *,
+        entity_type: str | None = None,
+        after: Position | None = None,
+        min_schema_version: int | None = None,
+        expand: int = 0,
+        metadata: Mapping[str, MetadataValue] | None = None,
+        timeout_s: float = 10.0,
+    ) -> SearchResults:
+        """Search here, at the frontier that the owner has published, or there."""
+        options: dict[str, Any] = {
+            "entity_type": entity_type,
+            "after": after,
+            "min_schema_version": min_schema_version,
+            "expand": expand,
+            "metadata": metadata,
+            "timeout_s": timeout_s,
+        }
+        if not self._asks_searches:
+            return super().search(text, k, **options)
+        found: SearchResults = self._caller.call("search", text, k, **options)
+        return found
+
+    def status(self) -> SyncStatus:
+        """Ask how far the index is behind the graph; who does not react is not waited for as long as else."""
+        found: SyncStatus = self._caller.within(_STATUS_PATIENCE_S).call("status")
+        return found
+
+    def verify(
+        self,
+        on_progress: Callable[[int], None] | None = None,
+        *,
+        incremental: bool = False,
+        deep: int | None = None,
+        hurry: bool = False,
+    ) -> AuditReport:
+        """Ask for an audit."""
+        found: AuditReport = self._caller.call("verify", on_progress, incremental=incremental, deep=deep, hurry=hurry)
+        return found
+
+    def repair(self, report: AuditReport | None = None, *, confirm: str | None = None) -> int:
+        """Ask for a repair."""
+        return int(self._caller.call("repair", report, confirm=confirm))
+
+    def cut_over(
+        self,
+        queries: Sequence[Query] = (),
+        *,
+        sample: int = COMPARED,
+        compared: bool = True,
+        gate: QualityGate | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        on_comparison: Callable[[QualityComparison], None] | None = None,
+    ) -> AuditReport:
+        """Ask for a cut-over, by the gate that is configured here."""
+        found: AuditReport = self._caller.call(
+            "cut_over",
+            queries,
+            sample=sample,
+            compared=compared,
+            gate=gate or self.quality.gate,
+            on_progress=on_progress,
+            on_comparison=on_comparison,
+        )
+        return found
+
+    @property
+    def validator(self) -> EmbeddingConsistencyValidator:
+        """The validator of this graph and its index, which asks."""
+        return GuestValidator(self.pkg, self.store, self.auditor, self._caller)
+
+    def sync_state(self, entity_id: str) -> SyncState | None:
+        """Ask how an entity stands in the index."""
+        found: SyncState | None = self._caller.call("sync_state", entity_id)
+        return found
+
+    def explain(self, entity_id: str | RecordKey) -> Explanation:
+        """Ask why a record is as it is."""
+        found: Explanation = self._caller.call("explain", entity_id)
+        return found
+
+    def replay_dead_letters(self, ids: Sequence[str] | None = None) -> int:
+        """Ask for another try."""
+        return int(self._caller.call("replay_dead_letters", ids))
+
+    def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
+        """Ask to forget dead letters."""
+        return int(self._caller.call("discard_dead_letters", ids))
+
+    def start(self, *, mend: bool = True) -> None:
+        """Stand by to run the engine; whether it mends was said when this was opened."""
+        del mend
+        if self._standby is not None:
+            self._standby.start()
+
+    def close(self) -> None:
+        """Stand by no more, and release everything. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            try:
+                if self._standby is not None:
+                    self._standby.stop()
+            finally:
+                self._parts.close()

@@ -1,0 +1,30 @@
+"""An index that only its owner can open, as a guest sees it: what its reads need is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from slipstream.app.remote.calling import Caller
+from slipstream.app.remote.parts import remote_part
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import KeyStamps
+from slipstream.ports.index import IndexCapabilities, VectorIndex
+
+
+class _AskedIndex:
+    """What is not asked of `VectorIndex` as it is."""
+
+    capabilities = IndexCapabilities()
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
+        """Return what is held of the keys."""
+        return dict(self._caller.call("store.index.held", keys))
+
+
+def asked_index(caller: Caller) -> VectorIndex:
+    """Return what stands in for the index; searches of a guest are asked as a whole."""
+    own = ("capabilities", "stamps")
+    return remote_part(VectorIndex, caller, "store.index", _AskedIndex(caller), own)  # type: ignore[type-abstract]

@@ -1,0 +1,210 @@
+"""
+The operations that another process may ask for: all of them, in one place.
+
+A request names a row of this table, and nothing else is ever called. What only reads the graph, the journal, the kept
+audits or an index that several processes can open is not in here: every process does that by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+from slipstream.app.remote.codec import Signature
+from slipstream.app.slipstream import Slipstream
+from slipstream.app.watch import Watch
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.repair import Repairer
+from slipstream.audit.scrubber import Scrubber
+from slipstream.domain.errors import UnsupportedError
+from slipstream.domain.journal_names import ADOPTED
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.stamps import KeyStamps
+from slipstream.engine.intake import Intake
+from slipstream.engine.runner import Sync
+from slipstream.evolution.reembedding import ReembeddingService
+from slipstream.migration.migrations import Migrations
+from slipstream.ports.index import VectorIndex
+from slipstream.quality.runs import Quality
+from slipstream.recipes.generations import Phase
+
+Again = Callable[[Slipstream], "Done | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a step that was taken already has come to."""
+
+    result: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One thing that may be asked for."""
+
+    name: str
+    declared: Any
+    """The function whose hints tell arguments and result; a property's getter for a value."""
+    perform: Callable[..., Any]
+    """Does it, given the open PKG and the arguments."""
+    is_long: bool = False
+    """Whether it may take more than a moment: such ones never hold the others up."""
+    is_value: bool = False
+    without: tuple[str, ...] = ()
+    again: Again | None = None
+    """Asked first when another owner has begun it before: what the step came to, None when it was not taken."""
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What it takes and returns."""
+        return Signature(self.declared, self.name, self.without)
+
+
+def _method(path: str, declared: Callable[..., Any], **options: Any) -> Operation:
+    """Return the row of a method of a part of the facade; without a path, of the facade itself."""
+    name = f"{path}.{declared.__name__}" if path else declared.__name__
+    found = attrgetter(name)  # fixed here: no request ever says what is looked up
+
+    def perform(slipstream: Slipstream, **arguments: Any) -> Any:
+        return found(slipstream)(**arguments)
+
+    return Operation(name=name, declared=declared, perform=perform, **options)
+
+
+def _value(path: str, declared: Any) -> Operation:
+    """Return the row of a property of a part of the facade."""
+    name = f"{path}.{declared.fget.__name__}"
+    return Operation(name=name, declared=declared.fget, perform=attrgetter(name), is_value=True)
+
+
+def _repair(slipstream: Slipstream, **arguments: Any) -> Any:
+    with slipstream.scrubber.aside():  # one repair at a time, and somebody waits for this one
+        return slipstream.repairer.repair(**arguments)
+
+
+def _confirm(slipstream: Slipstream, **arguments: Any) -> Any:
+    with slipstream.scrubber.aside():
+        return slipstream.repairer.confirm(**arguments)
+
+
+def _mend(slipstream: Slipstream, **arguments: Any) -> Any:
+    with slipstream.scrubber.aside():
+        return slipstream.repairer.mend(**arguments)
+
+
+def repair_as_told(slipstream: Slipstream, divergences: Mapping[str, Sequence[str]]) -> int:
+    """Mark divergent keys, by kind of divergence, as `EmbeddingConsistencyValidator` does."""
+    return slipstream.validator.repair_inconsistencies({"divergences": divergences})
+
+
+def held_in_index(slipstream: Slipstream, keys: Sequence[RecordKey]) -> Sequence[tuple[RecordKey, KeyStamps]]:
+    """Return what the index holds of some keys, as pairs: `VectorIndex.stamps`."""
+    return list(slipstream.store.index.stamps(keys).items())
+
+
+def _is_adopted(slipstream: Slipstream) -> Done | None:
+    return None if slipstream.incident is not None else Done(int(slipstream.journal.get(ADOPTED) or 0))
+
+
+def _is_building(slipstream: Slipstream) -> Done | None:
+    phase = slipstream.migrations.generations.phase
+    return Done(slipstream.migrations.status()) if phase in (Phase.BUILDING, Phase.BUILT) else None
+
+
+def _is_dropped(slipstream: Slipstream) -> Done | None:
+    return Done(None) if slipstream.migrations.generations.phase in (Phase.DROPPING, Phase.ALONE) else None
+
+
+def _is_cut_over(slipstream: Slipstream) -> Done | None:
+    is_there = slipstream.migrations.generations.phase is Phase.RETIRED
+    return Done(slipstream.migrations.audit()) if is_there else None
+
+
+def _is_rolled_back(slipstream: Slipstream) -> Done | None:
+    is_there = slipstream.migrations.generations.phase is Phase.BUILT
+    return Done(slipstream.migrations.audit()) if is_there else None
+
+
+_TABLE: Iterable[Operation] = (
+    # The facade itself.
+    _method("", Slipstream.search, is_long=True),  # where only one process can open the index
+    _method("", Slipstream.status),
+    _method("", Slipstream.adopt, is_long=True, again=_is_adopted),
+    _method("", Slipstream.verify, is_long=True),
+    _method("", Slipstream.repair, is_long=True),
+    _method("", Slipstream.sync_state),
+    _method("", Slipstream.explain),
+    _method("", Slipstream.replay_dead_letters, is_long=True),
+    _method("", Slipstream.discard_dead_letters),
+    _method("", Slipstream.cut_over, is_long=True, again=_is_cut_over),
+    _method("store.index", VectorIndex.scan, is_long=True),  # likewise
+    Operation(name="store.index.held", declared=held_in_index, perform=held_in_index),
+    # The engine.
+    _value("sync", Sync.running),
+    _method("sync", Sync.drain, is_long=True),
+    _method("sync", Sync.wait_for_some, is_long=True),
+    _method("sync", Sync.behind),
+    _method("sync", Sync.mark),
+    _method("sync", Sync.write_back, is_long=True),
+    _method("sync.engine.intake_stage", Intake.progress),
+    # Audits and repairs.
+    _method("auditor", Auditor.audit, is_long=True, without=("pace",)),
+    _method("auditor", Auditor.audit_changes, is_long=True, without=("pace",)),
+    _method("auditor", Auditor.audit_sample, is_long=True, without=("pace",)),
+    Operation(name="validator.repair_inconsistencies", declared=repair_as_told, perform=repair_as_told, is_long=True),
+    _method("repairer", Repairer.plan, is_long=True),
+    _value("repairer", Repairer.unfinished),
+    Operation(
+        name="repairer.repair", declared=Repairer.repair, perform=_repair, is_long=True, without=("rest", "slot")
+    ),
+    Operation(name="repairer.confirm", declared=Repairer.confirm, perform=_confirm, is_long=True, without=("rest",)),
+    _method("repairer", Repairer.braked, is_long=True),
+    Operation(name="repairer.mend", declared=Repairer.mend, perform=_mend, is_long=True, without=("rest",)),
+    _method("repairer", Repairer.verify, is_long=True, without=("pace",)),
+    _value("scrubber", Scrubber.health),
+    _method("scrubber", Scrubber.summary),
+    _method("scrubber", Scrubber.pause),
+    _method("scrubber", Scrubber.resume),
+    _method("watch", Watch.readings),
+    _method("watch", Watch.metrics),
+    _method("watch", Watch.summary),
+    # Generations.
+    _value("migrations", Migrations.is_declared),
+    _method("migrations", Migrations.candidate),
+    _method("migrations", Migrations.declare),
+    _method("migrations", Migrations.plan, is_long=True),
+    _method("migrations", Migrations.start, is_long=True, again=_is_building),
+    _method("migrations", Migrations.wait, is_long=True),
+    _method("migrations", Migrations.pause, is_long=True),
+    _method("migrations", Migrations.resume, is_long=True),
+    _method("migrations", Migrations.status),
+    _method("migrations", Migrations.audit, is_long=True),
+    _method("migrations", Migrations.cut_over, is_long=True, again=_is_cut_over),
+    _method("migrations", Migrations.roll_back, is_long=True, again=_is_rolled_back),
+    _method("migrations", Migrations.drop, is_long=True, again=_is_dropped),
+    # Quality.
+    _method("quality", Quality.run, is_long=True),
+    _method("quality", Quality.reembed, is_long=True),
+    _method("quality", Quality.compare, is_long=True),
+    _method("quality", Quality.check),
+    _method("quality", Quality.objections, is_long=True),
+    # Embedding anew.
+    _method("reembedding", ReembeddingService.plan, is_long=True),
+    _method("reembedding", ReembeddingService.trigger_reembedding, is_long=True),
+    _method("reembedding", ReembeddingService.resume, is_long=True),
+)
+OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _TABLE}
+
+
+def operation_named(name: str) -> Operation:
+    """Return a row of the table; raises `UnsupportedError` for a name that is not in it."""
+    found = OPERATIONS.get(name)
+    if found is None:
+        raise UnsupportedError(
+            f"{name} is nothing that can be asked of the process that runs the engine: do it there, or when that "
+            "process has ended"
+        )
+    return found

@@ -1,1 +1,0 @@
-"""Audit both sides, and repair by marking dirty."""

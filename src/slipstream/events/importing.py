@@ -1,0 +1,370 @@
+"""Import of whole graphs from JSON, packed or not, as `apoc.export.json` and an export of ours write them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from slipstream.domain.entities import EntityState
+from slipstream.domain.errors import (
+    AlreadyExistsError,
+    ConfigError,
+    InvalidInputError,
+    NotFoundError,
+    SlipstreamError,
+)
+from slipstream.domain.keys import entity_key
+from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.refusals import CutLine, RefusalLimits
+from slipstream.domain.work import DeadLetter
+from slipstream.events.documents import document_rows, row_depth
+from slipstream.events.file_space import FileSpace, Named
+from slipstream.events.formats.dump import DumpHead, DumpNode, DumpRelationship, DumpRow, parse_row
+from slipstream.events.leaving_out import LeftOut
+from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of
+from slipstream.events.packing import lines_read
+from slipstream.events.refusing import Refusals, Source
+from slipstream.events.row_letters import RowLetter, import_schema
+from slipstream.ports.clock import Clock
+from slipstream.ports.graph import GraphReader, GraphTransaction, GraphWriter
+from slipstream.ports.journal import DeadLetters, Journal
+
+BATCH, BATCH_BYTES = 1_000, 2 * 1024 * 1024
+"""What is committed together: little enough that other writers hardly wait."""
+_PARSED_MAX, _PARSED_SIZE_MAX = 20_000, 2_000
+"""How many rows that have been read, and of what length, are held for the second pass: some 50 MB at most."""
+IMPORT_PREFIX = "import:"
+REJECTED_SHOWN = 20
+REJECTIONS = (InvalidInputError, NotFoundError, AlreadyExistsError)
+_FORM = "JSON as apoc.export.json writes it"
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import brought. `rejected` rows are dead letters, with their text."""
+
+    entities: int = 0
+    relationships: int = 0
+    rejected: int = 0
+    resumed_at_line: int = 0
+    position: Position = ORIGIN
+    errors: list[str] = field(default_factory=list)
+    """The first of the reasons for rejections."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How often properties were left out whose names no graph can keep, by type and name."""
+    notes: list[str] = field(default_factory=list)
+    """What else there is to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import is, over both passes."""
+
+    done_bytes: int
+    total_bytes: int
+    rows: int
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where to go on: entities are imported in the first pass, relationships in the second."""
+
+    stage: int = 0
+    line: int = 0
+
+
+OnProgress = Callable[[ImportProgress], None]
+
+
+class ReadWriteGraph(GraphWriter, GraphReader, Protocol):
+    """A graph that is read and written."""
+
+
+class Importer:
+    """
+    Imports a dump in batches, each one transaction. Idempotent: what is there already, unchanged, makes no event.
+
+    Interrupted or killed, it goes on behind its last batch when the same file is imported again.
+    """
+
+    def __init__(
+        self,
+        pkg: ReadWriteGraph,
+        journal: Journal,
+        letters: DeadLetters,
+        clock: Clock,
+        limits: RefusalLimits | None = None,
+    ) -> None:
+        self._pkg, self._journal, self._letters, self._clock = pkg, journal, letters, clock
+        self._limits = limits or RefusalLimits()
+
+    def run(
+        self,
+        path: Path,
+        on_progress: OnProgress | None = None,
+        batch: int = BATCH,
+        *,
+        id_prefix: str | None = None,
+    ) -> ImportReport:
+        """
+        Import a file. Bad rows are rejected, and relationships with their ends; the rest goes on.
+
+        `id_prefix` makes ids of the row numbers of nodes without `properties.id`; it is the file's name and `#`.
+        Raises `ConfigError` when the file can not be read, is no dump at all, or has the prefix of another file.
+        """
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise ConfigError(f"{path} can not be read: {error.strerror}") from error
+        if path.is_dir():
+            raise ConfigError(f"{path} is a directory: give a file in it")
+        name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns, id_prefix)}"
+        space = FileSpace(path, id_prefix, self._journal)
+        return _Run(self, path, stat.st_size, name, space, batch, on_progress).run()
+
+    def replay(self, letter: DeadLetter) -> bool:
+        """Import a rejected row again, on its own; False when it is rejected once more, or not kept whole."""
+        if letter.payload is None or not letter.can_be_replayed:
+            return False
+        try:
+            with self._pkg.transaction() as tx:
+                RowLetter.decode(letter.payload).write(tx, self._pkg)
+        except REJECTIONS as error:
+            self._letters.bury([replace(letter, error=str(error), attempts=letter.attempts + 1)])
+            return False
+        return True
+
+
+class _Run:
+    def __init__(
+        self,
+        importer: Importer,
+        path: Path,
+        size_bytes: int,
+        name: str,
+        space: FileSpace,
+        batch: int,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._pkg, self._journal = importer._pkg, importer._journal  # noqa: SLF001  (same module)
+        source = Source(str(path), f"{name}:", form=_FORM)
+        self._refusals = Refusals(importer._letters, importer._clock, source, importer._limits)  # noqa: SLF001
+        self._path, self._size, self._name, self._batch = path, size_bytes, name, batch
+        self._space, self._on_progress = space, on_progress
+        self._left_out = LeftOut()
+        self._report = ImportReport(left_out=self._left_out.counts, notes=self._left_out.notes)
+        self._unit = "line"
+        self._nodes: set[int] = set()
+        """Numbers of the lines that the second pass need not parse again."""
+        self._parsed: dict[int, DumpRelationship] = {}
+        """Relationships that the first pass has read, by line: as many as may be held for the second."""
+        self._head: DumpHead | None = None
+        self._seen = 0
+        """How many lines the file has, but for the head."""
+
+    def run(self) -> ImportReport:
+        cursor = self._cursor()
+        self._report.resumed_at_line = cursor.line
+        for stage in (0, 1):
+            self._pass(stage, cursor)
+        self._compare_with_head()
+        # Done: the next import of this file starts anew, so that it mends what was changed since.
+        self._journal.set(self._name, None)
+        return self._report
+
+    def _cursor(self) -> _Cursor:
+        saved = self._journal.get(self._name)
+        return _Cursor(**json.loads(saved)) if saved else _Cursor()
+
+    def _pass(self, stage: int, start: _Cursor) -> None:
+        rows: list[_Read] = []
+        number = done = size_bytes = 0
+        is_skipping = True
+        for number, line, size, done in self._lines():
+            if stage == 1 and number in self._nodes:
+                continue
+            skip = (stage, number) <= (start.stage, start.line)
+            if is_skipping and not skip:
+                self._recall(rows)
+                rows, size_bytes, is_skipping = [], 0, False
+            row = self._parse(line, number, stage, report=not skip)
+            if isinstance(row, DumpHead):
+                self._begin_with(row, number, line, stage)
+                continue
+            self._seen += stage == 0
+            if row is None or isinstance(line, CutLine):
+                continue
+            read = self._named(row, number, line, stage, report=not skip)
+            if read is None:
+                continue
+            rows.append(read)
+            size_bytes += size
+            if len(rows) >= self._batch or size_bytes >= BATCH_BYTES:
+                if skip:
+                    self._recall(rows)
+                else:
+                    self._commit(rows, stage, number, done)
+                rows, size_bytes = [], 0
+        self._refusals.finish()
+        if is_skipping:
+            self._recall(rows)
+            rows = []
+        self._commit(rows, stage, number, done)
+
+    def _lines(self) -> Iterator[tuple[int, Line, int, int]]:
+        """Yield number, text and size of each row, and how far into the file that is."""
+        with lines_read(self._path) as (content, file):
+            chunks = checked_chunks(iter(partial(content.read, CHUNK_BYTES), b""), str(self._path), _FORM)
+            first = next(chunks, b"")
+            depth = row_depth(first)
+            self._unit = "line" if depth is None else "row"
+            chunks = chain([first], chunks)
+            found = bounded_lines(chunks) if depth is None else document_rows(chunks, depth)
+            for number, (line, size) in enumerate(found, 1):
+                text = line if isinstance(line, CutLine) else line.strip()
+                if text:
+                    yield number, text, size, file.tell()
+
+    def _begin_with(self, head: DumpHead, number: int, line: Line, stage: int) -> None:
+        """Take in the schema of an export, version by version, before anything that has it."""
+        self._head = head
+        if stage > 0:
+            return
+        try:
+            for at in range(len(head.schema)):
+                with self._pkg.transaction() as tx:
+                    import_schema(tx, head, slice(at, at + 1))
+                self._report.position = tx.position
+        except InvalidInputError as error:
+            self._reject(_Read(number, line), error)
+
+    def _compare_with_head(self) -> None:
+        """Say so when an export says that it has more rows than there are."""
+        if self._head is None:
+            return
+        missing = self._head.entities + self._head.relationships - self._seen
+        if missing > 0:
+            self._report.rejected += missing
+            self._report.errors.insert(
+                0, f"{missing} rows that the file's head counts are not there: it was cut short, make the export anew"
+            )
+
+    def _parse(self, line: Line, number: int, stage: int, *, report: bool) -> DumpRow | DumpHead | None:
+        try:
+            if isinstance(line, CutLine):
+                raise refusal_of(line, f"{self._unit} {number}")
+            row = self._parsed.pop(number, None) or parse_row(line, number, self._unit)
+        except InvalidInputError as error:
+            if report and stage == 0:  # once, not in both passes
+                self._reject(_Read(number, line), error)
+            return None
+        self._refusals.prove()
+        if stage == 0 and isinstance(row, DumpRelationship) and self._may_hold(line):
+            self._parsed[number] = row
+        return row
+
+    def _may_hold(self, line: str) -> bool:
+        return len(self._parsed) < _PARSED_MAX and len(line) <= _PARSED_SIZE_MAX
+
+    def _named(self, row: DumpRow, number: int, line: str, stage: int, *, report: bool) -> _Read | None:
+        """Return a row of this pass with what its file calls it; None for one of the other pass, or a refused one."""
+        if isinstance(row, DumpNode) is not (stage == 0):
+            return None
+        read = _Read(number, line, row)
+        try:
+            if isinstance(row, DumpNode):
+                self._nodes.add(number)
+                return read._replace(named=(self._space.name(row),))
+            return read._replace(named=self._space.ends(row))
+        except REJECTIONS as error:
+            if report:
+                self._reject(read, error)
+            elif isinstance(row, DumpRelationship):
+                self._space.is_first(row)  # it has been told so before
+            return None
+
+    def _recall(self, rows: list[_Read]) -> None:
+        """Take in what an interrupted import has done with rows: the graph knows."""
+        if not rows:
+            return
+        nodes = {read.named[0].id: read for read in rows if isinstance(read.row, DumpNode)}
+        states = self._pkg.read([entity_key(entity_id) for entity_id in nodes], {}).states
+        for entity_id, read in nodes.items():
+            state = states.get(entity_key(entity_id))
+            if not isinstance(state, EntityState) or state.entity.type != read.named[0].type:
+                self._space.refuse(read.row_id)
+        with self._pkg.transaction() as tx:
+            for read in rows:
+                if isinstance(read.row, DumpRelationship):
+                    self._space.key(tx, read.row, read.named[0], read.named[1])
+
+    def _commit(self, rows: list[_Read], stage: int, line: int, done: int) -> None:
+        with self._pkg.transaction() as tx:
+            for read in rows:
+                try:
+                    self._write(tx, read)
+                except REJECTIONS as error:
+                    if stage == 0:
+                        self._space.refuse(read.row_id)
+                    self._reject(read, error)
+        self._report.position = tx.position
+        self._refusals.flush()
+        # After the commit: dying in between imports this batch once more, which changes nothing.
+        self._journal.set(self._name, json.dumps({"stage": stage, "line": line}))
+        if self._on_progress is not None:
+            counted = self._report.entities + self._report.relationships
+            self._on_progress(ImportProgress(stage * self._size + done, 2 * self._size, counted))
+
+    def _write(self, tx: GraphTransaction, read: _Read) -> None:
+        row = read.row
+        if isinstance(row, DumpNode):
+            properties = self._left_out.kept(row.entity_type, row.properties)
+            tx.upsert_entity(row.entity_type, read.named[0].id, properties)
+            self._report.entities += 1
+        elif isinstance(row, DumpRelationship):
+            source, target = read.named
+            properties = self._left_out.kept(row.type, row.properties)
+            key = self._space.key(tx, row, source, target)
+            tx.relate(source.id, row.type, target.id, properties, discriminator=key, replace=True)
+            self._report.relationships += 1
+
+    def _reject(self, read: _Read, error: SlipstreamError) -> None:
+        self._report.rejected += 1
+        where = f"{self._unit} {read.number}"
+        text = str(error) if str(error).startswith(f"{where}: ") else f"{where}: {error}"
+        if len(self._report.errors) < REJECTED_SHOWN:
+            self._report.errors.append(text)
+        payload = None if isinstance(read.line, CutLine) else self._letter(read, read.line, error).encode()
+        self._refusals.refuse(f"{self._name}:{read.number}", read.line, where, error, text, payload)
+
+    def _letter(self, read: _Read, text: str, error: SlipstreamError) -> RowLetter:
+        letter = RowLetter(text, self._space.prefix)
+        if isinstance(read.row, DumpNode):
+            return replace(letter, is_taken=isinstance(error, AlreadyExistsError))
+        if isinstance(read.row, DumpRelationship):
+            return replace(letter, ends=self._space.ends_told(read.row), is_first=self._space.is_first(read.row))
+        return letter
+
+
+class _Read(NamedTuple):
+    """A row as it was read, and what its file calls it: itself, or both of its ends."""
+
+    number: int
+    line: Line
+    row: DumpRow | None = None
+    named: tuple[Named, ...] = ()
+
+    @property
+    def row_id(self) -> str:
+        return "" if self.row is None else self.row.row_id
+
+
+def _digest(path: Path, size_bytes: int, modified_ns: int, id_prefix: str | None) -> str:
+    chosen = "" if id_prefix is None else f"\0{id_prefix}"
+    return hashlib.blake2b(f"{path}\0{size_bytes}\0{modified_ns}{chosen}".encode(), digest_size=8).hexdigest()

@@ -1,1 +1,0 @@
-"""Schema versions, the schema-versioned embedding store and re-embedding."""

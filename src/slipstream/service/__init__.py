@@ -1,1 +1,0 @@
-"""Insights (reads) and operations (commands): the only thing the faces call."""

@@ -1,1 +1,0 @@
-"""The engine: planner, ledger, pipeline, retries, dead letters, checkpoints."""

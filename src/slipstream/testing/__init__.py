@@ -1,1 +1,0 @@
-"""Conformance suites, strategies, fault wrappers and the simulator: shipped for authors of adapters."""

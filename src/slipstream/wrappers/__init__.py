@@ -1,1 +1,0 @@
-"""Behaviour around any port: retry, timeout, faults. Never adapter code."""
