@@ -50,6 +50,9 @@ UNSAFE_FORMATS = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "
 
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv"}
 
+WRITERS_OF_INDEX = ("apply", "adapters", "testkit", "bench", "demo")
+"""One writer: `apply`. The others are stores themselves, or the raw side of a test, a benchmark or a tampering."""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Findings = Iterator[str]
 
@@ -160,6 +163,19 @@ def _is_write(tree: ast.Module, environ: ast.AST) -> bool:
         if isinstance(node, ast.Attribute) and node.value is environ:
             return node.attr in {"setdefault", "update", "pop"}
     return False
+
+
+def writes_of_the_index(source: Source) -> Findings:
+    """Only `apply` writes the index, however the index is called there."""
+    if source.is_in(*WRITERS_OF_INDEX):
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        name, owner = node.func.attr, ast.unparse(node.func.value)
+        is_write = name in {"upsert", "restamp", "vacuum"} or (name == "delete" and owner.endswith("index"))
+        if is_write or (name == "apply" and owner.endswith("reconciler")):
+            yield f"{_at(source, node)} {owner}.{name} writes the index: call what `apply` has for it"
 
 
 def foreign_imports(source: Source) -> Findings:

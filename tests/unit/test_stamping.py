@@ -20,7 +20,7 @@ def test_a_key_that_is_found_unchanged_behind_a_pass_is_restamped_by_the_next_on
     assert prepared.unchanged == 1
     evolved = system.graph.schema().version + 1
     system.graph.create_entity("Town", "bern", {"population": 134_000})
-    while system.maintenance.restamp():
+    while system.maintenance.restamp_step():
         pass
     assert system.journal.get(RESTAMPED) == str(evolved)
     system.engine.finish(claims, prepared)

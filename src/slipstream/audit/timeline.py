@@ -16,6 +16,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 
+from slipstream.apply.records import forget_tombstones, move_stamps
 from slipstream.audit.incidents import is_index_older, is_journal_older, publish, seal, seen_by
 from slipstream.domain.journal_names import (
     ADOPTED,
@@ -107,7 +108,7 @@ def adopt_graph(
     if _number(journal, RESTAMPED) > version.version:
         journal.set(RESTAMPED, str(version.version))
     journal.set(WRITE_BACK, None)  # the sync view came back with the graph, and is as old
-    index.vacuum(POSITION_MAX)  # tombstones of what the graph may well hold again
+    forget_tombstones(index, POSITION_MAX)  # tombstones of what the graph may well hold again
     marks.advance(position)
     if sealed is not None:
         seal(sealed, journal)
@@ -143,9 +144,7 @@ def _newest_of_index(schema: GraphSchema, index: VectorIndex) -> Position:
     newest = ORIGIN
     for page in _stamps(index):
         newest = max(newest, *(stamp.position for stamp in page))
-        ahead = [stamp for stamp in page if stamp.schema_version > schema.version]
-        if ahead:
-            index.restamp([s._replace(schema_version=schema.version, schema_hash=schema.hash) for s in ahead])
+        move_stamps(index, [stamp for stamp in page if stamp.schema_version > schema.version], schema)
     return newest
 
 

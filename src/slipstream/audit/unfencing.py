@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slipstream.apply.records import forget_tombstones, remove
 from slipstream.audit.classes import head_of
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -24,9 +25,8 @@ def unfence(graph: GraphReader, index: VectorIndex, keys: Sequence[RecordKey]) -
         for stamp in known.records
         if not head.reaches(stamp)
     ]
-    if future:
-        index.delete(future)
+    remove(index, future)
     if any(known.tombstone is not None and known.tombstone > head.position for known in held.values()):
         # The older ones go too: they only guard against writes that were under way when they were made.
-        index.vacuum(_EVER)
+        forget_tombstones(index, _EVER)
     return len(future)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
+from slipstream.apply.records import forget_tombstones, move_stamps
 from slipstream.domain.errors import PositionLostError
 from slipstream.domain.events import PKGEvent, deterministic_event_id
 from slipstream.domain.journal_names import REMEMBERED, RESTAMPED
@@ -89,9 +90,9 @@ class Maintenance:
 
     def step(self) -> bool:
         """Do one piece of work; False when there is none."""
-        return self.restamp() or any(chore.step() for chore in self.chores)
+        return self.restamp_step() or any(chore.step() for chore in self.chores)
 
-    def restamp(self) -> bool:
+    def restamp_step(self) -> bool:
         """Move a page of stamps to the current schema version; False when all are there."""
         if not self.restamp_due:
             return False
@@ -111,15 +112,8 @@ class Maintenance:
             return
         older = [stamp for stamp in page if stamp.schema_version < schema.version]
         pending = self._engine.is_pending([stamp.key for stamp in older], migration=False)
-        digest = schema.hash
         # A dirty key gets its stamp when it is reconciled; the index refuses what has changed meanwhile.
-        moved = [
-            stamp._replace(schema_version=schema.version, schema_hash=digest)
-            for stamp, dirty in zip(older, pending, strict=True)
-            if not dirty
-        ]
-        if moved:
-            self._index.restamp(moved)
+        move_stamps(self._index, [stamp for stamp, dirty in zip(older, pending, strict=True) if not dirty], schema)
         self._after = page[-1].key
 
     def keep_house(self, *, force: bool = False) -> None:
@@ -128,7 +122,7 @@ class Maintenance:
         if not force and self._kept_house_at is not None and now - self._kept_house_at < _HOUSEKEEPING_S:
             return
         self._kept_house_at = now
-        self._index.vacuum(self._engine.frontier)
+        forget_tombstones(self._index, self._engine.frontier)
         if self._engine.checkpoint > self._acknowledged:
             self._acknowledged = self._engine.checkpoint
             self._feed.acknowledge(INDEX_CONSUMER, self._acknowledged)

@@ -228,7 +228,7 @@ class Pipeline:
             self._maintenance.keep_house()
             if self.on_idle is not None:
                 self.on_idle()
-            self._maintenance.restamp()
+            self._maintenance.restamp_step()
         except (TransientError, *HALTING) as error:
             self.engine.recover([], error)
 

@@ -236,6 +236,13 @@ class EngineState:
         with self.changed:
             self.ledger.overtake(keys)
 
+    def adopt(self, items: Sequence[WorkItem]) -> None:
+        """Take in work items that are in the journal already, and are owed to the generation beside the live one."""
+        with self.changed:
+            self.backlog.adopt(items)
+            self.owe([item.key for item in items])
+            self.changed.notify_all()
+
     def is_overtaken(self, claims: Iterable[Claim]) -> bool:
         """Whether one of the claims was written by somebody else since it was claimed."""
         with self.changed:

@@ -110,7 +110,7 @@ class PKGSyncHandler:
             self._direct.reflect(self._graph, [event])
         elif event.key is not None:
             # Nobody could read the text again later: every generation gets its vector now.
-            self._direct.reconcile(CarriedGraph(event, self.store.schema), [event.key], live_only=False)
+            self._direct.writer.reconcile(CarriedGraph(event, self.store.schema), [event.key], live_only=False)
 
     def _handle_sync_error(self, event: PKGEvent, error: Exception, retry_count: int) -> None:
         text = f"{type(error).__name__}: {error}"

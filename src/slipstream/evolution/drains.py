@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from slipstream.apply.applying import applied
-from slipstream.apply.reconciler import Reconciler
 from slipstream.domain.errors import CorruptionError, TransientError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import Lane, WorkItem
@@ -17,6 +15,9 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 
 logger = logging.getLogger(__name__)
+
+Settle = Callable[[Sequence[RecordKey]], None]
+"""Called with the keys of a batch, in the durable step that writes them."""
 
 _WAIT_S = 0.2
 
@@ -73,7 +74,7 @@ class OwnDrain:
 
     index: VectorIndex
     journal: Journal
-    reconciler: Callable[[], Reconciler]
+    reconcile: Callable[[Sequence[WorkItem], Settle], None]
     failed: dict[RecordKey, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -125,10 +126,6 @@ class OwnDrain:
             self.journal.put_work([replace(item, attempts=item.attempts + 1, error=text)])
 
     def _reconcile(self, items: Sequence[WorkItem]) -> None:
-        reconciler = self.reconciler()
-        prepared = reconciler.prepare([item.key for item in items], frozenset(i.key for i in items if i.force))
-        results = reconciler.embed(prepared)
-        with applied(self.journal, reconciler, prepared, results):
-            self.journal.remove_work([item.key for item in items])
+        self.reconcile(items, self.journal.remove_work)
         for item in items:
             self.failed.pop(item.key, None)

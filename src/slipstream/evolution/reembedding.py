@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from slipstream.apply.reconciler import Reconciler
+from slipstream.apply.direct import DirectWriter
+from slipstream.apply.records import flag, move_stamps, remove
 from slipstream.domain.errors import ConfigError, InvalidInputError, NotFoundError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion
+from slipstream.domain.work import WorkItem
 from slipstream.evolution.changes import SchemaChanges, changes_told, schema_changes, schema_from_data
-from slipstream.evolution.drains import Drain, EngineDrain, OwnDrain
+from slipstream.evolution.drains import Drain, EngineDrain, OwnDrain, Settle
 from slipstream.evolution.selector import ReembeddingSelector, SelectedPage, selected_pages, selector_of
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost, rendered
@@ -126,10 +128,12 @@ class ReembeddingService:
         )
         self._drain = drain
         if drain is None and pkg_client is not None:
-            self._drain = OwnDrain(embedding_store.index, embedding_store.journal, self._reconciler)
+            self._drain = OwnDrain(embedding_store.index, embedding_store.journal, self._reconcile)
 
-    def _reconciler(self) -> Reconciler:
-        return Reconciler(self._read_from(), self._store.index, self._service, self._recipes, self._store.clock)
+    def _reconcile(self, items: Sequence[WorkItem], settle: Settle) -> None:
+        store, forced = self._store, frozenset(item.key for item in items if item.force)
+        writer = DirectWriter(store.index, store.journal, self._service, self._recipes, store.clock)
+        writer.reconcile(self._read_from(), [item.key for item in items], forced=forced, settle=settle)
 
     def _read_from(self) -> GraphReader:
         if self._graph is None:
@@ -214,26 +218,24 @@ class ReembeddingService:
     def _move_stamps(self) -> None:
         """Move the stamps of what is up to date to the current schema version, as the engine's maintenance does."""
         schema = self._store.schema()
-        digest, after = schema.hash, None
+        after = None
         while page := self._store.index.scan(after, PAGE):
             older = [s for s in page if s.schema_version < schema.version and not s.needs_reembedding]
-            if older:
-                moved = [s._replace(schema_version=schema.version, schema_hash=digest) for s in older]
-                self._store.index.restamp(moved)
+            move_stamps(self._store.index, older, schema)
             after = page[-1].key
 
     def _forget(self, types: Sequence[str], position: Position) -> int:
         """Remove the records of types that are gone."""
         gone = 0
         for page in self._of_types(types):
-            self._store.index.delete([Deletion(s.key, max(position, s.position)) for s in page.stamps])
+            remove(self._store.index, [Deletion(s.key, max(position, s.position)) for s in page.stamps])
             gone += len(page.keys)
         return gone
 
     def _flag(self, types: Sequence[str], reason: str) -> int:
         flagged = 0
         for page in self._of_types(types):
-            self._store.index.restamp(page.flagged(reason))
+            flag(self._store.index, page.stamps, reason)
             flagged += len(page.keys)
         return flagged
 

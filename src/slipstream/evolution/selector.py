@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from slipstream.apply.records import flag
 from slipstream.domain.errors import CorruptionError, InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import Stamp
@@ -138,19 +139,11 @@ class SelectedPage:
 
         A record that was written since its stamp was read refuses the flag.
         """
-        index.restamp(self.flagged(reason))
+        flag(index, self.stamps, reason)
         held = index.stamps([stamp.key for stamp in self.stamps])
         bears = {(stamp.key, stamp.space): stamp.needs_reembedding for k in held.values() for stamp in k.records}
         bare = {stamp.key for stamp in self.stamps if not bears.get((stamp.key, stamp.space), False)}
         return frozenset(stamp.key for stamp in self.stamps) - bare
-
-    def flagged(self, reason: str) -> list[Stamp]:
-        """Return the stamps that say that their record needs embedding anew, and why."""
-        return [
-            stamp._replace(needs_reembedding=True, reembedding_reason=reason)
-            for stamp in self.stamps
-            if not (stamp.needs_reembedding and stamp.reembedding_reason == reason)
-        ]
 
 
 def selected_page(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy.typing as npt
 
+from slipstream.apply.records import remove, store
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.models import ModelSpec, Space, SpaceScope
@@ -242,7 +243,7 @@ class SchemaVersionedEmbeddingStore:
             source_document_id=source_document_id,
             metadata=dict(metadata or {}),
         )
-        self.index.upsert([VectorRecord(stamp, vector)])
+        store(self.index, VectorRecord(stamp, vector))
         return stamp.embedding_id
 
     def _held_position(self, key: RecordKey) -> Position:
@@ -255,7 +256,7 @@ class SchemaVersionedEmbeddingStore:
     def delete_embedding(self, entity_id: str, *, position: Position | None = None) -> None:
         """Delete an entity's embeddings of all models; an absent one is no error."""
         key = entity_key(entity_id)
-        self.index.delete([Deletion(key, self._held_position(key) if position is None else position)])
+        remove(self.index, [Deletion(key, self._held_position(key) if position is None else position)])
 
     # ------------------------------------------------------------------ reading
 

@@ -22,6 +22,7 @@ from slipstream.adapters.wrappers.noting import NotingIndex, NotingJournal, Noti
 from slipstream.adapters.wrappers.scoped import scoped
 from slipstream.app.composition import OnOtherRecipe
 from slipstream.app.composition.recipes import declare, open_generations, recipe_of, recipes_of, router_of
+from slipstream.apply.sweeping import Sweep
 from slipstream.audit.auditor import AuditMemory, Auditor
 from slipstream.audit.changes import LoggedChanges
 from slipstream.audit.findings import AuditReport
@@ -55,7 +56,6 @@ from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.in_force import LivePlaces
-from slipstream.recipes.sweeping import Sweep
 from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.syncview.entity_sync import EntitySyncReader
 from slipstream.syncview.writeback import Notes, WriteBack

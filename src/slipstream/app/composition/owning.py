@@ -18,6 +18,7 @@ from slipstream.app.config import Config
 from slipstream.app.explaining import Explaining
 from slipstream.app.slipstream import Parts, Slipstream
 from slipstream.app.view_check import ViewChecking
+from slipstream.apply.sweeping import Sweep
 from slipstream.audit.pacing import Pace
 from slipstream.audit.timeline import begin_timeline
 from slipstream.domain.errors import IncidentError, UnavailableError
@@ -44,7 +45,6 @@ from slipstream.ports.telemetry import Tracer
 from slipstream.quality.runs import Quality, QualityParts
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.in_force import LivePlaces, Recipes
-from slipstream.recipes.sweeping import Sweep
 from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.hits import record_name
 from slipstream.search.searcher import Searcher, fuse

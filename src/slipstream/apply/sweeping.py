@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slipstream.apply.records import remove
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import Deletion
 from slipstream.ports.index import VectorIndex
@@ -45,7 +46,7 @@ class Sweep:
         pair = self._recipes.pair
         gone = [Deletion(stamp.key, stamp.position, stamp.space) for stamp in page if pair.is_hidden(stamp)]
         if gone:
-            self._index.delete(gone)
+            remove(self._index, gone)
             self.removed += len(gone)
         self._after = page[-1].key
         return True
