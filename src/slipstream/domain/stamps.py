@@ -122,6 +122,18 @@ class SearchFilter:
     schema_version_min: int | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
 
+    def admits(self, stamp: Stamp) -> bool:
+        """Whether a search may return the record; a boolean never equals a number."""
+        return (
+            (self.entity_types is None or stamp.entity_type in self.entity_types)
+            and (self.schema_version_min is None or stamp.schema_version >= self.schema_version_min)
+            and all(_is_equal(stamp.metadata.get(name), value) for name, value in self.metadata.items())
+        )
+
+
+def _is_equal(held: MetadataValue | None, wanted: MetadataValue) -> bool:
+    return held == wanted and isinstance(held, bool) is isinstance(wanted, bool)
+
 
 def vector_checksum(vector: Vector) -> str:
     """Return the digest of a vector's float32 bytes."""
@@ -152,3 +164,11 @@ def checked_vector(vector: npt.ArrayLike, dimension: int) -> Vector:
     if norm < 1e-12:
         raise InvalidInputError("is the zero vector, which has no direction to search by", field="embedding")
     return array if abs(norm - 1.0) < 1e-6 else (array / np.float32(norm)).astype(np.float32)
+
+
+def checked_query(vector: npt.ArrayLike, dimension: int) -> Vector:
+    """Return a query as `checked_vector` does; raises `InvalidInputError` (field `query_vector`) where that does."""
+    try:
+        return checked_vector(vector, dimension)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).partition(": ")[2], field="query_vector") from error

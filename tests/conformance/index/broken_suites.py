@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipstream.adapters.indexes.memory import MemoryIndex
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Vector
 from slipstream.ports.index import VectorIndex
-from slipstream.testkit.broken.index import BROKEN_INDEXES
+from slipstream.testkit.broken.index import BROKEN_INDEXES, FaultyIndex
 from slipstream.testkit.suites.index import RawRecord, VectorIndexSuite
 from tests.conformance.index.test_memory import read_raw, write_raw
 
 
 class _BrokenSuite(VectorIndexSuite):
-    broken: type[MemoryIndex]
+    broken: type[FaultyIndex]
 
     @pytest.fixture
     def index(self) -> Iterator[VectorIndex]:

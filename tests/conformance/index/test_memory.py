@@ -11,19 +11,20 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.stamps import Vector, VectorRecord
 from slipstream.ports.index import VectorIndex
+from slipstream.testkit.broken.index import FaultyIndex
 from slipstream.testkit.suites.index import RawRecord, VectorIndexSuite
 
 
 def read_raw(index: VectorIndex, key: RecordKey, space: Space) -> RawRecord | None:
     """Look into the dictionaries."""
-    assert isinstance(index, MemoryIndex)
+    assert isinstance(index, MemoryIndex | FaultyIndex)
     record = index._records.get(key, {}).get(space)
     return None if record is None else RawRecord(record.stamp.position, record.stamp.fingerprint, record.vector)
 
 
 def write_raw(index: VectorIndex, key: RecordKey, space: Space, vector: Vector) -> None:
     """Change the dictionaries."""
-    assert isinstance(index, MemoryIndex)
+    assert isinstance(index, MemoryIndex | FaultyIndex)
     record = index._records[key][space]
     index._records[key][space] = VectorRecord(record.stamp, vector)
 

@@ -8,12 +8,13 @@ import pytest
 
 from slipstream.adapters.indexes.memory_lease import MemoryLease
 from slipstream.testkit.broken.lease import BROKEN_LEASES
-from tests.conformance.failing import failed_cases
+from slipstream.testkit.catching import failed_cases
 
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    return failed_cases(Path(__file__).with_name("broken_suites.py"), tmp_path_factory.mktemp("broken"))
+    folder = tmp_path_factory.mktemp("broken")
+    return failed_cases(Path(__file__).with_name("broken_suites.py"), BROKEN_LEASES, folder)
 
 
 @pytest.mark.parametrize(("broken", "case"), BROKEN_LEASES.items(), ids=lambda value: getattr(value, "__name__", ""))

@@ -8,12 +8,13 @@ import pytest
 
 from slipstream.adapters.indexes.memory_requests import MemoryRequests
 from slipstream.testkit.broken.requests import BROKEN_REQUESTS
-from tests.conformance.failing import failed_cases
+from slipstream.testkit.catching import failed_cases
 
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    return failed_cases(Path(__file__).with_name("broken_suites.py"), tmp_path_factory.mktemp("broken"))
+    folder = tmp_path_factory.mktemp("broken")
+    return failed_cases(Path(__file__).with_name("broken_suites.py"), BROKEN_REQUESTS, folder)
 
 
 @pytest.mark.parametrize(

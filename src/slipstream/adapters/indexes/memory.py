@@ -15,19 +15,19 @@ from datetime import UTC, datetime
 import numpy as np
 
 from slipstream.domain.elapsed import left_s
-from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import (
     Deletion,
     KeyStamps,
-    MetadataValue,
     SearchFilter,
     Stamp,
     Vector,
     VectorHit,
     VectorRecord,
+    checked_query,
     checked_vector,
     still_needing,
 )
@@ -140,16 +140,13 @@ class MemoryIndex:
 
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
         """Score every record of the space that the filter lets through."""
-        try:
-            query = checked_vector(vector, space.dimension).astype(np.float64)
-        except InvalidInputError as error:
-            raise InvalidInputError(str(error).partition(": ")[2], field="query_vector") from error
+        query = checked_query(vector, space.dimension).astype(np.float64)
         with self._open():
             pool = [spaces[space] for spaces in self._records.values() if space in spaces]
         hits = [
             VectorHit(record.stamp, float(np.clip((record.vector.astype(np.float64) * query).sum(), -1.0, 1.0)))
             for record in pool
-            if _matches(record.stamp, where)
+            if where.admits(record.stamp)
         ]
         hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
         return hits[: max(k, 0)]
@@ -190,19 +187,6 @@ def _in_utc(stamp: Stamp) -> Stamp:
         last_validated=None if validated is None else validated.astimezone(UTC),
         metadata=dict(stamp.metadata),
     )
-
-
-def _matches(stamp: Stamp, where: SearchFilter) -> bool:
-    return (
-        (where.entity_types is None or stamp.entity_type in where.entity_types)
-        and (where.schema_version_min is None or stamp.schema_version >= where.schema_version_min)
-        and all(_equal(stamp.metadata.get(name), value) for name, value in where.metadata.items())
-    )
-
-
-def _equal(held: MetadataValue | None, wanted: MetadataValue) -> bool:
-    """Compare metadata values; a boolean never equals a number."""
-    return held == wanted and isinstance(held, bool) is isinstance(wanted, bool)
 
 
 @dataclass(slots=True)

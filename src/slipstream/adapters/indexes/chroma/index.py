@@ -44,7 +44,7 @@ from slipstream.adapters.indexes.chroma.embedded import leave, open_embedded, wa
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
 from slipstream.adapters.indexes.chroma.known import Held, Known
 from slipstream.adapters.indexes.chroma.listing import Entry, Listing
-from slipstream.adapters.indexes.chroma.searching import checked_query, nearest
+from slipstream.adapters.indexes.chroma.searching import nearest
 from slipstream.adapters.indexes.chroma.selfcheck import ChromaSelfCheck
 from slipstream.adapters.indexes.chroma.server import open_server
 from slipstream.domain.errors import SlipstreamError, UnavailableError
@@ -59,6 +59,7 @@ from slipstream.domain.stamps import (
     Vector,
     VectorHit,
     VectorRecord,
+    checked_query,
     checked_vector,
 )
 from slipstream.ports.index import IndexCapabilities
@@ -343,7 +344,7 @@ class ChromaIndex:
 
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
         """Ask Chroma's graph of neighbours; where that gives fewer than there are, compare with every match."""
-        query = checked_query(vector, space)
+        query = checked_query(vector, space.dimension)
         with self._open() as collections:
             handle = collections.get(space)
             if handle is None or k <= 0 or where.entity_types == frozenset():

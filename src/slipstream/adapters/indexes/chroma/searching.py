@@ -9,21 +9,12 @@ import numpy as np
 
 from slipstream.adapters.indexes.chroma.codec import is_key, metadata_stamp, where_clause
 from slipstream.adapters.indexes.chroma.collections import vectors_of
-from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.models import Space
-from slipstream.domain.stamps import SearchFilter, Vector, VectorHit, checked_vector
+from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
 
 _PAGE = 5000
 _NORM_TOLERANCE = 1e-3
 _Row = tuple[str, Any, float]
-
-
-def checked_query(vector: Vector, space: Space) -> Vector:
-    """Return the query at unit length; raises `InvalidInputError` (field `query_vector`)."""
-    try:
-        return checked_vector(vector, space.dimension)
-    except InvalidInputError as error:
-        raise InvalidInputError(str(error).partition(": ")[2], field="query_vector") from error
 
 
 def nearest(handle: Any, space: Space, query: Vector, k: int, where: SearchFilter) -> list[VectorHit]:

@@ -1,18 +1,24 @@
-"""Runs suites that are to fail, in a process of their own."""
+"""Suites that are to fail, run in a process of their own: does each fault fail the case that was written for it?"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 
-def failed_cases(suites: Path, folder: Path) -> dict[str, set[str]]:
-    """Run a file of suites once; return the failed cases by class. An error in one is no verdict, and fails here."""
+def failed_cases(suites: Path, faults: Mapping[type, str], folder: Path) -> dict[str, set[str]]:
+    """
+    Run, of a file with a class `Test<fault>` for each fault, the case that was written for it; return what failed.
+
+    Raises `AssertionError` when nothing failed, and for an error in a case, which is no verdict.
+    """
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", str(suites), "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    cases = [f"{suites}::Test{fault.__name__}::{case}" for fault, case in faults.items()]
+    command = [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 1, f"the run itself failed:\n{run.stdout}\n{run.stderr}"
     failed: dict[str, set[str]] = defaultdict(set)
