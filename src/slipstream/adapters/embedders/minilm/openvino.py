@@ -24,7 +24,7 @@ class OpenVinoSession:
     what products are computed in where the processor can.
     """
 
-    runs_alone = False
+    runs_alone, pads = False, True
 
     def __init__(self, model: Path, *, precision: str) -> None:
         self.name = model.name

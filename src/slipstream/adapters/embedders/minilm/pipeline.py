@@ -31,7 +31,7 @@ class Pipeline:
         self._tokenizer = _load_tokenizer(tokenizer, tokens_max)
         self._specials = self._tokenizer.num_special_tokens_to_add(False)
         self._session: Session | None = session
-        self._alone = session.runs_alone
+        self._alone, self._pads = session.runs_alone, session.pads
         self._threads = threads or min(_THREADS_DEFAULT_MAX, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="slipstream-minilm")
         self.dimension = int(self._run([self._encode([""])[0]]).shape[1])
@@ -42,7 +42,7 @@ class Pipeline:
             raise UnavailableError(f"the model {self._name} is closed: make a new embedder")
         tokens = self._encode(texts)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        buckets = [[number] for number in range(len(texts))] if self._alone else length_buckets([*map(len, tokens)])
+        buckets = self._buckets([*map(len, tokens)])
         if len(buckets) == 1:  # a thread hop would cost a lone text a tenth of its time
             vectors[buckets[0]] = self._run([tokens[number] for number in buckets[0]])
             return vectors
@@ -53,6 +53,11 @@ class Pipeline:
         for bucket, rows in zip(buckets, runs, strict=True):
             vectors[bucket] = rows
         return vectors
+
+    def _buckets(self, lengths: Sequence[int]) -> list[list[int]]:
+        if self._alone:
+            return [[number] for number in range(len(lengths))]
+        return length_buckets(lengths, threads=self._threads, pads=self._pads)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, those that the model adds and those past its limit too."""

@@ -28,6 +28,11 @@ class Session(Protocol):
         """Whether a text must not be run together with others."""
         ...
 
+    @property
+    def pads(self) -> bool:
+        """Whether padding costs what tokens cost."""
+        ...
+
     def run(self, ids: Ids, mask: Ids) -> Output:
         """Return one vector a token, or one a text; `mask` has a 0 where a row is padded."""
         ...
@@ -36,8 +41,9 @@ class Session(Protocol):
 class OnnxSession:
     """A model in ONNX, run by onnxruntime on the caller's thread alone."""
 
-    def __init__(self, model: Path, weights: Path | None = None) -> None:
+    def __init__(self, model: Path, weights: Path | None = None, *, pads: bool = True) -> None:
         """Load it; `weights` is the folder of the file that the graph refers to, unless it is the graph's own."""
+        self.pads = pads
         self._session = _open_session(model, weights)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
         self.name = model.name
