@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from slipstream.adapters.graphs.memory import MemoryGraph
@@ -20,24 +21,27 @@ from slipstream.adapters.wrappers.faults import (
 )
 from slipstream.adapters.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 from slipstream.adapters.wrappers.scoped import scoped
-from slipstream.app.composition import OnOtherRecipe
-from slipstream.app.composition.recipes import declare, open_generations, recipe_of, recipes_of, router_of
-from slipstream.apply.sweeping import Sweep
-from slipstream.audit.auditor import AuditMemory, Auditor
-from slipstream.audit.changes import LoggedChanges
+from slipstream.app.composition.options import OnOtherRecipe, Options, Wrapping
+from slipstream.app.composition.recipes import (
+    open_recipes,
+)
+from slipstream.app.composition.running import Handed, compose
+from slipstream.app.composition.stores import Stores
+from slipstream.app.config import Config, ModelsConfig
+from slipstream.app.pkg import PKG, GraphPorts
+from slipstream.audit.auditor import Auditor
+from slipstream.audit.below import Below
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.incidents import examined
+from slipstream.audit.pacing import FULL_SPEED
 from slipstream.audit.repair import Repairer
-from slipstream.audit.scrubber import unfinished_repairs
 from slipstream.audit.timeline import adopt_graph, begin_timeline
-from slipstream.domain.keys import RecordKey, entity_key
+from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Stamp
 from slipstream.embedding.registry import ModelRegistry
-from slipstream.embedding.router import ModelRouter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.maintenance import Maintenance
-from slipstream.engine.planner import Planner
 from slipstream.engine.runner import Sync
 from slipstream.engine.settings import SyncSettings
 from slipstream.events.handler import PKGSyncHandler
@@ -46,18 +50,12 @@ from slipstream.evolution.drains import EngineDrain
 from slipstream.evolution.reembedding import ReembeddingService
 from slipstream.evolution.store import SchemaVersionedEmbeddingStore
 from slipstream.migration.migrations import Migrations
-from slipstream.migration.parts import MigrationParts
-from slipstream.migration.plan import Planning
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
-from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
-from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.in_force import LivePlaces
-from slipstream.recipes.view_recipe import ViewRecipe
-from slipstream.syncview.entity_sync import EntitySyncReader
 from slipstream.syncview.writeback import Notes, WriteBack
 from slipstream.testkit.clock import ManualClock
 from slipstream.testkit.embedders import HashEmbedder
@@ -71,8 +69,8 @@ def _nothing(name: str) -> None:
 class _SteppingDrain(EngineDrain):
     """Steps the engine in the calling thread, on its clock."""
 
-    def __init__(self, system: MemorySystem, journal: Journal) -> None:
-        super().__init__(system.sync.engine.intake_stage.selections, journal, system.sync.pause)
+    def __init__(self, system: MemorySystem, sync: Sync, journal: Journal) -> None:
+        super().__init__(sync.engine.intake_stage.selections, journal, sync.pause)
         self._system = system
 
     def advance(self, batch_size: int) -> None:
@@ -129,157 +127,88 @@ class MemorySystem:
 
     def reopen(self, *, adopt: bool = False) -> None:
         """Make a new engine over the same stores; raises `IncidentError` for a graph that is to be adopted first."""
-        self.registry = ModelRegistry()
-        for embedder in self.embedders or (self.embedder,):
-            self.registry.register(FaultyEmbedder(embedder, self._failpoint))
-        self.service = MultiModelEmbeddingService(
-            self.registry, ModelRouter(self.registry, self.routes), self.cache, tracer=self.tracer
-        )
-        notes = Notes(self.clock)
-        graph = FaultyGraph(self.graph, self._failpoint)
-        index = NotingIndex(FaultyIndex(self.index, self._failpoint), notes.add)
-        journal = NotingJournal(FaultyJournal(self.journal, self._failpoint), notes.add)
-        letters = NotingLetters(self.journal, notes.add)
         self.opened += 1
-        is_right = self._is_right_graph(index, journal, adopt=adopt)
-        declared = declare(self.views, ModelRouter(self.registry, self.routes), self.registry)
-        opened = open_generations(journal, self.graph, lambda _: declared, self.on_other_recipe)
-        recipes = recipes_of(opened.generations, self.service)
-        self._begin_timeline(index, journal, adopt=not is_right)
-        self.engine = SyncEngine(
-            graph=graph,
-            log=self.graph.feed,
-            index=index,
-            journal=journal,
-            dead_letters=letters,
-            views=recipes,
-            service=self.service,
-            clock=self.clock,
-            settings=self.settings,
-            rng=random.Random(1),
-            tracer=self.tracer,
+        options, config = self._options(), Config(models=ModelsConfig(routes=self.routes))
+        stores = self._stores(options)
+        is_right = self._is_right_graph(stores, adopt=adopt)
+        models = open_recipes(config, options, stores.journal, self.graph, self.cache, ExitStack())
+        self._begin_timeline(stores, adopt=not is_right)
+        running = compose(
+            config,
+            options,
+            stores,
+            models,
+            Handed(
+                rng=random.Random(1),
+                drain=lambda sync, journal: _SteppingDrain(self, sync, journal),
+                pace=lambda: FULL_SPEED,
+                probe=lambda _: None,
+                gate=tuple,  # asks for nothing
+            ),
         )
-        self.maintenance = Maintenance(self.engine, graph, self.graph.feed, index, journal, self.clock)
-        reader = EntitySyncReader(
-            graph, scoped(index, recipes.hides), letters, self.engine.recipe, self.engine.is_pending
-        )
-        states = FaultySyncView(self.graph.sync_view, self._failpoint)
-        self.write_back = WriteBack(states, reader, graph, journal, self.clock, notes)
-        self.sync = Sync(
-            self.engine, self.maintenance, self.graph.feed, journal, letters, self.clock, self.write_back
-        )
-        self.store = SchemaVersionedEmbeddingStore(
-            index,
-            self.registry,
-            journal,
-            self.clock,
-            schema=self.graph.schema,
-            schema_at=self.graph.schema_at,
-            recipe=self.engine.recipe,
-            mark=self._mark,
-        )
-        self.places = LivePlaces(recipes, lambda _: self.graph.schema().entity_types)
-        self._reopen_audits(graph, index, journal)
-        self._reopen_migrations(graph, index, journal, declared)
-        self.queue = EventQueue(self.journal, letters, self.clock)
-        self.reembedding = ReembeddingService(
-            self.store, self.service, graph, views=recipes, drain=_SteppingDrain(self, journal)
-        )
-        self.handler = PKGSyncHandler(
-            self.service,
-            self.store,
-            self.queue,
-            graph=graph,
-            views=recipes,
-            reembedding=self.reembedding,
-            engine=self.engine,
-        )
-        self.handler.subscribe_to_pkg_events()
+        self.registry, self.service = models.registry, models.service
+        self.engine, self.maintenance, self.sync = running.engine, running.maintenance, running.sync
+        assert running.write_back is not None
+        self.write_back, self.store, self.places = running.write_back, running.store, running.places
+        self.queue, self.handler, self.reembedding = running.queue, running.handler, running.reembedding
+        self.auditor, self.repairer, self.migrations = running.auditor, running.repairer, running.migrations
 
-    def _is_right_graph(self, index: VectorIndex, journal: Journal, *, adopt: bool) -> bool:
-        wrong = examined(self.graph, self.graph.feed, self.graph, index, journal)
+    def _options(self) -> Options:
+        return Options(
+            views=tuple(self.views),
+            embedders=tuple(self.embedders or (self.embedder,)),
+            settings=self.settings,
+            clock=self.clock,
+            tracer=self.tracer,
+            on_other_recipe=self.on_other_recipe,
+            wrapping=Wrapping(
+                index=lambda index: FaultyIndex(index, self._failpoint),
+                journal=lambda journal: FaultyJournal(journal, self._failpoint),
+                audits=lambda audits: FaultyAudits(audits, self._failpoint),
+                embedder=lambda embedder: FaultyEmbedder(embedder, self._failpoint),
+                sync_view=lambda states: FaultySyncView(states, self._failpoint),
+            ),
+        )
+
+    def _stores(self, options: Options) -> Stores:
+        graph = GraphPorts(
+            reader=FaultyGraph(self.graph, self._failpoint),
+            writer=self.graph,
+            feed=self.graph.feed,
+            marks=self.graph,
+            sync_view=self.graph.sync_view,
+            close=lambda: None,
+        )
+        wrapping, notes = options.wrapping, Notes(self.clock)
+        index = wrapping.index(self.index)
+        return Stores(
+            graph=graph,
+            pkg=PKG(graph),
+            index=NotingIndex(index, notes.add),
+            journal=NotingJournal(wrapping.journal(self.journal), notes.add),
+            letters=NotingLetters(self.journal, notes.add),
+            messages=self.journal,
+            audits=wrapping.audits(self.audits),
+            notes=notes,
+            plain_index=index,
+            sealed=None,
+            below=Below(),
+            sync_view=wrapping.sync_view(graph.sync_view),
+        )
+
+    def _is_right_graph(self, stores: Stores, *, adopt: bool) -> bool:
+        wrong = examined(self.graph, self.graph.feed, self.graph, stores.index, stores.journal)
         if wrong is not None and not adopt:
             raise wrong.refusal()
         return wrong is None
 
-    def _begin_timeline(self, index: VectorIndex, journal: Journal, *, adopt: bool) -> None:
+    def _begin_timeline(self, stores: Stores, *, adopt: bool) -> None:
+        index, journal = stores.index, stores.journal
         graph, feed, mark = self.graph, self.graph.feed, f"mark-{self.opened}"
         if adopt:
             adopt_graph(graph, feed, index, journal, schema=graph.schema, mark=mark)
         else:
             begin_timeline(graph, feed, index, journal, mark=mark)
-
-    def _reopen_migrations(
-        self, graph: GraphReader, index: VectorIndex, journal: Journal, declared: RecipeDeclaration
-    ) -> None:
-        def auditor_of(recipe: ViewRecipe) -> Auditor:
-            return Auditor(graph, scoped(self.index, lambda: self.engine.recipes.pair.is_live), recipe, self.clock)
-
-        self.migrations = Migrations(
-            MigrationParts(
-                sync=self.sync,
-                graph=self.graph,
-                journal=journal,
-                clock=self.clock,
-                declared=declared,
-                ready=lambda declaration: recipe_of(declaration, self.service),
-                declare=lambda views, routes: declare(views, ModelRouter(self.registry, routes), self.registry),
-                auditor_of=auditor_of,
-                put_in_force=lambda _: None,
-                on_live=self._follow,
-                probe=lambda _: None,
-                planning=Planning(graph, self.service, self.clock),
-                gate=tuple,  # asks for nothing
-            )
-        )
-        sweep = Sweep(index, self.engine.recipes, lambda: self.migrations.is_dropping, self.migrations.finish_drop)
-        self.maintenance.chores += [self.migrations, sweep]
-
-    def _follow(self, live: RecipeDeclaration) -> None:
-        self.service.reroute(router_of(live, self.registry))
-        self.write_back.request_catch_up()
-
-    def _recipe_id(self) -> str:
-        return repr(self.engine.recipes.pair.live.declaration)
-
-    def _reopen_audits(self, graph: GraphReader, index: VectorIndex, journal: Journal) -> None:
-        audits = FaultyAudits(self.audits, self._failpoint)
-        self.auditor = Auditor(
-            graph,
-            scoped(FaultyIndex(self.index, self._failpoint), self.engine.recipes.hides),
-            self.engine.recipe,
-            self.clock,
-            memory=AuditMemory(
-                leaves=audits,
-                audits=audits,
-                journal=journal,
-                changes=LoggedChanges(
-                    self.graph.feed, Planner(graph, self.engine.recipes, self.settings.fanout_live_max)
-                ),
-                recipe_id=self._recipe_id,
-                spared=lambda: unfinished_repairs(self.repairer),
-            ),
-            frontier=lambda: self.engine.frontier,
-            service=self.service,
-            rng=random.Random(1),
-        )
-        self.repairer = Repairer(
-            graph,
-            index,
-            self.engine.recipe,
-            self.service,
-            self.auditor,
-            audits,
-            journal,
-            self.clock,
-            mark=self.sync.mark,
-            waiting=lambda: 0,
-            brake=self.settings.brake,
-            identity=lambda: self.graph.identity,
-        )
-
-    def _mark(self, keys: Sequence[RecordKey], reason: str, force: bool) -> None:
-        self.sync.mark(keys, reason=reason, force=force)
 
     def settle(self, steps_max: int = 20_000, *, until: Callable[[], bool] | None = None) -> None:
         """Run the engine in this thread, with virtual time, until nothing is left to do."""

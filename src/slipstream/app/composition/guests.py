@@ -12,8 +12,9 @@ from slipstream.app.composition.factories import EMBEDDED_FOR_ONE, INDEXES
 from slipstream.app.composition.incidents import Place, compose_incident_guest
 from slipstream.app.composition.models import registered_models
 from slipstream.app.composition.options import Options
-from slipstream.app.composition.owning import opened_cache, searched_types, types_with_records
+from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, not_put_in_force, recipes_of, router_of, views_of
+from slipstream.app.composition.running import searched_types, types_with_records
 from slipstream.app.composition.stores import Shared
 from slipstream.app.config import Config
 from slipstream.app.explaining import Explaining

@@ -14,8 +14,9 @@ from slipstream.adapters.wrappers.reading import ReadOnlyIndex
 from slipstream.app.composition.factories import EMBEDDED_FOR_ONE, GRAPHS
 from slipstream.app.composition.models import registered_models
 from slipstream.app.composition.options import Options
-from slipstream.app.composition.owning import opened_cache, types_in
+from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, recipes_of, router_of, views_of
+from slipstream.app.composition.running import types_in
 from slipstream.app.composition.stores import Shared, Stores
 from slipstream.app.composition.watching import incident_watch
 from slipstream.app.config import Config

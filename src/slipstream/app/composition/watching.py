@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 from slipstream.adapters.wrappers.scoped import scoped
 from slipstream.app.composition.factories import alert_memory, alert_sinks, room_of
 from slipstream.app.composition.options import Options
+from slipstream.app.composition.recipes import InForce
 from slipstream.app.composition.stores import Stores
 from slipstream.app.config import Config
 from slipstream.app.incident import idle_repairer
@@ -28,7 +30,6 @@ from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError
 from slipstream.domain.held import Placed
 from slipstream.domain.incidents import Incident
 from slipstream.domain.work import Lane
-from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.planner import Planner
 from slipstream.engine.runner import Sync
@@ -50,14 +51,15 @@ _BUSY_SHARE = 0.05
 def audits_of(
     sync: Sync,
     stores: Stores,
-    service: MultiModelEmbeddingService,
+    models: InForce,
     options: Options,
     recipe_id: Callable[[], str],
     write_back: WriteBack | None,
+    rng: random.Random | None,
     history_bytes_max: int,
 ) -> tuple[Auditor, Repairer]:
     """Return what audits and what repairs; the sync view shows what an audit has found."""
-    engine, recipes = sync.engine, sync.engine.recipes
+    engine, recipes, service = sync.engine, sync.engine.recipes, models.service
     graph, audits, journal, clock = stores.graph.reader, stores.audits, stores.journal, options.clock
     auditor = Auditor(
         graph,
@@ -80,6 +82,7 @@ def audits_of(
         on_kept=None if write_back is None else partial(_show_audit, write_back),
         tracer=options.tracer,
         below=stores.below,
+        rng=rng,
         aside=nullcontext if write_back is None else write_back.aside,
     )
     repairer = Repairer(

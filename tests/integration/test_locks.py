@@ -1,12 +1,9 @@
-"""No port is called while the engine's condition is held: who waits for the frontier waits for no store."""
+"""The locks of `docs/locks.md` are all there are, taken in its order, and over no port's call but as it says."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,10 +18,12 @@ from slipstream.app.config import Config, IndexConfig
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import entity_key
 from slipstream.engine.settings import SyncSettings
-from slipstream.engine.state import Changes
 from slipstream.evolution.selector import ReembeddingSelector
 from slipstream.report.engine_metrics import metrics_of
 from slipstream.testkit.embedders import HashEmbedder
+from slipstream.views.declaration import View
+from tests.architecture.sources import ROOT
+from tests.locks import LockWatch, lock_sites
 
 PORTS = (SqliteJournal, SqliteAudits, SqliteGraph, SqliteFeed, SqliteIndex, ChromaIndex)
 WAIT_S = 120.0
@@ -34,6 +33,12 @@ MET = frozenset({
     "SqliteJournal.transaction", "SqliteJournal.work",
 })  # fmt: skip
 """What was called for sure, whoever came first."""
+TAKEN = frozenset({
+    "audit/auditor.py _one_at_a_time", "engine/backfill.py _lock", "engine/state.py changed",
+    "engine/state.py writing", "evolution/selections.py _lock", "migration/migrations.py _stepping",
+    "report/alerts.py _delivering", "syncview/writeback.py _turn",
+})  # fmt: skip
+_ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \|(?: ([^|]+) \|)?$", re.MULTILINE)
 
 
 class Choking(HashEmbedder):
@@ -45,34 +50,15 @@ class Choking(HashEmbedder):
         return super().embed(texts)
 
 
-class Watched:
-    """Notes every call of a port by a thread that holds a condition of an engine."""
-
-    def __init__(self) -> None:
-        self.conditions: list[Changes] = []
-        self.called: set[str] = set()
-        self.caught: set[str] = set()
-
-    def wrapped(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(method)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.called.add(name)
-            if any(condition.is_mine for condition in self.conditions):
-                caller = next(f for f in inspect.stack() if "/slipstream/" in f.filename)
-                self.caught.add(f"{name}, by {caller.function}")
-            return method(*args, **kwargs)
-
-        return call
+def _rows() -> list[tuple[str, str]]:
+    """Return each lock of the page, in its order, with what it says of ports; of adapters it says nothing."""
+    text = (ROOT / "docs" / "locks.md").read_text(encoding="utf-8")
+    return [(name, ports.strip()) for name, _, ports in _ROW.findall(text)]
 
 
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    watched = Watched()
-    for port in PORTS:
-        for name, method in vars(port).items():
-            if inspect.isfunction(method) and not name.startswith("_"):
-                monkeypatch.setattr(port, name, watched.wrapped(f"{port.__name__}.{name}", method))
-    return watched
+def _is_against(first: str, second: str, place: dict[str, int]) -> bool:
+    """Whether two locks were taken against the page's order, which says nothing of two within adapters."""
+    return place[first] > place[second] and not (first.startswith("adapters/") and second.startswith("adapters/"))
 
 
 def _everything(slip: Slipstream) -> None:
@@ -91,22 +77,64 @@ def _everything(slip: Slipstream) -> None:
     slip.pkg.delete_entity("p59")
     assert slip.sync.drain(WAIT_S, on_progress=lambda _: None)
     slip.verify(hurry=True)
+    slip.repair()
     metrics_of(slip.sync)
+    assert slip.search("name 3", k=3, expand=1)
     assert slip.replay_dead_letters() == 1
     assert slip.sync.wait(slip.pkg.update_entity("p01", {"name": "another"}), WAIT_S)
     assert slip.sync.drain(WAIT_S)
     assert slip.discard_dead_letters() == 1
 
 
+def _migrate(slip: Slipstream) -> None:
+    routes = {"default": HashEmbedder().spec.id}
+    declared = slip.migrations.declare([View("Person", "{{ name }}, a person")], routes)
+    slip.pkg.delete_entity("bad")
+    slip.migrations.start(declared)
+    assert slip.sync.drain(WAIT_S)
+    slip.migrations.cut_over(veto=tuple)
+    slip.migrations.drop()
+    assert slip.sync.drain(WAIT_S)
+
+
 @pytest.mark.parametrize("adapter", ["sqlite", "chroma"])
-def test_no_port_is_called_while_the_condition_is_held(adapter: str, tmp_path: Path, watched: Watched) -> None:
+def test_locks_are_taken_in_order_and_over_no_port(
+    adapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = LockWatch()
+    watch.install(monkeypatch, PORTS)
     config = Config(index=IndexConfig.model_validate({"adapter": adapter}))
     settings = SyncSettings(attempts_max=2, backoff_base_s=0.01, backoff_max_s=0.02, pending_max=40, log_page=16)
     options = Options(embedders=(Choking(dimension=16),), settings=settings)
     with open_pkg(tmp_path, config=config, options=options) as slip:
-        watched.conditions.append(slip.sync.engine.changed)
         _everything(slip)
+        _migrate(slip)
+    rows = _rows()
+    place = {name: number for number, (name, _) in enumerate(rows)}
+    against = {pair for pair in watch.orders if _is_against(*pair, place) or pair[::-1] in watch.orders}
+    silent = {name for name, ports in rows if ports == "none"}
     index = {"sqlite": "SqliteIndex", "chroma": "ChromaIndex"}[adapter]
-    met = {f"{index}.{name}" for name in ("stamps", "upsert", "delete", "scan")}
-    assert watched.called >= met | MET
-    assert watched.caught == set()
+    assert watch.called >= MET | {f"{index}.{name}" for name in ("stamps", "upsert", "delete", "scan")}
+    assert watch.taken >= TAKEN
+    assert against == set()
+    assert {call for call in watch.calls if call[0] in silent} == set()
+
+
+def test_every_lock_is_listed_and_no_other() -> None:
+    assert sorted(name for name, _ in _rows()) == sorted(lock_sites())
+
+
+def test_the_watch_notices_an_order_and_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Port:
+        def read(self) -> None:
+            """Do nothing."""
+
+    watch = LockWatch()
+    watch.install(monkeypatch, (Port,))
+    first, second = watch.lock("first"), watch.lock("second")
+    with first, second:
+        Port().read()
+    with second, first:
+        pass
+    assert watch.orders == {("first", "second"), ("second", "first")}
+    assert watch.calls == {("first", "Port.read"), ("second", "Port.read")}
