@@ -152,6 +152,7 @@ class GraphConfig(_Section):
     """Write back how each entity stands in the index, to be queried with SQL; off, the view is emptied."""
     log_kept_mb: Count = 64
     log_kept_days: Weight = 7.0
+    """What of the log is older goes, when all who follow it have read it."""
     log_limit_mb: Some = 1024
 
     @model_validator(mode="before")
@@ -174,8 +175,10 @@ class QueryConfig(_Section):
     """`[query]`."""
 
     timeout_s: SomeSeconds = 30.0
+    """A query that takes longer is ended."""
     memory_mb: Annotated[int, Field(ge=512)] = 1500
     rows_max: Some = 100_000
+    """Rows of an answer; a query with more is ended."""
 
 
 class IndexConfig(_Section):
@@ -183,52 +186,69 @@ class IndexConfig(_Section):
 
     adapter: Literal["sqlite", "chroma", "chroma-server"] = "sqlite"
     host: Name = "127.0.0.1"
+    """Of the server, for `chroma-server`."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Of the server, for `chroma-server`."""
 
 
 class FusionConfig(_Section):
     """`[models.fusion]`."""
 
     content: Weight = 0.6
+    """Weight of what the event's text says."""
     time: Weight = 0.3
+    """Weight of when it was."""
     causes: Weight = 0.1
+    """Weight of what led to it."""
 
 
 class OpenAIConfig(_Section):
     """`[models.openai.<model>]`: a model of an OpenAI-compatible server; see `RequestLimits` for its limits."""
 
     base_url: Address = Field(description=_ADDRESS)
+    """Where the server answers, with or without `/v1`."""
     model: Name | None = None
     """Its name at the server, when that is another one."""
     version: Name = "1"
     """Names the weights behind that name: part of the model's identity, as no server tells when they change."""
     dimension: Some | None = None
+    """What each vector must have; with it, opening needs no server."""
     api_key_file: File | None = None
     """A file that holds the key: secrets have no place in a configuration file."""
     timeout_s: SomeSeconds = 30.0
+    """For one request."""
     texts_max: Some = 32
+    """Texts in a request."""
     bytes_max: Some = 1_000_000
+    """Bytes of text in a request."""
     tokens_max: Some | None = None
+    """Tokens in a request, at four characters to a token."""
     characters_max: Some | None = None
+    """Of a longer text the beginning is embedded; part of the model's identity too."""
     too_long: Literal["cut", "refuse"] = "cut"
+    """What becomes of a text that the server calls too long: its beginning is embedded, or it is a dead letter."""
 
 
 class OnnxConfig(_Section):
     """`[models.onnx.<name>]`: a local directory with model.onnx and tokenizer.json."""
 
     directory: File
+    """Where `model.onnx` and `tokenizer.json` are."""
 
 
 class ScrubConfig(_Section):
     """`[scrub]`: audits in the background of a running engine."""
 
     enabled: bool = True
+    """Whether a running engine audits by itself."""
     incremental_every_s: Seconds = 60.0
     full_every_s: Seconds = 24 * 3600.0
     sample_every_s: Seconds = 6 * 3600.0
     sample_size: Some = 200
+    """Records of one sample."""
     core_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
     repair: Names = ("missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt")
+    """Which divergence classes are mended without being asked, within the brake."""
     history_mb: Count = 64
     """What all kept audits and their findings may take together; the newest one always stays."""
 
@@ -249,7 +269,9 @@ class DeadLettersConfig(_Section):
 
     line_bytes: Count = 4_096
     lines_max: Count = 1_000
+    """Lines that are kept."""
     lines_mb: Count = 16
+    """What the kept lines may take together."""
 
     def limits(self) -> RefusalLimits:
         """Return the limits."""
@@ -282,13 +304,17 @@ class AlertsConfig(_Section):
     """`[alerts]`: limits, and a hook that is told; see `AlertThresholds`."""
 
     consistency_min: Share = 0.999
+    """A smaller share of right records in the last audit fires."""
     lag_s_max: Seconds = 1.0
+    """A mutation that has waited longer fires."""
     dead_letters_max: Count = 0
+    """More dead letters fire."""
     scrub_age_s_max: Seconds = 2 * 86_400.0
     disk_free_mb_min: Weight = 100.0
     for_s: Seconds = 10.0
     webhook: Address | None = Field(default=None, description=_ADDRESS)
     webhook_token_file: File | None = None
+    """A file that holds the token that is sent with each alert, as a bearer."""
 
     def thresholds(self) -> AlertThresholds:
         """Return the limits; raises `InvalidInputError` that names the wrong one."""
@@ -300,15 +326,20 @@ class SyncConfig(_Section):
 
     pending_max: Some = 20_000
     log_page: Some = 1_000
+    """Log entries that are read at once."""
     batch_min: Some = 16
+    """Keys of the smallest batch, however slow the model is."""
     batch_max: Some = 1_024
+    """Keys of the largest batch."""
     batch_target_s: SomeSeconds = 0.25
     background_target_s: SomeSeconds = 0.1
     polite_target_s: SomeSeconds = 0.005
     quiet_after_s: Seconds = 1.0
     attempts_max: Some = 5
     backoff_base_s: SomeSeconds = 0.2
+    """How long a key waits for its second attempt; each further one waits about twice as long."""
     backoff_max_s: SomeSeconds = 30.0
+    """The longest wait for an attempt."""
     idle_wait_s: SomeSeconds = 0.5
     checkpoint_interval_s: Seconds = 0.05
     fanout_live_max: Some = 1_000
@@ -327,9 +358,13 @@ class QualityConfig(_Section):
     reembed_confidence_gain: Share = 0.1
     overlap_min: Share | None = None
     rank_correlation_min: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+    """Mean rank correlation of both generations' neighbours."""
     recall_min: Share | None = None
+    """Mean recall of the new generation, over queries that say what they expect."""
     mrr_min: Share | None = None
+    """Mean reciprocal rank of the new generation, over the same queries."""
     ndcg_min: Share | None = None
+    """Mean gain (nDCG) of the new generation, over the same queries."""
 
     def gate(self) -> QualityGate:
         """Return the thresholds of a cut-over."""
@@ -342,6 +377,7 @@ class ModelsConfig(_Section):
     default: Name = "minilm-l6-v2"
     cache_mb: Count = 256
     routes: dict[str, Name] = Field(default_factory=dict)
+    """Model by entity type; every other type goes to the default."""
     fusion: FusionConfig = FusionConfig()
     openai: dict[str, OpenAIConfig] = Field(default_factory=dict)
     onnx: dict[str, OnnxConfig] = Field(default_factory=dict)
