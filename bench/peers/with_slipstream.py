@@ -21,7 +21,7 @@ _PATIENCE_S = 600.0
 class FreeEmbedder:
     """The embedding for free, as a port of Slipstream's."""
 
-    spec = ModelSpec("free", "1", DIMENSION, tokens_max=8_192)
+    spec = ModelSpec("free", "1", DIMENSION, tokens_max=8_192, cacheable=False)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one vector a text."""

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -44,7 +45,11 @@ class PKGEventType(StrEnum):
         """Whether the event says that something is gone."""
 
 
-_set = object.__setattr__
+# Writes past the frozen model, by its slots: a third less than by name, and there are five a log entry.
+_set_values, _set_given, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 _Identifier = Annotated[str, StringConstraints(min_length=1, max_length=ID_SIZE_MAX)]
 _RelationshipId = Annotated[str, StringConstraints(min_length=1, max_length=8 * ID_SIZE_MAX)]
 
@@ -113,10 +118,10 @@ class PKGEvent(BaseModel):
     def unchecked(cls, fields: dict[str, Any]) -> PKGEvent:
         """Make an event of all its fields, which were checked: `model_construct`, a few times as fast."""
         event = cls.__new__(cls)
-        _set(event, "__dict__", fields)
-        _set(event, "__pydantic_fields_set__", _ALL_FIELDS)
-        _set(event, "__pydantic_extra__", None)
-        _set(event, "__pydantic_private__", None)
+        _set_values(event, fields)
+        _set_given(event, _ALL_FIELDS)
+        _set_extra(event, None)
+        _set_private(event, None)
         return event
 
     @property
@@ -157,9 +162,19 @@ def invalid_input(error: ValidationError) -> InvalidInputError:
 
 def deterministic_event_id(parts: Iterable[object]) -> str:
     """Return an id that is the same whenever the same parts are given, so that replays deduplicate."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        encoded = str(part).encode("utf-8", "surrogatepass")  # the id of a broken text, too, is needed
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    return hashlib.blake2b(b"".join(map(_sized, parts)), digest_size=16).hexdigest()
+
+
+def log_event_id(graph_id: str, position: int) -> str:
+    """Return `deterministic_event_id` of a graph and a position, which nearly every event has."""
+    return hashlib.blake2b(_begin(graph_id) + _sized(position), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _begin(graph_id: str) -> bytes:
+    return _sized(graph_id)
+
+
+def _sized(part: object) -> bytes:
+    encoded = str(part).encode("utf-8", "surrogatepass")  # the id of a broken text, too, is needed
+    return len(encoded).to_bytes(8, "big") + encoded

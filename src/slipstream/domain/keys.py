@@ -19,7 +19,7 @@ class KeyKind(StrEnum):
     RELATIONSHIP = "r"
 
 
-_ENTITY = KeyKind.ENTITY
+_ENTITY, _RELATIONSHIP = KeyKind.ENTITY, KeyKind.RELATIONSHIP
 _KINDS = {"e:": KeyKind.ENTITY, "r:": KeyKind.RELATIONSHIP}
 
 
@@ -49,12 +49,12 @@ class RecordKey(NamedTuple):
 
 def entity_key(entity_id: str) -> RecordKey:
     """Return the key of an entity's record."""
-    return RecordKey(KeyKind.ENTITY, entity_id)
+    return RecordKey(_ENTITY, entity_id)
 
 
 def relationship_key(relationship_id: str) -> RecordKey:
     """Return the key of a relationship's record."""
-    return RecordKey(KeyKind.RELATIONSHIP, relationship_id)
+    return RecordKey(_RELATIONSHIP, relationship_id)
 
 
 class RelationshipRef(NamedTuple):

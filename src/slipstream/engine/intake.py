@@ -92,9 +92,11 @@ class Intake:
         if plan.rescan is not None:
             scan = self._rescan_of(plan.rescan)
             through = plan.through if scan is not None else plan.rescan.position
+        # Most of them were committed together.
+        committed_s = {at: since_s(at, self._clock) for at in {mark.committed_at for mark in plan.marks}}
         with state.changed:
-            for mark in plan.marks:
-                state.ledger.mark_change(mark.key, mark.position, since_s(mark.committed_at, self._clock))
+            for key, position, committed_at in plan.marks:
+                state.ledger.mark_change(key, position, committed_s[committed_at])
             if plan.marks:
                 state.live_at = self._clock.monotonic()
             state.stats.note_events(plan.outcomes)

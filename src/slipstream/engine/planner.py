@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
@@ -126,27 +126,28 @@ class Planner:
 
     def _mark(self, plan: Plan, change: _Change, reached: _Reached) -> None:
         event, position, (keys, fanouts) = change
+        committed_at = event.timestamp
         for key in keys if len(keys) < 2 else sorted(keys):
-            plan.marks.append(Mark(key, position, event.timestamp))
+            plan.marks.append(Mark(key, position, committed_at))
         for fanout in fanouts:
             neighbours = iter(reached[fanout]) if fanout in reached else self.reached_by(fanout)
             live = islice(neighbours, self._fanout_live_max)
-            plan.marks.extend(Mark(key, position, event.timestamp) for key in live)
+            plan.marks.extend([Mark(key, position, committed_at) for key in live])
             plan.deferred.extend(
                 WorkItem(key, Lane.BACKFILL, position, reason=f"fan-out of {fanout.entity_id}") for key in neighbours
             )
 
     def _reached_by_all(self, fanouts: Iterable[Fanout]) -> _Reached:
         """Look up together what is alike but for its entity; what is not there is to be looked up by itself."""
-        alike: dict[Fanout, dict[str, Fanout]] = {}
+        alike: dict[tuple[object, ...], dict[str, Fanout]] = {}
         for fanout in fanouts:
             if fanout.depth == 1:
-                alike.setdefault(replace(fanout, entity_id=""), {})[fanout.entity_id] = fanout
+                alike.setdefault(fanout[1:], {})[fanout.entity_id] = fanout
         reached: dict[Fanout, list[RecordKey]] = {}
         try:
-            for shape, of_entities in alike.items():
+            for of_entities in alike.values():
                 if len(of_entities) > 1:
-                    reached |= self._reached_alike(shape, of_entities)
+                    reached |= self._reached_alike(next(iter(of_entities.values())), of_entities)
         except TransientError:
             raise
         except Exception:  # noqa: BLE001  (each by itself, so that only the one at fault is a dead letter)

@@ -150,8 +150,7 @@ class Rendering(NamedTuple):
     extraction_confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fanout:
+class Fanout(NamedTuple):
     """
     Neighbours of one entity whose text may hold something of it; the planner looks them up in the graph.
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import nodes
 
 from slipstream.views.sandbox import items_of
-from slipstream.views.values import bounded_join, format_value
+from slipstream.views.values import format_value, joined
 
 Context = Mapping[str, Any]
 _Writer = Callable[[Context, list[str]], None]
@@ -35,7 +35,7 @@ class PlainTemplate:
         written: list[str] = []
         for write in self._writers:
             write(context, written)
-        return bounded_join(iter(written))
+        return joined(written)
 
 
 def plain_template(tree: nodes.Template) -> PlainTemplate | None:
@@ -93,11 +93,13 @@ def _joined(node: nodes.Node) -> _Writer:
     name, attribute, separator = _join_of(node)
 
     def write(context: Context, written: list[str]) -> None:
-        items = items_of(context.get(name))
-        if not all(type(item) is dict for item in items):
-            raise NotPlainError
-        texts = [format_value(item.get(attribute)) for item in items]
-        written.append(bounded_join((separator if number else "") + text for number, text in enumerate(texts)))
+        pieces: list[str] = []
+        for item in items_of(context.get(name)):
+            if type(item) is not dict:
+                raise NotPlainError
+            text = format_value(item.get(attribute))
+            pieces.append(separator + text if pieces else text)
+        written.append(joined(pieces))
 
     return write
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from slipstream.domain.stamps import MetadataValue
@@ -57,6 +57,12 @@ def bounded_join(pieces: Iterator[str]) -> str:
         if size > WORKING_SIZE_MAX:
             break
     return "".join(taken)
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Return the same of pieces that are all there: nearly always they are not too long."""
+    text = "".join(pieces)
+    return text if len(text) <= WORKING_SIZE_MAX else bounded_join(iter(pieces))
 
 
 def is_text(value: object) -> bool:

@@ -15,6 +15,9 @@ from slipstream.views.declaration import Affected, Chain, Dependencies, Fanout, 
 _REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction.BOTH: Direction.BOTH}
 _NOTHING = Affected()
 _ENDS = ("source", "target")
+_SHAPES_MAX = 1_000
+"""Of so many sets of changed properties it is remembered where they can show."""
+_NOBODY: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
 
 class ViewSet:
@@ -39,6 +42,8 @@ class ViewSet:
         self._chains: list[tuple[str, Chain]] = [(view.type, chain) for view in self.views for chain in view.chains]
         self._steps: list[tuple[str, Via | Chain]] = [*self._vias, *self._chains]
         self._read_by_others = self._properties_read_by_others()
+        self._lookers = self._types_that_look_across()
+        self._shapes: dict[frozenset[str] | None, tuple[Fanout, ...]] = {}
 
     def view_for(self, type_name: str, *, is_relationship: bool = False) -> View | None:
         """Return the view of a type, None for a relationship type that has none."""
@@ -126,13 +131,22 @@ class ViewSet:
         others = self._read_by_others
         if changed is not None and others is not None and others.isdisjoint(changed):
             return ()
+        shapes = self._shapes.get(changed)
+        if shapes is None:
+            shapes = self._shapes_of(changed)
+            if len(self._shapes) < _SHAPES_MAX:
+                self._shapes[changed] = shapes
+        return tuple([Fanout(entity_id, *shape[1:]) for shape in shapes])
+
+    def _shapes_of(self, changed: frozenset[str] | None) -> tuple[Fanout, ...]:
+        """Return the fan-outs of an entity with an empty id, given what changed of it."""
         found: dict[tuple[str, Direction], set[str]] = {}
         for owner, via in self._vias:
             if changed is None or not changed.isdisjoint(via.properties):
                 found.setdefault((via.relationship_type, _REVERSED[via.direction]), set()).add(owner)
-        fanouts = [Fanout(entity_id, name, direction, frozenset(types)) for (name, direction), types in found.items()]
+        fanouts = [Fanout("", name, direction, frozenset(types)) for (name, direction), types in found.items()]
         fanouts += [
-            _back(entity_id, owner, chain, chain.depth)
+            _back("", owner, chain, chain.depth)
             for owner, chain in self._chains
             if changed is None or not changed.isdisjoint(chain.properties)
         ]
@@ -140,7 +154,7 @@ class ViewSet:
             for end, direction in (("source", Direction.OUT), ("target", Direction.IN)):
                 attributes = view.endpoint_reads(end)
                 if attributes is None or (attributes if changed is None else not attributes.isdisjoint(changed)):
-                    fanouts.append(Fanout(entity_id, name, direction, relationships=True))
+                    fanouts.append(Fanout("", name, direction, relationships=True))
         return tuple(fanouts)
 
     def _affected_by_relationship(self, event: PKGEvent) -> Affected:
@@ -149,13 +163,26 @@ class ViewSet:
         view = self._relationships.get(event.entity_type)
         if view is not None and event.key is not None and (changed is None or view.reads_any(changed, event)):
             keys.add(event.key)
-        for owner, via in self._vias:
-            if via.relationship_type == event.entity_type:
-                keys.update(_endpoints(event, owner, via.direction))
+        at_source, at_target = self._lookers.get(event.entity_type, _NOBODY)
+        if event.source_id and (event.source_type in at_source or (at_source and event.source_type is None)):
+            keys.add(entity_key(event.source_id))
+        if event.target_id and (event.target_type in at_target or (at_target and event.target_type is None)):
+            keys.add(entity_key(event.target_id))
         if not (keys or self._chains):
             return _NOTHING
         fanouts = self._chained_fanouts(event, keys)
         return Affected(frozenset(keys), fanouts) if keys or fanouts else _NOTHING
+
+    def _types_that_look_across(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+        """Return, by relationship type, whose texts show what lies at the other end: at its source, at its target."""
+        found: dict[str, tuple[set[str], set[str]]] = {}
+        for owner, via in self._vias:
+            at_source, at_target = found.setdefault(via.relationship_type, (set(), set()))
+            if via.direction in (Direction.OUT, Direction.BOTH):
+                at_source.add(owner)
+            if via.direction in (Direction.IN, Direction.BOTH):
+                at_target.add(owner)
+        return {name: (frozenset(sources), frozenset(targets)) for name, (sources, targets) in found.items()}
 
     def _chained_fanouts(self, event: PKGEvent, keys: set[RecordKey]) -> tuple[Fanout, ...]:
         """

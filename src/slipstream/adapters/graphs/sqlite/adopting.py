@@ -11,7 +11,7 @@ from slipstream.adapters.graphs.evolution import SchemaDraft, kind_of
 from slipstream.adapters.graphs.sqlite.codec import KINDS, SCHEMA, decode_properties, is_of_the_triggers
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, begin_version, end_version
 from slipstream.domain.errors import PoisonEventError
-from slipstream.domain.events import PKGEvent, PKGEventType
+from slipstream.domain.events import PKGEvent
 from slipstream.domain.log import LogEntry
 from slipstream.domain.schema import GraphSchema
 
@@ -27,11 +27,12 @@ def is_new_to(schema: GraphSchema, entry: LogEntry) -> bool:
     """Whether an entry may bring a type or a property that the schema does not know."""
     if not isinstance(entry, PKGEvent):
         return True
-    if entry.event_type is PKGEventType.SCHEMA_EVOLVED or entry.event_type.is_deletion:
+    event_type, data = entry.event_type, entry.new_data
+    if event_type.is_deletion or not (event_type.is_entity or event_type.is_relationship):
         return False
-    types = schema.entity_types if entry.event_type.is_entity else schema.relationship_types
+    types = schema.entity_types if event_type.is_entity else schema.relationship_types
     known = types.get(entry.entity_type)
-    return known is None or entry.new_data is None or not entry.new_data.keys() <= known.keys()
+    return known is None or data is None or not data.keys() <= known.keys()
 
 
 def what_they_bring(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> Brought:

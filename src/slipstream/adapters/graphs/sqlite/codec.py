@@ -12,7 +12,7 @@ from slipstream.adapters.graphs.evolution import evolution_data
 from slipstream.adapters.graphs.values import DEPTH_MAX, decode_value, encode_value, jsonable
 from slipstream.domain.entities import Properties, PropertyValue
 from slipstream.domain.errors import PoisonEventError
-from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
+from slipstream.domain.events import PKGEvent, PKGEventType, log_event_id
 from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.log import LogEntry, Rescan
 from slipstream.domain.positions import Position
@@ -31,7 +31,9 @@ KINDS = {
 _UPDATES = ("~e", "~r")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = (str, int, float)
-_decode = json.JSONDecoder().raw_decode
+_scan = json.JSONDecoder().scan_once
+_EMPTY = b"{}"
+_SCALARS = frozenset((str, int, float, bool))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DIGITS_MAX = 18
 _Row = Sequence[Any]
@@ -51,6 +53,8 @@ def decode_properties(text: str | bytes, identity: str) -> dict[str, PropertyVal
     Raises `PoisonEventError` for what another program wrote and nobody can work with: no UTF-8, lone surrogates,
     nested too deeply.
     """
+    if isinstance(text, bytes) and (plain := _plain(text)) is not None:
+        return plain
     try:
         found = _loaded(text)
     except (ValueError, RecursionError) as error:
@@ -105,11 +109,24 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
     return found
 
 
+def _plain(text: bytes) -> dict[str, PropertyValue] | None:
+    """Return properties that are all texts and numbers, as nearly all are; None where a closer look is needed."""
+    if b"\\" in text and b"\\u" in text:  # one character each: to look for two is slower
+        return None
+    try:
+        decoded = text.decode()
+        found, end = _scan(decoded, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    is_flat = type(found) is dict and "id" not in found and _SCALARS.issuperset(map(type, found.values()))
+    return found if is_flat and end == len(decoded) else None
+
+
 def _parsed(text: str) -> Any:
     """Return what `json.loads` does; what stands in the tables nearly always ends where the object does."""
     try:
-        found, end = _decode(text)
-    except ValueError:
+        found, end = _scan(text, 0)
+    except (StopIteration, ValueError):
         return json.loads(text)
     return found if end == len(text) else json.loads(text)
 
@@ -143,13 +160,14 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
         return Rescan(Position(position), rescan_types(_text_of(new)) if kind == RESCAN else None)
     event_type = KINDS[kind]
     is_entity = event_type.is_entity
-    before, after = _told(old), _told(new)
+    before = None if old is None else _told(old)
+    after = None if new is None else _told(new)
     if kind in _UPDATES and (after is None or (before == after and old != new)):
         before = None  # as JSON both look the same, or one is too long to be kept: nobody may take it for no change
     data = after if after is not None else (before or {})
     return PKGEvent.unchecked(
         {
-            "event_id": deterministic_event_id((graph_id, position)),
+            "event_id": log_event_id(graph_id, position),
             "event_type": event_type,
             "entity_id": entity_id if is_entity else RelationshipRef(kind_type, source, target, key).id,
             "entity_type": kind_type,
@@ -170,7 +188,7 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
 
 def is_of_the_triggers(row: _Row) -> bool:
     """Whether a row of the log tells of an entity or a relationship; one written by hand may tell nothing."""
-    _, kind, entity_id, kind_type, source, target, key, *_ = row
+    kind, entity_id, kind_type, source, target, key = row[1:7]
     event_type = KINDS.get(kind)
     if event_type is None or not _is_name(kind_type):
         return False
@@ -198,7 +216,7 @@ def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Po
     """Return the event of a schema version, of which the log keeps the number only."""
     old_data, new_data = evolution_data(old, new)
     return PKGEvent.model_construct(
-        event_id=deterministic_event_id((graph_id, position)),
+        event_id=log_event_id(graph_id, position),
         event_type=PKGEventType.SCHEMA_EVOLVED,
         entity_id="schema",
         entity_type="Schema",
@@ -223,7 +241,10 @@ def _moment_of(at_ms: object) -> datetime:
 
 def _told(text: str | bytes | None) -> dict[str, Any] | None:
     """Return logged properties as the plain JSON of an event, None when they were not kept or can not be read."""
-    if not isinstance(text, str | bytes):
+    if isinstance(text, bytes):
+        if (plain := {} if text == _EMPTY else _plain(text)) is not None:
+            return plain
+    elif not isinstance(text, str):
         return None
     try:
         found = _loaded(text)
