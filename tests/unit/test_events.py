@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
+from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id, log_event_id
 from slipstream.domain.keys import ID_SIZE_MAX, entity_key, relationship_key
 
 ENTITY = {
@@ -130,3 +130,9 @@ def test_deterministic_ids_depend_on_every_part_and_on_nothing_else() -> None:
     assert deterministic_event_id(["a", 1]) == deterministic_event_id(("a", "1"))
     assert len({deterministic_event_id(parts) for parts in (["a", "b"], ["ab"], ["b", "a"], ["a", "b", ""], [])}) == 5
     assert deterministic_event_id(["\ud800"]) != deterministic_event_id(["?"]), "broken text, too, has an id"
+
+
+@pytest.mark.parametrize("graph_id", ["", "g", "ä" * 9, "7"])
+def test_the_id_at_a_position_of_a_log_is_that_of_both_parts(graph_id: str) -> None:
+    for position in (0, 7, 10**12):
+        assert log_event_id(graph_id, position) == deterministic_event_id((graph_id, position))

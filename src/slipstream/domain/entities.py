@@ -108,8 +108,7 @@ class StatePage(NamedTuple):
     """The last key that was looked at, encoded, where the range may go on behind it; None: it does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Adjacency:
+class Adjacency(NamedTuple):
     """One relationship of an entity, seen from that entity (`direction` is OUT when it is the source)."""
 
     entity_id: str

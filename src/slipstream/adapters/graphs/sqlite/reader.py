@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import itemgetter
 
 from slipstream.adapters.graphs.chains import other_end, reached
@@ -30,8 +30,9 @@ from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_k
 
 _ENTITIES = """SELECT e.id, e.type, CAST(e.properties AS BLOB)
     FROM json_each(?) AS wanted JOIN entity AS e ON e.id = wanted.value"""
-_RELATIONSHIP = """SELECT CAST(properties AS BLOB) FROM relationship
-    WHERE source = ? AND type = ? AND target = ? AND key = ?"""
+_RELATIONSHIPS = """SELECT w.key, CAST(r.properties AS BLOB) FROM json_each(?) AS w CROSS JOIN relationship AS r
+    ON r.source = json_extract(w.value, '$[1]') AND r.type = json_extract(w.value, '$[0]')
+    AND r.target = json_extract(w.value, '$[2]') AND r.key = json_extract(w.value, '$[3]')"""
 _EDGES = """SELECT wanted.value, r.source, r.target, r.key, CAST(r.properties AS BLOB) FROM json_each(?1) AS wanted
     CROSS JOIN relationship AS r {index} ON r.{this} = wanted.value AND r.type = ?2 {bound}"""
 # Of a hub no more is read than up to the neighbour that is so-manieth. (A blob is past any text.)
@@ -48,6 +49,9 @@ _SIDES = {
     Direction.IN: ("relationship AS r INDEXED BY relationship_in", "target", "source"),
 }
 """Where the relationships of one direction are found: table, the column of this end, that of the other one."""
+_DIRECTIONS = {direction.value: direction for direction in _SIDES}
+_TOGETHER = 250
+"""Of so many entities adjacencies are looked up at once."""
 _NO_PROPERTIES: Properties = {}
 _NONE: Mapping[Hop, Sequence[Neighbour]] = {}
 _LAST = "\U0010ffff" * 129  # a type, which each begins with, has 128 characters at most
@@ -60,7 +64,7 @@ def read_states(
     """Return the state of every key that exists."""
     wanted = {key.id: key for key in keys if key.kind is KeyKind.ENTITY}
     refs = [ref for key in dict.fromkeys(keys) if key.kind is KeyKind.RELATIONSHIP and (ref := parsed_ref(key.id))]
-    relationships = [found for ref in refs if (found := find_relationship(connection, ref)) is not None]
+    relationships = find_relationships(connection, refs)
     ends = (end for found in relationships for end in (found.ref.source_id, found.ref.target_id))
     entities = find_entities(connection, dict.fromkeys([*wanted, *ends]))
     asked = [entities[entity_id] for entity_id in wanted if entity_id in entities]
@@ -92,15 +96,18 @@ def relationship_states(
 
 def find_entities(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Entity]:
     """Return those of the entities that exist, by id."""
-    rows = connection.execute(_ENTITIES, (json.dumps(list(ids)),))
-    return {row[0]: Entity(row[0], row[1], readable_properties(row[2], row[0])) for row in rows}
+    rows = connection.execute(_ENTITIES, (json.dumps(list(ids)),)).fetchall()
+    return {
+        entity_id: Entity(entity_id, name, readable_properties(text, entity_id)) for entity_id, name, text in rows
+    }
 
 
-def find_relationship(connection: sqlite3.Connection, ref: RelationshipRef) -> Relationship | None:
-    """Return a relationship, None when there is none."""
-    key = (ref.source_id, ref.type, ref.target_id, ref.discriminator)
-    row = connection.execute(_RELATIONSHIP, key).fetchone()
-    return None if row is None else Relationship(ref, readable_properties(row[0], ref.id))
+def find_relationships(connection: sqlite3.Connection, refs: Sequence[RelationshipRef]) -> list[Relationship]:
+    """Return those of the relationships that exist, in their order."""
+    if not refs:
+        return []
+    rows = dict(connection.execute(_RELATIONSHIPS, (json.dumps(refs),)))
+    return [Relationship(ref, readable_properties(rows[at], ref.id)) for at, ref in enumerate(refs) if at in rows]
 
 
 def _neighbours(
@@ -173,14 +180,46 @@ def read_adjacent(
     """Return the next adjacencies in order; rows are read as they are needed, so a hub costs no more than a page."""
     start = None if after is None else after.order
     wanted = sorted({entity_id for entity_id in entity_ids if start is None or entity_id >= start[0]})
-    rows = (
-        row
-        for entity_id in wanted
-        for direction in (Direction.IN, Direction.OUT)
-        if start is None or (entity_id, direction.value) >= start[:2]
-        for row in _adjacent(connection, entity_id, direction, hop_types, start)
-    )
-    return list(islice(rows, max(limit, 0)))
+    found: list[Adjacency] = []
+    if start is not None and wanted[:1] == [start[0]]:
+        found = list(islice(_adjacent_to(connection, wanted.pop(0), hop_types, start), max(limit, 0)))
+    for at in range(0, len(wanted), _TOGETHER):
+        if len(found) >= limit:
+            break
+        found += _adjacent_to_all(connection, wanted[at : at + _TOGETHER], hop_types, limit - len(found))
+    return found
+
+
+def _adjacent_to_all(
+    connection: sqlite3.Connection, entity_ids: Sequence[str], hop_types: frozenset[str] | None, limit: int
+) -> list[Adjacency]:
+    """Return the first adjacencies of some entities, in order: by two statements, unless there are more of them."""
+    if len(entity_ids) > 1:
+        given = (json.dumps(entity_ids), json.dumps([] if hop_types is None else list(hop_types)), limit + 1)
+        statement = _ADJACENT if hop_types is None else _ADJACENT_OF_TYPES
+        rows = [row for direction in _SIDES for row in connection.execute(statement[direction], given)]
+        if len(rows) <= limit:
+            return [_adjacency(*row) for row in sorted(rows)]
+    each = (_adjacent_to(connection, entity_id, hop_types, None) for entity_id in entity_ids)
+    return list(islice(chain.from_iterable(each), limit))
+
+
+def _adjacent_to(
+    connection: sqlite3.Connection,
+    entity_id: str,
+    hop_types: frozenset[str] | None,
+    start: tuple[str, str, str, str, str] | None,
+) -> Iterator[Adjacency]:
+    """Yield the relationships of one entity, behind `start` when that is among them."""
+    for direction in (Direction.IN, Direction.OUT):
+        if start is None or (entity_id, direction.value) >= start[:2]:
+            yield from _adjacent(connection, entity_id, direction, hop_types, start)
+
+
+def _adjacency(entity_id: str, side: str, name: str, other: str, key: str, other_type: str) -> Adjacency:
+    direction = _DIRECTIONS[side]
+    source, target = (other, entity_id) if direction is Direction.IN else (entity_id, other)
+    return Adjacency(entity_id, RelationshipRef(name, source, target, key), direction, other, other_type)
 
 
 def _adjacent(
@@ -219,6 +258,18 @@ def _behind(
     )
 
 
+# The entities first, and of a hub no more rows than are asked for.
+_ADJACENT = {
+    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
+    f"CROSS JOIN {table} ON r.{this} = w.value CROSS JOIN entity AS e ON e.id = r.{other} LIMIT ?3"
+    for direction, (table, this, other) in _SIDES.items()
+}
+_ADJACENT_OF_TYPES = {
+    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
+    f"CROSS JOIN json_each(?2) AS t CROSS JOIN {table} ON r.{this} = w.value AND r.type = t.value "
+    f"CROSS JOIN entity AS e ON e.id = r.{other} LIMIT ?3"
+    for direction, (table, this, other) in _SIDES.items()
+}
 _NEARBY = " UNION ALL ".join(
     f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
     f"JOIN {table} ON r.{this} = w.value AND (r.type, r.{other}, r.key) IN (SELECT type, {other}, key "
@@ -232,15 +283,9 @@ def read_nearby(connection: sqlite3.Connection, entity_ids: Iterable[str], limit
     """Return the first adjacencies of each entity, in order, by one statement."""
     wanted = json.dumps(list(dict.fromkeys(entity_ids)))
     rows = sorted(connection.execute(_NEARBY, (wanted, max(limit, 0))))
-    found: list[Adjacency] = []
-    for _, of_one in groupby(rows, key=itemgetter(0)):
-        for entity_id, side, name, other, key, other_type in islice(of_one, max(limit, 0)):
-            direction = Direction(side)
-            source, target = (other, entity_id) if direction is Direction.IN else (entity_id, other)
-            found.append(
-                Adjacency(entity_id, RelationshipRef(name, source, target, key), direction, other, other_type)
-            )
-    return found
+    return [
+        _adjacency(*row) for _, of_one in groupby(rows, key=itemgetter(0)) for row in islice(of_one, max(limit, 0))
+    ]
 
 
 def scan_keys(
