@@ -30,8 +30,8 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp, Vector, VectorRecord, vector_checksum
 from slipstream.ports.index import VectorIndex
 from slipstream.testkit.records import unit_vector
-from slipstream.testkit.simulator import VIEWS
 from slipstream.testkit.system import MemorySystem
+from tests.simulation.simulator import VIEWS
 
 NAMES = [f"p{number}" for number in range(5)]
 FAILPOINTS = (

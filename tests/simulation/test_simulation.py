@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from slipstream.testkit.migrating import MigratingSimulation
-from slipstream.testkit.simulator import Simulation
+from tests.simulation.migrating import MigratingSimulation
+from tests.simulation.simulator import Simulation
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -1,5 +1,5 @@
 """
-For authors of adapters: conformance suites, deliberately broken adapters, fakes, the simulator.
+For authors of adapters: conformance suites, deliberately broken adapters, fakes, a system in memory.
 
 Shipped with the package. May touch: everything but faces.
 """

@@ -12,10 +12,10 @@ from slipstream.domain.stamps import Stamp
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.generations import Phase
 from slipstream.testkit.embedders import HashEmbedder
-from slipstream.testkit.simulator import VIEWS, Simulation, SimulationError
 from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
+from tests.simulation.simulator import VIEWS, Simulation, SimulationError
 
 FIRST, TWIN = "hash", "twin"
 
@@ -45,7 +45,7 @@ class MigratingSimulation(Simulation):
         )
 
     def _reopen(self) -> None:
-        Simulation._reopen(self)  # noqa: SLF001  (slots and dataclass: no zero-argument super)
+        Simulation._reopen(self)
         self._wanted = self._render_all()  # a swap may have been kept by a process that died before it knew
 
     def _more_actions(self) -> list[str]:
@@ -120,7 +120,7 @@ class MigratingSimulation(Simulation):
         return [stamp for stamp in stamps if not pair.is_hidden(stamp)]
 
     def _check_convergence(self) -> AuditReport:
-        report = Simulation._check_convergence(self)  # noqa: SLF001  (slots and dataclass: no zero-argument super)
+        report = Simulation._check_convergence(self)
         if self.engine.recipes.pair.other is not None:
             dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
             left = [key for key in self.system.migrations.audit().divergent_keys() if key not in dead]
