@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import commands, configuration
+from tools.docs import commands, configuration, names
 from tools.docs.house import picture
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,4 +29,5 @@ def written_anew() -> dict[Path, str]:
         architecture: replaced(architecture.read_text(encoding="utf-8"), "house", picture(pyproject)),
         REPOSITORY / "docs" / "commands.md": commands.page(),
         REPOSITORY / "docs" / "configuration.md": configuration.page(),
+        REPOSITORY / "docs" / "python.md": names.page(),
     }

@@ -414,13 +414,13 @@ class Slipstream:
         Make a backup while everything runs, in a new folder of `destination`; returns when it has passed its audit.
 
         With `keep` only so many of this graph stay there. `slipstream.restore` makes a PKG of it again. See
-        `service.backup.making.Backups.backup` for the other options, and for what is raised.
+        `slipstream.app.backup.making.Backups.backup` for the other options, and for what is raised.
         """
         options = {"pace": self._parts.pace(), **options}  # out of the way of live changes, as `verify` is
         return self._made_by[0].backup(destination, keep=keep, on_progress=on_progress, **options)
 
     def export(self, path: Path | str, on_row: OnRow | None = None, *, head: bool = True) -> ExportReport:
-        """Write the graph as of one position, as JSON lines for `import`; see `service.exporting.Exporter`."""
+        """Write the graph as of one position, as JSON lines for `import`; see `slipstream.app.exporting.Exporter`."""
         return self._made_by[1].export(path, on_row, head=head)
 
     @property

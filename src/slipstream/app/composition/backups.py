@@ -66,14 +66,14 @@ def exporter_of(directory: Path | str) -> Exporter:
 
 
 def checked_backup(folder: Path | str, on_progress: OnStep = no_step) -> CheckedBackup:
-    """Look at a backup once more; see `service.backup.checking.check_backup`."""
+    """Look at a backup once more; see `slipstream.app.backup.checking.check_backup`."""
     return check_backup(folder, parts(), on_progress)
 
 
 def restored(
     source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep = no_step
 ) -> RestoreReport:
-    """Make a directory the PKG that a backup holds; see `service.backup.restoring.restore`."""
+    """Make a directory the PKG that a backup holds; see `slipstream.app.backup.restoring.restore`."""
     return restore(source, directory, parts(), replace=replace, on_progress=on_progress)
 
 
