@@ -1,11 +1,18 @@
-"""Matrices that follow the file: whoever writes, a search first catches up with what was committed."""
+"""
+Matrices that follow the file: whoever writes, a search first catches up with what was committed.
+
+What a search reads comes in few rows. Python's lock is let go for each row that SQLite is asked for, and beside a
+busy engine it may take milliseconds to have it again; so SQLite puts many rows together into one.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from slipstream.adapters.indexes.sqlite.codec import select_in
 from slipstream.adapters.indexes.sqlite.kept_codes import kept_rows
@@ -20,14 +27,16 @@ _ALL = """
 SELECT r.id, r.entity_type, r.schema_version, v.vector
 FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ? ORDER BY r.id
 """
-_CHANGED = """
-SELECT c.record, r.entity_type, r.schema_version, v.vector, r.metadata
-FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?) c
-LEFT JOIN records r ON r.id = c.record AND r.space = ?
+_TOGETHER = "json_group_array(json_array({}, length(vector))), CAST(group_concat(vector, '') AS BLOB)"
+"""Some columns of all rows, and their vectors laid end to end: both in the same order."""
+_CHANGED = f"""
+SELECT {_TOGETHER.format("c.record, entity_type, schema_version, CASE WHEN ?4 THEN metadata END")}
+FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?1 AND sequence <= ?2) c
+LEFT JOIN records r ON r.id = c.record AND r.space = ?3
 LEFT JOIN vectors v ON v.record = r.id
-"""
+"""  # noqa: S608  (names of columns, no values)
 _METADATA = "SELECT id, metadata FROM records WHERE space = ? AND metadata IS NOT NULL"
-_STORED = "SELECT record, vector FROM vectors WHERE record IN ({})"
+_STORED = f"SELECT {_TOGETHER.format('record')} FROM vectors WHERE record IN ({{}})"  # noqa: S608
 
 
 class FollowingMatrix:
@@ -54,12 +63,12 @@ class FollowingMatrix:
         if self._applied == newest:
             return
         if self._applied is None or not (oldest or 0) <= self._applied + 1 <= newest:
-            self._load(connection)
+            self._load(connection, newest)
         else:
-            self._follow(connection, self._applied)
+            self._follow(connection, self._applied, newest)
         self._applied = newest
 
-    def _load(self, connection: sqlite3.Connection) -> None:
+    def _load(self, connection: sqlite3.Connection, newest: int) -> None:
         self._applied = None  # should this fail half-way, the next call starts again
         (count,) = connection.execute("SELECT count(*) FROM records WHERE space = ?", (self._space,)).fetchone()
         self._matrix = SpaceMatrix(self._matrix.dimension)  # the old one is freed before the new one is filled
@@ -70,7 +79,7 @@ class FollowingMatrix:
             through, blocks = kept
             for block in blocks:
                 self._matrix.put_coded(block)
-            self._follow(connection, through)
+            self._follow(connection, through, newest)
         else:
             self._load_vectors(connection)
 
@@ -79,13 +88,14 @@ class FollowingMatrix:
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             self._matrix.put(rows)
 
-    def _follow(self, connection: sqlite3.Connection, applied: int) -> None:
-        cursor = connection.execute(_CHANGED, (applied, self._space))
-        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-            self._matrix.drop(row[0] for row in rows if row[3] is None)
-            self._matrix.put(row[:4] for row in rows if row[3] is not None)
+    def _follow(self, connection: sqlite3.Connection, applied: int, newest: int) -> None:
+        for after in range(applied, newest, _ROWS_AT_ONCE):
+            bounds = (after, min(after + _ROWS_AT_ONCE, newest), self._space, self._metadata is not None)
+            rows = list(_apart(connection.execute(_CHANGED, bounds).fetchone()))
+            self._matrix.drop(record for (record, *_), vector in rows if vector is None)
+            self._matrix.put((*columns[:3], vector) for columns, vector in rows if vector is not None)
             if self._metadata is not None:
-                self._note_metadata(self._metadata, ((row[0], row[4]) for row in rows))
+                self._note_metadata(self._metadata, ((columns[0], columns[3]) for columns, _ in rows))
 
     @staticmethod
     def _note_metadata(noted: dict[int, Mapping[str, MetadataValue]], rows: Iterator[tuple[int, str | None]]) -> None:
@@ -106,9 +116,18 @@ class FollowingMatrix:
             self._metadata = metadata
 
         def read(records: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-            return select_in(connection, _STORED, records)
+            for row in select_in(connection, _STORED, records):
+                yield from ((record, vector) for (record,), vector in _apart(row) if vector is not None)
 
         return self._matrix.nearest(query, k, where, read, self._metadata)
+
+
+def _apart(row: tuple[str, bytes | None]) -> Iterator[tuple[list[Any], bytes | None]]:
+    """Yield the columns of each row that were put together, and its vector."""
+    start, vectors = 0, row[1] or b""
+    for *columns, length in json.loads(row[0]):
+        yield columns, None if length is None else vectors[start : start + length]
+        start += length or 0
 
 
 class Matrices:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.adapters.indexes.sqlite.coding import Block, CodedRows, coded, sound_rows
+from slipstream.adapters.indexes.sqlite.coding import Block, CodedRows, VectorCodes, coded, sound_rows
 from slipstream.adapters.indexes.sqlite.scanning import products
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
@@ -46,6 +46,8 @@ class SpaceMatrix:
     def __init__(self, dimension: int, capacity: int = 0) -> None:
         self.dimension = dimension
         self._size, self._dead = 0, 0
+        self._error_max = 0.0
+        """No row is further from its vector."""
         self._type_codes: dict[str, int] = {}
         capacity = max(capacity, _CAPACITY_MIN)
         self._ids: npt.NDArray[np.int64] = np.empty(capacity, np.int64)
@@ -79,8 +81,12 @@ class SpaceMatrix:
         types = [self._type_codes.setdefault(name, len(self._type_codes)) for name in rows.names]
         self._types[slots] = np.array(types, np.int32)[rows.types]
         self._versions[slots] = rows.versions
-        self._codes[slots], self._scales[slots], self._errors[slots] = rows.rows
+        self._set_codes(slots, rows.rows)
         self._count_dead()
+
+    def _set_codes(self, slots: Slots, rows: VectorCodes) -> None:
+        self._codes[slots], self._scales[slots], self._errors[slots] = rows
+        self._error_max = max(self._error_max, float(rows.errors.max(initial=0.0)))
 
     def drop(self, records: Iterable[int]) -> None:
         """Remove rows by record id; unknown ids are no error."""
@@ -162,19 +168,25 @@ class SpaceMatrix:
 
         For a row v = s·c + e and a query q = t·d + f the score is s·t·(c·d) + s·(c·f) + e·q, and the last two are at
         most |s·c|·|f| and |e|·|q|. With the query as it is, only the last one is left.
+
+        Passes over all rows are few, and the first bound is that of the worst of them: at each numpy lets Python's
+        lock go, and beside a busy engine it may take milliseconds to have it again.
         """
         slots = self._chosen(where, metadata)
-        codes, scales, errors = self._codes[: self._size], self._scales[: self._size], self._errors[: self._size]
+        codes, scales = self._codes[: self._size], self._scales[: self._size]
         if slots is not None and len(slots) * 4 < self._size:
-            codes, scales, errors = codes[slots], scales[slots], errors[slots]
+            codes, scales = codes[slots], scales[slots]
         whole = coded(query[np.newaxis])
-        lost = float(whole.errors[0])
-        scores = products(whole.codes[0], codes) * (scales * whole.scales[0])
-        slack = errors * np.float32(1.01 + lost) + np.float32(1.01 * lost + self._rounding)
+        lost, scale = float(whole.errors[0]), float(whole.scales[0])
+        scores = products(whole.codes[0], codes)
+        scores *= scales  # by the query's scale each is too great
         if slots is not None and len(slots) != len(scores):
-            scores, slack = scores[slots], slack[slots]
-        reached = np.flatnonzero(scores + slack >= _kth(scores - slack, k))
-        slots = reached if slots is None else slots[reached]
+            scores = scores[slots]
+        most = self._error_max * (1.01 + lost) + 1.01 * lost + self._rounding
+        reached = np.flatnonzero(scores >= (_kth(scores, k, scale, most) - most) / scale)
+        scores, slots = scores[reached] * np.float32(scale), reached if slots is None else slots[reached]
+        slack = self._errors[slots] * np.float32(1.01 + lost) + np.float32(1.01 * lost + self._rounding)
+        slots = slots[np.flatnonzero(scores + slack >= _kth(scores - slack, k))]
         rows = self._codes[slots].astype(np.float32)
         scores = np.einsum("ij,j->i", rows, query) * self._scales[slots]
         slack = self._errors[slots] * np.float32(1.01) + np.float32(self._rounding)
@@ -222,7 +234,7 @@ class SpaceMatrix:
     def _mend(self, slots: Slots, read: ReadVectors) -> None:
         """Code rows anew that are not what is stored: somebody has written past the sequence of changes."""
         stored, places = self._stored(self._ids[slots].tolist(), read)
-        self._codes[slots[places]], self._scales[slots[places]], self._errors[slots[places]] = coded(stored)
+        self._set_codes(slots[places], coded(stored))
         self._types[np.delete(slots, places)] = _DEAD
         self._count_dead()
 
@@ -231,7 +243,7 @@ class SpaceMatrix:
         types, conditions = self._types[: self._size], list[npt.NDArray[np.bool_]]()
         if where.entity_types is not None:
             codes = [self._type_codes[name] for name in where.entity_types if name in self._type_codes]
-            conditions.append(np.isin(types, codes))
+            conditions.append(types == codes[0] if len(codes) == 1 else np.isin(types, codes))
         elif self._dead:
             conditions.append(types != _DEAD)
         if where.schema_version_min is not None:
@@ -252,11 +264,15 @@ def kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
     return found if isinstance(found, dict) else None
 
 
-def _kth(scores: npt.NDArray[Any], k: int) -> float:
-    """Return the k-th best score, as far as it tells one row from another: beyond -1 and 1 all scores are equal."""
+def _kth(scores: npt.NDArray[Any], k: int, scale: float = 1.0, slack: float = 0.0) -> float:
+    """
+    Return the k-th best of the scores, scaled and less some slack, as far as it tells one row from another.
+
+    Beyond -1 and 1 all scores are equal.
+    """
     if len(scores) <= k:
         return -np.inf
-    kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
+    kth = float(np.partition(scores, len(scores) - k)[len(scores) - k]) * scale - slack
     return min(kth, 1.0) if kth > -1.0 else -np.inf
 
 
