@@ -21,7 +21,7 @@ from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.stamps import VectorRecord
 from slipstream.quality.comparison import QualityGate, Query, comparison_as_dict
 from slipstream.quality.figures import RecordFigures
-from slipstream.quality.history import RECORD_RUNS_MAX, RECORDS, RUNS, RUNS_MAX, QualityHistory
+from slipstream.quality.kept_runs import RECORD_RUNS_MAX, RECORDS, RUNS, RUNS_MAX, KeptRuns
 from slipstream.quality.page import comparison_page, quality_page, record_page, write_page
 from slipstream.quality.tracking import QualityRun, QualitySettings, Weakness
 from slipstream.recipes.generations import Phase
@@ -153,15 +153,15 @@ def test_an_unknown_record_is_refused_and_a_lost_one_is_remembered(slipstream: S
 
 
 def test_figures_of_records_are_bounded_and_damage_is_named(slipstream: Slipstream) -> None:
-    history = QualityHistory(slipstream.journal)
+    kept = KeptRuns(slipstream.journal)
     figures = (RecordFigures("e:x", "Person", 1.0, 0.5),)
     for _ in range(RECORD_RUNS_MAX + 2):
-        history.keep(QualityRun({"at": "now"}, (), figures))
-    assert [run["run"] for run in history.record("e:x")] == list(range(3, RECORD_RUNS_MAX + 3))
+        kept.keep(QualityRun({"at": "now"}, (), figures))
+    assert [run["run"] for run in kept.record("e:x")] == list(range(3, RECORD_RUNS_MAX + 3))
     assert slipstream.journal.get(f"{RECORDS}:2") is None
     slipstream.journal.set(f"{RECORDS}:5", '[["e:x", 1]]')
     with pytest.raises(CorruptionError, match="quality-records:5"):
-        history.record("e:x")
+        kept.record("e:x")
 
 
 def test_confidence_is_asked_of_the_index_as_it_is(slipstream: Slipstream) -> None:
@@ -180,13 +180,13 @@ def test_without_a_run_or_a_migration_it_says_what_to_do(slipstream: Slipstream)
 
 
 def test_history_is_bounded_and_damage_is_named(slipstream: Slipstream) -> None:
-    history = QualityHistory(slipstream.journal)
+    kept = KeptRuns(slipstream.journal)
     for _ in range(RUNS_MAX + 2):
-        history.keep(QualityRun({"at": "now"}, ()))
-    assert [history.runs()[0]["id"], history.runs()[-1]["id"], len(history.runs())] == [3, RUNS_MAX + 2, RUNS_MAX]
+        kept.keep(QualityRun({"at": "now"}, ()))
+    assert [kept.runs()[0]["id"], kept.runs()[-1]["id"], len(kept.runs())] == [3, RUNS_MAX + 2, RUNS_MAX]
     slipstream.journal.set(RUNS, "{")
     with pytest.raises(CorruptionError, match="quality-runs"):
-        history.runs()
+        kept.runs()
 
 
 def test_a_page_shows_what_was_found_and_no_markup_of_others(slipstream: Slipstream, tmp_path: Path) -> None:

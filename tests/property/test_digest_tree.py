@@ -16,8 +16,8 @@ from slipstream.adapters.indexes.memory_audits import MemoryAudits
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.segments import SEGMENT_SIZE_MAX, Segments
 from slipstream.audit.classes import Head
-from slipstream.audit.digest_ledger import LEAF_SIZE, Ledger, LedgerBuilder, LedgerMark
 from slipstream.audit.findings import RowsRead
+from slipstream.audit.leaves import LEAF_SIZE, Leaves, LeavesBuilder, LeavesMark
 from slipstream.audit.pacing import SteadyPace
 from slipstream.audit.scanned import scanned
 from slipstream.audit.tree import DigestTree, descend
@@ -72,21 +72,21 @@ class Held:
         }
 
 
-def built(records: Mapping[str, tuple[str, int]]) -> tuple[Ledger, MemoryAudits]:
-    leaves = MemoryAudits()
-    ledger = Ledger(leaves, MemoryJournal())
-    builder = LedgerBuilder(ledger, leaves)
+def built(records: Mapping[str, tuple[str, int]]) -> tuple[Leaves, MemoryAudits]:
+    store = MemoryAudits()
+    kept = Leaves(store, MemoryJournal())
+    builder = LeavesBuilder(kept, store)
     builder.add(sorted(records.items()))
-    builder.finish(LedgerMark(Position(1), "recipe"))
-    return ledger, leaves
+    builder.finish(LeavesMark(Position(1), "recipe"))
+    return kept, store
 
 
-def differing_keys(ledger: Ledger, held: Held) -> set[str]:
-    tree = DigestTree(ledger.heads())
+def differing_keys(kept: Leaves, held: Held) -> set[str]:
+    tree = DigestTree(kept.heads())
     found: set[str] = set()
     for node in descend(tree, held, 1, lambda: Head(Position(1), 1)).differing:
         bounds = tree.range_of(node)
-        wanted, there = ledger.terms([bounds.after])[bounds.after], held.within(bounds)
+        wanted, there = kept.terms([bounds.after])[bounds.after], held.within(bounds)
         found |= {key for key in wanted.keys() | there.keys() if wanted.get(key) != there.get(key)}
     return found
 
@@ -101,8 +101,8 @@ def sums_agree(left: Side, right: Side) -> bool:
 
 @given(sides, sides)
 def test_every_difference_is_found_unless_the_sums_collide(left: Side, right: Side) -> None:
-    ledger, _ = built(left)
-    found = differing_keys(ledger, Held(right))
+    kept, _ = built(left)
+    found = differing_keys(kept, Held(right))
     assert found <= naive(left, right)
     if not sums_agree(left, right):
         assert found
@@ -121,20 +121,20 @@ def test_with_terms_that_are_hashes_nothing_is_missed(left: Side, data: st.DataO
         elif key in right:
             name, term = right[key]
             right[key] = ("C", term) if change == "retype" else (name, term ^ (1 << 125))
-    ledger, _ = built(left)
-    assert differing_keys(ledger, Held(right)) == naive(left, right)
+    kept, _ = built(left)
+    assert differing_keys(kept, Held(right)) == naive(left, right)
 
 
 @pytest.mark.parametrize("size", [0, 1, LEAF_SIZE - 1, LEAF_SIZE, LEAF_SIZE + 1, 20 * LEAF_SIZE + 7])
 def test_at_every_size_one_difference_costs_a_descent_and_no_more(size: int) -> None:
     left = {f"e:{number:07}": ("A", number * 7919 + 1) for number in range(size)}
-    ledger, _ = built(left)
+    kept, _ = built(left)
     same = Held(dict(left))
-    assert differing_keys(ledger, same) == set()
+    assert differing_keys(kept, same) == set()
     assert same.asked == 1
     for key in list(left)[:: max(1, size // 7)]:
         held = Held({**left, key: ("A", 0)})
-        assert differing_keys(ledger, held) == {key}
+        assert differing_keys(kept, held) == {key}
         assert held.asked <= 1 + 16 * 3
 
 
@@ -142,26 +142,26 @@ def test_at_every_size_one_difference_costs_a_descent_and_no_more(size: int) -> 
     sides, st.lists(st.dictionaries(awkward, st.none() | st.tuples(st.sampled_from(["A", "B"]), terms)), max_size=6)
 )
 def test_updates_leave_what_a_new_build_would(left: Side, updates: list[dict[str, tuple[str, int] | None]]) -> None:
-    ledger, leaves = built(left)
+    kept, store = built(left)
     expected = dict(left)
     for number, changes in enumerate(updates):
-        ledger.update(changes, LedgerMark(Position(number + 2), "recipe"))
+        kept.update(changes, LeavesMark(Position(number + 2), "recipe"))
         expected = {key: value for key, value in {**expected, **changes}.items() if value is not None}
-    afters = [head.after for head in ledger.heads()]
+    afters = [head.after for head in kept.heads()]
     assert afters == sorted(set(afters))
     assert afters[0] == ""
-    kept = {key: value for leaf in leaves.leaves(afters) for key, value in leaf.terms.items()}
-    assert kept == expected
-    assert differing_keys(ledger, Held(expected)) == set()
+    stored = {key: value for leaf in store.leaves(afters) for key, value in leaf.terms.items()}
+    assert stored == expected
+    assert differing_keys(kept, Held(expected)) == set()
 
 
 def test_a_leaf_that_grows_is_cut_and_stays_whole() -> None:
-    ledger, leaves = built({})
+    kept, store = built({})
     for start in range(0, 3_000, 500):
         keys = {f"e:{number:05}": ("A", number) for number in range(start, start + 500)}
-        ledger.update(keys, LedgerMark(Position(start + 2), "recipe"))
-    afters = [head.after for head in ledger.heads()]
-    sizes = [len(leaf.terms) for leaf in leaves.leaves(afters)]
+        kept.update(keys, LeavesMark(Position(start + 2), "recipe"))
+    afters = [head.after for head in kept.heads()]
+    sizes = [len(leaf.terms) for leaf in store.leaves(afters)]
     assert sum(sizes) == 3_000
     assert max(sizes) <= 2 * LEAF_SIZE
     assert len(sizes) >= 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipstream.app.config import parse_config
-from slipstream.audit.brake import WEIGHTY, Plan, findings_digest, plan_id, weight, weighty
+from slipstream.audit.brake import WEIGHTY, BrakePlan, findings_digest, plan_id, weight, weighty
 from slipstream.audit.classes import CLASSES
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import Braked, BrakeSettings
@@ -53,7 +53,7 @@ def test_a_plan_is_of_one_audit_position_and_graph() -> None:
 
 
 def test_a_plan_says_what_it_would_do_and_survives_the_journal() -> None:
-    plan = Plan(
+    plan = BrakePlan(
         id="12-0123abcd",
         audit_id=12,
         kinds=("missing", "orphaned"),
@@ -65,7 +65,7 @@ def test_a_plan_says_what_it_would_do_and_survives_the_journal() -> None:
         deletions=300,
         texts=1_200,
     )
-    assert Plan.from_dict(plan.as_dict()) == plan
+    assert BrakePlan.from_dict(plan.as_dict()) == plan
     assert "300 records to delete and 1,200 to embed (cost unknown) of 1,000 in the index" in plan.said
     assert plan.command == "slipstream repair --confirm 12-0123abcd"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from slipstream.adapters.indexes.memory import MemoryIndex
-from slipstream.audit.brake import Plan
+from slipstream.audit.brake import BrakePlan
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.repair import RepairBudget
 from slipstream.audit.scrubber import FULL, INCREMENTAL, Scrubber, ScrubSettings
@@ -83,11 +83,11 @@ def audited(system: MemorySystem) -> AuditReport:
     return system.auditor.audit()
 
 
-def plan_of(error: RepairNeedsConfirmationError) -> Plan:
-    return Plan.from_dict(error.plan)
+def plan_of(error: RepairNeedsConfirmationError) -> BrakePlan:
+    return BrakePlan.from_dict(error.plan)
 
 
-def refused(system: MemorySystem, report: AuditReport) -> Plan:
+def refused(system: MemorySystem, report: AuditReport) -> BrakePlan:
     with pytest.raises(RepairNeedsConfirmationError) as caught:
         system.repairer.repair(report.kept_id)
     assert system.journal.work_count() == 0

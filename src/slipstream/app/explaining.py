@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from slipstream.app.key_history import About, History, concerning
+from slipstream.app.key_history import About, KeyHistory, concerning
 from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.errors import ConfigError, NotFoundError, PoisonEventError, PositionLostError
 from slipstream.domain.events import PKGEvent
@@ -104,14 +104,14 @@ class Explaining:
             raise NotFoundError(f"{key.encode()!r} is neither in the graph nor in the index")
         target, failure = _rendered(recipe.target, state)
         version = None if target is None else target.template_version
-        history = History(about, recipe, version, self.engine.frontier, logged)
+        history = KeyHistory(about, recipe, version, self.engine.frontier, logged)
         is_waiting = any(map(history.is_waiting, logged))
         verdict, reasons = self._verdict(key, state, target, failure, stored, is_waiting=is_waiting)
         return self._explanation(history, target, verdict, reasons, after)
 
     @staticmethod
     def _explanation(
-        history: History, target: Target | None, verdict: str, reasons: Sequence[str], after: Position
+        history: KeyHistory, target: Target | None, verdict: str, reasons: Sequence[str], after: Position
     ) -> Explanation:
         about, views = history.about, history.recipe.views
         is_relationship, entity_type = about.key.kind is KeyKind.RELATIONSHIP, about.entity_type

@@ -79,7 +79,7 @@ def _concerns(entry: LogEntry, about: About, recipe: ViewRecipe) -> bool:
 
 
 @dataclass(frozen=True)
-class History:
+class KeyHistory:
     """
     Judges entries by what the stamp keeps: position, time, reason and template.
 

@@ -9,16 +9,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from slipstream.audit.below import CHEAP, DEEP, NOT_LOOKED, Below, damage_in, enter_duplicates, looked_in
-from slipstream.audit.carrying import RECIPE, Earlier, carry
 from slipstream.audit.comparing import Comparer, Owed, Settle, enter, take_back
-from slipstream.audit.digest_ledger import Ledger, LedgerBuilder, LedgerMark
 from slipstream.audit.drift import DriftCheck
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.full import FullAudit, Progress
 from slipstream.audit.incremental import Changes, IncrementalAudit
+from slipstream.audit.leaves import Leaves, LeavesBuilder, LeavesMark
 from slipstream.audit.pacing import FULL_SPEED, Pace
 from slipstream.audit.retention import FORGET_EVERY, HISTORY_BYTES_MAX, every_audit, is_large, superfluous
 from slipstream.audit.sampling import choose, embed_anew, offer
+from slipstream.audit.taking_over import RECIPE, Earlier, take_over
 from slipstream.domain.damage import Damage
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -90,7 +90,7 @@ class Auditor:
         self.on_kept: list[Callable[[AuditReport], object]] = [] if on_kept is None else [on_kept]
         """Told of every audit that is kept, in the thread that audits."""
         self._one_at_a_time = threading.Lock()
-        self._ledger = None if memory is None else Ledger(memory.leaves, memory.journal)
+        self._leaves = None if memory is None else Leaves(memory.leaves, memory.journal)
 
     @property
     def has_digests(self) -> bool:
@@ -198,16 +198,16 @@ class Auditor:
         closeness = CHEAP if deep is None and not was_deep else DEEP
         with self._aside() if pace is FULL_SPEED else nullcontext(), self._looking_below(report, closeness, pace):
             # It makes the leaves anew: what is wrong with them has been looked for by now.
-            builder = None if memory is None or self._ledger is None else LedgerBuilder(self._ledger, memory.leaves)
+            builder = None if memory is None or self._leaves is None else LeavesBuilder(self._leaves, memory.leaves)
             FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace).run(on_progress)
         if builder is not None and memory is not None:
-            builder.finish(LedgerMark(report.position, memory.recipe_id()))
+            builder.finish(LeavesMark(report.position, memory.recipe_id()))
         self._look_at_fences(comparer, report, pace)
         enter_duplicates(report, comparer)
         if drift is not None:
             report.notes.append(_said_of(drift.checked))
         elif memory is not None:
-            carry(report, comparer, self._earlier(memory), (), pace)
+            take_over(report, comparer, self._earlier(memory), (), pace)
 
     def _expected(self) -> int:
         """Return how many records the graph asks for, by the types that have some."""
@@ -217,10 +217,10 @@ class Auditor:
     def _run_incremental(
         self, report: AuditReport, on_progress: Progress | None, pace: Pace, sample: int = 0
     ) -> str | None:
-        if self._memory is None or self._ledger is None:
+        if self._memory is None or self._leaves is None:
             return "this auditor keeps no digest tree"
         comparer = self._comparer(report, pace)
-        audit = IncrementalAudit(self._graph, self._index, comparer, report, self._ledger, pace, on_progress)
+        audit = IncrementalAudit(self._graph, self._index, comparer, report, self._leaves, pace, on_progress)
         refused = audit.catch_up(self._memory.changes, self._memory.recipe_id())
         if refused is None:
             self.look_below(report, self._looked_before(), pace)
@@ -228,11 +228,11 @@ class Auditor:
             self._look_at_fences(comparer, report, pace)
             enter_duplicates(report, comparer)
             embedded = self._embed_sample(comparer, report, pace, sample) if sample else ()
-            carry(report, comparer, self._earlier(self._memory), embedded, pace)
+            take_over(report, comparer, self._earlier(self._memory), embedded, pace)
         return refused
 
     def _embed_sample(self, comparer: Comparer, report: AuditReport, pace: Pace, size: int) -> Collection[RecordKey]:
-        chosen = [] if self._ledger is None else choose(self._ledger, self._earlier_drift(), size, self._rng)
+        chosen = [] if self._leaves is None else choose(self._leaves, self._earlier_drift(), size, self._rng)
         drift = self._drift(comparer, len(chosen), len(chosen), pace)
         embedded = embed_anew(report, comparer, drift, chosen, pace)
         report.notes.append(_said_of(len(embedded)))

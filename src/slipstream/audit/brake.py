@@ -11,7 +11,7 @@ from slipstream.audit.classes import CLASSES
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import BrakeSettings
 
-__all__ = ["WEIGHTY", "BrakeSettings", "Plan", "findings_digest", "plan_id", "weight", "weighty"]
+__all__ = ["WEIGHTY", "BrakeSettings", "BrakePlan", "findings_digest", "plan_id", "weight", "weighty"]
 
 DELETING = frozenset({"orphaned", "duplicate"})
 RESTAMPING = frozenset({"outdated"})
@@ -39,7 +39,7 @@ def plan_id(audit_id: int, findings: str, position: int, identity: str | None) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BrakePlan:
     """Exactly the findings of some classes of a kept audit, to be mended when somebody confirms it."""
 
     id: str
@@ -81,7 +81,7 @@ class Plan:
         return {**asdict(self), "kinds": list(self.kinds), "command": self.command}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+    def from_dict(cls, data: Mapping[str, Any]) -> BrakePlan:
         """Return what `as_dict` was called on."""
         known = {name: data[name] for name in cls.__slots__}
         return cls(**{**known, "kinds": tuple(data["kinds"])})

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from slipstream.audit.brake import DELETING, Plan, findings_digest, plan_id, weight, weighty
+from slipstream.audit.brake import DELETING, BrakePlan, findings_digest, plan_id, weight, weighty
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.brake import BRAKE, Braked, BrakeSettings
 from slipstream.domain.errors import NotFoundError
@@ -49,7 +49,7 @@ class Brake:
 
     # ------------------------------------------------------------------ plans
 
-    def planned(self, audit: KeptAudit, kinds: Sequence[str]) -> Plan:
+    def planned(self, audit: KeptAudit, kinds: Sequence[str]) -> BrakePlan:
         """Return the plan of a kept audit, kept as well; the earlier one where nothing has changed since."""
         report, counts = audit.report, audit.report["counts"]
         chosen = weighty(counts, kinds)
@@ -60,7 +60,7 @@ class Brake:
             if is_same and self._audits.audit(earlier.audit_id) is not None:
                 return earlier
         deletions = sum(counts[kind] for kind in DELETING.intersection(chosen))
-        plan = Plan(
+        plan = BrakePlan(
             id=plan_id(audit.id, findings, report["position"], self._identity()),
             audit_id=audit.id,
             kinds=chosen,
@@ -75,23 +75,23 @@ class Brake:
         self._keep(plan)
         return plan
 
-    def priced(self, plan: Plan, tokens: int, embed_s: float) -> Plan:
+    def priced(self, plan: BrakePlan, tokens: int, embed_s: float) -> BrakePlan:
         """Return a plan, kept, with what it would cost."""
         priced = replace(plan, tokens=tokens, embed_s=round(embed_s, 4))
         self._keep(priced)
         return priced
 
-    def plan(self, plan_id: str) -> Plan:
+    def plan(self, plan_id: str) -> BrakePlan:
         """Return a kept plan; raises `NotFoundError` for one that is not kept, or not of this graph."""
         found = next((plan for plan in self._plans() if plan.id == plan_id), None)
         if found is None or found.id != self._id_now(found):
             raise NotFoundError(f"there is no plan {plan_id!r} (any more): `slipstream repair` makes a new one")
         return found
 
-    def _id_now(self, plan: Plan) -> str:
+    def _id_now(self, plan: BrakePlan) -> str:
         return plan_id(plan.audit_id, plan.findings, plan.position, self._identity())
 
-    def findings(self, plan: Plan) -> list[Finding]:
+    def findings(self, plan: BrakePlan) -> list[Finding]:
         """Return what a plan is to mend; raises `NotFoundError` when its audit is not kept as it was."""
         found = list(self._findings(plan.audit_id, plan.kinds))
         if findings_digest(found) != plan.findings:
@@ -109,10 +109,10 @@ class Brake:
         """Return the audits of the plans that wait: they are not to be forgotten."""
         return [plan.audit_id for plan in self._plans() if plan.applied is None]
 
-    def _plans(self) -> list[Plan]:
-        return [Plan.from_dict(data) for data in json.loads(self._journal.get(PLANS) or "[]")]
+    def _plans(self) -> list[BrakePlan]:
+        return [BrakePlan.from_dict(data) for data in json.loads(self._journal.get(PLANS) or "[]")]
 
-    def _keep(self, plan: Plan) -> None:
+    def _keep(self, plan: BrakePlan) -> None:
         others = [other for other in self._plans() if other.id != plan.id]
         kept = [*others, plan][-_PLANS_MAX:]
         self._journal.set(PLANS, json.dumps([each.as_dict() for each in kept]))
@@ -123,7 +123,7 @@ class Brake:
         """Return what is braked, None when nothing is."""
         return Braked.load(self._journal.get(BRAKE))
 
-    def hold(self, plan: Plan, since: datetime) -> None:
+    def hold(self, plan: BrakePlan, since: datetime) -> None:
         """Note that a plan waits to be confirmed; what the engine has braked after `since` is still to be audited."""
         held = self.braked()
         if held is not None and (held.plan_id == plan.id or (held.plan_id is None and self._is_newer(held, since))):

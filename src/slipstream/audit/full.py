@@ -1,4 +1,4 @@
-"""The full audit: streams both stores in key order, asks no ledger and no digest, and reads every vector."""
+"""The full audit: streams both stores in key order, asks no leaf and no digest, and reads every vector."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from slipstream.audit.classes import Head
 from slipstream.audit.comparing import Comparer, enter
-from slipstream.audit.digest_ledger import LedgerBuilder
 from slipstream.audit.drift import DriftCheck
 from slipstream.audit.findings import AuditReport
+from slipstream.audit.leaves import LeavesBuilder
 from slipstream.audit.pacing import Pace
 from slipstream.audit.reading import Page
 from slipstream.domain.digests import (
@@ -48,7 +48,7 @@ class FullAudit:
         comparer: Comparer,
         report: AuditReport,
         *,
-        builder: LedgerBuilder | None,
+        builder: LeavesBuilder | None,
         drift: DriftCheck | None,
         pace: Pace,
     ) -> None:
@@ -163,7 +163,7 @@ def _type_of(wanted: Target | PoisonEventError) -> str:
 def terms_of(
     keys: Iterable[RecordKey], targets: dict[RecordKey, Target | PoisonEventError]
 ) -> dict[str, tuple[str, int] | None]:
-    """Return what the ledger keeps of keys: None for those that the graph asks nothing of."""
+    """Return what the leaves keep of keys: None for those that the graph asks nothing of."""
     return {
         key.encode(): None if (wanted := targets.get(key)) is None else (_type_of(wanted), _wanted_term(key, wanted))
         for key in keys

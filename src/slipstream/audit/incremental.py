@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from slipstream.audit.classes import Head
 from slipstream.audit.comparing import Comparer, enter
-from slipstream.audit.digest_ledger import Ledger, LedgerMark
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.full import Progress, agree, terms_of
+from slipstream.audit.leaves import Leaves, LeavesMark
 from slipstream.audit.pacing import Pace, paced
 from slipstream.audit.scanned import scanned
 from slipstream.audit.tree import DigestTree, Node, agrees, descend
@@ -42,18 +42,18 @@ class IncrementalAudit:
         index: VectorIndex,
         comparer: Comparer,
         report: AuditReport,
-        ledger: Ledger,
+        leaves: Leaves,
         pace: Pace,
         on_progress: Progress | None = None,
     ) -> None:
         self._graph, self._index = graph, index
-        self._comparer, self._report, self._ledger = comparer, report, ledger
+        self._comparer, self._report, self._leaves = comparer, report, leaves
         self._pace, self._on_progress = pace, on_progress
         self._suspects: list[RecordKey] = []
 
     def catch_up(self, changes: Changes, recipe: str) -> str | None:
         """Bring the leaves up to the report's position; returns why that can not be done, None when it was."""
-        mark = self._ledger.mark()
+        mark = self._leaves.mark()
         if mark is None:
             return "there is no digest tree yet"
         if mark.recipe != recipe:
@@ -67,7 +67,7 @@ class IncrementalAudit:
             self._paused(len(terms))
             if len(terms) > _CHANGES_MAX:
                 return "too much has changed since the last audit"
-        self._ledger.update(terms, LedgerMark(self._report.position, recipe))
+        self._leaves.update(terms, LeavesMark(self._report.position, recipe))
         return None
 
     def run(self) -> None:
@@ -84,7 +84,7 @@ class IncrementalAudit:
             return False
         (held,) = self._index.digests([KeyRange()])
         self._report.rows.add(queries=1)
-        if not (self._comparer.head().covers(held) and agrees(self._ledger.total(), held, began.schema_version)):
+        if not (self._comparer.head().covers(held) and agrees(self._leaves.total(), held, began.schema_version)):
             return False
         self._enter(held)
         return True
@@ -95,7 +95,7 @@ class IncrementalAudit:
                 agree(self._report, name, digest)
 
     def _descend(self, began: Head) -> None:
-        tree = DigestTree(self._ledger.heads())
+        tree = DigestTree(self._leaves.heads())
         found = descend(tree, self._digests(tree), began.schema_version, self._comparer.head)
         self._report.rows.add(queries=found.queries)
         for _, held in found.equal:
@@ -124,7 +124,7 @@ class IncrementalAudit:
 
     def _compare(self, bounds: KeyRange, began: Head) -> int:
         """Count what agrees within a leaf, and keep the rest for a second look."""
-        wanted = self._ledger.terms([bounds.after]).get(bounds.after, {})
+        wanted = self._leaves.terms([bounds.after]).get(bounds.after, {})
         held: dict[str, list[int]] = {}
         for stamps in scan_range(self._index, bounds, lambda: self._pace.page):
             self._report.rows.add(index=len(stamps))

@@ -18,12 +18,12 @@ from typing import Protocol
 
 from slipstream.audit.auditor import Auditor
 from slipstream.audit.below import damage_in, looked_in, refuse_blind
-from slipstream.audit.brake import DELETING, RESTAMPING, Plan
+from slipstream.audit.brake import DELETING, RESTAMPING, BrakePlan
 from slipstream.audit.braking import Brake
-from slipstream.audit.carrying import DRIFTED
 from slipstream.audit.classes import CLASSES, PAST_THE_CACHE
 from slipstream.audit.findings import UNRENDERABLE, AuditReport
 from slipstream.audit.pacing import FULL_SPEED, Pace
+from slipstream.audit.taking_over import DRIFTED
 from slipstream.audit.unfencing import unfence
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import BrakeSettings
@@ -191,7 +191,7 @@ class Repairer:
             restamps=sum(counts[kind] for kind in RESTAMPING),
         )
 
-    def braked(self, audit_id: int, kinds: Sequence[str] = KINDS) -> Plan | None:
+    def braked(self, audit_id: int, kinds: Sequence[str] = KINDS) -> BrakePlan | None:
         """
         Return the plan that somebody has to confirm before a kept audit is repaired; None when nobody has to.
 
@@ -297,7 +297,7 @@ class Repairer:
             result.mended = mended
             return result
 
-    def _check_stands(self, plan: Plan) -> None:
+    def _check_stands(self, plan: BrakePlan) -> None:
         """Raise `StalePlanError` unless each key of a plan is still of the class that it was found to be of."""
         planned = {(finding.kind, finding.key) for finding in self.brake.findings(plan)}
         keys = [RecordKey.decode(key) for _, key in planned]

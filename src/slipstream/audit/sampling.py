@@ -6,24 +6,24 @@ import random
 from collections.abc import Collection, Sequence
 
 from slipstream.audit.comparing import Compared, Comparer, take_back
-from slipstream.audit.digest_ledger import Ledger
 from slipstream.audit.drift import DriftCheck
 from slipstream.audit.findings import AuditReport
+from slipstream.audit.leaves import Leaves
 from slipstream.audit.pacing import Pace, paced
 from slipstream.domain.keys import RecordKey
 
 _PER_LEAF = 32
 
 
-def choose(ledger: Ledger, doubted: Collection[RecordKey], size: int, rng: random.Random) -> list[RecordKey]:
+def choose(leaves: Leaves, doubted: Collection[RecordKey], size: int, rng: random.Random) -> list[RecordKey]:
     """Return about `size` keys, of randomly chosen leaves; up to half of them are doubted ones."""
     chosen = dict.fromkeys(rng.sample(sorted(doubted), min(len(doubted), (size + 1) // 2)))
-    heads = [head.after for head in ledger.heads() if head.by_type]
+    heads = [head.after for head in leaves.heads() if head.by_type]
     rng.shuffle(heads)
     for after in heads:
         if len(chosen) >= size:
             break
-        terms = ledger.terms([after]).get(after, {})
+        terms = leaves.terms([after]).get(after, {})
         chosen.update((RecordKey.decode(key), None) for key in rng.sample(sorted(terms), min(len(terms), _PER_LEAF)))
     return list(chosen)[:size]
 

@@ -10,7 +10,7 @@ import typer
 
 from slipstream.app.slipstream import Slipstream
 from slipstream.audit.auditor import DEEP_ALL
-from slipstream.audit.brake import Plan
+from slipstream.audit.brake import BrakePlan
 from slipstream.audit.findings import FINDING_KINDS, AuditReport, report_as_dict
 from slipstream.audit.ratios import consistency_text, counts_text, percent
 from slipstream.audit.repair import KINDS, RepairBudget, RepairResult
@@ -130,7 +130,7 @@ def _audit(slipstream: Slipstream, *, incremental: bool, deep: int | None, shown
         )
 
 
-def _show_report(report: AuditReport, plan: Plan | None = None, *, as_json: bool) -> None:
+def _show_report(report: AuditReport, plan: BrakePlan | None = None, *, as_json: bool) -> None:
     if as_json:
         print_json({**report_as_dict(report), "plan": None if plan is None else plan.as_dict()})
         return

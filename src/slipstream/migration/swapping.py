@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 from slipstream.audit.classes import PAST_THE_CACHE
-from slipstream.audit.digest_ledger import LEDGER
 from slipstream.audit.findings import AuditReport
+from slipstream.audit.leaves import LEAVES_MARK
 from slipstream.audit.pacing import batched
 from slipstream.audit.ratios import counts_text
 from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
@@ -151,7 +151,7 @@ class LiveSwap:
                 raise OvertakenError
             with self._parts.journal.transaction():
                 save_generations(self._parts.journal, swapped)
-                self._parts.journal.set(LEDGER, None)
+                self._parts.journal.set(LEAVES_MARK, None)
                 self._parts.put_in_force(swapped.live)
 
         flipped = RecipePair(pair.other, pair.live)

@@ -19,7 +19,7 @@ from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query, compare_generations
 from slipstream.quality.figures import confidence_change
-from slipstream.quality.history import QualityHistory
+from slipstream.quality.kept_runs import KeptRuns
 from slipstream.quality.sides import EmbedQuery, Fuse, Sampler, Scoped, side_of
 from slipstream.quality.tracking import QualitySettings, QualityTracker, Weak, Weakness
 from slipstream.recipes.in_force import RecipePair, Recipes
@@ -54,7 +54,7 @@ class Quality:
 
     def __init__(self, parts: QualityParts) -> None:
         self._parts = parts
-        self._history = QualityHistory(parts.journal)
+        self._kept = KeptRuns(parts.journal)
 
     @property
     def gate(self) -> QualityGate:
@@ -71,11 +71,11 @@ class Quality:
         tracker = QualityTracker(
             self._live(), parts.graph, parts.embed_query, parts.name_of, settings or QualitySettings()
         )
-        return self._history.keep(tracker.run(parts.clock.now(), parts.frontier(), on_progress))
+        return self._kept.keep(tracker.run(parts.clock.now(), parts.frontier(), on_progress))
 
     def trend(self) -> list[dict[str, Any]]:
         """Return the reports of past runs, oldest first."""
-        return self._history.runs()
+        return self._kept.runs()
 
     def record(self, identity: str) -> dict[str, Any]:
         """
@@ -85,7 +85,7 @@ class Quality:
         """
         printed = [RecordKey.decode(identity)] if identity[:2] in ("e:", "r:") else []
         for key in [*printed, *_keys_of(identity)]:
-            runs, stamp = self._history.record(key.encode()), self._live_stamp(key)
+            runs, stamp = self._kept.record(key.encode()), self._live_stamp(key)
             if stamp is not None or runs:
                 return {
                     "key": key.encode(),
@@ -104,9 +104,9 @@ class Quality:
 
     def weak(self, kinds: Sequence[Weakness] = tuple(Weakness)) -> list[Weak]:
         """Return what the last run found of these kinds; raises `ConfigError` when there was no run."""
-        if not self._history.runs():
+        if not self._kept.runs():
             raise ConfigError("nothing has been measured yet: run `slipstream quality run` first")
-        return [weak for weak in self._history.findings() if weak.kind in kinds]
+        return [weak for weak in self._kept.findings() if weak.kind in kinds]
 
     def confidence_below(self, bound: float, limit: int | None = None) -> list[tuple[RecordKey, str, float]]:
         """Return live records, by key, whose extraction confidence is below a bound: key, type and confidence."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from slipstream.adapters.graphs.chains import EdgesOf, reached
 from slipstream.adapters.graphs.memory_sync_view import MemorySyncView
 from slipstream.adapters.graphs.order import parsed_ref
-from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction, schema_event_draft
+from slipstream.adapters.graphs.staging import EventDraft, NetEffect, StagedTransaction, schema_event_draft
 from slipstream.adapters.graphs.values import checked_advance
 from slipstream.domain.entities import (
     Adjacency,
@@ -364,27 +364,27 @@ class MemoryGraph(Mutations):
                 raise UnavailableError("the graph is closed: open another one")
             yield
 
-    def _apply(self, plan: Plan) -> None:
+    def _apply(self, effect: NetEffect) -> None:
         at = self._clock.now()
         old = self._schemas[len(self._schemas)]
-        new = plan.schema.finish(at) if plan.schema else None
+        new = effect.schema.finish(at) if effect.schema else None
         schema = new or old
         if new is not None:
             self._schemas[new.version] = new
             self._append([schema_event_draft(old, new)], schema.version)
-        for change in plan.relationships:
+        for change in effect.relationships:
             ref = (change.after or change.before).ref  # type: ignore[union-attr]
             self._remove_relationship(ref)
             if change.after is not None:
                 self._put_relationship(change.after)
-        for entity_change in plan.entities:
+        for entity_change in effect.entities:
             if entity_change.after is not None:
                 self._entities[entity_change.after.id] = entity_change.after
             elif entity_change.before is not None:
                 del self._entities[entity_change.before.id]
-        self._event_ids.update(plan.event_ids)
-        self._fences.update(plan.fences)
-        self._append(plan.events, schema.version)
+        self._event_ids.update(effect.event_ids)
+        self._fences.update(effect.fences)
+        self._append(effect.events, schema.version)
 
     def _append(self, drafts: Sequence[EventDraft], schema_version: int) -> None:
         at, head = self._clock.now(), self._feed.head()

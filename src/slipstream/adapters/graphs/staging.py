@@ -122,7 +122,7 @@ class RelationshipChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NetEffect:
     """The net effect of a transaction, and every event on the way there."""
 
     entities: Sequence[EntityChange] = ()
@@ -277,7 +277,7 @@ class StagedTransaction(StagedFences):
         self._check_open()
         return self._schema.extend(entity_types, relationship_types)
 
-    def finish(self) -> Plan:
+    def finish(self) -> NetEffect:
         """Close the transaction and return its net effect."""
         self._open = False
         staged = self._staged
@@ -292,7 +292,7 @@ class StagedTransaction(StagedFences):
             for change in changes
             if change.before is not change.after or change.types_before != change.types_after
         ]
-        return Plan(entities, relationships, self._events, list(self._event_ids), self._schema, self._fences)
+        return NetEffect(entities, relationships, self._events, list(self._event_ids), self._schema, self._fences)
 
     def abandon(self) -> None:
         """Close the transaction without effect."""

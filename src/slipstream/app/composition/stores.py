@@ -23,8 +23,8 @@ from slipstream.app.incident import refused
 from slipstream.app.pkg import PKG, GraphPorts
 from slipstream.app.remote.parts import StorePorts
 from slipstream.audit.below import Below
-from slipstream.audit.digest_ledger import LEDGER
 from slipstream.audit.incidents import examined, judge, seen_by
+from slipstream.audit.leaves import LEAVES_MARK
 from slipstream.domain.incidents import Incident
 from slipstream.embedding.fingerprint import RULES as FINGERPRINT_RULES
 from slipstream.engine.loop import SyncEngine
@@ -159,5 +159,5 @@ def compare_with_last_time(engine: SyncEngine, graph: GraphReader, journal: Jour
         return
     if before is not None or engine.checkpoint or graph.counts():
         engine.request_full_scan()
-        journal.set(LEDGER, None)  # the log does not tell what has changed: the next audit reads everything
+        journal.set(LEAVES_MARK, None)  # the log does not tell what has changed: the next audit reads everything
     journal.set(RECIPE, recipe)

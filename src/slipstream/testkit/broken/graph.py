@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from slipstream.adapters.graphs.memory import MemoryGraph
-from slipstream.adapters.graphs.staging import EventDraft, Plan, StagedTransaction
+from slipstream.adapters.graphs.staging import EventDraft, NetEffect, StagedTransaction
 from slipstream.domain.entities import (
     Adjacency,
     Direction,
@@ -61,14 +61,14 @@ class PositionAfterText(_BrokenGraph):
 class SilentRelationshipDeletion(_BrokenGraph):
     """Deletes an entity's relationships with it, but keeps their events to itself."""
 
-    def _apply(self, plan: Plan) -> None:
-        gone = {draft.entity_id for draft in plan.events if draft.type is PKGEventType.ENTITY_DELETED}
+    def _apply(self, effect: NetEffect) -> None:
+        gone = {draft.entity_id for draft in effect.events if draft.type is PKGEventType.ENTITY_DELETED}
         spoken = [
             draft
-            for draft in plan.events
+            for draft in effect.events
             if draft.type is not PKGEventType.RELATIONSHIP_DELETED or gone.isdisjoint(draft.endpoints or ())
         ]
-        super()._apply(replace(plan, events=spoken))
+        super()._apply(replace(effect, events=spoken))
 
 
 class ForgetsNeighbourOrder(_BrokenGraph):

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from slipstream.adapters.graphs.staging import Plan, StagedTransaction, schema_event_draft
+from slipstream.adapters.graphs.staging import NetEffect, StagedTransaction, schema_event_draft
 from slipstream.domain.entities import Entity, Relationship
 from slipstream.domain.fences import Fence, RowName
 from slipstream.domain.keys import RelationshipRef
@@ -106,14 +106,14 @@ class RemoteDatabase:
 
     # -- committing --
 
-    def commit(self, plan: Plan, token: str) -> None:
+    def commit(self, effect: NetEffect, token: str) -> None:
         """Accept the writer's commit: from now on it happens, whether anybody waits for it or not."""
         with self.mutex:
             if token in self._outcomes:
                 return  # sent twice
             self._outcomes[token] = None
-            new = plan.schema.finish(self.clock.now()) if plan.schema else None
-            self._pieces.extend([*self._data_pieces(plan, new), *self._log_pieces(plan, new)])
+            new = effect.schema.finish(self.clock.now()) if effect.schema else None
+            self._pieces.extend([*self._data_pieces(effect, new), *self._log_pieces(effect, new)])
             self._pieces.append(partial(self._end, token))
 
     def jump(self, position: Position, token: str) -> None:
@@ -127,27 +127,27 @@ class RemoteDatabase:
                 self._head = position
             self._pieces.append(partial(self._end, token))
 
-    def _data_pieces(self, plan: Plan, new: GraphSchema | None) -> list[Piece]:
+    def _data_pieces(self, effect: NetEffect, new: GraphSchema | None) -> list[Piece]:
         store, pieces = self.store, list[Piece]()
         if new is not None:
             pieces.append(partial(store.schemas.__setitem__, new.version, new))
-        if plan.event_ids:
-            pieces.append(partial(store.event_ids.update, list(plan.event_ids)))
-        if plan.fences:
-            pieces.append(partial(store.fences.update, dict(plan.fences)))
+        if effect.event_ids:
+            pieces.append(partial(store.event_ids.update, list(effect.event_ids)))
+        if effect.fences:
+            pieces.append(partial(store.fences.update, dict(effect.fences)))
         entities: list[Piece] = [
             partial(store.put_entity, (change.after or change.before).id, change.after)  # type: ignore[union-attr]
-            for change in plan.entities
+            for change in effect.entities
         ]
         relationships: list[Piece] = [
             partial(store.put_relationship, (change.after or change.before).ref, change.after)  # type: ignore[union-attr]
-            for change in plan.relationships
+            for change in effect.relationships
         ]
         return [*pieces, *self._shuffled(entities), *self._shuffled(relationships)]
 
-    def _log_pieces(self, plan: Plan, new: GraphSchema | None) -> list[Piece]:
+    def _log_pieces(self, effect: NetEffect, new: GraphSchema | None) -> list[Piece]:
         at, old = self.clock.now(), self.store.schemas[len(self.store.schemas)]
-        drafts = [*([schema_event_draft(old, new)] if new is not None else []), *plan.events]
+        drafts = [*([schema_event_draft(old, new)] if new is not None else []), *effect.events]
         pieces: list[Piece] = []
         for draft in drafts:
             entry = draft.numbered(_GRAPH_ID, Position(self._head + 1), at, (new or old).version)

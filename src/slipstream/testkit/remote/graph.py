@@ -161,8 +161,8 @@ class RemoteGraph(Mutations):
             staged = StagedTransaction(_Committed(self._line), self.schema(), self.database.head)
             try:
                 yield staged
-                plan = staged.finish()
-                staged.position = self._commit(turn, lambda token: self.database.commit(plan, token))
+                effect = staged.finish()
+                staged.position = self._commit(turn, lambda token: self.database.commit(effect, token))
             finally:
                 staged.abandon()
 

@@ -20,7 +20,7 @@ RECORD_RUNS_MAX = 20
 """Runs whose figures of single records are kept."""
 
 
-class QualityHistory:
+class KeptRuns:
     """The last `RUNS_MAX` reports, the figures of the last `RECORD_RUNS_MAX`, and the findings of the last run."""
 
     def __init__(self, journal: Journal) -> None:

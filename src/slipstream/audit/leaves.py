@@ -20,7 +20,8 @@ from slipstream.domain.positions import Position
 from slipstream.ports.audits import LeafStore
 from slipstream.ports.journal import Journal
 
-LEDGER = "audit_ledger"
+LEAVES_MARK = "audit_ledger"
+"""The name of the mark in the journal."""
 LEAF_SIZE = 16
 """A change rewrites one leaf; with smaller ones there are more to add up."""
 _LEAF_SIZE_MAX = 2 * LEAF_SIZE
@@ -31,44 +32,44 @@ _FIRST = ""
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerMark:
+class LeavesMark:
     """As of which position the leaves say what the graph asks for, by which recipe."""
 
     position: Position
     recipe: str
 
 
-class Ledger:
-    """Keeps the leaves. Dying anywhere leaves it whole, or without a mark, which a full audit mends."""
+class Leaves:
+    """The leaves, kept in a store. Dying anywhere leaves it whole, or without a mark, which a full audit mends."""
 
-    def __init__(self, leaves: LeafStore, journal: Journal) -> None:
-        self._leaves, self._journal = leaves, journal
+    def __init__(self, store: LeafStore, journal: Journal) -> None:
+        self._store, self._journal = store, journal
 
-    def mark(self) -> LedgerMark | None:
+    def mark(self) -> LeavesMark | None:
         """Return how far the leaves are, None when they are void or lost."""
-        text = self._journal.get(LEDGER)
-        if text is None or not self._leaves.leaves([_FIRST]):
+        text = self._journal.get(LEAVES_MARK)
+        if text is None or not self._store.leaves([_FIRST]):
             return None
         found = json.loads(text)
-        return LedgerMark(Position(found["position"]), found["recipe"])
+        return LeavesMark(Position(found["position"]), found["recipe"])
 
     def heads(self) -> Sequence[LeafHead]:
         """Return the digests of all leaves."""
-        return self._leaves.heads()
+        return self._store.heads()
 
     def terms(self, afters: Sequence[str]) -> dict[str, Terms]:
         """Return the keys of some leaves, by the leaf's `after`."""
-        return {leaf.after: leaf.terms for leaf in self._leaves.leaves(afters)}
+        return {leaf.after: leaf.terms for leaf in self._store.leaves(afters)}
 
     def void(self) -> None:
         """Say that the leaves mean nothing any more."""
-        self._journal.set(LEDGER, None)
+        self._journal.set(LEAVES_MARK, None)
 
-    def confirm(self, mark: LedgerMark) -> None:
+    def confirm(self, mark: LeavesMark) -> None:
         """Say that the leaves hold as of a position."""
-        self._journal.set(LEDGER, json.dumps({"position": mark.position, "recipe": mark.recipe}))
+        self._journal.set(LEAVES_MARK, json.dumps({"position": mark.position, "recipe": mark.recipe}))
 
-    def update(self, changes: Mapping[str, tuple[str, int] | None], mark: LedgerMark) -> int:
+    def update(self, changes: Mapping[str, tuple[str, int] | None], mark: LeavesMark) -> int:
         """Enter changed keys (None: nothing is asked for any more), then move the mark; returns leaves rewritten."""
         touched = 0
         *first, last = list(batched(sorted(changes), _CHANGES_AT_ONCE)) or [[]]
@@ -81,18 +82,18 @@ class Ledger:
         return touched
 
     def _enter(self, keys: Sequence[str], changes: Mapping[str, tuple[str, int] | None]) -> int:
-        leaves = self._leaves.holding(keys) if keys else ()
+        leaves = self._store.holding(keys) if keys else ()
         afters = [leaf.after for leaf in leaves]
         by_leaf: dict[str, dict[str, tuple[str, int] | None]] = {}
         for key in keys:
             by_leaf.setdefault(afters[bisect_left(afters, key) - 1], {})[key] = changes[key]
         if leaves:
-            self._leaves.put_leaves([piece for leaf in leaves for piece in _changed(leaf, by_leaf[leaf.after])])
+            self._store.put_leaves([piece for leaf in leaves for piece in _changed(leaf, by_leaf[leaf.after])])
         return len(leaves)
 
     def total(self) -> Mapping[str, Digest]:
         """Return what the graph asks for, by type."""
-        return self._leaves.total()
+        return self._store.total()
 
 
 def _changed(leaf: Leaf, changes: Mapping[str, tuple[str, int] | None]) -> list[Leaf]:
@@ -114,16 +115,16 @@ def _changed(leaf: Leaf, changes: Mapping[str, tuple[str, int] | None]) -> list[
     return pieces
 
 
-class LedgerBuilder:
+class LeavesBuilder:
     """Builds all leaves anew from terms that come in key order. The old ones are void from the first call on."""
 
-    def __init__(self, ledger: Ledger, leaves: LeafStore) -> None:
-        self._ledger, self._leaves = ledger, leaves
+    def __init__(self, leaves: Leaves, store: LeafStore) -> None:
+        self._leaves, self._store = leaves, store
         self._after = _FIRST
         self._terms: Terms = {}
         self._full: list[Leaf] = []
-        ledger.void()
-        leaves.clear_leaves()
+        leaves.void()
+        store.clear_leaves()
 
     def add(self, terms: Iterable[tuple[str, tuple[str, int]]]) -> None:
         """Add keys, in order."""
@@ -136,11 +137,11 @@ class LedgerBuilder:
             self._flush()
 
     def _flush(self) -> None:
-        self._leaves.put_leaves(self._full)
+        self._store.put_leaves(self._full)
         self._full = []
 
-    def finish(self, mark: LedgerMark) -> None:
+    def finish(self, mark: LeavesMark) -> None:
         """Store what is left and declare the leaves valid."""
         self._full.append(Leaf(self._after, self._terms))
         self._flush()
-        self._ledger.confirm(mark)
+        self._leaves.confirm(mark)

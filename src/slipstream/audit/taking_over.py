@@ -61,7 +61,7 @@ class Earlier:
         return compared.stamps[0].created_at < began and (now is None or began <= now)
 
 
-def carry(
+def take_over(
     report: AuditReport, comparer: Comparer, earlier: Earlier, embedded: Collection[RecordKey], pace: Pace
 ) -> None:
     """Enter what stands of the earlier findings; keys in `embedded` are known not to have drifted."""
@@ -69,7 +69,7 @@ def carry(
     drifted = earlier.drifted() - set(embedded)
     # A full audit has looked at everything but drift.
     findings = earlier.findings(DRIFTED if report.kind == "full" else None)
-    carried = 0
+    taken = 0
     for found in paced(findings, pace):
         keys = [key for finding in found if (key := RecordKey.decode(finding.key)) not in known]
         outcome = comparer.decide(keys)
@@ -77,8 +77,8 @@ def carry(
             is_drifted = compared.key in drifted and earlier.is_unchanged(compared, report.started_at)
             if kind := compared.kind or (DRIFTED if is_drifted else None):
                 take_back(report, compared, kind)
-                carried += 1
+                taken += 1
         for compared in outcome.unsettled:
             report.note(UNSETTLED, compared.key, compared.entity_type)
-    if carried and earlier.audit is not None:
-        report.notes.append(f"{carried} findings of audit {earlier.audit.id} stand: this one alone does not see them")
+    if taken and earlier.audit is not None:
+        report.notes.append(f"{taken} findings of audit {earlier.audit.id} stand: this one alone does not see them")
