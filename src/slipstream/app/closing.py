@@ -13,7 +13,7 @@ from slipstream.syncview.writeback import WriteBack
 logger = logging.getLogger(__name__)
 
 ASIDE_S = 0.5
-"""How long the desk, the alerts and the scheduled audit may take to end: none of them does what the engine needs."""
+"""How long the desk, the alerts and the scheduled audit may take to end: the engine needs none of them."""
 _LAST_ROWS_S = 0.5
 
 
@@ -36,7 +36,7 @@ class Attending(Protocol):
 
 def end(desk: Attending | None, watch: Watch, scrubber: Scrubber, sync: Sync, write_back: WriteBack | None) -> None:
     """
-    Stop what is running, who asks first and the engine last; what hangs in a model is left behind.
+    Stop what asks the engine, then the engine, then the write-back; what hangs in a model is left behind.
 
     Raises what `Sync.stop` raises.
     """

@@ -1,4 +1,4 @@
-"""The configuration file `slipstream.toml`: what it may hold, and what is wrong with it when it is wrong."""
+"""The configuration file `slipstream.toml`: what it may hold, and errors that name what is wrong."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ _ADDRESS = "an address that begins with http:// or https://"
 
 
 class _Section(BaseModel):
-    """One table of the file, in Python too; a wrong one raises `InvalidInputError` that names the key."""
+    """One table of the file, also when made in Python; raises `InvalidInputError` that names the wrong key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -141,7 +141,7 @@ class _Section(BaseModel):
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise refused(type(self), error) from None  # it would repeat what was given
+                raise refused(type(self), error) from None  # the cause repeats the input, maybe a secret
 
 
 class GraphConfig(_Section):

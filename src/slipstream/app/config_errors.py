@@ -1,4 +1,4 @@
-"""What is wrong with a section of the configuration: which key, what it may be, what may have been meant."""
+"""What is wrong with a section of the configuration: which key, what is allowed, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _VALUE_CHARACTERS_MAX = 40
 
 
 def refused(section: type[BaseModel], error: ValidationError) -> InvalidInputError:
-    """Return what is wrong first, named from that section on."""
-    # A key that is missing may be there under a wrong name: that is told first.
+    """Return the first fault as an error whose field is named relative to the section."""
+    # Report an unknown key before a missing one: it may be the missing key, misspelt.
     first = min(error.errors(include_url=False), key=lambda each: bool(each["type"] == "missing"))
     place = [str(part) for part in first["loc"]]
     inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, InvalidInputError):  # of a section in this one, which has said it already
+    if isinstance(inner, InvalidInputError):  # raised by a nested section, complete but for its place
         return InvalidInputError(without_field(inner), field=".".join([*place, inner.field]))
     key = place[0] if place else ""
     if first["type"] == "extra_forbidden":
@@ -83,7 +83,7 @@ def _range(bounds: list[Any]) -> str:
 
 
 def _given(field: FieldInfo, value: object) -> str:
-    """Return what was given instead; of a free text only its kind, for it may hold what nobody is to read."""
+    """Return what was given instead; never a free text itself, which may be secret."""
     kind, _ = _parts(field.annotation, [])
     if isinstance(value, bool):
         return f", not {str(value).lower()}"
@@ -108,5 +108,5 @@ def _meant(section: type[BaseModel], key: str) -> str:
 
 
 def without_field(error: InvalidInputError) -> str:
-    """Return what an error says of its field."""
+    """Return an error's message without the field's name in front."""
     return str(error).removeprefix(f"{error.field}: ")

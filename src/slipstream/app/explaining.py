@@ -1,4 +1,4 @@
-"""Why a record is as it is: its text, what that depends on, how it stands in the index, what the log says of it."""
+"""Why a record is as it is: its text and what that depends on, how it stands in the index, what the log tells."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Explanation:
     """None for the default text."""
     dependencies: Dependencies | None
     neighbours: Mapping[str, Sequence[str]]
-    """The keys of the entities that the text can show, by the name that the template has for them."""
+    """The keys of the entities that the text can show, by the template's name for them."""
     temporal_context: Mapping[str, Any] | None
     model: str | None
     fingerprint: str | None
@@ -143,7 +143,7 @@ class Explaining:
         return max(records, key=lambda stamp: stamp.position, default=None)
 
     def _newest(self, depth: int) -> tuple[Position, list[PKGEvent | Rescan]]:
-        """Return the newest entries of the log, as many as are there, and behind which position they begin."""
+        """Return the newest entries of the log, at most `depth`, and the position after which they begin."""
         head = self.log.head()
         while True:
             after = Position(max(ORIGIN, head - depth))
@@ -220,7 +220,7 @@ def _type(state: RecordState | None) -> str | None:
 
 
 def _shown(state: RecordState | None) -> dict[str, frozenset[str]]:
-    """Return the ids of everything that a record's text can show beside itself, with what leads there."""
+    """Return the other entities that a record's text can show, by id, with the relationship types that lead there."""
     if state is None:
         return {}
     if not isinstance(state, EntityState):

@@ -1,4 +1,4 @@
-"""Export of a whole graph as JSON lines, as of one moment, whoever goes on writing it."""
+"""Export of a whole graph as JSON lines, as of one moment, while others go on writing it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TOLD_EVERY = 500
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 OnRow = Callable[[int, int], None]
-"""Told how many rows are written, and of how many; may raise, to stop: then no file is left."""
+"""Called with the rows written and the rows in all; may raise to stop, and then no file is left."""
 
 
 @dataclass(slots=True)
@@ -41,16 +41,16 @@ class ExportReport:
     entities: int = 0
     relationships: int = 0
     unreadable: int = 0
-    """Rows that another program wrote so that nobody can read their properties: they are not in the export."""
+    """Rows not in the export, because another program wrote properties that can not be read."""
     errors: list[str] = field(default_factory=list)
     """The first of them."""
 
 
 class Exporter:
     """
-    Writes one graph. It is read in one read transaction, so all of it is as of one position.
+    Writes one graph, read in one read transaction, so that all of it is as of one position.
 
-    Nobody waits for that, but the graph's write-ahead log grows until it has ended.
+    No writer waits for an export, but the graph's write-ahead log grows until it has ended.
     """
 
     def __init__(self, pin: Callable[[], PinnedGraph], clock: Clock) -> None:
@@ -60,8 +60,9 @@ class Exporter:
         """
         Write a file, packed as its name says (`.gz`, `.zst`), or to standard output (`-`).
 
-        The file has its name when it is whole, and is not there before. Without `head` there is no row that other
-        readers of APOC's form do not know. Raises `ConfigError` when it can not be written.
+        A file appears under its name only when it is whole. Without `head`, every row is one that other readers of
+        APOC's form know. Raises `ConfigError` for a path that can not be a file, `UnavailableError` when writing
+        fails.
         """
         with closing(self._pin()) as graph, _opened(str(path)) as stream:
             return _Writing(graph, stream, on_row).run(self._head_of(graph) if head else None)
@@ -103,7 +104,7 @@ class _Writing:
         return report
 
     def _tried(self, row: Callable[[], dict[str, Any]]) -> bool:
-        """Write a row; False, and it is counted, for one that can not be read."""
+        """Write a row; return False, and count it as unreadable, when it can not be read."""
         try:
             self._write(row())
         except PoisonEventError as error:
@@ -130,7 +131,7 @@ def _row_of_relationship(found: Relationship, source_type: str, target_type: str
 
 @contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    """Give what to write to; a file gets its name at the end of the block, on the disk, or is removed."""
+    """Yield a stream to write to; a file gets its name at the end of the block, synced, or is removed on failure."""
     if name == STANDARD_OUTPUT:
         try:
             yield sys.stdout.buffer
@@ -159,7 +160,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
 
 
 def _opened_special(path: Path) -> Iterator[IO[bytes]]:
-    """Write into a pipe or a device as it is: a file that took its name would destroy it."""
+    """Write straight into a pipe or a device: renaming a file onto its name would destroy it."""
     try:
         with path.open("wb") as file:
             yield from _packing(path.name, file)

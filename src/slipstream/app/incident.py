@@ -1,8 +1,8 @@
 """
-The facade of a PKG whose graph and index do not belong together: it answers searches, tells why, and can adopt.
+The facade of a PKG in an incident: it answers searches, says what is wrong, and can adopt the graph.
 
-No engine, no scheduled audit and no write-back is even made. Whatever would write or audit is refused by
-`IncidentError`, which names the ways on.
+No engine, no scheduled audit and no write-back is made. Whatever would write or audit raises `IncidentError`, which
+names the ways on.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PAGE = 10_000
 
 
 class Refused:
-    """Stands in for a part of the facade: whatever is asked of it is refused, for one reason."""
+    """Stands in for a part of the facade: every access raises the error of the incident."""
 
     def __init__(self, incident: Incident) -> None:
         self._incident = incident
@@ -52,7 +52,7 @@ def refused(incident: Incident) -> Any:
 
 
 class IdleEngine:
-    """What can be told of an engine that was never made."""
+    """Stands in for an engine that was never made, as far as status and watch read one."""
 
     outage: str | None = None
     waits: Sequence[Wait] = ()
@@ -63,7 +63,7 @@ class IdleEngine:
         self.changed, self.stats, self.intake_stage = threading.Condition(), SyncStats(), _NoIntake()
 
     def pending(self) -> dict[Lane, int]:
-        """Nothing is dirty where nothing is read."""
+        """Return zero for each lane: no log is read, so nothing is dirty."""
         return dict.fromkeys(Lane, 0)
 
     @property
@@ -79,18 +79,18 @@ class IdleEngine:
 
 class _NoIntake:
     def progress(self) -> dict[str, Any]:
-        """Nothing is being scanned."""
+        """Return nothing: no scan runs."""
         return {}
 
 
 class IdleSync:
-    """What of `Sync` can be told without an engine; the rest is refused."""
+    """Stands in for `Sync`: answers what can be told without an engine, and refuses the rest."""
 
     running = False
     failure: BaseException | None = None
-    """None: it was never started. Why, the incident tells."""
+    """Always None: the engine was never started; the incident says why."""
     is_over = False
-    """Whether the graph was adopted: who waits for the engine waits for the one of the next open."""
+    """Whether the graph was adopted; the engine then runs at the next open."""
 
     def __init__(
         self, incident: Incident, engine: IdleEngine, feed: ChangeFeed, journal: Journal, letters: DeadLetters
@@ -99,7 +99,7 @@ class IdleSync:
         self._incident, self._feed, self._journal, self._letters = incident, feed, journal, letters
 
     def status(self) -> SyncStatus:
-        """Return what the journal says; the graph's head where there is a graph."""
+        """Return what the journal says, with the graph's head, or `ORIGIN` when there is no graph."""
         frontier, checkpoint = (Position(int(self._journal.get(name) or 0)) for name in (FRONTIER, CHECKPOINT))
         return SyncStatus(
             head=self._head(),
@@ -117,7 +117,7 @@ class IdleSync:
     def _head(self) -> Position:
         try:
             return self._feed.head()
-        except SlipstreamError:  # there is no graph, which is what the incident is about
+        except SlipstreamError:  # no graph: the incident is about just that
             return ORIGIN
 
     def start(self) -> None:
@@ -135,18 +135,18 @@ class IdleSync:
 
 
 class IdleScrubber:
-    """What can be told of scheduled audits that do not run."""
+    """Stands in for scheduled audits, which do not run in an incident."""
 
     failure: str | None = None
     is_dead = False
     health = "off"
 
     def age_s(self) -> float | None:
-        """Nobody has to wonder how long ago the last audit was."""
+        """Return None: the age of the last audit does not matter here."""
         return None
 
     def summary(self) -> dict[str, Any]:
-        """Return that they are off."""
+        """Return the summary of audits that are switched off."""
         return {"health": self.health, "error": None, "last_audit": None}
 
     def start(self) -> None:
@@ -162,14 +162,14 @@ def idle_sync(incident: Incident, recipes: Recipes, feed: ChangeFeed, journal: J
 
 
 class IdleRepairer:
-    """What can be told of repairs where none is made."""
+    """Stands in for repairs, which are not made in an incident: none was."""
 
     def __init__(self) -> None:
         self.repaired: dict[str, int] = {}
 
 
 def idle_repairer() -> Repairer:
-    """Return what stands in for repairs in what the watch tells."""
+    """Return what stands in for repairs in the watch."""
     return cast("Repairer", IdleRepairer())
 
 
@@ -180,9 +180,9 @@ def idle_scrubber() -> Scrubber:
 
 class IncidentSlipstream(Slipstream):
     """
-    A `Slipstream` of which only searches, `status` and what else only reads are answered.
+    A `Slipstream` that answers only searches, `status` and other reads.
 
-    `adopt` takes the graph for the truth; the PKG is then opened anew.
+    `adopt` takes the graph for the truth; then open the PKG anew.
     """
 
     def __init__(self, parts: Parts, incident: Incident, *, adopt: Callable[[], Position]) -> None:
@@ -205,7 +205,7 @@ class IncidentSlipstream(Slipstream):
     def _counts(self) -> tuple[int, int]:
         try:
             counts, types = self.pkg.counts(), self.pkg.schema().entity_types
-        except SlipstreamError:  # there is no graph: adopting makes an empty one
+        except SlipstreamError:  # no graph: `adopt` makes an empty one
             return 0, 0
         entities = sum(count for name, count in counts.items() if name in types)
         return entities, sum(counts.values()) - entities
@@ -261,7 +261,7 @@ class IncidentSlipstream(Slipstream):
 
 
 class GuestIncidentSlipstream(IncidentSlipstream):
-    """The same beside the process that holds the lease, which is asked to adopt; and to search, where only it can."""
+    """The same for a guest: the holder of the lease is asked to adopt, and to search where only it can."""
 
     runs_engine = False
 
@@ -270,7 +270,7 @@ class GuestIncidentSlipstream(IncidentSlipstream):
         self._caller, self._asks_searches = caller, asks_searches
 
     def search(self, text: str, k: int = 10, **options: Any) -> SearchResults:
-        """Search here or there."""
+        """Search here, or ask the holder of the lease where only it can open the index."""
         if not self._asks_searches:
             return super().search(text, k, **options)
         found: SearchResults = self._caller.call("search", text, k, **options)

@@ -35,8 +35,8 @@ def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
     """
     Return the engine's numbers and the counts of both sides, ready for JSON.
 
-    Each fact is read for itself: one that can not be read is None, and `unknown` says why. Raises only what asking
-    another process raises, when that one does not answer at all.
+    Each fact is read by itself: one that can not be read is None, and `unknown` says why. Raises only when the owner
+    of the engine, asked from another process, does not answer at all.
     """
     facts, incident = Facts(), slipstream.incident
     status = facts.read("engine", slipstream.status) if slipstream.runs_engine else slipstream.status()
@@ -90,7 +90,7 @@ def _index_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
 
 
 def _graph_side(slipstream: Slipstream) -> tuple[dict[str, int], GraphSchema]:
-    """Return the counts and the schema of the graph; nothing where, in an incident, there is none to be asked."""
+    """Return the counts and the schema of the graph; empty ones when, in an incident, there is no graph."""
     try:
         return dict(slipstream.pkg.counts()), slipstream.pkg.schema()
     except IncidentError:

@@ -1,4 +1,4 @@
-"""What came of the log entries that concern a record, and which of them its vector can honestly be credited to."""
+"""What came of the log entries that concern a record, and which of them its vector can be credited to."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.views.declaration import Fanout
 
 PROMPT_S = 1.0
-"""A vector made within this time of a commit was made for it; behind that, something else may have asked for it."""
+"""A vector made within this time of a commit is credited to it; a later one may have another cause."""
 
 _COMPARISON = "a comparison (an edited view, a repair, a backfill, a migration or a reopening)"
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The record in question, and what its text shows of others."""
+    """The record in question, and which other entities its text shows."""
 
     key: RecordKey
     entity_type: str
     state: RecordState | None
     shown: Mapping[str, frozenset[str]]
-    """Ids of the entities that it shows, with the relationship types that lead there."""
+    """Ids of the entities that the text shows, with the relationship types that lead there."""
     stored: Stamp | None
 
     def is_reached_by(self, fanout: Fanout) -> bool:
-        """Whether the record is among those that a fan-out looks for, as far as its present text tells."""
+        """Whether a fan-out reaches the record, judged by its present text."""
         if fanout.entity_id not in self.shown:
             return False
         if self.key.kind is KeyKind.RELATIONSHIP:
@@ -46,19 +46,19 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A log entry, and a time that it was not committed before; a rescan tells none, so the entry before it does."""
+    """A log entry, and a lower bound of its commit time (of a rescan, the time of the entry before)."""
 
     entry: LogEntry
     since: datetime | None
 
     @property
     def position(self) -> Position:
-        """Where it stands in the log."""
+        """The entry's position in the log."""
         return position_of(self.entry)
 
 
 def concerning(entries: Sequence[LogEntry], about: About, recipe: ViewRecipe) -> Iterator[Logged]:
-    """Yield the entries that can have led to a look at a record, or that are about something that it shows."""
+    """Yield the entries that can have made the record dirty, or that are about something that it shows."""
     since: datetime | None = None
     for entry in entries:
         if isinstance(entry, PKGEvent):
@@ -83,8 +83,8 @@ class KeyHistory:
     """
     Judges entries by what the stamp keeps: position, time, reason and template.
 
-    A stamp does not say which entry its vector was made for. An entry is credited only when the position covers it,
-    the text could change by it and the vector was made promptly; everything else is called what it can be.
+    A stamp does not say which entry its vector was made for. An entry is credited only if the stamp's position covers
+    it, it could change the text and the vector was made promptly; otherwise the possible causes are named.
     """
 
     about: About
@@ -124,7 +124,7 @@ class KeyHistory:
     @property
     def _reason(self) -> str | None:
         stored = self.about.stored
-        # The reason of a flag is that of the vector to come, not of the one that is there.
+        # While the flag is set, its reason is about the next vector, not the stored one.
         return None if stored is None or stored.needs_reembedding else stored.reembedding_reason
 
     @property
@@ -148,7 +148,7 @@ class KeyHistory:
         if stored is None or logged.position > stored.position:
             return False
         if logged.since is not None and stored.created_at < logged.since:
-            return False  # only its stamp has moved there
+            return False  # the vector is older: only its stamp has moved to this position
         return isinstance(logged.entry, Rescan) or (self.dirties(logged.entry) and self._can_change(logged.entry))
 
     # ------------------------------------------------------------------ what came of an entry
@@ -183,12 +183,12 @@ class KeyHistory:
         return isinstance(logged.entry, Rescan) or self.dirties(logged.entry)
 
     def dirties(self, event: PKGEvent) -> bool:
-        """Whether the live views have the record looked at for an event."""
+        """Whether an event makes the record dirty under the live views."""
         affected = self.recipe.views.affected(event)
         return self.about.key in affected.keys or any(self.about.is_reached_by(fanout) for fanout in affected.fanouts)
 
     def _can_change(self, event: PKGEvent) -> bool:
-        """Whether the text differs between before and after an event, its surroundings being as they are now."""
+        """Whether an event changed the text, with the neighbours as they are now; True when in doubt."""
         old, new, state = event.old_data, event.new_data, self.about.state
         if event.key != self.about.key or old is None or new is None or state is None:
             return True

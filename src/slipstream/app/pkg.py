@@ -26,7 +26,7 @@ _FREE_ATTEMPTS_MAX = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphPorts:
-    """One open graph, by what can be asked of it; what its adapter does not have is None."""
+    """The ports of one open graph; None for an ability that its adapter does not have."""
 
     reader: GraphReader
     writer: GraphWriter
@@ -58,7 +58,7 @@ class PKG(Mutations):
 
     @property
     def last_commit(self) -> Position:
-        """The newest position of what was committed through this object, to wait for; `ORIGIN` before the first."""
+        """The newest position committed through this object, to wait for; `ORIGIN` before the first commit."""
         return self._last_commit
 
     @contextmanager
@@ -66,7 +66,7 @@ class PKG(Mutations):
         """Open a write transaction: commits on leaving the block, rolls back on an exception. One at a time."""
         with self._graph.writer.transaction() as tx:
             yield tx
-        with self._noting:  # a later commit of another thread may be noted first
+        with self._noting:  # another thread may already have noted a later commit
             self._last_commit = max(self._last_commit, tx.position)
 
     # ------------------------------------------------------------------ reading
@@ -100,7 +100,7 @@ class PKG(Mutations):
         return self._graph.reader.schema_at(version)
 
     def counts(self, relationship_types: Collection[str] | None = None) -> Mapping[str, int]:
-        """Return how many entities and relationships there are, by type; of relationships of some types only."""
+        """Return how many entities and relationships there are, by type; given types, only relationships of these."""
         return self._graph.reader.counts(relationship_types)
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class PKG(Mutations):
                     planned.apply(tx)
             if stands:
                 return tx.position
-        with self.transaction() as tx:  # others keep committing: now they wait while it is planned
+        with self.transaction() as tx:  # other writers keep invalidating the plan: make it while they wait
             planned = self._cypher.plan(cypher, parameters)
             if tx.position != planned.position:
                 raise CorruptionError(f"planned at {planned.position}, but the graph stands at {tx.position}")

@@ -1,4 +1,4 @@
-"""Facts that are read each for itself: what can not be read is named, and hides nothing else."""
+"""Facts that are each read by itself: one that can not be read is named, and hides no other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Facts:
     """
     Reads facts by name, and remembers why one can not be read.
 
-    With `rests`, for who looks again and again: a fact that took long to fail is left alone for nine times as long.
+    With `rests`, for repeated reads: a fact that fails is not read again for nine times as long as it took to fail.
     """
 
     def __init__(self, *, rests: bool = False) -> None:
@@ -27,7 +27,7 @@ class Facts:
         self._unknown: dict[str, str] = {}
 
     def read(self, name: str, fact: Callable[[], T]) -> T | None:
-        """Return the fact; None when it can not be read, which `unknown` then says."""
+        """Return the fact; None when it can not be read, and `unknown` then says why."""
         began = time.monotonic()
         if began < self._rest_until.get(name, began):
             return None

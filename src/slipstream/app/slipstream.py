@@ -106,7 +106,7 @@ class Slipstream:
         self._copies: tuple[Backups, Exporter] | None = None
 
     runs_engine = True
-    """Whether the engine is here, and not in another process that is asked."""
+    """Whether the engine runs in this process, rather than in another one that is asked."""
 
     @property
     def pkg(self) -> PKG:
@@ -135,7 +135,7 @@ class Slipstream:
 
     @property
     def recipes(self) -> Recipes:
-        """The recipes in force: views, models and generations, of what is live and of what stands beside it."""
+        """The recipes in force: views, models and generations, the live one and the one beside it."""
         return self._parts.recipes
 
     @property
@@ -145,12 +145,12 @@ class Slipstream:
 
     @property
     def refused_recipe(self) -> str | None:
-        """Why what the configuration declares was not put in force, where opening goes on without; else None."""
+        """Why the declared recipe was not put in force, if opening went on without it; else None."""
         return self._parts.refused_recipe
 
     @property
     def reembedding(self) -> ReembeddingService:
-        """What a schema evolution changes in texts, and embedding records anew, selectively."""
+        """Tells which texts a schema evolution changes, and embeds selected records anew."""
         return self._parts.reembedding
 
     @property
@@ -188,21 +188,22 @@ class Slipstream:
         """
         Why graph and index do not belong together (any more), and the ways on; None when they do.
 
-        The engine has halted then, or was never made: searches are answered by what the index holds, and whatever
-        would write raises `IncidentError`. Opened anew, the PKG goes on where the reason is gone. Told from memory.
+        In an incident the engine has halted, or was never made: searches are answered by what the index holds, and
+        writes raise `IncidentError`. Once the reason is gone, open the PKG anew. Read from memory.
         """
         halted = self.sync.engine.halted
         return halted.incident if isinstance(halted, IncidentError) else None
 
     def adoption(self) -> Adoption:
-        """Return what `adopt` is about; raises `ConfigError` when there is no incident."""
+        """Return the counts of both sides, for a decision about `adopt`; raises `ConfigError` without an incident."""
         raise ConfigError("graph and index belong together: there is nothing to adopt")
 
     def adopt(self) -> Position:
         """
-        Take the graph for the truth, and return where in its log everything is compared; then open the PKG anew.
+        Take the graph for the truth, and return the log position at which everything is compared; then open the PKG
+        anew.
 
-        A missing graph is taken for an empty one, and all its vectors go. Raises `ConfigError` without an incident.
+        A missing graph counts as an empty one, and all vectors go. Raises `ConfigError` when there is no incident.
         """
         raise ConfigError("graph and index belong together: there is nothing to adopt")
 
@@ -220,7 +221,7 @@ class Slipstream:
         metadata: Mapping[str, MetadataValue] | None = None,
         timeout_s: float = 10.0,
     ) -> SearchResults:
-        """Return the `k` live records nearest in meaning; with `after`, as of that commit at least."""
+        """Return the `k` live records nearest in meaning; with `after`, wait until that commit is in the index."""
         return self._parts.searcher.search(
             text,
             k,
@@ -248,14 +249,14 @@ class Slipstream:
         Compare graph and index, and return what differs; the report is kept (see `audits`).
 
         A full audit reads both stores whole, vectors included. With `incremental` only what has changed since the
-        last audit is read, and what differs by digest. With `deep` about so many records are embedded anew and
-        compared with their vectors (`DEEP_ALL`: all). Exact while mutations flow.
+        last audit is read, and what differs by digest. With `deep`, about that many records are embedded anew and
+        compared with their vectors (`DEEP_ALL`: all). The result is exact even while mutations flow.
 
-        While live changes flow it keeps to small pages and a small share of one core, and so takes longer; with
-        `hurry` it does not, and live changes wait for it.
+        While live changes flow, an audit keeps to small pages and a small share of one core, and so takes longer;
+        with `hurry` it does not, and live changes wait for it.
         """
         pace = FULL_SPEED if hurry else self._parts.pace()
-        with self.scrubber.aside():  # one audit at a time, and somebody waits for this one
+        with self.scrubber.aside():  # one audit at a time; this one goes first, for somebody waits for it
             if incremental:
                 return self._parts.auditor.audit_changes(on_progress, pace=pace)
             return self._parts.auditor.audit(on_progress, deep=deep, pace=pace)
@@ -285,7 +286,7 @@ class Slipstream:
         """
         Return why a record is as it is: text, dependencies, how it stands in the index, what its last changes did.
 
-        Raises `NotFoundError` for an entity that nobody has heard of.
+        Raises `NotFoundError` for an entity that neither graph, index nor log knows.
         """
         return self._parts.explaining.explain(entity_key(entity_id) if isinstance(entity_id, str) else entity_id)
 
@@ -304,10 +305,10 @@ class Slipstream:
         on_comparison: Callable[[QualityComparison], None] | None = None,
     ) -> AuditReport:
         """
-        Audit the next generation, compare it with the live one, and let searches be answered by it.
+        Audit the next generation, compare it with the live one, and let the next one answer searches.
 
-        The comparison is told before the gate decides by it: that of `[quality]`, unless another one is given. With
-        `compared=False` nothing is compared, and no gate asked. Raises what `Migrations.cut_over` raises, and
+        The comparison goes to `on_comparison` before the gate decides by it: `gate`, or that of `[quality]`. With
+        `compared=False` nothing is compared, and no gate is asked. Raises what `Migrations.cut_over` raises, and
         `InvalidInputError` for a query that nothing can answer.
         """
         asked = gate or self.quality.gate
@@ -351,7 +352,7 @@ class Slipstream:
         found = report if report is not None else self.verify()
         if found.id is None:
             return self.validator.repair_inconsistencies(found)
-        with self.scrubber.aside():  # one repair at a time as well; the scrubber's goes on later
+        with self.scrubber.aside():  # one repair at a time; a scheduled one goes on later
             return self.repairer.repair(found.id).keys
 
     def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
@@ -367,15 +368,15 @@ class Slipstream:
         """
         Give dead letters (all, or those with these ids) another try; returns how many were accepted.
 
-        A key is marked dirty and reconciled; a rejected event or dump line is applied to the graph again. One that
-        is not kept whole stays, and its error says what to give again; raises `ConfigError` for one with such an id.
+        A key is marked dirty and reconciled; a rejected event or dump line is applied to the graph again. A letter
+        that is not kept whole stays, and its error says what to give again; raises `ConfigError` if `ids` names one.
         """
         letters = self.list_dead_letters(ids)
         if ids is not None and (cut := [letter for letter in letters if not letter.can_be_replayed]):
             said = "; ".join(f"{letter.id}: {letter.error}" for letter in cut)
             raise ConfigError(f"nothing was replayed, for these are not kept whole: {said}")
         replayed = self.sync.replay([letter for letter in letters if letter.key is not None])
-        # As they came; of one moment as rows stood in a file.
+        # In the order they came; those of one moment in the order of their file.
         for letter in sorted(letters, key=lambda letter: (letter.failed_at, len(letter.id), letter.id)):
             if letter.key is None and self._apply_again(letter):
                 self.sync.discard([letter])
@@ -388,15 +389,15 @@ class Slipstream:
         return self.applier().replay(letter)
 
     def importer(self) -> Importer:
-        """Return what imports whole graphs into this one, from whatever process."""
+        """Return what imports whole graphs into this one; works in any process."""
         parts = self._parts
         return Importer(self.pkg, parts.guest_journal, parts.guest_letters, self.clock, parts.refusal_limits)
 
     def applier(self, feed: FeedOptions | None = None) -> Applier:
         """
-        Return what applies foreign change events to this graph, from whatever process.
+        Return what applies foreign change events to this graph; works in any process.
 
-        `feed` says what they do not say of themselves; None: what the configuration says.
+        `feed` says what the events do not say of themselves; None: what the configuration says.
         """
         parts = self._parts
         return Applier(self.pkg, parts.guest_letters, self.clock, parts.refusal_limits, feed or parts.feed)
@@ -413,8 +414,8 @@ class Slipstream:
         """
         Make a backup while everything runs, in a new folder of `destination`; returns when it has passed its audit.
 
-        With `keep` only so many of this graph stay there. `slipstream.restore` makes a PKG of it again. See
-        `slipstream.app.backup.making.Backups.backup` for the other options, and for what is raised.
+        With `keep`, only the newest `keep` backups of this graph stay there. `slipstream.restore` makes a PKG of one.
+        See `slipstream.app.backup.making.Backups.backup` for the other options, and for what is raised.
         """
         options = {"pace": self._parts.pace(), **options}  # out of the way of live changes, as `verify` is
         return self._made_by[0].backup(destination, keep=keep, on_progress=on_progress, **options)
@@ -430,7 +431,7 @@ class Slipstream:
         return self._copies
 
     def copy_by(self, backups: Backups, exporter: Exporter) -> None:
-        """Have copies of the files made by these."""
+        """Set what makes backups and exports."""
         self._copies = (backups, exporter)
 
     # ------------------------------------------------------------------ life
@@ -439,8 +440,8 @@ class Slipstream:
         """
         Start the engine, the scheduled audits and the alerts; starting twice is harmless.
 
-        Without `mend` the index only follows the log: nothing is repaired by a schedule, and what the log does not
-        explain is left as it is for the next process that may mend it.
+        Without `mend` the index only follows the log: no scheduled repair runs, and what the log does not explain is
+        left for the next process that may mend it.
         """
         self.sync.engine.intake_stage.sweeps = mend
         self.sync.start()
@@ -449,16 +450,17 @@ class Slipstream:
         self.watch.start()
 
     def attend(self, desk: Attending) -> None:
-        """Let other processes ask from now on, until this is closed."""
+        """Take the requests of other processes by this desk, until this is closed."""
         self._desk = desk
         self.watch.mind("desk", lambda: "its thread has ended: nobody answers others" if desk.is_dead else None)
         desk.start()
 
     def close(self) -> None:
         """
-        Stop the engine and release everything within seconds; what is pending is found at the next open. Idempotent.
+        Stop the engine and release everything within seconds. Idempotent.
 
-        A batch that takes longer, or a model that hangs, is not waited for: what it was at is done at the next open.
+        A batch that takes longer, or a model that hangs, is not waited for: what is unfinished is done at the next
+        open.
         """
         if not self._closed:
             self._closed = True

@@ -1,4 +1,4 @@
-"""A thread that does something now and then, whatever becomes of it."""
+"""A thread that makes a call at intervals, also after the call has failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Calls `tick` about every `every_s`. A call that raises is logged, once for each breakdown, and made again."""
+    """Calls `tick` about every `every_s`. A call that raises is logged, unless as the one before, and made again."""
 
     def __init__(self, tick: Callable[[], object], name: str, every_s: float = 1.0) -> None:
         self._tick, self._name, self._every_s = tick, name, every_s
@@ -38,7 +38,7 @@ class Ticker:
             self._thread.start()
 
     def stop(self, timeout_s: float | None = None) -> bool:
-        """Stop the thread, after the call under way if that takes no longer; returns whether there was one."""
+        """Stop the thread, waiting up to `timeout_s` for a call under way; returns whether there was a thread."""
         self._stopping.set()
         if self._thread is None:
             return False

@@ -1,4 +1,4 @@
-"""What edited views would do, before anything is applied: a sample is rendered by the old ones and the new ones."""
+"""What edited views would do, before anything is applied: a sample is rendered by the old views and the new ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Edited:
 
     key: str
     before: str | None
-    """None where the live views have no record of it."""
+    """Its text by the live views; None where they have no record of it."""
     after: str | None
     error: str | None = None
     """Why the new views can not render it."""
@@ -50,16 +50,16 @@ class TypeCheck:
     changed: int
     """Records of the sample to embed anew, new ones among them."""
     restamped: int
-    """Those whose text stays, and whose stamp moves."""
+    """Records whose text stays, while their stamp moves."""
     removed: int
     failed: int
     truncated: int
-    """Those whose new text is longer than the model reads."""
+    """Records whose new text is longer than the model reads."""
     without_text: int
-    """Those that only their id stands for."""
+    """Records whose text is only their id."""
     changed_low: int
     changed_high: int
-    """Of all records so many would be embedded anew: the bounds of a 95 % confidence interval (Wilson)."""
+    """How many of all records would be embedded anew: bounds of a 95 % confidence interval (Wilson)."""
     examples: tuple[Edited, ...]
 
 
@@ -203,13 +203,13 @@ def _type_check(name: str, records: int, tally: _Tally, sampled: int) -> TypeChe
 
 
 def _interval(hits: int, sampled: int, records: int) -> tuple[int, int]:
-    """Return the bounds of how many of all records it is: exact when all were looked at."""
+    """Return bounds of how many of all records are hits, by those of the sample: exact when all were sampled."""
     if sampled >= records:
         return hits, hits
     share, z2 = hits / sampled, _Z_95**2
     middle = (share + z2 / (2 * sampled)) / (1 + z2 / sampled)
     half = _Z_95 * sqrt(share * (1 - share) / sampled + z2 / (4 * sampled**2)) / (1 + z2 / sampled)
-    # What was seen in the sample is certain: so many at least, and so many at most.
+    # The sample itself is certain: at least its hits are, and at least its other records are not.
     low, high = max(hits, round((middle - half) * records)), round((middle + half) * records)
     return low, min(high, records - (sampled - hits))
 

@@ -20,7 +20,7 @@ from slipstream.report.alert_rules import RULES, AlertThresholds, Measurements, 
 from slipstream.report.alerts import Alerts
 
 Trouble = Callable[[], str | None]
-"""Tells what is wrong; None when nothing is."""
+"""Returns what is wrong; None when nothing is."""
 _BYTES_PER_MB = 1_000_000
 _STATUS = "status"
 _STOP_S = 5.0
@@ -30,9 +30,9 @@ class Watch:
     """
     Joins engine, audits and alerts.
 
-    Alerts are looked at on a thread of their own, about once a second: neither a long audit nor one that fails, nor
-    whatever else the engine waits for, keeps them from firing. Each fact is read for itself; one that can not be read
-    is an alert, `blind`. `troubles` says what is wrong by rule, for rules that are told elsewhere.
+    Alerts are evaluated on a thread of their own, about once a second, so that neither a long or failing audit nor
+    anything the engine waits for keeps them from firing. Each fact is read by itself; one that can not be read fires
+    the alert `blind`. `troubles` gives, by rule, what is wrong for rules that are judged elsewhere.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Watch:
         self.mind("scrubber", lambda: "its thread has ended" if scrubber.is_dead else None)
 
     def mind(self, part: str, trouble: Trouble) -> None:
-        """Look after a part of the engine from now on: what is wrong with it is told by the rule `engine`."""
+        """Watch a part of the engine from now on; its trouble fires the rule `engine`."""
         self._parts[part] = trouble
 
     def start(self) -> None:
-        """Look at the alerts from now on; starting twice is harmless."""
+        """Evaluate the alerts from now on; starting twice is harmless."""
         self._ticker.start()
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
-        """Look at them no more; a sink that hangs is not waited for any longer than that."""
+        """Stop evaluating; a call or a sink that hangs is waited for `timeout_s` at most, each."""
         if self._ticker.stop(timeout_s):
             last = threading.Thread(target=self.alerts.leave, name="slipstream-last-alerts", daemon=True)
             last.start()
@@ -78,17 +78,17 @@ class Watch:
 
     @property
     def dead_parts(self) -> Mapping[str, str]:
-        """What is wrong with parts of the engine, by name; nothing is read for it but memory."""
+        """What is wrong with parts of the engine, by name; reads memory only."""
         return {part: reason for part, trouble in list(self._parts.items()) if (reason := trouble()) is not None}
 
     def summary(self) -> dict[str, Any]:
-        """Return how the watch itself stands as plain data, ready for JSON."""
+        """Return the state of the watch itself as plain data, ready for JSON."""
         health = "dead" if self._ticker.is_dead else "working" if self._ticker.is_running else "stopped"
         firing = [{"rule": event.rule, "message": event.message} for event in self.alerts.firing().values()]
         return {"health": health, "firing": firing, "unkept": self.alerts.unkept, "dead_parts": dict(self.dead_parts)}
 
     def measurements(self, facts: Facts | None = None) -> Measurements:
-        """Return what alerts are decided by; what can not be read is unknown, and `blind` names it."""
+        """Return what alerts are decided by; a fact that can not be read is unknown, and `blind` names it."""
         facts = Facts() if facts is None else facts
         status, outage = self._asked(facts)
         newest = facts.read("audits", self._newest) or {}
@@ -128,7 +128,7 @@ class Watch:
         return newest[0].report if newest else {}
 
     def readings(self) -> Sequence[Reading]:
-        """Hold what is measured now against the thresholds, without a memory: for an exit code."""
+        """Judge the present measurements by the thresholds, without any state: for an exit code."""
         return judge(self.measurements(), self._thresholds)
 
     def tick(self) -> None:
@@ -153,10 +153,10 @@ class Watch:
 
 
 def _blind(unknown: Mapping[str, str]) -> str | None:
-    """Return what can not be read, as one text; that the status can not is an outage already."""
+    """Return what can not be read, as one text, without the status: an unreadable status is an outage already."""
     return "; ".join(f"{name}: {reason}" for name, reason in unknown.items() if name != _STATUS) or None
 
 
 def _full(*reasons: str | None) -> str | None:
-    """Return the first of some reasons that says that the disk is full."""
+    """Return the first reason that says that the disk is full, else None."""
     return next((reason for reason in reasons if reason and reason.startswith(f"{DiskFullError.__name__}: ")), None)

@@ -1,1 +1,1 @@
-"""Backup and restore of a PKG: made while everything runs, audited before it counts, put back in one step."""
+"""Backup and restore of a PKG: made while everything runs, audited before it counts, swapped in by one step."""

@@ -1,4 +1,4 @@
-"""The audit of a copy: graph and index compared where nobody works on either."""
+"""The audit of a copy: graph and index are compared while nobody writes to them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OpenCopy:
 
 
 def audit_copy(copy: OpenCopy, on_keys: OnKeys | None, pace: Pace = FULL_SPEED) -> CopyFound:
-    """Compare both sides in full; of a copy without vectors only digest what the graph asks for."""
+    """Compare both sides in full; for a copy without vectors, only digest what the graph asks for."""
     if copy.index is None:
         position = copy.graph.read([], {}).position
         digest = _graph_digest(copy, on_keys)
@@ -72,7 +72,7 @@ def audit_copy(copy: OpenCopy, on_keys: OnKeys | None, pace: Pace = FULL_SPEED) 
 
 
 def _unexplained(report: AuditReport, owed: OwedInCopy) -> tuple[dict[str, int], int]:
-    """Return what diverges without a reason, and how many records only wait for the stamp of a newer schema."""
+    """Return the unexplained divergences by class, and how many records only wait for the stamp of a newer schema."""
     counts = {name: len(keys) for name, keys in report.divergences.items() if keys}
     restamps = counts.pop("outdated", 0) if owed.is_restamp_due else 0
     return counts, restamps

@@ -1,4 +1,4 @@
-"""Looks at a backup once more: every byte, every file's own checks, and an audit of what it becomes."""
+"""Checks a finished backup: every byte, every file's own checks, and an audit of the PKG that it restores to."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class CheckedBackup:
 
 def check_backup(folder: Path | str, parts: BackupParts, on_progress: OnStep = no_step) -> CheckedBackup:
     """
-    Put a backup together in a scratch place beside it, audit it there, and compare all with its manifest.
+    Restore a backup into a scratch folder beside it, audit that, and compare everything with the manifest.
 
-    Raises `ConfigError` for what is no backup or where nothing can be written beside it, `CorruptionError` for one
-    that is not what its manifest says, `UnavailableError` where the disk is full or fails.
+    Raises `ConfigError` when the folder is no backup or nothing can be written beside it, `CorruptionError` when the
+    backup differs from its manifest, `UnavailableError` when the disk is full or fails.
     """
     source = Path(folder)
     manifest = manifest_of(source)
@@ -51,7 +51,7 @@ def check_backup(folder: Path | str, parts: BackupParts, on_progress: OnStep = n
 
 
 def manifest_of(source: Path) -> Manifest:
-    """Return the manifest of a backup; of a folder of backups an error tells the newest one."""
+    """Return the manifest of a backup; given a folder of backups, raise `ConfigError` that names the newest one."""
     try:
         return read_manifest(source)
     except ConfigError as error:
@@ -64,7 +64,7 @@ def manifest_of(source: Path) -> Manifest:
 
 
 def config_in(data: Path) -> Config:
-    """Return the configuration that was staged, the default one where there was none."""
+    """Return the staged configuration, or the default one when none was staged."""
     return load_config(data) if (data / CONFIG_NAME).is_file() else Config()
 
 

@@ -1,4 +1,4 @@
-"""Copies pinned files side by side, to a rate, each on the disk before it counts as copied."""
+"""Copies pinned files in parallel, within a rate limit; each is synced to the disk before it counts as copied."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Copying:
         self._bytes_per_s = None if rate_mb_s is None else rate_mb_s * 1_000_000
 
     def run(self, on_step: OnStep) -> None:
-        """Copy all of them; `on_step` is told in the thread that calls, and ends all copies when it raises."""
+        """Copy all files; `on_step` is called in the caller's thread, and ends all copies when it raises."""
         with ThreadPoolExecutor(len(self._files)) as pool:
             try:
                 copies = [pool.submit(self._copy, name) for name in self._files]
@@ -62,7 +62,7 @@ class Copying:
         sync_path(path)
 
     def _hold(self) -> None:
-        """Wait until so much may have been copied."""
+        """Wait until the rate limit allows as many bytes as have been copied."""
         if self._ended.is_set():
             raise _EndedError
         if self._bytes_per_s is not None:

@@ -1,4 +1,4 @@
-"""Folders of backups: made under another name, renamed when they are whole, and removed when there are too many."""
+"""Folders of backups: made under a temporary name, renamed when whole, removed when there are too many."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ATTEMPTS_MAX = 10
 
 
 class Lock(Protocol):
-    """A lock file that goes with its process, however that ends."""
+    """A lock file whose lock ends with its process, however the process ends."""
 
     def lock(self) -> bool:
         """Take it without waiting; False when somebody holds it."""
@@ -37,7 +37,7 @@ LockAt = Callable[[Path], Lock]
 
 @contextmanager
 def disk_trouble(place: Path) -> Iterator[None]:
-    """Raise `DiskFullError` where the disk is full, `UnavailableError` where it fails, at whatever step."""
+    """Turn an `OSError` of the block into `DiskFullError` when the disk is full, else into `UnavailableError`."""
     try:
         yield
     except OSError as error:
@@ -50,10 +50,10 @@ def disk_trouble(place: Path) -> Iterator[None]:
 @contextmanager
 def begun(destination: Path, now: datetime, lock_at: LockAt, remedy: str = "choose another folder") -> Iterator[Path]:
     """
-    Give a new folder for a backup, under a name that says that it is not whole yet; `finish` gives it its own.
+    Yield a new folder for a backup, under a temporary name; `finish` gives it its final one.
 
-    It is removed at the end of the block unless it was finished, and so are those that a killed process has left.
-    Raises `ConfigError`, with the remedy, where no folder can be made, and as `disk_trouble` does in the block.
+    An unfinished folder is removed at the end of the block; what killed processes have left is removed first.
+    Raises `ConfigError`, with the remedy, when no folder can be made; errors of the block as `disk_trouble` does.
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def begun(destination: Path, now: datetime, lock_at: LockAt, remedy: str = "choo
 
 
 def _locked(destination: Path, now: datetime, lock_at: LockAt) -> tuple[Path, Lock]:
-    """Make a folder and lock it; one that another process takes for a left one, just then, is made anew."""
+    """Make a folder and lock it; try again when another process removes it as a left one before it is locked."""
     for _ in range(_ATTEMPTS_MAX):
         folder = _made(destination, now)
         lock = lock_at(folder / _LOCK_NAME)
@@ -84,7 +84,7 @@ def _locked(destination: Path, now: datetime, lock_at: LockAt) -> tuple[Path, Lo
 
 
 def _made(destination: Path, now: datetime) -> Path:
-    """Make the folder of the next free name of this second."""
+    """Make a folder named after this second, numbered if that name is taken."""
     stem, number = f"{_PREFIX}{now.astimezone(UTC):%Y%m%dT%H%M%SZ}", 1
     while True:
         name = stem if number == 1 else f"{stem}-{number}"
@@ -109,12 +109,12 @@ def finish(folder: Path) -> Path:
 
 
 def unlock_name(folder: Path) -> None:
-    """Remove the lock file of a folder that has its own name by now."""
+    """Remove the lock file of a folder that already has its final name."""
     (folder / _LOCK_NAME).unlink(missing_ok=True)
 
 
 def remove_left(parent: Path, pattern: str, lock_at: LockAt) -> None:
-    """Remove folders that a killed process has left; those that one is at work in are locked, and stay."""
+    """Remove folders that killed processes have left; folders in use are locked, and stay."""
     for folder in parent.glob(pattern):
         if not folder.is_dir():
             continue
@@ -128,15 +128,15 @@ def remove_left(parent: Path, pattern: str, lock_at: LockAt) -> None:
 
 def keep_newest(destination: Path, count: int, graph_id: str, made: Path) -> list[Path]:
     """
-    Remove whole backups of a graph but for the newest; nothing else is touched. Returns what was removed.
+    Remove all whole backups of a graph but the newest `count`, and return what was removed.
 
-    The one just made is the newest, whatever the clock says.
+    The one just `made` counts as the newest, whatever the clock says.
     """
     found = [folder for folder, manifest in whole_backups(destination) if manifest.graph_id == graph_id]
     others = [folder for folder in found if folder.name != made.name]
     gone = others[: max(0, len(others) + 1 - count)]
     for folder in gone:
-        # Out of sight first: one that is half removed must not look like a backup.
+        # Renamed first: a half removed one must not look like a backup.
         doomed = folder.with_name(f".{folder.name}{_BEGUN}")
         folder.rename(doomed)
         shutil.rmtree(doomed)
@@ -151,9 +151,9 @@ def whole_backups(destination: Path) -> list[tuple[Path, Manifest]]:
 
 
 def sync_path(path: Path) -> None:
-    """Make a file, or what a folder lists, durable."""
+    """Make a file, or the entries of a folder, durable."""
     if os.name == "nt" and path.is_dir():
-        return  # there a folder can not be opened
+        return  # Windows can not open a folder
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

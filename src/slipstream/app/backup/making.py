@@ -1,4 +1,4 @@
-"""Makes a backup: pinned on one moment, copied, put together again, audited there, and only then given its name."""
+"""Makes a backup: files pinned at one moment, copied, restored in a scratch folder, audited, and only then named."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class BackupReport:
     path: Path
     manifest: Manifest
     copy_s: float
-    """How long copying took, until all was on the disk."""
+    """How long copying took, the sync to the disk included."""
     check_s: float
-    """How long it took to put it together again and audit it."""
+    """How long the restore into a scratch folder and its audit took."""
     removed: tuple[Path, ...] = ()
     """Older backups that were removed."""
 
@@ -53,7 +53,7 @@ class _Moment:
 
 
 class Backups:
-    """Makes backups of one PKG, whoever has it open: nothing is asked of its engine."""
+    """Makes backups of one PKG without asking its engine, so that any process may have it open."""
 
     def __init__(self, root: Path, config: Config, parts: BackupParts) -> None:
         self._root, self._config, self._parts = root, config, parts
@@ -73,10 +73,10 @@ class Backups:
         """
         Make a new folder in `destination` with a copy of everything; returns when it has passed its audit.
 
-        With `keep` only so many whole backups of this graph are left there. `rate_mb_s` limits the copying, and
-        `pace` the audit. Raises `CorruptionError` when the copy is damaged, or diverges for no reason that the log
-        knows (unless `keep_divergent`), and `UnavailableError` where the disk is full or fails: then, and after every
-        other exception, nothing is left that is not whole.
+        With `keep`, only the newest `keep` whole backups of this graph stay there. `rate_mb_s` limits the copying,
+        and `pace` the audit. Raises `CorruptionError` when the copy is damaged, or diverges for no reason that the
+        log knows (unless `keep_divergent`), and `UnavailableError` when the disk is full or fails. After any
+        exception no incomplete backup is left.
         """
         self._check(keep, rate_mb_s)
         clock, target = self._parts.clock, Path(destination)
@@ -135,9 +135,9 @@ class Backups:
 
     def _pinned(self, stack: ExitStack) -> tuple[PinnedGraph, PinnedIndex | None]:
         """
-        Pin both files on one moment: the index first, so that it has seen nothing that the graph has not.
+        Pin both files at one moment: the index first, so that it reflects nothing that the graph does not hold.
 
-        A process that opens the PKG changes a mark in both: a moment in the middle of that is not taken.
+        A process that opens the PKG changes a mark in both: a moment between these two changes is not taken.
         """
         names, parts = self._parts.names, self._parts
         wrong: Incident | None = None
@@ -156,7 +156,7 @@ class Backups:
     # ------------------------------------------------------------------ proving
 
     def _prove(self, folder: Path, moment: _Moment, on_step: OnStep, pace: Pace, *, keep_divergent: bool) -> Manifest:
-        """Put the copy together again in a scratch place, audit it there, and say what it is."""
+        """Restore the copy into a scratch folder, audit it there, and return its manifest."""
         parts, scratch = self._parts, folder / _SCRATCH
         data = scratch / parts.names.data
         names = sorted(path.name for path in folder.iterdir() if path.name in self._copied_names())
@@ -231,7 +231,7 @@ def _number(index: PinnedIndex, name: str) -> int:
 
 
 def _compare(moment: _Moment, data: Path, parts: BackupParts) -> None:
-    """Raise `CorruptionError` when the copy does not say of itself what the pinned files said."""
+    """Raise `CorruptionError` when the facts of the copy differ from those of the pinned files."""
     index = data / parts.names.index
     with ExitStack() as stack:
         graph = stack.enter_context(closing(parts.pin_graph(data / parts.names.graph)))

@@ -1,4 +1,4 @@
-"""The manifest of a backup: what is in it, as of when, and how to tell that it is whole."""
+"""The manifest of a backup: what is in it, as of which moment, and what proves it whole."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FileEntry(BaseModel):
 
 
 class IndexEntry(BaseModel):
-    """Which index there was, and whether its vectors are in the backup: else they are made anew from the graph."""
+    """Which index there was, and whether its vectors are in the backup; if not, a restore computes them again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class IndexEntry(BaseModel):
     digest: str | None
     """As audits compute it; None without vectors."""
     divergent: int = 0
-    """Records that were not as the graph asks, and for no reason that the log knows."""
+    """Records that differed from what the graph asks for, without a reason in the log."""
     owed: int = 0
     """Records that the engine was still to bring up to date."""
 
@@ -72,12 +72,12 @@ class Manifest(BaseModel):
 
     @property
     def size_bytes(self) -> int:
-        """How long all files are together."""
+        """The size of all files together."""
         return sum(entry.size_bytes for entry in self.files.values())
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Write the manifest of a folder, with a checksum of its own; whoever calls syncs it."""
+    """Write the manifest of a folder with its own checksum, and return its path; the caller syncs it."""
     path = folder / MANIFEST_NAME
     content = {**manifest.model_dump(mode="json"), _CHECKSUM: _checksum(manifest)}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -93,7 +93,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     Return the manifest of a backup.
 
-    Raises `ConfigError` for a folder that is none, or one of a newer version, `CorruptionError` for a damaged one.
+    Raises `ConfigError` for a folder that is no backup or is of a newer version, `CorruptionError` for a damaged one.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -124,7 +124,7 @@ def manifest_or_none(folder: Path) -> Manifest | None:
 
 
 def entry_of(path: Path, on_step: Step = lambda _: None) -> FileEntry:
-    """Read a file whole, and say what it is."""
+    """Read a file whole, and return its entry."""
     digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -135,7 +135,7 @@ def entry_of(path: Path, on_step: Step = lambda _: None) -> FileEntry:
 
 
 def copied(source: Path, target: Path, on_step: Step = lambda _: None) -> FileEntry:
-    """Copy a file, and say what was read; the copy is its owner's alone, and not synced."""
+    """Copy a file, and return the entry of what was read; only its owner may read the copy, and it is not synced."""
     digest, done = hashlib.sha256(), 0
     with source.open("rb") as file, target.open("xb") as copy:
         target.chmod(0o600)

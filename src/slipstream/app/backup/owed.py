@@ -1,4 +1,4 @@
-"""What the engine still owed at the moment of a copy: told by the copy's own journal and log, without an engine."""
+"""What the engine still owed at the moment of a copy, read from the copy's journal and log, without an engine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class OwedInCopy:
     """
     A `Settle` for an audit of a copy that nobody works on: nothing is waited for, and what is owed is not judged.
 
-    Owed is what the log says behind the checkpoint, what has a work item or is a dead letter, and what is flagged to
-    be embedded anew. While a comparison of everything is due, or the log does not tell, everything is.
+    A key is owed if the log names it after the checkpoint, if it has a work item or a dead letter, or if it is
+    flagged to be embedded anew. While a comparison of everything is due, or the log does not tell, every key is owed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class OwedInCopy:
 
     @cached_property
     def _named(self) -> frozenset[RecordKey] | None:
-        """Every key that something names; None when all may be owed."""
+        """Every key that log, work items or dead letters name as owed; None when all may be owed."""
         if any(self._journal.get(name) is not None for name in (FULL_SCAN, SELECTIONS, SWEEP_DUE)):
             return None
         head = self._graph.read([], {}).position

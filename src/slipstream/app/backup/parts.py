@@ -1,4 +1,4 @@
-"""What backup and restore are made of: handed over by the composition root, which alone knows the files' adapters."""
+"""What backup and restore are given by the composition root, which alone knows the adapters of the files."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class BackupParts:
     problems_of: Callable[[Path], Sequence[str]]
     """What the store itself finds wrong with one of its files."""
     make_ready: Callable[[Path, Iterable[str]], None]
-    """Takes out of a copy of the journal's file what must not happen again, and some named values."""
+    """Removes from a copy of the journal's file what must not happen again, and the named values."""
     has_vectors: Callable[[Config], bool]
     """Whether the journal's file holds the vectors too."""
     opened_copy: Callable[[Path, Config], AbstractContextManager[OpenCopy]]
     held_alone: Callable[[Path], AbstractContextManager[None]]
     """Keeps everybody out of a data folder; raises `UnavailableError` when a process has it open."""
     exchange: Callable[[Path, Path], bool]
-    """Lets two names change places in one step; False where the system can not do that."""
+    """Exchanges two names in one step; False where the system can not do that."""
     lock_at: LockAt
 
 

@@ -1,9 +1,9 @@
 """
 Puts a backup in the place of a PKG: built beside it, then swapped in one step.
 
-The data folder changes its name in one step, and brings the configuration along; that is put where it belongs right
-behind it, or by whoever opens the PKG next (`finish_restore`). So a process that dies anywhere leaves the PKG that
-was there, or the one of the backup.
+The data folder is renamed in one step, with the configuration inside it; the configuration is then moved to where it
+belongs, at once or by the next open (`finish_restore`). So a process that dies at any point leaves either the PKG
+that was there or the one of the backup.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _NEXT, _BEFORE = ".next", ".before"
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """A PKG that stands where it was asked for."""
+    """A PKG that was restored to the directory asked for."""
 
     directory: Path
     manifest: Manifest
     has_replaced: bool
-    """Whether another one stood there."""
+    """Whether another PKG was there before."""
 
 
 def restore(
@@ -44,11 +44,11 @@ def restore(
     on_progress: OnStep = no_step,
 ) -> RestoreReport:
     """
-    Make the directory the PKG that a backup holds; the next one who opens it goes on where that was.
+    Restore a backup into a directory; the next open goes on from the moment of the backup.
 
-    Raises `AlreadyExistsError` where there is a PKG already (unless `replace`), `UnavailableError` while a process
-    has that open and where the disk is full or fails, `CorruptionError` when
-    the backup is not what its manifest says. Then nothing has changed.
+    Raises `AlreadyExistsError` when there is a PKG already (unless `replace`), `UnavailableError` while a process
+    has that PKG open and when the disk is full or fails, `CorruptionError` when the backup differs from its manifest.
+    Then nothing has changed.
     """
     backup, root = Path(source), Path(directory)
     manifest = manifest_of(backup)
@@ -58,20 +58,20 @@ def restore(
         raise AlreadyExistsError(f"{root} holds a PKG already: choose another directory, or replace it (`--replace`)")
     was_missing = not root.exists()
     if data.exists():
-        with parts.held_alone(data):  # told before anything is copied; looked at again when it matters
+        with parts.held_alone(data):  # refused before anything is copied; asked again for the swap
             pass
     try:
         _built(backup, manifest, root, parts, on_progress)
     except BaseException:
         if was_missing:
-            with suppress(OSError):  # it is not empty: then it is somebody's
+            with suppress(OSError):  # not empty: somebody else has put something there
                 root.rmdir()
         raise
     return RestoreReport(root, manifest, is_there)
 
 
 def _built(backup: Path, manifest: Manifest, root: Path, parts: BackupParts, on_progress: OnStep) -> None:
-    """Put the backup together beside what is there, and then in its place."""
+    """Build the restored data folder beside the present one, then put it in its place."""
     with begun(root, parts.clock.now(), parts.lock_at) as staged:
         files = sorted(manifest.files)
         stage(backup, files, staged, manifest.files, on_progress)
@@ -99,7 +99,7 @@ def _put_in_place(root: Path, staged: Path, parts: BackupParts) -> None:
 
 
 def _swap(staged: Path, data: Path, parts: BackupParts) -> None:
-    """Let both change places; where the system can not do that in one step, `finish_restore` knows the middle."""
+    """Exchange both folders; if the system needs several steps, `finish_restore` can complete them after a crash."""
     if parts.exchange(staged, data):
         return
     following, before = (data.with_name(f"{data.name}{suffix}") for suffix in (_NEXT, _BEFORE))
@@ -108,7 +108,7 @@ def _swap(staged: Path, data: Path, parts: BackupParts) -> None:
     staged.rename(following)
     sync_path(data.parent)
     data.rename(before)
-    with suppress(FileNotFoundError):  # whoever opened it just now has done so
+    with suppress(FileNotFoundError):  # another process that opened the PKG has just done this
         following.rename(data)
     sync_path(data.parent)
     shutil.rmtree(before)
@@ -116,9 +116,9 @@ def _swap(staged: Path, data: Path, parts: BackupParts) -> None:
 
 def finish_restore(root: Path, data: Path) -> None:
     """
-    Do what a restore that was killed in the middle has left to do; at every open, before anything is read.
+    Complete a restore that was killed in the middle; called at every open, before anything is read.
 
-    Harmless when there is nothing to do, and when several processes do it at once.
+    Harmless when there is nothing to do, and when several processes call it at once.
     """
     following = data.with_name(f"{data.name}{_NEXT}")
     if following.exists() and not data.exists():
@@ -126,7 +126,7 @@ def finish_restore(root: Path, data: Path) -> None:
             following.rename(data)
     settings = data / CONFIG_NAME
     if settings.exists():
-        unlock_name(data)  # as long as it is there, nobody takes the folder for one that was left
+        unlock_name(data)  # not before: without this lock file the folder could be removed as a left one
         with suppress(FileNotFoundError):
             os.replace(settings, root / CONFIG_NAME)
         sync_path(data)

@@ -1,4 +1,4 @@
-"""A backup, or what is to become one, put together as the directory of a PKG again, and looked at there."""
+"""Puts a backup, finished or not, together as the directory of a PKG, and checks it there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def stage(
     folder: Path, names: Sequence[str], data: Path, expected: Mapping[str, FileEntry], on_step: OnStep
 ) -> dict[str, FileEntry]:
     """
-    Copy files of a backup into a new data folder, the configuration with them; returns what was read.
+    Copy files of a backup, the configuration included, into a new data folder; return the entries of what was read.
 
-    Raises `CorruptionError` when one is gone, or is not what is expected of it.
+    Raises `CorruptionError` when a file is missing or differs from what is expected.
     """
     found: dict[str, FileEntry] = {}
     done, total = 0, sum(_size_of(folder / name) for name in names)
@@ -54,7 +54,7 @@ def make_usable(data: Path, parts: BackupParts, *, has_vectors: bool) -> None:
 
 
 def make_durable(data: Path) -> None:
-    """Have what was staged on the disk."""
+    """Sync everything staged to the disk."""
     for path in data.iterdir():
         sync_path(path)
     sync_path(data)

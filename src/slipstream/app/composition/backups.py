@@ -1,4 +1,4 @@
-"""Backup, restore and export of a PKG, put together: none of them opens it, so whoever has it open goes on."""
+"""Composes backup, restore and export of a PKG: none opens the PKG, so processes that have it open go on."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def backups_of(directory: Path | str, config: Config | None = None) -> Backups:
 
 
 def exporter_of(directory: Path | str) -> Exporter:
-    """Return what exports the graph of the PKG in a directory; a missing graph is told when it is to export."""
+    """Return what exports the graph of the PKG in a directory; a missing graph is reported only by the export."""
     root = Path(directory)
     data, outside = root / DATA_FOLDER, parts()
     finish_restore(root, data)
 
     def pin() -> PinnedGraph:
-        if not is_graph_there(data):  # looked at now: in an incident a PKG is opened without one
+        if not is_graph_there(data):  # checked only now: in an incident a PKG is open without a graph
             raise ConfigError(f"{root} holds no graph: there is nothing to export")
         return outside.pin_graph(data / GRAPH_FILE)
 
@@ -66,14 +66,14 @@ def exporter_of(directory: Path | str) -> Exporter:
 
 
 def checked_backup(folder: Path | str, on_progress: OnStep = no_step) -> CheckedBackup:
-    """Look at a backup once more; see `slipstream.app.backup.checking.check_backup`."""
+    """Check a finished backup; see `slipstream.app.backup.checking.check_backup`."""
     return check_backup(folder, parts(), on_progress)
 
 
 def restored(
     source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep = no_step
 ) -> RestoreReport:
-    """Make a directory the PKG that a backup holds; see `slipstream.app.backup.restoring.restore`."""
+    """Restore a backup into a directory; see `slipstream.app.backup.restoring.restore`."""
     return restore(source, directory, parts(), replace=replace, on_progress=on_progress)
 
 
@@ -87,7 +87,7 @@ def opened_copy(root: Path, config: Config) -> Iterator[OpenCopy]:
     """
     Open a copy of a PKG for an audit: no engine, no lease, no mark.
 
-    Its models need not be there: who they are stands in the journal, and nothing is embedded.
+    Its models need not be available: the journal holds their identities, and nothing is embedded.
     """
     data, clock = root / DATA_FOLDER, system_clock()
     has_vectors = parts().has_vectors(config) and (data / INDEX_FILE).exists()
@@ -116,7 +116,7 @@ def opened_copy(root: Path, config: Config) -> Iterator[OpenCopy]:
 
 
 def _generations(config: Config, journal: Journal) -> Generations:
-    """Return what is in force in the copy; what the configuration declares where no engine has ever run."""
+    """Return the generations in force in the copy; if no engine has ever run there, those that are declared."""
     kept = load_generations(journal)
     if kept is not None:
         return kept

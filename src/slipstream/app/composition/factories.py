@@ -1,4 +1,4 @@
-"""The one table of adapters: which name of the configuration opens what. Nobody else names an adapter."""
+"""The one table of adapters: what each name in the configuration opens. Nothing else names an adapter."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def open_sqlite_graph(config: Config, data: Path, clock: Clock) -> GraphPorts:
 
 
 def open_sqlite_index(config: Config, data: Path, store: StorePorts) -> VectorIndex:  # noqa: ARG001 - the table's shape
-    """Return the index that shares its file with the journal, and its fence."""
+    """Return the index that shares the file and the fence of the journal."""
     return store.index
 
 
@@ -94,7 +94,7 @@ def open_chroma_server(config: Config, data: Path, store: StorePorts) -> VectorI
 
 
 def _digesting(index: SealedVectorIndex, store: StorePorts) -> VectorIndex:
-    """Return an index of another store behind the lease, with its digests kept in ours."""
+    """Return an index of another store, fenced by the lease, with its digests kept in our store."""
     return DigestingIndex(FencedSealedIndex(index, store.lease.renew), store.terms)
 
 
@@ -113,11 +113,11 @@ def selfcheck_of(index: VectorIndex) -> SelfCheck | None:
 
 
 EMBEDDED_FOR_ONE = frozenset({"chroma"})
-"""Indexes that one process at a time can open: another one asks it."""
+"""Indexes that only one process at a time can open: other processes ask that one."""
 
 
 def open_store(data: Path, silence_s_max: float) -> StorePorts:
-    """Open the file of the journal, which is the index too unless another one is chosen."""
+    """Open the file of the journal, which holds the index too unless another index is configured."""
     timing = LeaseTiming(silence_s_max=silence_s_max, beat_s=min(1.0, silence_s_max / 10))
     store = SqliteStore(data / INDEX_FILE, shared=True, timing=timing)
     return StorePorts(
@@ -146,7 +146,7 @@ def is_graph_there(data: Path) -> bool:
 
 
 def refuse_old_graph(data: Path) -> None:
-    """Raise `ConfigError` for a PKG whose graph is of a kind that is read no more."""
+    """Raise `ConfigError` for a PKG whose graph is in a format that is no longer read."""
     if (data / OLD_GRAPH).exists():
         raise ConfigError(f"{data / OLD_GRAPH}: {OLD_KIND}")
 
@@ -208,7 +208,7 @@ def packaged_models() -> Mapping[ModelSpec, Callable[[], Embedder]]:
 
 
 def model_for_new() -> str:
-    """Return the packaged model that a new PKG is given: the one that this machine's processor runs fastest."""
+    """Return the packaged model for a new PKG: the one that this machine's processor runs fastest."""
     from slipstream.adapters.embedders.minilm import fastest_minilm
 
     return fastest_minilm().id

@@ -1,4 +1,4 @@
-"""What can be told of a PKG that can not be opened now: of its files alone, and without waiting for anybody."""
+"""What the files alone tell of a PKG that can not be opened now, without waiting for any process."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BYTES_PER_MB = 1_000_000
 
 def glimpse(directory: Path | str, data_folder: str = ".slipstream") -> dict[str, Any]:
     """
-    Return what the files of a PKG tell, ready for JSON; `unknown` names what they do not, and why.
+    Return what the files of a PKG tell, ready for JSON; `unknown` says what could not be read, and why.
 
-    For when it can not be opened: a full disk, a journal that somebody has locked, a damaged index, an owner that
-    does not answer. Reads only, and waits a second for a lock at most. What the engine has in memory alone is not
-    told. Raises `ConfigError` where there is no PKG.
+    For a PKG that can not be opened: a full disk, a locked journal, a damaged index, an owner that does not answer.
+    Only reads, and waits for a lock for a second at most. What the engine keeps in memory alone is left out. Raises
+    `ConfigError` when there is no PKG.
     """
     data = Path(directory) / data_folder
     if not data.is_dir():
@@ -42,7 +42,7 @@ def glimpse(directory: Path | str, data_folder: str = ".slipstream") -> dict[str
 
 
 def engine_holder(directory: Path | str, data_folder: str = ".slipstream") -> str | None:
-    """Return the process that runs the engine of a PKG, as its lock says; None when nobody does but this one."""
+    """Return the process that runs the engine of a PKG, as its lock says; None when no other process does."""
     holder = lock_holder(Path(directory) / data_folder)
     return None if holder == str(os.getpid()) else holder
 
@@ -59,7 +59,7 @@ def _of_files(facts: Facts, data: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file, queries in glimpses(data).items():
         with file:
-            if facts.read(file.path.name, file.open) is None:  # then its facts are not waited for one by one
+            if facts.read(file.path.name, file.open) is None:  # do not wait for each of its facts in turn
                 found |= dict.fromkeys(queries)
                 continue
             found |= {name: facts.read(name, partial(file.value, query)) for name, query in queries.items()}

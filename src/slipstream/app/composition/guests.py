@@ -1,4 +1,4 @@
-"""A process beside the one that runs the engine: it reads here, asks there, and stands by."""
+"""Composes a guest: a process that reads for itself, asks the owner of the engine for the rest, and stands by."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def compose_guest(
     run: bool,
 ) -> Slipstream:
     """
-    Return the PKG as a process sees it that does not run the engine; closing it closes the stack.
+    Return the PKG for a process that does not run the engine; closing it closes the stack.
 
-    `take_over` composes the owner, and returns what closes it again. With `run` the guest stands by for that; else it
-    stands in, for as long as it asks what nobody else answers.
+    `take_over` composes the owner, and returns what closes it again. With `run` the guest stands by to take over for
+    good; without, it takes over only while it asks what no other process answers.
     """
     store, owners = shared.store, ExitStack()
     stand_in = StandIn(store.lease, take_over)
@@ -89,7 +89,7 @@ def compose_guest(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a guest reads with: the models, the recipes in force there, the index."""
+    """What a guest reads with: the models, the owner's recipes, the index."""
 
     registry: ModelRegistry
     service: MultiModelEmbeddingService
@@ -99,7 +99,7 @@ class _Reading:
     index: VectorIndex
     declared: RecipeDeclaration
     refusal: str | None
-    """Why that is not in force, when it is not."""
+    """Why the declared recipe is not in force; None if it is."""
 
     def live(self, entity_type: str | None = None) -> LiveRecipe:
         """Follow the owner, then say where its live records are."""
@@ -240,7 +240,7 @@ def _generations(store: StorePorts) -> Generations:
 
 
 def _index(config: Config, data: Path, store: StorePorts, caller: Caller, stack: ExitStack) -> VectorIndex:
-    """Open the index to read from; one that only its owner can open is asked of it, and stays unopened here."""
+    """Open the index for reading; one that only its owner can open is not opened but asked for by requests."""
     if config.index.adapter in EMBEDDED_FOR_ONE:
         return asked_index(caller)
     index = INDEXES[config.index.adapter](config, data, store)

@@ -62,7 +62,7 @@ class Place:
 
 
 def compose_incident_owner(place: Place, stores: Stores, incident: Incident, stack: ExitStack) -> IncidentSlipstream:
-    """Return the PKG for the process that holds the lease and would run the engine; other processes are told."""
+    """Return the PKG for the process that holds the lease, and publish the incident to other processes."""
     journal = place.shared.store.journal
     logger.warning("%s", incident.line)
     publish(journal, incident)
@@ -74,22 +74,22 @@ def compose_incident_owner(place: Place, stores: Stores, incident: Incident, sta
 def compose_incident_guest(
     place: Place, incident: Incident, index: VectorIndex, caller: Caller, stack: ExitStack
 ) -> IncidentSlipstream:
-    """Return the PKG for a process beside that one, which asks it to adopt."""
+    """Return the PKG for a guest, which asks the holder of the lease to adopt."""
     parts = _parts(place, incident, index, stack)
     asks_searches = place.config.index.adapter in EMBEDDED_FOR_ONE
     return GuestIncidentSlipstream(parts, incident, caller, asks_searches=asks_searches)
 
 
 def _withdraw(journal: Journal) -> None:
-    """Say no more that there is an incident: the next process looks for itself."""
+    """Withdraw the published incident: the next process examines the PKG for itself."""
     try:
         publish(journal, None)
-    except (LeaseLostError, UnavailableError) as error:  # the next owner does
+    except (LeaseLostError, UnavailableError) as error:  # the next owner withdraws it
         logger.info("the incident is told of for a while: %s", error)
 
 
 def adopt_here(place: Place, stores: Stores) -> Position:
-    """Take the graph for the truth, in the process that holds the lease; a missing one is made."""
+    """Take the graph for the truth, in the process that holds the lease; a missing graph is created empty."""
     with ExitStack() as own:
         graph = place.shared.graph
         if place.shared.incident is not None:
@@ -152,7 +152,7 @@ def _read_only(graph: GraphPorts, incident: Incident) -> GraphPorts:
 
 
 def _models(place: Place, stack: ExitStack) -> tuple[ModelRegistry, MultiModelEmbeddingService, Recipes]:
-    """Return the models and recipes that the journal says are in force; where it is lost, those that are declared."""
+    """Return the models and recipes that the journal says are in force; if the journal is lost, the declared ones."""
     config, options = place.config, place.options
     registry, router = registered_models(config, options, place.shared.store.journal)
     stack.callback(registry.close)

@@ -1,4 +1,4 @@
-"""Models: registered all, made when they are first used."""
+"""Models: all are registered, each is made when it is first used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def registered_models(config: Config, options: Options, probes: ProbeMemory) -> 
     """
     Register every model that is known; each is made, and its extra needed, only when it is first used.
 
-    Of those that a server has, `probes` remembers what they are.
+    For models of a server, `probes` remembers what the server said of them.
     """
     wrap = options.wrapping.embedder
     registry = ModelRegistry()

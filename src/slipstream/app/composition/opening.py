@@ -70,13 +70,13 @@ def open_pkg(
     The configuration is the directory's `slipstream.toml` unless `config` is given; `create` makes one with the
     defaults. Raises `ConfigError` for a wrong configuration.
 
-    One process at a time runs the engine. Beside it the same facade reads here and asks there; with `run` it stands
-    by, and runs the engine itself as soon as that process has ended. With `wait` it is opened only then: that is
-    called now and then, and says whether to wait no more. Without `mend` the index only follows the log: nothing is
-    repaired that nobody asks for.
+    One process at a time runs the engine. In any other process the same facade reads for itself and asks that one for
+    the rest; with `run` it stands by, and runs the engine as soon as that process has ended. With `wait` the PKG is
+    opened only then: `wait` is called now and then, and returns True to stop waiting. Without `mend` the index only
+    follows the log: nothing is repaired unless asked for.
 
-    Where graph and index do not belong together (`Slipstream.incident`) it is open for search only. With `adopt` the
-    graph is taken for the truth then, also an empty one or none; without such an incident that changes nothing.
+    In an incident (`Slipstream.incident`) the PKG is open for search only. With `adopt` the graph is then taken for
+    the truth, even if it is empty or missing; without an incident `adopt` changes nothing.
     """
     root = Path(directory)
     data = root / DATA_FOLDER
@@ -95,9 +95,10 @@ def open_pkg(
 
 def _holds_lease(shared: Shared, wait: Callable[[float], bool] | None) -> bool:
     """
-    Take the lease when it is free; with `wait` stand in line until it is, or until that says to end.
+    Take the lease if it is free, and return whether it was; with `wait`, queue for it until `wait` returns True.
 
-    Of a new PKG its owner is about to say what is in force: without a word the lease is waited for, in case it fails.
+    The owner of a new PKG is about to publish the recipes in force. Until it does, the lease is waited for, in case
+    that process fails. Raises `UnavailableError` when neither comes within 30 s.
     """
     lease, journal = shared.store.lease, shared.store.journal
     if lease.acquire(0):
@@ -134,7 +135,7 @@ class _Opening:
         return slipstream
 
     def adopt(self, wait: Callable[[float], bool] | None) -> None:
-        """Take the graph for the truth if it needs to be, here or by the process that holds the lease."""
+        """In an incident, take the graph for the truth, here or by the process that holds the lease."""
         config, data, options = self.config, self._data, self.options
         with ExitStack() as stack:
             shared = open_shared(config, data, options, stack)
@@ -147,7 +148,7 @@ class _Opening:
                 Caller(store.requests, store.audits, options.clock).call("adopt")
 
     def owner(self, shared: Shared, stack: ExitStack) -> Slipstream:
-        """Return the PKG with its engine, or, in an incident, without; and take what others ask."""
+        """Return the PKG with its engine (without, in an incident), and take the requests of other processes."""
         config, data, options = self.config, self._data, self.options
         stores = owned_stores(config, data, options, shared, stack)
         wrong = incident_in(shared, stores)
@@ -161,7 +162,7 @@ class _Opening:
         return slipstream
 
     def guest(self, shared: Shared, stack: ExitStack, *, run: bool, mend: bool) -> Slipstream:
-        """Return the PKG without an engine; one that would `run` it stands by for that."""
+        """Return the PKG without an engine; with `run` it stands by to run one."""
 
         def take_over() -> Callable[[], None]:
             with ExitStack() as own:

@@ -27,13 +27,13 @@ def _same(port: T) -> T:
 
 
 class OnOtherRecipe(StrEnum):
-    """What to do when the configuration declares another recipe than is in force."""
+    """What to do when the configuration declares another recipe than the one in force."""
 
     REFUSE = "refuse"
     """
     Raise `ConfigError` for other models, and for other views amid a migration: nothing is mixed, nothing is lost.
 
-    Views that are rendered otherwise for the same models are put in force, and embed what they change.
+    Edited views of the same models are put in force, and what they change is embedded anew.
     """
     KEEP = "keep"
     """Go on with the recipe in force; the declared one is only a candidate for a migration."""
@@ -41,12 +41,12 @@ class OnOtherRecipe(StrEnum):
     """
     Put edited views in force as `REFUSE` does; where that would raise, go on with the recipe in force.
 
-    `Slipstream.refused_recipe` then tells what differs. The command line opens so: search goes on until a migration.
+    `Slipstream.refused_recipe` then tells what differs. The command line uses this: search goes on until a migration.
     """
     KEEP_AND_TELL = "keep_and_tell"
     """Go on with the recipe in force as `KEEP` does, and have `Slipstream.refused_recipe` tell what differs."""
     REPLACE = "replace"
-    """Put the declared one in force at once: until all is embedded anew, searches find what is."""
+    """Put the declared recipe in force at once: searches find only what has been embedded anew already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,6 @@ class Options:
     on_other_recipe: OnOtherRecipe = OnOtherRecipe.REFUSE
     """What to do when other models are declared than the index was built with."""
     silence_s_max: float = 10.0
-    """A process that runs the engine and is not heard of for so long (it was stopped) is replaced."""
+    """A process that holds the engine and is not heard of for so long (it was stopped, say) is replaced."""
     tracer: Tracer = NO_TRACER
     """Gets a span for every stage; see `slipstream.adapters.telemetry.opentelemetry`."""

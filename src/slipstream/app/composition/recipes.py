@@ -1,4 +1,4 @@
-"""Which recipes are in force when a PKG is opened: what the journal keeps, against what is declared."""
+"""Which recipes are in force when a PKG is opened: what the journal keeps is compared with what is declared."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Opened:
     changed_in_place: bool
     """Whether texts may have changed without a migration: everything is to be compared."""
     refusal: str | None = None
-    """Why what is declared was not put in force, where opening goes on without; else None."""
+    """Why the declared recipe was not put in force, where opening goes on without it; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def open_recipes(
 
 
 def views_of(config: Config, options: Options) -> list[View]:
-    """Return the declared views; wrong ones are told now, also when they are not in force yet."""
+    """Return the declared views; raises for wrong ones even when they would not be put in force yet."""
     views = [*parse_views(config.views, config.relationship_views), *options.views]
     ViewSet(views)
     return views
@@ -92,9 +92,9 @@ def not_put_in_force(
     kept: Generations, declared: RecipeDeclaration, graph: GraphReader, on_other: OnOtherRecipe
 ) -> str | None:
     """
-    Return why a process beside the one that runs the engine works by another recipe than it declares; None if not.
+    Return why a guest works by another recipe than it declares; None if it does not.
 
-    Raises `ConfigError` where opening alone would.
+    Raises `ConfigError` where opening without another process would.
     """
     if on_other is OnOtherRecipe.KEEP or _stays(kept, declared):
         return None
@@ -115,7 +115,7 @@ def load_candidate(slipstream: Slipstream, path: Path) -> RecipeDeclaration:
 
 
 def edited_recipe(slipstream: Slipstream, path: Path | None = None) -> ViewRecipe:
-    """Return the recipe of another configuration file (None: of slipstream.toml, as it is now), for a look at it."""
+    """Return, for inspection, the recipe of another configuration file (None: of slipstream.toml as it is now)."""
     declaration = slipstream.migrations.candidate() if path is None else load_candidate(slipstream, path)
     return recipe_of(declaration, slipstream.embedding)
 
@@ -123,7 +123,7 @@ def edited_recipe(slipstream: Slipstream, path: Path | None = None) -> ViewRecip
 def declare(
     views: Iterable[View], router: ModelRouter, registry: ModelRegistry, known: RecipeDeclaration | None = None
 ) -> RecipeDeclaration:
-    """Return a declaration of views and routes; a model that can not be reached is taken for the `known` one."""
+    """Return a declaration of views and routes; a model that can not be reached keeps its identity in `known`."""
     chosen = tuple(views)
     used = dict.fromkeys([*router.models, *(view.model for view in chosen if view.model is not None)])
     models: dict[str, ModelIdentity] = {}
@@ -185,7 +185,7 @@ def open_generations(
 def _check_identities(
     live: RecipeDeclaration, declared: RecipeDeclaration, registry: ModelRegistry, graph: GraphReader
 ) -> None:
-    """Fail closed: a model that is another one under its old id never answers for what the old one embedded."""
+    """Raise `ConfigError` when a live model changed under its old id: old and new vectors must not mix."""
     found = {
         model_id: declared.models.get(model_id) or _identity(registry, model_id, live) or known
         for model_id, known in live.models.items()
@@ -203,7 +203,7 @@ def _check_identities(
 
 
 def _edited(kept: Generations, declared: RecipeDeclaration) -> Generations:
-    """Return what is in force after an edit in place, with a retired generation that can still be gone back to."""
+    """Return the generations after an edit in place; a retired one stays fit for a roll-back."""
     edited = replace(kept, live=declared.numbered_as(kept.live))
     if kept.other is None or kept.phase is not Phase.RETIRED:
         return edited
@@ -217,7 +217,7 @@ def _types_with_records(graph: GraphReader, *recipes: RecipeDeclaration) -> set[
 
 
 def _stays(kept: Generations, declared: RecipeDeclaration) -> bool:
-    """Whether what is declared is what is live, or what a migration leads to or came from."""
+    """Whether the declared recipe is the live one, or the one that a migration builds or has retired."""
     known = [kept.live] if kept.phase is Phase.DROPPING or kept.other is None else [kept.live, kept.other]
     if not any(recipe.asks_same_as(declared) for recipe in known):
         return False

@@ -1,4 +1,4 @@
-"""What runs in the process that owns the engine, put together from stores and recipes, whoever opened those."""
+"""What runs in the process that owns the engine, composed of stores and recipes that the caller has opened."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PAGE = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """What a simulation or a test hands in; a PKG has what stands here."""
+    """What a simulation or a test hands in; a PKG has the defaults."""
 
     engine: type[SyncEngine] = SyncEngine
     rng: random.Random | None = None
@@ -87,7 +87,7 @@ class Running:
 
 
 def compose(config: Config, options: Options, stores: Stores, models: InForce, handed: Handed) -> Running:
-    """Return the engine and what works beside it; nothing is started. The stores know their graph already."""
+    """Return the engine and what works beside it, not started; the stores must know their graph already."""
     clock, graph, feed, index = options.clock, stores.graph.reader, stores.graph.feed, stores.index
     journal, letters, service = stores.journal, stores.letters, models.service
     engine = _engine(config, options, stores, models, handed)
@@ -214,7 +214,7 @@ def _searcher(
 
 
 def searched_types(graph: GraphReader, index: VectorIndex, recipe: ViewRecipe) -> list[str]:
-    """Return every type that a search may find; of a graph that was removed or replaced, those in the index."""
+    """Return every type that a search may find; if the graph was removed or replaced, the types in the index."""
     try:
         return types_with_records(graph, recipe)
     except IncidentError:

@@ -49,12 +49,12 @@ class Shared:
     pkg: PKG
     store: StorePorts
     incident: Incident | None = None
-    """Why there is no graph here: whatever is asked of it is refused."""
+    """Why there is no graph: every call of it is refused. None when there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Graph, index and journal as the owner of the engine has them: wrapped, and what is written is noted."""
+    """Graph, index and journal for the owner of the engine: wrapped, so that what is written is noted."""
 
     graph: GraphPorts
     pkg: PKG
@@ -65,7 +65,7 @@ class Stores:
     audits: AuditStore
     notes: Notes
     plain_index: VectorIndex
-    """The index below the notes, with whatever else it can do: audits only read."""
+    """The index without the notes, for audits, which only read; it keeps its optional abilities."""
     sealed: SealedIndex | None
     """The index, if it stands in a store of its own."""
     below: Below
@@ -74,7 +74,7 @@ class Stores:
 
 
 def open_shared(config: Config, data: Path, options: Options, stack: ExitStack) -> Shared:
-    """Open what every process opens; the stack closes it, also when a later one can not be opened."""
+    """Open what every process opens; the stack closes it, also when a later part can not be opened."""
     refuse_old_graph(data)
     store = open_store(data, options.silence_s_max)
     stack.callback(store.close)
@@ -102,7 +102,7 @@ def _no_graph(missing: Incident) -> GraphPorts:
 
 
 def incident_in(shared: Shared, stores: Stores) -> Incident | None:
-    """Look whether graph, index and journal still belong together; writes nothing."""
+    """Return why graph, index and journal do not belong together, None when they do; writes nothing."""
     graph = stores.graph
     return shared.incident or examined(
         graph.marks, graph.feed, graph.reader, stores.plain_index, stores.journal, stores.sealed
@@ -113,7 +113,7 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
     """Open what only the owner of the engine opens, and wrap everything."""
     store, wrapping = shared.store, options.wrapping
     notes, index = Notes(options.clock), INDEXES[config.index.adapter](config, data, store)
-    if index is not store.index:  # which is closed with the store, and not before
+    if index is not store.index:  # the store's own index is closed with the store
         stack.callback(index.close)
     sealed = index if isinstance(index, SealedIndex) else None
     below = _below(config, shared, None if index is store.index else index)
@@ -135,7 +135,7 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
 
 
 def _below(config: Config, shared: Shared, index: VectorIndex | None) -> Below:
-    """Return the self-checks there are, and who has none; an index in the journal's file shares that one's."""
+    """Return the self-checks of the stores, and which have none; `index` is None if it shares the journal's file."""
     found: dict[str, object] = {config.graph.adapter: shared.graph.selfcheck, "journal": shared.store.selfcheck}
     if index is not None:
         found[config.index.adapter] = selfcheck_of(index)
@@ -153,7 +153,7 @@ def recipe_digest(config: Config, live: RecipeDeclaration) -> str:
 
 
 def compare_with_last_time(engine: SyncEngine, graph: GraphReader, journal: Journal, recipe: str) -> None:
-    """Have everything compared by fingerprint when what decides the texts changed while nobody was looking."""
+    """Have everything compared by fingerprint when the recipe digest differs from that of the last run."""
     before = journal.get(RECIPE)
     if before == recipe:
         return

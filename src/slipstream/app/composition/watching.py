@@ -45,7 +45,7 @@ from slipstream.syncview.writeback import WriteBack, withdraw
 logger = logging.getLogger(__name__)
 
 _BUSY_SHARE = 0.05
-"""Of one core: what an audit that somebody waits for takes while live changes flow."""
+"""The share of one core that an audit takes while live changes flow, when somebody waits for the audit."""
 
 
 def audits_of(
@@ -58,7 +58,7 @@ def audits_of(
     rng: random.Random | None,
     history_bytes_max: int,
 ) -> tuple[Auditor, Repairer]:
-    """Return what audits and what repairs; the sync view shows what an audit has found."""
+    """Return the auditor and the repairer; finished audits are shown in the sync view."""
     engine, recipes, service = sync.engine, sync.engine.recipes, models.service
     graph, audits, journal, clock = stores.graph.reader, stores.audits, stores.journal, options.clock
     auditor = Auditor(
@@ -104,7 +104,7 @@ def audits_of(
 
 
 def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRecipe) -> Auditor:
-    """Return what audits the generation beside the live one; it waits for the migration lane as well."""
+    """Return the auditor of the generation beside the live one; it waits for the migration lane as well."""
     engine = sync.engine
 
     def hides() -> Callable[[Placed], bool] | None:
@@ -137,8 +137,8 @@ def _show_audit(write_back: WriteBack, report: AuditReport) -> None:
         try:
             write_back.verified(report.started_at, report.divergent_keys(), [*report.owed, *report.unsettled_keys])
             if report.kind in ("full", "deep"):
-                write_back.request_catch_up()  # any program may have written rows there
-        except (TransientError, ConfigError) as error:  # the report stands all the same
+                write_back.request_catch_up()  # other programs may have written into the view
+        except (TransientError, ConfigError) as error:  # the audit itself is valid without it
             logger.warning("the audit is done, but the sync view can not show it now: %s", error)
 
 
@@ -153,7 +153,7 @@ def watch_of(
     data: Path,
     lease: Lease,
 ) -> tuple[Watch, Scrubber]:
-    """Return the scheduled audits, and what metrics and alerts say of them."""
+    """Return the watch, which tells metrics and alerts, and the scheduled audits."""
     engine, audits, journal = sync.engine, stores.audits, stores.journal
     thresholds = config.alerts.thresholds()
     memory = alert_memory(data, lambda: lease.held)
@@ -195,7 +195,7 @@ def _incident_met(engine: SyncEngine) -> str | None:
 
 
 def _take_along(journal: Journal, memory: AlertMemory) -> None:
-    """Move what an older version kept in the journal, so that each alert that it told is resolved."""
+    """Move the alert state that an older version kept in the journal, so that its firing alerts can resolve."""
     try:
         before = journal.get(STATE)
         if before is not None and memory.get(STATE) is None:
@@ -207,7 +207,7 @@ def _take_along(journal: Journal, memory: AlertMemory) -> None:
 
 
 def write_back_of(config: Config, options: Options, stores: Stores, engine: SyncEngine) -> WriteBack | None:
-    """Return what keeps the graph's sync view in line; None, and no view, when it is switched off."""
+    """Return what keeps the graph's sync view up to date; None, and the view is emptied, when it is switched off."""
     graph, journal = stores.graph, stores.journal
     if not config.graph.sync_states:
         withdraw(graph.sync_view, journal)
@@ -220,7 +220,7 @@ def write_back_of(config: Config, options: Options, stores: Stores, engine: Sync
 def incident_watch(
     config: Config, data: Path, incident: Incident, sync: Sync, scrubber: Scrubber, store: StorePorts, clock: Clock
 ) -> Watch:
-    """Return the watch of a PKG in an incident: alerts are told all the same, and first of all that one."""
+    """Return the watch of a PKG in an incident: alerts go on, with the incident itself as one."""
     thresholds = config.alerts.thresholds()
     alerts = Alerts(alert_memory(data, lambda: store.lease.held), clock, thresholds, alert_sinks(config.alerts))
     return Watch(

@@ -1,1 +1,1 @@
-"""The same operations from other processes: asked of the one that runs the engine, through durable requests."""
+"""The same operations for other processes, which ask the one that runs the engine by durable requests."""

@@ -1,4 +1,4 @@
-"""The asking side: a call becomes a request, and its answer the result."""
+"""The asking side: turns a call into a request, and the answer into the result."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.requests import Request, Requests
 
 _LOOK_S = 0.25
-"""How often a waiting caller looks, whether something was committed or not."""
+"""How long a waiting caller sleeps at most between two looks, even if nothing is committed."""
 PATIENCE_S = 30.0
-"""How long nobody may have taken notice of a request before its caller gives up."""
+"""How long a caller waits for the owner to notice its request, before it gives up."""
 
 
 class Caller:
@@ -26,7 +26,7 @@ class Caller:
     Asks the process that runs the engine, and waits for its answer. Safe for threads.
 
     A caller that is interrupted, or whose callback raises, cancels its request. `stranded` is called now and then
-    while it waits: for one who can answer it himself where nobody else does.
+    while it waits, so that this process can take over and answer when no other does.
     """
 
     def __init__(
@@ -42,11 +42,14 @@ class Caller:
         self._stranded = stranded
 
     def within(self, patience_s: float) -> Caller:
-        """Return one that gives up sooner."""
+        """Return a caller that gives up after `patience_s`."""
         return Caller(self._requests, self._audits, self._clock, patience_s=patience_s, stranded=self._stranded)
 
     def call(self, name: str, *args: object, **kwargs: object) -> Any:
-        """Return what the operation returns there, or raise what it raises; callbacks are told of progress."""
+        """Return what the operation returns in the owner's process, or raise what it raises; callbacks get its
+        progress.
+
+        Raises `UnavailableError` when no owner notices the request in time."""
         operation = operation_named(name)
         arguments, callbacks = operation.signature.arguments_as_json(args, kwargs)
         with closing(self._requests.watch()) as watch:
@@ -84,7 +87,7 @@ class Caller:
 
 
 class _Progress:
-    """Tells callbacks what has become of a request since it was looked at last."""
+    """Tells callbacks the progress of a request since the last look."""
 
     def __init__(self, operation: Operation, callbacks: Mapping[str, Callable[..., None]], audits: AuditLog) -> None:
         self._operation, self._callbacks, self._audits = operation, callbacks, audits

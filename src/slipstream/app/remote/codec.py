@@ -1,7 +1,7 @@
 """
 Arguments, results and progress as JSON, by the type hints of what is called.
 
-Nothing is decoded that a hint does not ask for, and no class is ever named by a text: a hint decides what comes out.
+Only what a hint asks for is decoded, and the text never names a class.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Signature:
     function: Callable[..., Any]
     name: str
     without: tuple[str, ...] = ()
-    """Parameters that are never sent: the owner's own defaults are right."""
+    """Parameters that are never sent: the owner uses its own defaults."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Signature:
 
     @cached_property
     def callbacks(self) -> Mapping[str, Sequence[TypeAdapter[Any]]]:
-        """The parameters that are told of progress: callables that return nothing, with what they are told."""
+        """The parameters that are callbacks (callables that return nothing), with the types of their arguments."""
         found = {name: _callable_in(self._hints[name]) for name in self._plain.parameters}
         return {
             name: [TypeAdapter(_wired(hint)) for hint in typing.get_args(kind)[0]]
@@ -76,7 +76,7 @@ class Signature:
         """
         Return arguments as JSON, and the callbacks among them.
 
-        Raises `TypeError` as the call itself would, `UnsupportedError` for a function that has to return something.
+        Raises `TypeError` as the call itself would, `UnsupportedError` for a callback that has to return something.
         """
         bound = self._plain.bind(*args, **kwargs)
         given: dict[str, Any] = {}
@@ -94,7 +94,7 @@ class Signature:
         return json.dumps({"arguments": given, "callbacks": sorted(callbacks)}), callbacks
 
     def arguments(self, text: str, audits: AuditLog) -> tuple[dict[str, Any], list[str]]:
-        """Return the arguments, and the names of the callbacks that are asked for; raises `InvalidInputError`."""
+        """Return the arguments, and the names of the callbacks asked for; raises `InvalidInputError` for bad ones."""
         asked = json.loads(text)
         given = {name: value for name, value in asked["arguments"].items() if name in self._data}
         unknown = asked["arguments"].keys() - given.keys()
@@ -109,12 +109,12 @@ class Signature:
     # ------------------------------------------------------------------ progress and results
 
     def told(self, callback: str, args: Sequence[object]) -> list[Any]:
-        """Return as plain data what a callback is told."""
+        """Return the arguments of a callback as plain data."""
         adapters = self.callbacks[callback]
         return [self._dumped(adapter, value, callback) for adapter, value in zip(adapters, args, strict=True)]
 
     def heard(self, callback: str, told: Sequence[Any], audits: AuditLog) -> list[Any]:
-        """Return what a callback is to be told."""
+        """Return the decoded arguments of a callback."""
         adapters = self.callbacks[callback]
         return [self._loaded(adapter, value, callback, audits) for adapter, value in zip(adapters, told, strict=True)]
 
@@ -123,7 +123,7 @@ class Signature:
         return self._dumped(self._result, result, "result")
 
     def result(self, data: Any, audits: AuditLog) -> Any:
-        """Return a result; audits that are kept are loaded from the log."""
+        """Return a decoded result; kept audits are loaded from `audits`."""
         return self._loaded(self._result, data, "result", audits)
 
     def _dumped(self, adapter: TypeAdapter[Any], value: object, what: str) -> Any:
@@ -143,7 +143,7 @@ class Signature:
 
 
 def _callable_in(hint: Any) -> Any | None:
-    """Return the callable that a hint is, or that it is unless it is None."""
+    """Return the callable type of a hint, which may be optional; None when there is none."""
     return next((kind for kind in _members(hint) if typing.get_origin(kind) is Callable), None)
 
 
@@ -157,7 +157,7 @@ def _members(hint: Any) -> Sequence[Any]:
 
 
 def _report_as_data(report: AuditReport) -> dict[str, Any]:
-    """Return the number of an audit that is kept, and else all of it."""
+    """Return the id of a kept audit, or the whole of one that is not kept."""
     if report.id is not None:
         return {"kept": report.id}
     return {"summary": report.summary(), "findings": [list(finding) for finding in report.findings()]}
@@ -176,7 +176,7 @@ _Report = Annotated[AuditReport, PlainSerializer(_report_as_data), PlainValidato
 
 
 def _wired(hint: Any) -> Any:
-    """Return a hint with audit reports sent by their number."""
+    """Return a hint by which kept audit reports are sent as their id."""
     if hint is AuditReport:
         return _Report
     if AuditReport in _members(hint):

@@ -1,4 +1,4 @@
-"""The desk: where the process that runs the engine does what others ask of it."""
+"""The desk: where the process that runs the engine answers the requests of others."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from slipstream.ports.requests import WAITING_MAX, CommitWatch, Request, Request
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
-"""How often it looks, whether something was committed or not."""
+"""How long it sleeps at most between two looks, even if nothing is committed."""
 _PAUSE_S = 0.005
-"""Between two looks, however much is committed."""
+"""How long it sleeps at least between two looks, however much is committed."""
 _AT_ONCE = {True: 8, False: 8}
-"""How many long and how many short ones are worked on at a time: neither holds the other up."""
+"""Requests worked on at a time, by `Operation.is_long`: long ones never hold up short ones."""
 _PAGE = 100
 _STALE_AFTER_S = 600.0
-"""Whoever asked longer ago, of nobody, has gone or would have taken over."""
+"""The caller of a request that is older than the desk by more than this has gone, or it would have taken over."""
 _KEPT_FOR = timedelta(hours=1)
 _KEPT_MAX = 1_000
 _KEPT_BYTES = 64 * 1024 * 1024
@@ -38,8 +38,8 @@ class Desk:
     """
     Takes requests, each on a thread of its own, and writes progress and answers.
 
-    It is started behind the engine and stopped before it, for what is asked needs a running one. `owns` says whether
-    this process is still the owner; one that is it no more halts its engine.
+    Start it after the engine and stop it before, since requests need a running one. `owns` says whether this process
+    is still the owner; if not, the desk halts the engine.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Desk:
         self._opened_at, self._opened_s = clock.now(), clock.monotonic()
         self._forgot_s = self._opened_s
         self._stale: frozenset[int] | None = None
-        """Requests that this desk has found when it was opened, and that are too old; None before its first look."""
+        """Requests that were too old at this desk's first look; None before it."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._watch: CommitWatch | None = None
@@ -65,9 +65,10 @@ class Desk:
 
     def stop(self, timeout_s: float = _END_S) -> None:
         """
-        Take no more, and end what is under way as soon as it can be: it stays unanswered, and the next owner does it.
+        Take no more requests, and end those under way as soon as possible: unanswered, they are left to the next
+        owner.
 
-        What can not be ended within that time is left behind. Stopping twice is harmless.
+        What does not end within `timeout_s` is left behind. Stopping twice is harmless.
         """
         self._stopping.set()
         if self._watch is not None:
@@ -101,7 +102,7 @@ class Desk:
             except LeaseLostError as error:
                 logger.warning("the desk is closed: %s", error)
                 self._is_superseded = True
-                self._slipstream.sync.engine.recover([], error)  # it halts, also when it has nothing to write
+                self._slipstream.sync.engine.recover([], error)  # halts it, even with nothing to write
                 return
             except SlipstreamError as error:
                 logger.warning("the desk waits for the journal: %s", error)
@@ -114,7 +115,9 @@ class Desk:
             watch.wait(_LOOK_S)
 
     def look(self) -> None:
-        """Begin what can be begun, end what nobody waits for, and write what is to be told."""
+        """Begin the requests that can be begun, cancel those that nobody waits for, and write progress and answers.
+
+        Raises `LeaseLostError` when another process has taken over."""
         if not self._owns():
             raise LeaseLostError(
                 "another process has taken over the engine (this one was stopped, or not heard of for long); "
@@ -158,9 +161,9 @@ class Desk:
 
     def _too_old(self) -> frozenset[int]:
         """
-        Return what was asked long before this desk was there, or at a time to come, which is as unknown.
+        Return the waiting requests that were made long ago, or, by a wrong clock, in the future.
 
-        Only of what it finds: who asks later on asks it, whatever the clock has become meanwhile.
+        Called for the first look only: later requests were made to this desk, whatever the clock says.
         """
         now = self._clock.now()
         return frozenset(
@@ -170,7 +173,7 @@ class Desk:
         )
 
     def _done(self, job: Job) -> None:
-        """Answer at once, on the job's own thread; what can not be written now is written by the next look."""
+        """Write the answer at once, on the job's own thread; if that fails, the next look writes it."""
         try:
             job.deliver()
         except SlipstreamError as error:
@@ -189,6 +192,7 @@ class Desk:
         now_s = self._clock.monotonic()
         if now_s - self._forgot_s >= _FORGET_EVERY_S:
             self._forgot_s = now_s
-            # By the slower of two clocks: the wall clock may have been set forward, and who asks has not looked yet.
+            # By the slower of two clocks: if the wall clock was set forward, callers may not have read their answers
+            # yet.
             now = min(self._clock.now(), self._opened_at + timedelta(seconds=now_s - self._opened_s))
             self._requests.forget(now - _KEPT_FOR, _KEPT_MAX, _KEPT_BYTES)

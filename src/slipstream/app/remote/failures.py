@@ -18,11 +18,11 @@ from slipstream.domain.incidents import Incident
 _KNOWN: Mapping[str, type[SlipstreamError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SlipstreamError)
 }
-"""Nothing else is ever raised from a text."""
+"""The only classes that are raised from received text."""
 
 
 def told_error(error: BaseException) -> dict[str, Any]:
-    """Return an error as plain data: as the nearest of our own classes, with its message and fields."""
+    """Return an error as plain data: its nearest class among our own, its message and its fields."""
     if isinstance(error, InvalidInputError):
         message = str(error.args[0]).removeprefix(f"{error.field}: ")
         return {"class": InvalidInputError.__name__, "message": message, "field": error.field}
@@ -43,7 +43,7 @@ def told_error(error: BaseException) -> dict[str, Any]:
 
 
 def raised_error(told: Mapping[str, Any]) -> SlipstreamError:
-    """Return the error that `told_error` was given; one of a class that is not known here as the root of all."""
+    """Return the error that `told_error` was given; as `SlipstreamError` when its class is unknown here."""
     name, message = str(told["class"]), str(told["message"])
     if name == InvalidInputError.__name__:
         return InvalidInputError(message, field=str(told["field"]))

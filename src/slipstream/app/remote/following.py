@@ -1,4 +1,4 @@
-"""The recipes in force, as a process sees them that does not run the engine."""
+"""The recipes in force, followed by a process that does not run the engine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from slipstream.recipes.in_force import RecipePair, Recipes
 
 class FollowedRecipes:
     """
-    Puts in force here what the owner of the engine has put in force there: a cut-over, a roll-back, edited views.
+    Puts in force here what the owner of the engine has put in force: a cut-over, a roll-back, edited views.
 
-    Asked before each search: a look at one small value, unless it has changed. `ready` makes recipes of generations.
-    A search that began before a cut-over is answered by the generation of before, whose records stay for a while.
+    Refreshed before each search, which reads one small value unless it has changed. `ready` makes recipes of
+    generations. A search that began before a cut-over is answered by the old generation, whose records stay a while.
     """
 
     def __init__(self, journal: Journal, recipes: Recipes, ready: Callable[[Generations], RecipePair]) -> None:
@@ -24,7 +24,7 @@ class FollowedRecipes:
         self._seen = journal.get(GENERATIONS)
 
     def refresh(self) -> bool:
-        """Follow, if there is something new; returns whether there was."""
+        """Load the owner's recipes if they have changed; returns whether they had."""
         text = self._journal.get(GENERATIONS)
         if text == self._seen:
             return False
@@ -32,5 +32,5 @@ class FollowedRecipes:
             generations = load_generations(self._journal)
             if generations is not None:
                 self.recipes.swap(self._ready(generations))
-            self._seen = text  # an even newer one is found by the next look
+            self._seen = text  # if a newer one was loaded, the next look only loads it again
         return True

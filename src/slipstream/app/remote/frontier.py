@@ -21,14 +21,14 @@ class PublishedFrontier:
     """
     Reads the frontier from the journal, and waits for it. Safe for threads.
 
-    It is as old as the last commit of the owner: what it says is in the index, was in there before.
+    It can lag behind by one commit of the owner, but never runs ahead of the index.
     """
 
     def __init__(self, journal: Journal, watch: Callable[[], CommitWatch]) -> None:
         self._journal, self._watch = journal, watch
 
     def now(self) -> Position:
-        """Return up to where the index reflects the graph."""
+        """Return the published frontier."""
         text = self._journal.get(FRONTIER)
         return ORIGIN if text is None else Position(int(text))
 

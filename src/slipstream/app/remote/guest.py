@@ -1,4 +1,4 @@
-"""The facade of a process that does not run the engine: the same calls, read here or asked of the one that does."""
+"""The facade of a guest: the same calls, answered by reading here or by asking the owner of the engine."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ _NOT_RUNNING = (
 
 
 class GuestSync:
-    """What of `Sync` a guest answers itself."""
+    """The calls of `Sync` that a guest answers itself."""
 
     failure: BaseException | None = None
-    """Never: an engine that failed is its owner's, and `status` tells of it."""
+    """Always None: a failed engine is its owner's, and `status` tells of it."""
     running = True
 
     def __init__(self, caller: Caller, frontier: PublishedFrontier) -> None:
@@ -64,7 +64,8 @@ class GuestSync:
         """
         Wait until everything up to the position is in the index; False when the time ran out.
 
-        An owner that only looks something up runs no engine, but soon it ends: it is waited for, for a moment.
+        An owner that only stands in for a call runs no engine, but ends soon: its successor is waited for. Raises
+        `NotRunningError` when no engine runs all the same.
         """
         started = time.monotonic()
         while True:
@@ -75,28 +76,28 @@ class GuestSync:
                 return False
             if not self._caller.call("sync.running"):
                 raise NotRunningError(_NOT_RUNNING)
-            self._caller.call("sync.drain", 0.0, migration=False)  # raises why it has halted, if it has
+            self._caller.call("sync.drain", 0.0, migration=False)  # raises if the engine has halted, and why
 
     def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float) -> bool:
-        """Wait as `wait` does; where that takes longer, the owner is asked whether it waits for a model only."""
+        """Wait as `wait` does; if that takes long, ask the owner whether it waits for a model only."""
         started = time.monotonic()
         if self._frontier.wait(position, min(_PAUSE_S, timeout_s)):
             return True
         try:
             left_s = max(0.0, timeout_s - (time.monotonic() - started))
             return bool(self._caller.call("sync.wait_for_some", position, sorted(models), left_s))
-        except NotRunningError:  # an owner that only looks something up soon ends
+        except NotRunningError:  # an owner that only stands in ends soon
             return self.wait(position, max(0.0, timeout_s - (time.monotonic() - started)))
 
     def behind(self, position: Position) -> Mapping[str, str]:
-        """Return the models that are down, where nothing else holds the index behind a position."""
+        """Return the models that are down, when they alone hold the index behind a position; else nothing."""
         found: Mapping[str, str] = {}
         if self._frontier.now() < position:
             found = self._caller.call("sync.behind", position)
         return found
 
     def reached(self, position: Position, timeout_s: float) -> bool:
-        """Wait as `wait` does, and tell False as well when the journal can not be read."""
+        """Wait as `wait` does, but return False as well for any `SlipstreamError`."""
         try:
             return self.wait(position, timeout_s)
         except SlipstreamError:
@@ -110,9 +111,10 @@ class GuestSync:
         migration: bool = True,
     ) -> bool:
         """
-        Ask to be told when nothing is left to do.
+        Ask the owner to answer when nothing is left to do; False when the time ran out.
 
-        An owner that only looks something up runs no engine: soon it ends, and another process does.
+        An owner that only stands in for a call runs no engine, but ends soon: its successor is waited for. Raises
+        `NotRunningError` when no engine runs all the same.
         """
         patient_until = time.monotonic() + _PATIENCE_S
         while True:
@@ -143,7 +145,7 @@ def asked_parts(
     reembedding: ReembeddingService,
     quality: Quality,
 ) -> dict[str, Any]:
-    """Return the parts of a guest's facade that are asked of the owner; what of them only reads stays here."""
+    """Return the parts of a guest's facade that ask the owner; their methods that only read are answered here."""
     return {
         "sync": remote_part(Sync, caller, "sync", GuestSync(caller, frontier), _SYNC_HERE),
         "migrations": remote_part(Migrations, caller, "migrations", migrations, MIGRATIONS_HERE),
@@ -157,7 +159,7 @@ def asked_parts(
 
 
 class _Aside:
-    """The owner puts its scrubber aside by itself, for each audit and repair that it is asked for."""
+    """Needs no `aside`: the owner puts its scrubber aside for each audit and repair that it is asked for."""
 
     @staticmethod
     def aside() -> AbstractContextManager[None]:
@@ -169,8 +171,8 @@ class GuestSlipstream(Slipstream):
     """
     A `Slipstream` beside the process that runs the engine.
 
-    `standby` waits to run it when that process ends; `follow` puts in force here what is in force there. Where only
-    one process can open the index, searches are asked too.
+    `standby` waits to run the engine when that process ends; `follow` puts the owner's recipes in force here. With
+    `asks_searches`, for an index that only one process can open, searches are asked too.
     """
 
     runs_engine = False
@@ -189,7 +191,7 @@ class GuestSlipstream(Slipstream):
 
     @property
     def incident(self) -> Incident | None:
-        """Why graph and index do not belong together, as the owner has found, or as the graph says here."""
+        """Why graph and index do not belong together, as the owner or this process has found; None when they do."""
         found = published_incident(self.journal)
         try:
             self.pkg.feed.head()
@@ -199,18 +201,18 @@ class GuestSlipstream(Slipstream):
 
     @property
     def recipes(self) -> Recipes:
-        """The recipes that the owner has in force by now."""
+        """The recipes that the owner has in force now."""
         self._follow()
         return super().recipes
 
     @property
     def views(self) -> ViewSet:
-        """The rules that the owner has in force by now."""
+        """The views that the owner has in force now."""
         return self.recipes.pair.live.views
 
     @property
     def quality(self) -> Quality:
-        """How good the vectors are, by those recipes."""
+        """How good the vectors are, by the owner's recipes."""
         self._follow()
         return super().quality
 
@@ -226,7 +228,7 @@ class GuestSlipstream(Slipstream):
         metadata: Mapping[str, MetadataValue] | None = None,
         timeout_s: float = 10.0,
     ) -> SearchResults:
-        """Search here, at the frontier that the owner has published, or there."""
+        """Search here, at the frontier that the owner has published, or ask the owner to."""
         options: dict[str, Any] = {
             "entity_type": entity_type,
             "after": after,
@@ -241,7 +243,7 @@ class GuestSlipstream(Slipstream):
         return found
 
     def status(self) -> SyncStatus:
-        """Ask how far the index is behind the graph; who does not react is not waited for as long as else."""
+        """Ask how far the index is behind the graph; gives up sooner than other requests."""
         found: SyncStatus = self._caller.within(_STATUS_PATIENCE_S).call("status")
         return found
 
@@ -271,7 +273,7 @@ class GuestSlipstream(Slipstream):
         on_progress: Callable[[int], None] | None = None,
         on_comparison: Callable[[QualityComparison], None] | None = None,
     ) -> AuditReport:
-        """Ask for a cut-over, by the gate that is configured here."""
+        """Ask for a cut-over, by the gate that this process has configured."""
         found: AuditReport = self._caller.call(
             "cut_over",
             queries,
@@ -285,7 +287,7 @@ class GuestSlipstream(Slipstream):
 
     @property
     def validator(self) -> EmbeddingConsistencyValidator:
-        """The validator of this graph and its index, which asks."""
+        """The validator of this graph and its index, which asks the owner."""
         return GuestValidator(self.pkg, self.store, self.auditor, self._caller)
 
     def sync_state(self, entity_id: str) -> SyncState | None:
@@ -299,7 +301,7 @@ class GuestSlipstream(Slipstream):
         return found
 
     def replay_dead_letters(self, ids: Sequence[str] | None = None) -> int:
-        """Ask for another try."""
+        """Ask to give dead letters another try."""
         return int(self._caller.call("replay_dead_letters", ids))
 
     def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
@@ -307,7 +309,7 @@ class GuestSlipstream(Slipstream):
         return int(self._caller.call("discard_dead_letters", ids))
 
     def start(self, *, mend: bool = True) -> None:
-        """Stand by to run the engine; whether it mends was said when this was opened."""
+        """Stand by to run the engine; `mend` has no effect here, for it was given at the opening."""
         del mend
         if self._standby is not None:
             self._standby.start()

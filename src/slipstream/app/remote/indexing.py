@@ -1,4 +1,4 @@
-"""An index that only its owner can open, as a guest sees it: what its reads need is asked."""
+"""An index that only its owner can open, for a guest: what the guest reads of it is asked of the owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slipstream.ports.index import IndexCapabilities, VectorIndex
 
 
 class _AskedIndex:
-    """What is not asked of `VectorIndex` as it is."""
+    """Methods of `VectorIndex` that are asked in another form."""
 
     capabilities = IndexCapabilities()
 

@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 _TELL_EVERY_S = 0.2
-"""Each time is a commit: as often as an eye follows."""
+"""Each time costs a commit: no oftener than a reader's eye can follow."""
 _ATTEMPTS_MAX = 3
-"""Of a request that owners have died with: it may be what ends them."""
+"""Attempts at a request whose owners died over it: it may be the cause."""
 
 
 class CancelledCallError(SlipstreamError):
@@ -29,20 +29,20 @@ class CancelledCallError(SlipstreamError):
 
 
 class LeavingError(Exception):
-    """The owner ends: what it is at stays unanswered, and is done by the next one."""
+    """The owner ends: its requests stay unanswered, for the next owner."""
 
 
 class Job:
     """
     Performs one request on a thread of its own, and keeps its progress and answer until they are written.
 
-    A callback that is told of progress is where it can be ended: as Ctrl-C would, in a process of its own.
+    It can be ended only where its operation calls a progress callback, as by Ctrl-C in a process of its own.
     """
 
     def __init__(self, request: Request, operation: Operation, requests: Requests) -> None:
         self.request, self.operation, self._requests = request, operation, requests
         self.answer: str | None = None
-        """Set when it is done; written by `deliver`."""
+        """None until the job is done; written by `deliver`."""
         self.is_over = False
         self._cancelled, self._leaving = threading.Event(), threading.Event()
         self._lock, self._writing = threading.Lock(), threading.Lock()
@@ -53,30 +53,30 @@ class Job:
     # ------------------------------------------------------------------ from outside
 
     def start(self, slipstream: Slipstream, on_done: Callable[[], None]) -> None:
-        """Begin."""
+        """Begin; `on_done` is called at the end, on the job's own thread."""
         name = f"slipstream-ask-{self.request.id}"
         self._thread = threading.Thread(target=self._run, args=(slipstream, on_done), name=name, daemon=True)
         self._thread.start()
 
     def cancel(self) -> None:
-        """Have it end soon, with nobody waiting."""
+        """Have the job end soon, because nobody waits for it."""
         self._cancelled.set()
 
     def leave(self) -> None:
-        """Have it end soon, without an answer."""
+        """Have the job end soon, without an answer."""
         self._leaving.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for its thread; False when that goes on."""
+        """Wait for the job's thread; False when it has not ended in time."""
         if self._thread is not None:
             self._thread.join(timeout_s)
             return not self._thread.is_alive()
         return True
 
     def publish(self, *, at_once: bool = False) -> None:
-        """Write the newest progress, if there is some, and not too often."""
+        """Write new progress, if there is any, but not too often unless `at_once`."""
         now = time.monotonic()
-        with self._writing:  # two threads publish: what is older must not be written over what is newer
+        with self._writing:  # two threads publish: older progress must not overwrite newer
             with self._lock:
                 if not self._has_news or not (at_once or now - self._told_at >= _TELL_EVERY_S):
                     return
@@ -116,7 +116,7 @@ class Job:
             if done is not None:
                 return self._encoded(done.result)
         arguments, callbacks = self.operation.signature.arguments(self.request.arguments, slipstream.audits)
-        # Where nobody listens it can still be ended.
+        # A callback that nobody listens to is still where the job can be ended.
         bridged = {
             name: self._bridge(name) if name in callbacks else self._ending
             for name in self.operation.signature.callbacks
@@ -136,7 +136,7 @@ class Job:
         def tell(*args: object) -> None:
             self._check()
             told = self.operation.signature.told(name, args)
-            with self._lock:  # in memory only: it may be called where nothing must wait
+            with self._lock:  # in memory only: callers may hold up others
                 count = self._progress[name][0] + 1 if name in self._progress else 1
                 self._progress[name], self._has_news = (count, told), True
 
@@ -154,7 +154,7 @@ class Job:
 
 
 def answered_at_once(requests: Requests, request: Request, error: SlipstreamError) -> None:
-    """Answer a request that is not performed at all."""
+    """Answer a request that is refused, with the error."""
     requests.answer(request.id, json.dumps({"error": told_error(error)}))
 
 

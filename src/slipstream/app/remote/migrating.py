@@ -1,4 +1,4 @@
-"""Migrations as a guest has them: what is declared is what this process reads in the configuration, now."""
+"""Migrations for a guest: the declared recipe is the one that this process reads in the configuration, now."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ MIGRATIONS_HERE = ("generations", "is_declared", "candidate", "plan", "start")
 
 class GuestMigrations:
     """
-    What of `Migrations` a guest answers itself, or asks with the candidate that it read.
+    The calls of `Migrations` that a guest answers itself, or asks with the candidate that it has read.
 
-    The owner may have been started long before `slipstream.toml` was edited for a migration: its own candidate would
-    be an old one.
+    The owner may have started before `slipstream.toml` was edited for a migration: its own candidate would be old.
     """
 
     def __init__(self, caller: Caller, journal: Journal, declared: RecipeDeclaration) -> None:
@@ -30,7 +29,7 @@ class GuestMigrations:
 
     @property
     def generations(self) -> Generations:
-        """What is in force, and what stands beside it, as the journal has it."""
+        """The generations that the journal says are in force; raises `UnavailableError` when there are none."""
         found = load_generations(self._journal)
         if found is None:
             raise UnavailableError("no generation is in force yet: try again")
@@ -44,7 +43,7 @@ class GuestMigrations:
     def candidate(
         self, views: Sequence[View] | None = None, routes: Mapping[str, str] | None = None, default: str | None = None
     ) -> RecipeDeclaration:
-        """Return the live recipe with some views and routes replaced; without any, what is declared here."""
+        """Return the live recipe with the given views and routes replaced; without any, the recipe declared here."""
         if views is None and routes is None and default is None:
             return self._declared
         found = self._caller.call("migrations.candidate", views, routes, default)

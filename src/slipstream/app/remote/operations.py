@@ -1,8 +1,9 @@
 """
 The operations that another process may ask for: all of them, in one place.
 
-A request names a row of this table, and nothing else is ever called. What only reads the graph, the journal, the kept
-audits or an index that several processes can open is not in here: every process does that by itself.
+A request names a row of this table, and nothing else is ever called. Operations that only read the graph, the
+journal, the kept audits or an index that several processes can open are not in it: every process does those by
+itself.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Again = Callable[[Slipstream], "Done | None"]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a step that was taken already has come to."""
+    """The result of a step that an earlier owner has already taken."""
 
     result: Any
 
@@ -47,26 +48,26 @@ class Operation:
 
     name: str
     declared: Any
-    """The function whose hints tell arguments and result; a property's getter for a value."""
+    """The function whose type hints describe arguments and result; for a value, the property's getter."""
     perform: Callable[..., Any]
-    """Does it, given the open PKG and the arguments."""
+    """Performs the operation, given the open PKG and the arguments."""
     is_long: bool = False
-    """Whether it may take more than a moment: such ones never hold the others up."""
+    """Whether it may take more than a moment: long operations never hold up short ones."""
     is_value: bool = False
     without: tuple[str, ...] = ()
     again: Again | None = None
-    """Asked first when another owner has begun it before: what the step came to, None when it was not taken."""
+    """Called first when an earlier owner began the request: returns its result, None if the step was not taken."""
 
     @cached_property
     def signature(self) -> Signature:
-        """What it takes and returns."""
+        """What the operation takes and returns."""
         return Signature(self.declared, self.name, self.without)
 
 
 def _method(path: str, declared: Callable[..., Any], **options: Any) -> Operation:
-    """Return the row of a method of a part of the facade; without a path, of the facade itself."""
+    """Return the row of a method of a part of the facade; with an empty path, of the facade itself."""
     name = f"{path}.{declared.__name__}" if path else declared.__name__
-    found = attrgetter(name)  # fixed here: no request ever says what is looked up
+    found = attrgetter(name)  # fixed here: a request never names an attribute
 
     def perform(slipstream: Slipstream, **arguments: Any) -> Any:
         return found(slipstream)(**arguments)
@@ -81,7 +82,7 @@ def _value(path: str, declared: Any) -> Operation:
 
 
 def _repair(slipstream: Slipstream, **arguments: Any) -> Any:
-    with slipstream.scrubber.aside():  # one repair at a time, and somebody waits for this one
+    with slipstream.scrubber.aside():  # one repair at a time; this one goes first, for somebody waits for it
         return slipstream.repairer.repair(**arguments)
 
 

@@ -1,4 +1,4 @@
-"""Parts of the facade whose methods are asked of the process that runs the engine."""
+"""Parts of the facade whose methods ask the process that runs the engine."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorePorts:
     """
-    The store that every process of a PKG opens, by what can be asked of it.
+    The ports of the store that every process of a PKG opens.
 
-    What writes is the owner's of the lease, but for `guest_…`: what an import leaves, in whatever process.
+    Only the owner of the lease may write, but any process through `guest_…`: what an import leaves.
     """
 
     index: VectorIndex
@@ -49,9 +49,9 @@ class StorePorts:
 
 class RemotePart:
     """
-    Stands in for one part of the facade: what the table of operations has is asked.
+    Stands in for one part of the facade: asks the owner for what the table of operations has.
 
-    Some names this process answers itself, from an object of its own. Anything else is refused by name.
+    Some names are answered by an object of this process. Any other is refused, with its name.
     """
 
     def __init__(self, caller: Caller, path: str, own: object = None, names: Collection[str] = ()) -> None:

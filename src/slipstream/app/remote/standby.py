@@ -1,4 +1,4 @@
-"""Standing by: a process that would run the engine, as soon as nobody else does."""
+"""Standing by: a process waits to run the engine as soon as no other process does."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _STOP_S = 3.0
 
 class Standby:
     """
-    Waits for the lease on a thread of its own, and calls `take_over` once when it is there.
+    Waits for the lease on a thread of its own, and calls `take_over` once it holds the lease.
 
-    What `take_over` raises lets the lease go again, for another process to try; this one tries later. `give_up`
-    takes it back where this was stopped meanwhile.
+    If `take_over` raises, the lease is released for another process to try, and this one tries again later. `give_up`
+    is called when this was stopped during a take-over, to undo it.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Standby:
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
         """
-        Wait no more; a take-over that is under way is finished first.
+        Wait no more; a take-over that is under way is waited for.
 
-        One that takes longer, as a model does not answer, gives itself up when it is through.
+        One that takes longer than `timeout_s` (a model does not answer, say) calls `give_up` when it is through.
         """
         self._stopping.set()
         if self._thread is not None:

@@ -1,4 +1,4 @@
-"""Standing in: a process that would not run the engine answers its own calls while nobody else does."""
+"""Standing in: a process that does not mean to run the engine answers its own calls while no other process does."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from slipstream.ports.lease import Lease
 logger = logging.getLogger(__name__)
 
 _LINGER_S = 1.0
-"""For how long the lease is kept when nothing is asked any more: commands ask several things in a row."""
+"""How long the lease is kept after the last call: commands make several calls in a row."""
 _LOOK_S = 0.2
 
 
 class StandIn:
     """
-    Takes the lease for a call that nobody else answers, and leaves it soon behind it. Safe for threads.
+    Takes the lease for a call that no other process answers, and releases it soon after. Safe for threads.
 
-    `take_over` composes the owner, without a running engine, and returns what closes it again. Whoever waits to run
-    the engine gets the lease then.
+    `take_over` composes the owner, without a running engine, and returns what closes it again. The released lease
+    goes to the process that stands by.
     """
 
     def __init__(self, lease: Lease, take_over: Callable[[], Callable[[], None]]) -> None:
@@ -35,9 +35,9 @@ class StandIn:
 
     def step_in(self) -> None:
         """
-        Be asked for: called while a call waits for its answer, now and then.
+        Take the lease if it is free; called now and then while a call waits for its answer.
 
-        Raises what opening the PKG alone would raise.
+        Raises what opening the PKG in this process would raise.
         """
         with self._lock:
             self._asked_at = time.monotonic()
@@ -54,12 +54,12 @@ class StandIn:
     def _has_lease(self) -> bool:
         try:
             return self._lease.acquire(0)
-        except UnavailableError as error:  # somebody writes: he may be the one who answers
+        except UnavailableError as error:  # a writer holds the file: it may be the process that answers
             logger.debug("the lease can not be taken right now: %s", error)
             return False
 
     def stop(self) -> None:
-        """Leave, and step in no more. Stopping twice is harmless."""
+        """Release the lease, and step in no more; stopping twice is harmless."""
         self._stopping.set()
         with self._lock:
             self._leave()

@@ -1,4 +1,4 @@
-"""The validator of a guest: audits there, and has repaired there what was found."""
+"""The validator of a guest: the owner audits, and repairs what was found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.evolution.store import SchemaVersionedEmbeddingStore
 
 
 class GuestValidator(EmbeddingConsistencyValidator):
-    """What stands in the way of a repair can only be removed by the process that runs the engine."""
+    """Has the owner of the engine repair: only the owner can remove what stands in the way of a repair."""
 
     def __init__(self, pkg: PKG, store: SchemaVersionedEmbeddingStore, auditor: Auditor, caller: Caller) -> None:
         super().__init__(pkg, store, auditor=auditor)
