@@ -34,7 +34,7 @@ class LeafHead(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """One key that differs on both sides when an audit looks at it, and may be owed."""
+    """One key on which both sides differ when an audit looks at it; the difference may be owed."""
 
     key: RecordKey
     kind: str

@@ -15,12 +15,12 @@ from datetime import datetime
 from slipstream.domain.errors import InvalidInputError
 
 BRAKE = "brake"
-"""Where the journal keeps what is braked, until it is confirmed or no longer called for."""
+"""The journal's name for what is braked; set until that is confirmed or no longer needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrakeSettings:
-    """What may be deleted or embedded anew unasked: a share of the index, and at least so many records."""
+    """How much may be deleted or embedded anew unasked: `share` of the index, and never less than `records_min`."""
 
     share: float = 0.05
     """Of the records in the index, in 0..1."""
@@ -33,7 +33,7 @@ class BrakeSettings:
             raise InvalidInputError("must not be negative", field="brake.records_min")
 
     def limit(self, index_records: int) -> int:
-        """Return how many records may be deleted or embedded anew in an index that holds so many."""
+        """Return how many records may be deleted or embedded anew in an index of `index_records`."""
         return max(self.records_min, math.floor(self.share * index_records))
 
 
@@ -46,7 +46,7 @@ class Braked:
     plan_id: str | None = None
 
     def dump(self) -> str:
-        """Return it as the journal keeps it."""
+        """Return the text that the journal keeps."""
         return json.dumps({"why": self.why, "at": self.at.isoformat(), "plan": self.plan_id})
 
     @classmethod

@@ -14,14 +14,14 @@ class Damage:
     store: str
     """Which store: `graph.db`, `index.db`, `chroma`."""
     place: str
-    """Where in it; names one damage within the store, and is what the store mends it by."""
+    """Where in the store; tells this damage from all others there, and tells the store what to mend."""
     what: str
     """What is wrong, in words."""
     remedy: str
-    """What mends it: a repair does so by itself where it is mendable, else the reader of these words."""
+    """What mends it: for a person to do, unless it `is_mendable`, when a repair does it."""
     is_mendable: bool = False
     hides_rows: bool = False
-    """Whether rows may be there that no read finds: what looks absent can not be trusted until it is mended."""
+    """Whether reads may miss rows that are there: until it is mended, nothing may be taken for absent."""
     keys: tuple[str, ...] = ()
     """Encoded keys that are there more than once, though no read by key shows it."""
 

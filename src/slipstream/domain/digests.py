@@ -25,7 +25,7 @@ from slipstream.domain.stamps import MetadataValue, Stamp, Vector, Vectors, bloc
 
 TERM_SIZE_BYTES = 16
 UNFIT = "!"
-"""Marks the term of a record that is damaged, or due to be embedded anew: no target's is marked."""
+"""Marks the content of a record that is damaged or due to be embedded anew, so that it equals no target's."""
 _MODULUS = 1 << (8 * TERM_SIZE_BYTES)
 _NORM_TOLERANCE = 1e-4
 """Adapters keep vectors at unit length within float32; this only tells damage from rounding."""
@@ -54,7 +54,7 @@ class Digest(NamedTuple):
 
     @classmethod
     def summed(cls, records: int, totals: Iterable[int]) -> Digest:
-        """Return the digest of so many records, given the sums of their parts."""
+        """Return the digest of `records` records, given the sums of their terms over any partition of them."""
         return cls(records, sum(totals) % _MODULUS)
 
 
@@ -67,9 +67,9 @@ class KeyRange(NamedTuple):
 
 class Content(NamedTuple):
     """
-    What decides the term of a record, its vector apart: where two sides have equal contents, they agree.
+    What decides the term of a record, without its vector: two sides agree on a record when its contents are equal.
 
-    One that is damaged, or due to be embedded anew, equals no target's.
+    The content of a record that is damaged, or due to be embedded anew, equals no target's.
     """
 
     key: str
@@ -87,7 +87,7 @@ class Content(NamedTuple):
 
 
 class KeptTerm(NamedTuple):
-    """What decides the digest of one stored record."""
+    """What one stored record adds to a `RangeDigest`."""
 
     key: str
     entity_type: str
@@ -104,7 +104,7 @@ class RangeDigest:
     schema_version_min: int | None = None
     """The oldest schema version among the stamps; None on the graph's side, and where there are none."""
     schema_version_max: int = 0
-    """The newest one."""
+    """The newest schema version among the stamps; 0 where there are none."""
     position_max: Position = ORIGIN
     """The newest position among the stamps."""
 
@@ -179,10 +179,10 @@ def stamp_term(stamp: Stamp, *, damaged: bool = False) -> int:
 
 def is_as_asked(stamp: Stamp, target: Target) -> bool:
     """
-    Return whether a stored record is what the target asks for, its vector apart.
+    Return whether a stored record is what the target asks for, without looking at its vector.
 
-    True only where their terms are the same. False may still be so where what is kept for filters is written
-    differently (1 and 1.0): then the terms tell.
+    True means that their terms are equal. False decides nothing where either has metadata (1 and 1.0 are equal
+    there): compare the terms then.
     """
     return (
         stamp.fingerprint == target.fingerprint
@@ -197,13 +197,13 @@ def is_as_asked(stamp: Stamp, target: Target) -> bool:
 
 
 def unrenderable_term(key: str) -> int:
-    """Return the term of a record that has no text: no stored record has it."""
+    """Return the term that stands for a record whose text can not be rendered; no stored record has it."""
     return int.from_bytes(blake2b(f"unrenderable {key}".encode(), digest_size=TERM_SIZE_BYTES).digest(), "little")
 
 
 def record_term(key: str, entity_type: str, space: str, fingerprint: str, kept: str) -> int:
     """Return the term of a record from its content."""
-    # Lengths before the parts: no two different records may write the same text.
+    # Lengths before the parts, so that different records never make the same text.
     text = f"{len(key)}:{key}{len(entity_type)}:{entity_type}{space}{fingerprint}:{kept}"
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=TERM_SIZE_BYTES).digest()
     return int.from_bytes(digest, "little")
@@ -270,7 +270,7 @@ def unlike_checksums(stamped: Sequence[tuple[int, str]], vectors: Sequence[Vecto
 
 
 def damaged_rows(block: Vectors, checksums: Sequence[str]) -> list[bool]:
-    """Return for each row of a block whether it is not the vector of its checksum, or none at all."""
+    """Return for each row of a block whether it is not of unit length, or does not match its checksum."""
     norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
     sound = (np.abs(norms - 1.0) < _NORM_TOLERANCE).tolist()  # NaN is not
     return [

@@ -1,4 +1,4 @@
-"""Stored times, read as what they are: the word of a wall clock that may have been wrong by years."""
+"""Ages and waits from stored times, whose wall clock may have been wrong by years."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def age_s(since: datetime, now: datetime) -> float | None:
 
 
 def left_s(due_at: datetime | None, now: datetime, longest_s: float) -> float:
-    """Return how long something has still to wait: not at all where that is longer than anything ever waits."""
+    """Return the seconds until `due_at`; 0 when it is past, or more than `longest_s` ahead: the clock was wrong."""
     if due_at is None:
         return 0.0
     wait_s = (due_at - now).total_seconds()

@@ -92,8 +92,8 @@ class GraphSnapshot:
     """
     The state of some keys, none of it older than `position`.
 
-    Seen by one read transaction where a store has such, with the head that it saw. A key that is not in `states` does
-    not exist.
+    Where the store has read transactions, all of it comes from one, and `position` is the head that this one saw.
+    A key that is not in `states` does not exist.
     """
 
     position: Position
@@ -105,7 +105,7 @@ class StatePage(NamedTuple):
 
     snapshot: GraphSnapshot
     through: str | None
-    """The last key that was looked at, encoded, where the range may go on behind it; None: it does not."""
+    """The last key that was looked at, encoded; None when nothing is left of the range."""
 
 
 class Adjacency(NamedTuple):

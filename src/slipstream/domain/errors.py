@@ -37,7 +37,7 @@ class SlipstreamError(Exception):
     """Base of every error that Slipstream raises on purpose."""
 
     model_id: str | None = None
-    """The embedding model that can not do its work: nothing but what it embeds has to wait for it."""
+    """The embedding model that failed: only what it embeds has to wait. None when no model did."""
 
 
 class ConfigError(SlipstreamError):
@@ -53,7 +53,7 @@ class InvalidInputError(ConfigError, ValueError):
 
 
 class QueryLimitError(SlipstreamError):
-    """A question took more rows, time or memory than it may; it was ended, and nothing else was."""
+    """A query took more rows, time or memory than it may, and was ended; nothing else was."""
 
 
 class UnsupportedError(SlipstreamError):
@@ -84,7 +84,7 @@ class DiskFullError(UnavailableError):
 
 
 class NotRunningError(UnavailableError):
-    """The engine has not been started, so it will never get there."""
+    """The engine does not run, so what is asked of it will not happen."""
 
 
 class RateLimitedError(TransientError):
@@ -120,7 +120,7 @@ class RepairNeedsConfirmationError(SlipstreamError):
 
 
 class StalePlanError(SlipstreamError):
-    """What a plan was made for is not so any more; nothing was done."""
+    """What a plan was made from has changed since; nothing was done."""
 
 
 class StalePositionError(SlipstreamError):

@@ -45,7 +45,7 @@ class PKGEventType(StrEnum):
         """Whether the event says that something is gone."""
 
 
-# Writes past the frozen model, by its slots: a third less than by name, and there are five a log entry.
+# The slots of the frozen model, to be set directly: that takes a third less time than by name, for every log entry.
 _set_values, _set_given, _set_extra, _set_private = (
     BaseModel.__dict__[name].__set__
     for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -116,7 +116,7 @@ class PKGEvent(BaseModel):
 
     @classmethod
     def unchecked(cls, fields: dict[str, Any]) -> PKGEvent:
-        """Make an event of all its fields, which were checked: `model_construct`, a few times as fast."""
+        """Return the event of `fields`, which are all there and checked: `model_construct`, a few times as fast."""
         event = cls.__new__(cls)
         _set_values(event, fields)
         _set_given(event, _ALL_FIELDS)
@@ -139,7 +139,7 @@ class PKGEvent(BaseModel):
         if self.old_data is None or self.new_data is None:
             return None
         old, new = self.old_data, self.new_data
-        # 1 == 1.0 == True and 0.0 == -0.0, also deep inside of lists and maps; as text each of them is another.
+        # 1 == 1.0 == True and 0.0 == -0.0, also deep inside of lists and maps, but each is rendered differently.
         changed = [
             name
             for name, value in new.items()
@@ -156,7 +156,7 @@ def invalid_input(error: ValidationError) -> InvalidInputError:
     """Translate a pydantic error to one that names the first wrong field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "event"
-    field = field if field.isprintable() else ascii(field)  # a name that is none of ours may be anything
+    field = field if field.isprintable() else ascii(field)  # the name of an unknown field may hold anything
     return InvalidInputError(first["msg"].removeprefix("Value error, "), field=field)
 
 
@@ -176,5 +176,5 @@ def _begin(graph_id: str) -> bytes:
 
 
 def _sized(part: object) -> bytes:
-    encoded = str(part).encode("utf-8", "surrogatepass")  # the id of a broken text, too, is needed
+    encoded = str(part).encode("utf-8", "surrogatepass")  # texts with lone surrogates need ids too
     return len(encoded).to_bytes(8, "big") + encoded

@@ -22,10 +22,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What could not be told of a column; said once a column."""
+    """A remark on a column or a space whose values could not be told for certain; shown once for each."""
 
     column: str
-    """With its space: `shop.public.invoice.total`."""
+    """With its space (`shop.public.invoice.total`), or the space alone."""
     text: str
 
 
@@ -35,18 +35,18 @@ class Change:
 
     event: PKGEvent
     space: str = ""
-    """In which names count: source, schema and table; a database of Neo4j. Empty: ids are the graph's own."""
+    """Where names are unique: source, schema and table, or a database of Neo4j. Empty: ids are the graph's own."""
     name: str = ""
-    """What the space calls it: the key's columns, an element id."""
+    """What the space calls the row: its key columns, or an element id."""
     order: str | None = None
-    """Where it stands among the changes of that name, compared as text; None: they come in order of arrival."""
+    """Sorts the changes of one name, compared as text; None: they are in order of arrival."""
     has_ties: bool = False
-    """Whether different changes may have an equal order (a time is one): equal ones come in order of arrival."""
+    """Whether different changes may have an equal `order`, as with times; those are in order of arrival."""
     place: Place | None = None
     is_whole: bool = True
-    """Whether `new_data` is all that there is; else it is what differs, and a base is needed."""
+    """Whether `new_data` is the whole row; else it is what differs from the row as the graph has it."""
     unsent: frozenset[str] = frozenset()
-    """Properties that there are, but whose values were not sent: they stay as the graph has them."""
+    """Properties that the row has, but whose values were not sent: they stay as the graph has them."""
     old_name: str | None = None
     """Of a creation: what the space called the same row before its key was changed."""
     new_name: str | None = None
@@ -54,9 +54,9 @@ class Change:
     end_names: tuple[str | None, str | None] = (None, None)
     """Of a relationship: what the space calls its ends, where their ids were not said (the event has stand-ins)."""
     fallback_discriminator: str | None = None
-    """Of a relationship without a key: what tells it from another one of its type between the same ends."""
+    """Of a relationship without a key: its discriminator where the same ends have another one of its type."""
     id_by_name: bool = False
-    """Whether the event's id is a stand-in, because the message did not say it: it is known by the name."""
+    """Whether the event's entity id is a stand-in, as the message lacks it: the row is found by `name`."""
     notes: Sequence[Note] = ()
 
 
@@ -91,4 +91,4 @@ class FeedOptions:
     unsent_nulls: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By table (or `*`): columns whose null in an update is a value that was not sent, as in a vector."""
     tables: Mapping[str, str] = field(default_factory=dict)
-    """By table: as which one its rows count (a partition as its parent)."""
+    """By table: the table that its rows belong to (a partition's parent)."""

@@ -1,4 +1,4 @@
-"""How far a foreign feed has come with each of its rows: what puts nothing old back."""
+"""How far a foreign feed has come with each of its rows, so that an older change never undoes a newer one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slipstream.domain.feed_changes import Place
 
 
 class RowName(NamedTuple):
-    """What a feed calls a row; in the empty space are the names of the spaces themselves."""
+    """What a feed calls a row; in the empty space each name is that of a space."""
 
     space: str
     name: str
@@ -20,12 +20,12 @@ class Fence:
     """The last change of a row that was applied."""
 
     key: str = ""
-    """The encoded key of the record that the row is; of a space: as a part of which other one it was found out."""
+    """The encoded key of the row's record; of a space: the space whose partition it was found to be, if any."""
     order: str | None = None
-    """What its change came with; an older one is outdated."""
+    """The `order` of that change; changes with a lower one are outdated."""
     event_id: str = ""
     is_deleted: bool = False
     place: Place | None = None
-    """Where the last message about it lay."""
+    """Where the last message about the row lay."""
     unsent: frozenset[str] = frozenset()
-    """Properties whose values were to come from the row's old name."""
+    """Properties that were not sent, and are still to be copied from the record of the row's old name."""

@@ -14,7 +14,7 @@ from slipstream.domain.stamps import Stamp
 
 
 class Placed(Protocol):
-    """What tells to which generation a record belongs."""
+    """What decides which generation a record belongs to."""
 
     @property
     def entity_type(self) -> str:
@@ -23,13 +23,13 @@ class Placed(Protocol):
 
     @property
     def space(self) -> Space:
-        """Where its vector is."""
+        """The space that its vector is in."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A type's place: the least that is `Placed`."""
+    """An entity or relationship type and a space, and nothing else that is `Placed`."""
 
     entity_type: str
     space: Space
@@ -42,7 +42,7 @@ class HeldPage:
     contents: Sequence[Content] = ()
     spaces: Sequence[Space] = ()
     schemas: Sequence[tuple[int, str]] = ()
-    """Version and digest of the schema that each was stamped with."""
+    """Version and digest of the schema that each record was stamped with."""
     positions: Sequence[Position] = ()
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class HeldPage:
         return self.contents[-1].key if self.contents else None
 
     def cut(self, through: str | None) -> tuple[HeldPage, HeldPage]:
-        """Return what there is up to a key, which is included (None: all), and the rest."""
+        """Return the records up to and including the key `through` (None: all), and the rest."""
         if not self.contents or through is None or self.contents[-1].key <= through:
             return self, HeldPage()
         place = bisect_right(self.contents, through, key=lambda content: content.key)
@@ -64,7 +64,7 @@ class HeldPage:
         return HeldPage(self.contents[part], self.spaces[part], self.schemas[part], self.positions[part])
 
     def rows(self) -> Iterator[tuple[Content, Space, tuple[int, str], Position]]:
-        """Yield what there is of each record."""
+        """Yield content, space, schema and position of each record."""
         return zip(self.contents, self.spaces, self.schemas, self.positions, strict=True)
 
     def without(self, is_hidden: Callable[[Placed], bool]) -> HeldPage:
@@ -73,7 +73,7 @@ class HeldPage:
         return HeldPage(*zip(*shown, strict=True)) if shown else HeldPage()
 
     def terms(self) -> list[KeptTerm]:
-        """Return what decides the digest of each."""
+        """Return what each record adds to a digest."""
         return [
             KeptTerm(content.key, content.entity_type, content.term, version, position)
             for content, (version, _), position in zip(self.contents, self.schemas, self.positions, strict=True)
@@ -81,7 +81,7 @@ class HeldPage:
 
 
 def held_page(stamps: Sequence[Stamp], damaged: Sequence[bool]) -> HeldPage:
-    """Return the page of some stamps, of each of which it is told whether its vector is damaged."""
+    """Return the page of these stamps; `damaged` says of each whether its vector is."""
     return HeldPage(
         [stamp_content(stamp, damaged=bad) for stamp, bad in zip(stamps, damaged, strict=True)],
         [stamp.space for stamp in stamps],

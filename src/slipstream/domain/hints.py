@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote a name that nobody knows."""
+"""What somebody may have meant by a name that is not known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 def nearest(given: object, known: Collection[str]) -> str | None:
-    """Return the known name that is near, None when there is none."""
+    """Return the known name that is most like the given one, None when none is."""
     by_lower = {str(name).lower(): str(name) for name in known}
     close = difflib.get_close_matches(str(given).lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None

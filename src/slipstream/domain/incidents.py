@@ -38,7 +38,7 @@ _ADOPTED = {
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What is wrong, in one clear line, and every way on."""
+    """What is wrong, in one line, and every way to go on."""
 
     kind: IncidentKind
     what: str
@@ -50,21 +50,21 @@ class Incident:
         return f"incident ({self.kind.value}): {self.what}. The PKG is open for search only, and nothing is written"
 
     def refusal(self) -> IncidentError:
-        """Return the error for what is refused meanwhile."""
+        """Return the error to raise for whatever is refused while the incident lasts."""
         ways = "; or ".join(self.ways)
         return IncidentError(f"{self.what}. Nothing was written. Ways on: {ways}", self)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data, ready for JSON."""
+        """Return the incident as plain data, ready for JSON."""
         return {"kind": self.kind.value, "what": self.what, "ways": list(self.ways)}
 
     def dump(self) -> str:
-        """Return it as text, for the journal."""
+        """Return the incident as text, for the journal."""
         return json.dumps(self.as_dict())
 
     @classmethod
     def load(cls, text: str) -> Incident:
-        """Return what `dump` has made a text of."""
+        """Return the incident that `dump` was called on."""
         found = json.loads(text)
         return cls(IncidentKind(found["kind"]), found["what"], tuple(found["ways"]))
 
@@ -77,7 +77,7 @@ def incident(kind: IncidentKind, what: str) -> Incident:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What taking the graph for the truth is about: what stands on both sides before it."""
+    """What both sides hold before the graph is taken for the truth."""
 
     incident: Incident
     records: int

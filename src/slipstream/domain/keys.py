@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from slipstream.domain.errors import InvalidInputError
 
 ID_SIZE_MAX = 1024
-"""Longest accepted entity id, in characters (a limit on everything)."""
+"""Longest accepted entity id, in characters."""
 
 
 class KeyKind(StrEnum):
@@ -80,7 +80,7 @@ class RelationshipRef(NamedTuple):
         return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in shown)
 
     def renamed(self, entity_id: str, new_id: str) -> RelationshipRef:
-        """Return what the relationship is when an entity has another id."""
+        """Return the reference with every end `entity_id` replaced by `new_id`."""
         source, target = (new_id if end == entity_id else end for end in (self.source_id, self.target_id))
         return self._replace(source_id=source, target_id=target)
 

@@ -12,10 +12,10 @@ from slipstream.domain.positions import Position
 @dataclass(frozen=True, slots=True)
 class Rescan:
     """
-    Something whose exact effect is not known: whatever its types have is to be compared.
+    A log entry of unknown effect: everything of its types is to be compared.
 
-    Written when a graph was restored, or found with a trigger gone. `types` are the entity and relationship types
-    that it can have touched; None means any.
+    Written when a graph was restored, or a trigger was found to be gone. `types` are the entity and relationship
+    types that can have changed; None means any.
     """
 
     position: Position

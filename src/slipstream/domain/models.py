@@ -46,9 +46,9 @@ class Space:
 
 
 class SpaceScope(NamedTuple):
-    """A space that a search asks, and the types whose live records are in it (None: all that it holds)."""
+    """A space to search, and the types whose live records are in it (None: every record there is live)."""
 
     space: Space
     types: frozenset[str] | None = None
     homed: tuple[str, ...] = ()
-    """The types whose live records belong there, to be named to people."""
+    """The types whose live records belong there, for messages."""

@@ -39,7 +39,7 @@ def _is_printable(name: str) -> bool:
 
 
 def without_unkept(properties: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """Return the properties whose names can be kept, and of the others the names, each with what is wrong with it."""
+    """Return the properties whose names can be kept, and the other names, each with what is wrong with it."""
     faults = {name: fault for name in properties if (fault := property_fault(name)) is not None}
     if not faults:
         return properties, faults

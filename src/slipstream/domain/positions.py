@@ -16,4 +16,4 @@ ORIGIN = Position(0)
 """Before the first mutation."""
 
 POSITION_MAX = Position(2**62 - 1)
-"""The greatest one there can be."""
+"""The greatest position there can be."""

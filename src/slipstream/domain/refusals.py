@@ -21,7 +21,7 @@ class RefusalLimits:
     """How much is kept of refused lines, over all sources; what is past it is counted by source and reason."""
 
     line_bytes: int = LINE_BYTES
-    """Of one line; a longer one is cut, and can not be replayed from what is left."""
+    """What is kept of one line; a longer one is cut, and can not be replayed from what is left."""
     count_max: int = 1_000
     bytes_max: int = 16 * 1024 * 1024
 
@@ -36,7 +36,7 @@ class CutLine:
     """A line that is too long to be kept, or even to be read at once; or one that is no text."""
 
     head: str
-    """Its beginning; bytes that are no text as `\\xff`."""
+    """The beginning of the line; bytes that are no text as `\\xff`."""
     size_bytes: int
     sha256: str
     fault: str = ""
@@ -50,12 +50,12 @@ class CutLine:
         return cls(head, len(data), hashlib.sha256(data).hexdigest())
 
     def shortened(self, kept_bytes: int) -> CutLine:
-        """Return it with no more than that of its beginning."""
+        """Return the line with at most `kept_bytes` of its head."""
         head = self.head.encode("utf-8", "surrogatepass")[:kept_bytes].decode("utf-8", "ignore")
         return replace(self, head=head)
 
     def told(self, fault: str) -> CutLine:
-        """Return it with why it can not be read."""
+        """Return the line with the reason why it can not be read."""
         return replace(self, fault=fault)
 
     def as_json(self, source: str) -> str:

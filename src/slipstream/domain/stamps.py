@@ -71,7 +71,7 @@ class Stamp(NamedTuple):
 
 
 def still_needing(stored: Stamp, stamp: Stamp) -> Stamp:
-    """Return the stamp that takes the place of another beside the same vector: what was due to be embedded is so."""
+    """Return `stamp`, which replaces `stored` beside the same vector, still due to be embedded if `stored` was."""
     if not stored.needs_reembedding:
         return stamp
     reason = stamp.reembedding_reason or stored.reembedding_reason

@@ -30,9 +30,9 @@ def merged_lane(one: Lane, other: Lane, *, is_behind: bool) -> Lane:
     """
     Return the lane of work that is asked for in two lanes: the more urgent one.
 
-    But what the migration lane is owed may wait for a model that is down. So what is asked of the live record too (a
-    repair, or anything when it `is_behind` a commit) is not left there: it is dealt with in the other lane, and what
-    the generation beside it needs comes back.
+    With one exception: work of the migration lane may wait for a model that is down. A key that is also due for its
+    live record (a repair, or anything when it `is_behind` a commit) goes to the other lane instead; what the next
+    generation still needs of it is found again there.
     """
     urgent, lazy = min(one, other), max(one, other)
     is_owed_only = urgent is Lane.MIGRATION and (lazy is Lane.REPAIR or is_behind)
@@ -78,13 +78,13 @@ class Claim(NamedTuple):
 
 
 ERROR_CHARACTERS_MAX = 2_000
-"""Of the error that is kept with work and dead letters: an answer of a server may be of any length."""
+"""How much of an error is kept with work and dead letters: a server's answer may be of any length."""
 _CUT_CHARACTERS = 100
-"""What may be added to say that it was cut: what is kept already is not cut again."""
+"""Room for the note that an error was cut, so that a kept error is never cut a second time."""
 
 
 def kept_error(text: str) -> str:
-    """Return the beginning of an error, and how much more it had."""
+    """Return an error, or the beginning of a long one and how much more it had."""
     if len(text) <= ERROR_CHARACTERS_MAX + _CUT_CHARACTERS:
         return text
     return f"{text[:ERROR_CHARACTERS_MAX]} … ({len(text) - ERROR_CHARACTERS_MAX:,} more characters)"
@@ -95,7 +95,7 @@ class DeadLetter:
     """
     A key (or an event that names none) that failed for good; kept until it is replayed, discarded or resolved.
 
-    Its error is cut to what `kept_error` leaves. Of a line that was refused it may hold only the beginning.
+    `error` is cut to what `kept_error` leaves; of a refused line, `payload` may hold only the beginning.
     """
 
     id: str
