@@ -30,7 +30,7 @@ _WHOLE = "properties"
 _HEAD = frozenset(("name", "description"))
 _NOT_TEXT = _HEAD | PROVENANCE
 _NOT_TEXT_OF_EVENTS = _NOT_TEXT | _TEMPORAL
-"""Properties that the default text has in front, or not at all."""
+"""Properties that the default text puts in front, or leaves out."""
 _TEXTUAL = frozenset(("string", "list"))
 """Declared types whose values the default text holds."""
 
@@ -67,7 +67,7 @@ class CompiledView:
 
     @property
     def dependencies(self) -> Dependencies:
-        """What the record depends on, its neighbours and endpoints apart."""
+        """What the record itself contributes to what it depends on; neighbours and endpoints are not in it."""
         return Dependencies(
             properties=tuple(sorted(self._decisive)),
             all_text=self._template is None,
@@ -102,7 +102,7 @@ class CompiledView:
         return self._rendering(text or entity.id, entity.properties, context)
 
     def _chains(self, state: EntityState) -> dict[str, tuple[str, ...]]:
-        """Return what the declared chains say, by the name of the property that they stand for."""
+        """Return the links of each declared chain, by the property that the chain stands for."""
         declared = {"causal_chain": self.view.causes, "event_sequence": self.view.sequence}
         found: dict[str, tuple[str, ...]] = {}
         for name, chain in declared.items():

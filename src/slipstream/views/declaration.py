@@ -27,7 +27,7 @@ def _take_direction(step: Via | Chain) -> None:
 
 
 def _take_names(declared: Via | Chain | View, field: str) -> None:
-    """Take any list of property names; a single text would be taken for a list of its letters."""
+    """Make a tuple of a list of property names; refuse a single text, which would count as a list of letters."""
     names: object = getattr(declared, field)
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
         raise InvalidInputError(f"is {names!r}, not a list of property names", field=field)
@@ -42,7 +42,7 @@ class Via:
     Each is given to the template as a mapping with `id`, `type`, the named `properties` of the neighbour, and
     the relationship's properties under `via`. At most `limit` of them, ordered by (neighbour id, relationship id).
 
-    `direction` is taken by its name too: "out", "in" or "both"; any other raises `InvalidInputError`.
+    `direction` may also be given by name: "out", "in" or "both"; any other raises `InvalidInputError`.
     """
 
     relationship_type: str
@@ -65,8 +65,8 @@ class Chain:
     """
     Events that one event follows from, over several relationships: its causes, or what came before it.
 
-    Nearest first, those of one distance by id, each once, at most `limit` of them, within `depth` steps. Each is told
-    by its named `properties`, or by its id where it has none of them.
+    Nearest first, those of one distance by id, each once, at most `limit` of them, within `depth` steps. Each is
+    shown by its named `properties`, or by its id where it has none of them.
     """
 
     relationship_type: str
@@ -156,7 +156,7 @@ class Fanout(NamedTuple):
 
     `direction` is seen from `entity_id`: OUT reaches the targets of its relationships. `types` are the entity
     types to mark dirty (None: any). With `relationships` the relationship records themselves are marked instead. With
-    a `depth` above 1 whatever is that many steps away counts, over entities of any type.
+    a `depth` above 1 everything within that many steps counts, over entities of any type.
     """
 
     entity_id: str

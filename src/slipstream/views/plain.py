@@ -1,8 +1,8 @@
 """
 Templates that need no Jinja when they are rendered: texts, values, `if NAME` and `NAME|map(attribute=…)|join(…)`.
 
-Most views are made of these, and Jinja's sandbox takes several times as long. What is written is the same to the
-letter; a value that Jinja would look at more closely is left to it (`NotPlainError`).
+Most views are made of these, and Jinja's sandbox takes several times as long. The text is the same to the letter; a
+value that Jinja would treat in its own way is left to it (`NotPlainError`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Writer = Callable[[Context, list[str]], None]
 
 
 class NotPlainError(Exception):
-    """A value is none of those that are written here."""
+    """A template or a value that is left to Jinja."""
 
 
 class PlainTemplate:
@@ -31,7 +31,7 @@ class PlainTemplate:
         self._writers = writers
 
     def render(self, context: Context) -> str:
-        """Return the text, as long as Jinja's output would be taken; raises `NotPlainError`."""
+        """Return the text, cut where Jinja's would be; raises `NotPlainError` for a value that is left to Jinja."""
         written: list[str] = []
         for write in self._writers:
             write(context, written)
@@ -39,7 +39,7 @@ class PlainTemplate:
 
 
 def plain_template(tree: nodes.Template) -> PlainTemplate | None:
-    """Return what renders a template without Jinja; None for one that does more than is known here."""
+    """Return what renders a template without Jinja; None for a template that is left to Jinja."""
     try:
         return PlainTemplate(_writers(tree.body))
     except NotPlainError:

@@ -1,4 +1,4 @@
-"""What a template reads, off its syntax tree."""
+"""What a template reads, found in its syntax tree."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Reads:
     names: frozenset[str] = frozenset()
     """Names read from outside."""
     attributes: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    """Of each name which attributes; None where it is used as a whole."""
+    """By name: the attributes that are read; None where the value is used as a whole."""
     of_items: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Of the items of each name which attributes, where that is plain to see; for messages only."""
+    """By name: the attributes that are read of its items, where that is plain to see; for messages only."""
 
 
 NO_READS = Reads()

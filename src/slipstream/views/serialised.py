@@ -33,7 +33,7 @@ def views_from_json(text: str) -> list[View]:
 
 def _view_content(view: View) -> dict[str, Any]:
     plain = {field.name: getattr(view, field.name) for field in fields(view) if field.name not in _CHAINS}
-    # Left out where there is none: views written before there were chains read, and compare, the same.
+    # Left out where there is none, so that views written without chains read, and compare, the same.
     chains = {name: _content(chain) for name in _CHAINS if (chain := getattr(view, name)) is not None}
     return {**plain, "via": {name: _content(via) for name, via in view.via.items()}, **chains}
 

@@ -102,7 +102,7 @@ class _Bounded(NodeTransformer):
 
 
 def _check(tree: nodes.Template, field: str) -> None:
-    # Before anything recurses: where Python's own limit strikes depends on who is calling.
+    # Checked before anything recurses: where Python's own limit strikes depends on the caller's depth.
     if _depth(tree) > DEPTH_MAX:
         raise InvalidInputError(f"expressions or blocks are nested more than {DEPTH_MAX} deep", field=field)
     for node in tree.find_all(nodes.Node):

@@ -21,8 +21,8 @@ def temporal_context(
     """
     Return when and why something happened, None when nothing is known of it.
 
-    `chains` are an event sequence or causal chain that the graph tells; the properties of those names are not read
-    then. A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
+    `chains` are an event sequence or causal chain that was read out of the graph; it replaces the property of that
+    name. A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
     """
     fields: dict[str, Any] = {
         "timestamp": _moment(properties.get("timestamp")),

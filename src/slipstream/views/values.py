@@ -48,7 +48,7 @@ def _pieces(value: object) -> Iterator[str]:
 
 
 def bounded_join(pieces: Iterator[str]) -> str:
-    """Return the pieces joined, up to the one with which they grow too long."""
+    """Return the pieces joined, up to and including the one that makes the text longer than `WORKING_SIZE_MAX`."""
     taken: list[str] = []
     size = 0
     for piece in pieces:
@@ -60,7 +60,7 @@ def bounded_join(pieces: Iterator[str]) -> str:
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Return the same of pieces that are all there: nearly always they are not too long."""
+    """Return what `bounded_join` does; fast where the text is not too long, as nearly always."""
     text = "".join(pieces)
     return text if len(text) <= WORKING_SIZE_MAX else bounded_join(iter(pieces))
 

@@ -16,7 +16,7 @@ _REVERSED = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT, Direction
 _NOTHING = Affected()
 _ENDS = ("source", "target")
 _SHAPES_MAX = 1_000
-"""Of so many sets of changed properties it is remembered where they can show."""
+"""For how many sets of changed properties their fan-outs are remembered."""
 _NOBODY: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
 
@@ -139,7 +139,7 @@ class ViewSet:
         return tuple([Fanout(entity_id, *shape[1:]) for shape in shapes])
 
     def _shapes_of(self, changed: frozenset[str] | None) -> tuple[Fanout, ...]:
-        """Return the fan-outs of an entity with an empty id, given what changed of it."""
+        """Return the fan-outs of a change to these properties (None: not known), with an empty entity id."""
         found: dict[tuple[str, Direction], set[str]] = {}
         for owner, via in self._vias:
             if changed is None or not changed.isdisjoint(via.properties):
@@ -174,7 +174,7 @@ class ViewSet:
         return Affected(frozenset(keys), fanouts) if keys or fanouts else _NOTHING
 
     def _types_that_look_across(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-        """Return, by relationship type, whose texts show what lies at the other end: at its source, at its target."""
+        """Return, by relationship type, the types at its source and at its target whose texts show the other end."""
         found: dict[str, tuple[set[str], set[str]]] = {}
         for owner, via in self._vias:
             at_source, at_target = found.setdefault(via.relationship_type, (set(), set()))
@@ -186,10 +186,10 @@ class ViewSet:
 
     def _chained_fanouts(self, event: PKGEvent, keys: set[RecordKey]) -> tuple[Fanout, ...]:
         """
-        Add the events whose chain begins with a relationship, and return where to look for those behind them.
+        Add to `keys` the ends whose chain begins with this relationship; return the fan-outs to chains that reach it.
 
-        Of a path that loses several relationships at once, only what leads to the one nearest to its beginning is
-        still there to be walked back. That is enough: it has an event of its own.
+        Where a chain loses several relationships at once, its beginning can only be walked back to from the first of
+        them. That is enough: that relationship has an event of its own.
         """
         if event.event_type is PKGEventType.RELATIONSHIP_UPDATED:
             return ()  # a chain shows nothing of the relationships themselves
@@ -239,7 +239,7 @@ class ViewSet:
 
 
 def _back(entity_id: str, owner: str, chain: Chain, depth: int) -> Fanout:
-    """Return who of a type has an entity in its chain, within so many steps."""
+    """Return the fan-out to entities of type `owner` that have an entity in their chain within `depth` steps."""
     return Fanout(entity_id, chain.relationship_type, _REVERSED[chain.direction], frozenset((owner,)), depth=depth)
 
 
