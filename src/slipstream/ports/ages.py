@@ -10,9 +10,9 @@ from slipstream.ports.clock import Clock
 
 class Ages:
     """
-    The wall clock is asked once for each moment, when it is first seen; from then on monotonic time counts.
+    Tells the age of moments: the wall clock is asked once for each, when first seen; then monotonic time counts.
 
-    So a clock that is set makes nothing due too soon, and nothing never. Safe for threads.
+    So setting the clock makes nothing due too soon, or never. Safe for threads.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -21,7 +21,7 @@ class Ages:
         """By name: the moment, its age when it was first seen, and when that was."""
 
     def of(self, name: str, moment: datetime) -> float | None:
-        """Return how many seconds ago a moment was; None when it lay ahead at first sight: nobody knows."""
+        """Return how many seconds ago a moment was; None (not known) when it lay ahead as it was first seen."""
         now_s = self._clock.monotonic()
         seen = self._seen.get(name)
         if seen is None or seen[0] != moment:
@@ -30,11 +30,11 @@ class Ages:
         return None if age is None else age + now_s - seen_s
 
     def watched_s(self, name: str, moment: datetime) -> float:
-        """Return the same, and how long it has been known here where nobody knows its age."""
+        """Return what `of` does; where the age is not known, how many seconds ago the moment was first seen."""
         age = self.of(name, moment)
         return self._clock.monotonic() - self._seen[name][2] if age is None else age
 
 
 def since_s(moment: datetime, clock: Clock) -> float:
-    """Return when something was, on the monotonic clock: now, where the wall clock says that it is still to come."""
+    """Return a moment on the monotonic clock: now, where it is still to come by the wall clock."""
     return clock.monotonic() - (age_s(moment, clock.now()) or 0.0)

@@ -17,8 +17,8 @@ class AlertEvent:
     """
     One turn of one rule: it began to fire, or it resolved.
 
-    `value` is what was measured and `threshold` the limit it is held against. `since` is when the incident began
-    (the same in both events of it), `at` when it turned.
+    `value` is what was measured and `threshold` the limit it is held against. `since` is when the rule began to fire
+    (the same in the event that resolves it), `at` when this event happened.
     """
 
     rule: str
@@ -38,12 +38,12 @@ class AlertEvent:
 
     @property
     def incident(self) -> str:
-        """The incident that this event opens or closes: the same for both."""
+        """What the firing event and the one that resolves it have in common, and no others."""
         return f"{self.rule}@{self.since.isoformat()}"
 
     @property
     def id(self) -> str:
-        """The event's own name: a receiver that has seen it already may drop the repetition."""
+        """The event's own name: a receiver that has seen it may drop the repetition."""
         return f"{self.incident}/{self.state}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,9 +96,9 @@ class AlertSink(Protocol):
 
 class AlertMemory(Protocol):
     """
-    Where the state of the alerts outlives the process: a `Journal`, or better a place that works when that does not.
+    Where the state of the alerts outlives the process: a `Journal`, or better a store that works when that does not.
 
-    What can not be kept is kept in memory until it can.
+    The caller remembers what can not be kept now, and tries again.
     """
 
     def get(self, name: str) -> str | None:

@@ -55,16 +55,16 @@ class AuditLog(Protocol):
         """
         Keep an audit and all its findings; returns its id.
 
-        It is there whole or not at all, but may be written in pieces, so that nobody has to wait for all of it.
+        Readers see it whole or not at all; it may be written in pieces, so that no other writer waits for all of it.
         """
         ...
 
     def forget(self, ids: Collection[int]) -> None:
-        """Forget audits with all they found, and so that a reader sees each whole or not at all."""
+        """Forget audits and their findings; a reader sees each whole or not at all."""
         ...
 
     def audits(self, before: int | None, limit: int) -> Sequence[KeptAudit]:
-        """Return audits, newest first, older than `before`."""
+        """Return up to `limit` audits, newest first, of those with ids below `before` (None: of all)."""
         ...
 
     def audit(self, audit_id: int) -> KeptAudit | None:

@@ -16,7 +16,7 @@ from slipstream.ports.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of `texts` texts together."""
+    """What it takes to embed `texts` texts."""
 
     texts: int = 0
     tokens: int = 0
@@ -31,7 +31,7 @@ class Cost:
 
 
 def rendered(graph: GraphReader, recipe: Recipe, keys: Sequence[RecordKey]) -> list[EmbeddingRequest]:
-    """Return what would be embedded of some keys, past the cache; what can not be rendered costs nothing."""
+    """Return the requests that would embed some keys, past the cache; keys that can not be rendered have none."""
     found: list[EmbeddingRequest] = []
     for state in graph.read(keys, recipe.hops()).states.values() if keys else ():
         try:
@@ -47,7 +47,7 @@ def measured_cost(service: EmbeddingService, clock: Clock, requests: Sequence[Em
     """Embed some texts, and return what that took."""
     if not requests:
         return Cost()
-    service.embed_batch(requests[:1])  # the model loads on its first use: not what a text costs
+    service.embed_batch(requests[:1])  # loads the model, which is no part of what a text costs
     started = clock.monotonic()
     results = service.embed_batch(requests)
     elapsed_s = clock.monotonic() - started

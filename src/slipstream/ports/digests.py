@@ -16,10 +16,10 @@ class ContentScan(Protocol):
 
     def contents(self, after: str, limit: int) -> HeldPage:
         """
-        Return about `limit` records of all spaces in key order, behind a key as text, and all those of the last key.
+        Return about `limit` records of all spaces in key order, behind the encoded key `after`.
 
-        They and their vectors are read from the store itself, in one snapshot; empty at the end. Raises
-        `UnavailableError` when the store is down.
+        All records of the last key are among them; none at the end. Records and vectors are read from the store
+        itself, in one snapshot. Raises `UnavailableError` when the store is down.
         """
         ...
 
@@ -47,15 +47,15 @@ class KeptDigests(RangeDigests, Protocol):
     """
     Range digests of an index whose store can not notice writes: they are kept beside it.
 
-    They know of every write through this index, whenever the process dies. Of what others write in the store they
-    know only where records came or went; a full audit hands over all that it reads, and tells what they missed.
+    They follow every write through this index, at whatever point the process dies. Of writes past it they notice only
+    that records came or went; a full audit hands over all that it reads (`missed`), and finds what they lack.
     """
 
     def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
         """
-        Return the keys of a range, in order, that are not kept as they were just read; from now on they are.
+        Return the keys of a range, in order, of which other terms are kept than were just read, and keep these.
 
-        `read` tells of all records of the range, in key order. Raises `UnavailableError` when a store is down.
+        `read` has all records of the range, in key order. Raises `UnavailableError` when a store is down.
         """
         ...
 

@@ -19,7 +19,7 @@ class Embedder(Protocol):
 
     A vector depends on its text alone, never on what else is in the batch (within `spec.tolerance`). Raises
     `TransientError` when the model can not answer now, `ConfigError` when it never will as it is set up, and
-    `PoisonEventError` for a text it can never embed while it takes others; `texts` may name those.
+    `PoisonEventError` for a text it can never embed while it takes others; the error's `texts` may name such texts.
     """
 
     @property
@@ -48,7 +48,7 @@ class Cutting(Protocol):
         """
         Return how much of each text went into its vector, in the order of the texts; never fails.
 
-        None where it was sent whole, and nobody can tell whether it was cut.
+        None for a text that was sent whole to a model that may have cut it without telling.
         """
         ...
 
@@ -58,7 +58,7 @@ class EmbeddingCache(Protocol):
     """
     Vectors by content: losing an entry is harmless, a wrong one is not. Keys are digests of model and text.
 
-    A cache that does not work raises nothing: it has nothing, and keeps nothing.
+    A cache that fails raises nothing: it returns nothing, and keeps nothing.
     """
 
     def get(self, keys: Sequence[str]) -> Mapping[str, Vector]:

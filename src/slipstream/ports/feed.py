@@ -20,8 +20,8 @@ class Retention:
 
     The newest `kept_bytes` stay, unless they are older than `kept_s`. What a consumer has not acknowledged stays too,
     until the log is longer than `limit_bytes`: then that consumer is told (`PositionLostError`) and backfills. Sizes
-    and ages may be measured over stretches of some hundred entries: the one that is in question is kept, and past the
-    limit it goes.
+    and ages may be measured over stretches of some hundred entries: one that is partly to be kept stays whole, one
+    that reaches past `limit_bytes` goes whole.
     """
 
     kept_bytes: int = 64 * 1024 * 1024
@@ -35,11 +35,11 @@ DEFAULT_RETENTION = Retention()
 @runtime_checkable
 class ChangeFeed(Protocol):
     """
-    A durable, ordered log of commits. An entry is visible only when its mutation is; an acknowledged one always is.
+    A durable, ordered log of commits. An entry is visible only when its mutation is; each acknowledged commit has one.
 
-    Positions grow in commit order: once an entry is visible, no smaller position can appear any more. (Where rows of
-    one commit turn up in any order, what lies behind a hole is held back.) They are not always dense
-    (`RestoreMarks.advance` leaves a gap): any position may be read, waited or trimmed from. Every method raises
+    Positions grow in commit order: once an entry is visible, no smaller position can appear any more. (Where a store
+    shows rows of one commit in any order, what lies behind a hole is held back.) They are not always dense
+    (`RestoreMarks.advance` leaves a gap): a bound need not be the position of an entry. Every method raises
     `UnavailableError` when the log can not be reached now; repeating a call is harmless, and each is atomic, but for
     `trim`, which may work in steps.
     """
@@ -61,7 +61,7 @@ class ChangeFeed(Protocol):
         """
         Wait until there is an entry behind `after`, of whatever process; False when `timeout_s` passed first.
 
-        Without time (0) it looks once. It never ends without an entry before the time is up.
+        With `timeout_s` 0 it looks once. It never returns False before the time is up.
         """
         ...
 
@@ -69,7 +69,7 @@ class ChangeFeed(Protocol):
         """
         Note durably that a consumer needs nothing up to `through` any more; None forgets the consumer.
 
-        An older position than the one noted changes nothing; an unknown consumer begins, or is no error to forget.
+        An older position than the noted one changes nothing. An unknown consumer is added; to forget one is no error.
         """
         ...
 

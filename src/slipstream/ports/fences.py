@@ -1,4 +1,4 @@
-"""What a transaction of the graph has for foreign feeds: how far they have come, and what it has left so far."""
+"""What a transaction of the graph offers to foreign feeds: fences, and records as it has left them so far."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Fences(Protocol):
         ...
 
     def put_fences(self, fences: Mapping[RowName, Fence]) -> None:
-        """Put fences, each in the place of the one that its row had."""
+        """Put fences, each in place of the one that its row had."""
         ...
 
     def rows_of(self, keys: Collection[str]) -> Mapping[str, RowName]:
         """
-        Return, by encoded key, the row that it is and that is not deleted; keys without one are absent.
+        Return, by encoded key, the row that stands for this record and is not deleted; keys without one are absent.
 
         Of several rows it is the first by space and name.
         """
@@ -37,18 +37,18 @@ class Fences(Protocol):
         self, space: str, before: str | None, after: str | None, limit: int
     ) -> Sequence[tuple[RowName, Fence]]:
         """
-        Return rows of a space that are not deleted, ordered by name, starting behind the name `after`.
+        Return up to `limit` rows of a space that are not deleted, ordered by name, behind the name `after`.
 
-        Of those that have an order only the ones before `before`; None: all.
+        Rows whose fence has an order are left out unless it is lower than `before` (None: none are left out).
         """
         ...
 
 
 class Records(Protocol):
     """
-    The part of a `GraphTransaction` that sees what it has left so far, and lets records go on under other ids.
+    The part of a `GraphTransaction` that reads records as it has left them so far, and renames them.
 
-    Raises `ConfigError` when it has ended.
+    Raises `ConfigError` when the transaction has ended.
     """
 
     def entity(self, entity_id: str) -> Entity | None:
@@ -61,9 +61,9 @@ class Records(Protocol):
 
     def rename_entity(self, entity_id: str, new_id: str) -> Mapping[str, str]:
         """
-        Give an entity another id: logged as gone and created anew; its relationships follow, logged likewise.
+        Give an entity and its relationships another id; the log says that each was deleted and created anew.
 
-        Returns the ids that these have now, by those that they had. Raises `NotFoundError`, and `AlreadyExistsError`
+        Returns the new ids of the relationships, by the old ones. Raises `NotFoundError`, and `AlreadyExistsError`
         when the new id is taken.
         """
         ...

@@ -44,7 +44,7 @@ class GraphReader(Protocol):
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         """
-        Read the current state of the keys, with a position that none of it is older than.
+        Read the current state of the keys, and a position; nothing in it is older than that.
 
         Where a store has snapshots, all of it and the head come from ONE read transaction. Else the head is read
         first: what commits meanwhile may be seen, in part too, and comes as an event of its own.
@@ -122,9 +122,9 @@ class StateScan(Protocol):
         relationship_types: Collection[str] | None = None,
     ) -> StatePage:
         """
-        Return the next states behind a key (`RecordKey.encode`), up to another one, which is included (None: all).
+        Return the next states behind the encoded key `after`, up to and including `through` (None: to the end).
 
-        Those of at most `limit` keys, of the keys that `scan` would return, as `read` would return them. Raises
+        They are the states that `read` returns for the keys that `scan` returns, at most `limit` keys. Raises
         `UnavailableError` when the graph can not be reached now.
         """
         ...
@@ -194,14 +194,14 @@ class GraphMutations(Protocol):
         """
         Record an event id; False when an earlier or this transaction has recorded it already.
 
-        So a transaction whose end is not known can be repeated: what it did is done once.
+        So a transaction whose outcome is not known can be repeated without being applied twice.
         """
         ...
 
 
 class GraphTransaction(GraphMutations, Records, Fences, Protocol):
     """
-    All that commits together, or not at all: mutations, what they are made of, and how far feeds have come.
+    Mutations, reads of what they have left so far, and fences of feeds: all commit together, or not at all.
 
     Raises `ConfigError` when the block has ended.
     """
@@ -217,8 +217,8 @@ class SchemaTransaction(Protocol):
         """
         Add types and properties as one version, whether anything has them or not; False when all were known.
 
-        What is known keeps its kind, and repeating a call is harmless. Raises `InvalidInputError` for a name that no
-        type can have, or that is one of the other sort already.
+        Known properties keep their types, and repeating a call is harmless. Raises `InvalidInputError` for a name
+        that no type can have, or that is a type of the other kind (entity, relationship) already.
         """
         ...
 
@@ -265,7 +265,7 @@ class RestoreMarks(Protocol):
         """
         Make the log's head at least `position`, durably, and return the head.
 
-        For a graph that is older than its index: what is committed next must be newer than all that was. Appends one
+        For a graph that is older than its index: later commits must be newer than all that the index has. Appends one
         `Rescan` of everything at `position`, behind a gap in the numbers; does nothing, and appends nothing, when the
         head is there already. Raises `InvalidInputError` past 62 bits.
         """

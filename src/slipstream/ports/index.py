@@ -126,7 +126,7 @@ class WarmingIndex(Protocol):
 
 
 def warming_of(index: VectorIndex) -> WarmingIndex | None:
-    """Return the index as one that loads something, None when its class does not; a stand-in is not asked."""
+    """Return the index as a `WarmingIndex`, None when its class has no `warm` (`__getattr__` does not count)."""
     return cast("WarmingIndex", index) if hasattr(type(index), "warm") else None
 
 

@@ -53,7 +53,7 @@ class Journal(Protocol):
         ...
 
     def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """Return work items behind `after`, as `WorkItem.order` has it: what is most urgent comes first."""
+        """Return up to `limit` work items behind `after` by `WorkItem.order`, of one lane (None: of all)."""
         ...
 
     def work_count(self, lane: Lane | None = None) -> int:
@@ -98,7 +98,7 @@ class DeadLetters(Protocol):
         ...
 
     def refused_size(self) -> LetterSize:
-        """Return how many of them have no key, and how many bytes their errors and payloads hold."""
+        """Return how many letters have no key, and how many bytes their errors and payloads hold."""
         ...
 
 
@@ -112,9 +112,9 @@ class MessageStore(Protocol):
 
     def append(self, topic: str, payloads: Sequence[str], due_at: datetime | None = None) -> Sequence[int]:
         """
-        Append JSON payloads durably; returns their ids, which grow. Not delivered before `due_at`.
+        Append JSON payloads durably; returns their ids, which grow.
 
-        That is at most `DELAY_S_MAX` ahead.
+        They are not delivered before `due_at`, which is at most `DELAY_S_MAX` ahead.
         """
         ...
 
@@ -135,5 +135,5 @@ class MessageStore(Protocol):
         ...
 
     def size_bytes(self, topic: str) -> int:
-        """Return how many bytes those hold, 0 for an unknown topic."""
+        """Return how many bytes the unacknowledged messages hold, 0 for an unknown topic."""
         ...

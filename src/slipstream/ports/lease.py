@@ -10,17 +10,17 @@ class Lease(Protocol):
     """
     The right to run the engine of a PKG: held by at most one process, and fenced by an epoch that only grows.
 
-    Liveness and safety are two things. A lock of the operating system tells whether the holder lives. What is written
-    is decided by the epoch: the store compares it inside each write of an owner, so one that was stopped, lost its
-    lease and wakes up writes nothing, whatever it believes. Safe for threads.
+    Liveness and safety are two things. A lock of the operating system tells whether the holder lives. The epoch
+    decides who may write: the store compares it inside each write of an owner, so an owner that was stopped and has
+    lost its lease meanwhile writes nothing when it wakes up, whatever it believes. Safe for threads.
     """
 
     def acquire(self, timeout_s: float) -> bool:
         """
         Wait until the lease is free and take it, under a higher epoch than any before; False when time ran out.
 
-        Without time (0) it tries once. Atomic: of any number of callers one gets it. Nobody is favoured: a waiter
-        that came later may be first. Held already by this object, it is True at once and the epoch stays. A holder
+        With `timeout_s` 0 it tries once. Atomic: of any number of callers one gets it. Nobody is favoured: a waiter
+        that came later may be first. True at once, with the same epoch, when this object holds it already. A holder
         that has not been heard of for long (a stopped process) is replaced. Raises `ConfigError` where nothing can be
         locked, `UnavailableError` when the journal can not be written now; the caller then holds nothing.
         """
@@ -28,9 +28,9 @@ class Lease(Protocol):
 
     def renew(self) -> None:
         """
-        Be heard of, and make sure that nobody has taken over. An owner does so by itself while it runs.
+        Show that the holder lives, and check that nobody has taken over. An owner does so by itself while it runs.
 
-        Raises `LeaseLostError` when another process has, or when nothing was acquired: stop, and yield to it.
+        Raises `LeaseLostError` when another process has taken over, or nothing was acquired: stop, and yield to it.
         """
         ...
 
@@ -44,7 +44,7 @@ class Lease(Protocol):
 
     @property
     def epoch(self) -> int | None:
-        """The number under which it writes; None while it is not held. No two holders ever had the same."""
+        """The number under which the holder writes; None while not held. No two holders ever had the same."""
         ...
 
     @property
@@ -58,5 +58,5 @@ class Lease(Protocol):
 
     @property
     def is_renewed(self) -> bool:
-        """Whether what keeps it alive lives: False only for one that is held and that nobody renews any more."""
+        """Whether the lease is being renewed while it is held; True also while it is not held."""
         ...

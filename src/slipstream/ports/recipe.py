@@ -30,7 +30,7 @@ class Recipe(Protocol):
 
     def content(self, state: RecordState) -> Content | None:
         """
-        Return the content of the `target`, without the rest: all that an audit compares. None when no view covers it.
+        Return the content of the `target` alone, which is all that an audit compares; None when no view covers it.
 
         Raises `PoisonEventError` when the record can not be rendered.
         """
@@ -42,7 +42,7 @@ class Recipe(Protocol):
 
 
 class ShowingRecipe(Recipe, Protocol):
-    """A recipe that can show what it makes of a state, without saying which vector that needs."""
+    """A recipe that can show the text of a state without deciding which vector it needs."""
 
     def shown(self, state: RecordState) -> Shown | None:
         """Return the text of a record, None when no view covers it; raises as `target` does."""
@@ -51,7 +51,7 @@ class ShowingRecipe(Recipe, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveRecipe:
-    """One reading of what searches are answered by: the live recipe, and the spaces that hold its records."""
+    """What answers searches at one moment: the live recipe, and the spaces that hold its records."""
 
     recipe: ShowingRecipe
     scopes: tuple[SpaceScope, ...]

@@ -17,9 +17,9 @@ WAITING_BYTES_MAX = 64 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    One call that is asked of the owner: texts are JSON, and mean what asker and owner have agreed on.
+    One call that is asked of the owner; `answer` is None until the owner has answered.
 
-    `answer` stays None until it is answered.
+    `arguments`, `progress` and `answer` are JSON, whose form asker and owner have agreed on.
     """
 
     id: int
@@ -40,7 +40,7 @@ class CommitWatch(Protocol):
         """
         Wait for a commit since the last call (at first: since the watch was made); False when time ran out.
 
-        A commit is never missed, one that wrote nothing of interest counts too. Look after each call.
+        No commit is missed, but one may have written nothing of interest: look at the store after each call.
         """
         ...
 
@@ -76,15 +76,15 @@ class Requests(Protocol):
         ...
 
     def begin(self, request_id: int) -> int:
-        """Note that an owner begins with it; returns how often that was noted, 0 for an unknown or answered one."""
+        """Note that an owner begins a request; returns how often one has, 0 for an unknown or answered request."""
         ...
 
     def tell(self, request_id: int, progress: str) -> None:
-        """Replace its progress; nothing happens when it is unknown or answered."""
+        """Replace a request's progress; nothing happens when the request is unknown or answered."""
         ...
 
     def answer(self, request_id: int, answer: str) -> bool:
-        """Answer it for good; False, and nothing happens, when it is unknown or answered already."""
+        """Answer a request for good; False, and nothing happens, when it is unknown or answered already."""
         ...
 
     def look(self, request_id: int) -> Request | None:
@@ -92,7 +92,7 @@ class Requests(Protocol):
         ...
 
     def cancel(self, request_id: int) -> None:
-        """Tell the owner that nobody waits for it; nothing happens when it is unknown, answered or cancelled."""
+        """Tell the owner that nobody waits for a request; no effect when it is unknown, answered or cancelled."""
         ...
 
     def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:

@@ -18,7 +18,7 @@ from slipstream.ports.index import VectorIndex
 
 PAGE = 1_000
 PageSize: TypeAlias = "int | Callable[[], int]"
-"""How many rows a page has: always, or asked before each one."""
+"""How many rows a page has, or a function that is asked before each page."""
 
 
 def _rows(page: PageSize) -> int:
@@ -87,7 +87,7 @@ def read_contents(index: VectorIndex, after: str, limit: int) -> HeldPage:
 
 def vectors_of(index: VectorIndex, stamps: Sequence[Stamp]) -> list[Vector | None]:
     """Return the stored vector of each stamp, None where it is gone; one call for each space."""
-    # By the space's identity first: a page is of one space, whose hash would be computed for every stamp.
+    # By the object's identity first: most pages are of one space, and its hash would be computed for every stamp.
     spaces = {id(stamp.space): stamp.space for stamp in stamps}
     held: dict[Space, Mapping[RecordKey, Vector]] = {}
     for space in dict.fromkeys(spaces.values()):

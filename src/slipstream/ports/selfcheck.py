@@ -20,14 +20,14 @@ class SelfCheck(Protocol):
 
     @property
     def store(self) -> str:
-        """The name of the store, as its damage bears it."""
+        """The name of the store, as in `Damage.store`."""
         ...
 
     def check(self, *, deep: bool, head: Callable[[], Position]) -> Sequence[Damage]:
         """
         Look, and return what is wrong, each place once; nothing is changed.
 
-        Else than with `deep` it costs no more than reading the rows once. `head` returns the newest position of the
+        Without `deep` it costs no more than reading the rows once. `head` returns the newest position of the
         graph, past which nothing can be; it is asked after the rows were read. Damage that keeps the store from being
         read is returned like any other; raises `UnavailableError` when it can not be reached right now.
         """
@@ -35,7 +35,7 @@ class SelfCheck(Protocol):
 
     def mend(self, damage: Damage, *, head: Callable[[], Position]) -> bool:
         """
-        Mend one damage that `check` called mendable, in one atomic step; whether it is gone now.
+        Mend one damage that `check` called mendable, in one atomic step; returns whether it is gone now.
 
         Mending twice is harmless, and so is what is not there any more. Never loses what is nowhere else: a graph's
         entities and relationships are not touched, but for a second row of the same id.
