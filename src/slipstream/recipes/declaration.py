@@ -46,7 +46,7 @@ class RecipeDeclaration:
         return self.generations.get(type_name, self.generation)
 
     def identity_of(self, type_name: str) -> tuple[str, ModelIdentity | None]:
-        """Return model id and identity of what embeds a type."""
+        """Return the id of the model that embeds a type, and its identity (None: unknown)."""
         model_id = self.model_of(type_name, self.view_of(type_name).model)
         return model_id, self.models.get(model_id)
 

@@ -20,7 +20,7 @@ from slipstream.views.declaration import Affected
 @dataclass(frozen=True)
 class RecipePair:
     """
-    What the index is to hold: by the live recipe, which searches are answered by, and by the other one.
+    What the index is to hold: by the live recipe, which answers searches, and by the other one beside it.
 
     `idle` is a generation whose records are in the index and are left alone: one that is paused or being dropped.
     There is an `other` or an `idle` one, never both.
@@ -50,7 +50,7 @@ class RecipePair:
         return self.beside is not None and _belongs(stamp, self.beside, self.live)
 
     def is_live(self, stamp: Placed) -> bool:
-        """Whether a stored record belongs to the live generation, and not to the one beside it."""
+        """Whether a stored record belongs to the live generation and not to the one beside it; False without one."""
         return self.beside is not None and _belongs(stamp, self.live, self.beside)
 
     def scopes(self, types: Sequence[str]) -> list[SpaceScope]:
@@ -97,7 +97,7 @@ class Recipes:
         return self._pair
 
     def hides(self) -> Callable[[Placed], bool] | None:
-        """Return what tells whether a record is not of the live generation; None while there is only that one."""
+        """Return what tells records of the generation beside the live one; None while there is no such generation."""
         return self._pair.is_hidden if self._pair.beside is not None else None
 
     def swap(self, pair: RecipePair) -> None:
@@ -169,7 +169,7 @@ class LivePlaces:
         return LiveRecipe(pair.live, tuple(pair.scopes(types)))
 
     def scopes(self, spec: ModelSpec, entity_type: str | None) -> list[SpaceScope]:
-        """Return those of one model."""
+        """Return the spaces of a model that hold live records of a type (None: of any)."""
         return [
             scope
             for scope in self.live(entity_type).scopes
@@ -177,6 +177,6 @@ class LivePlaces:
         ]
 
     def space_for(self, entity_type: str, spec: ModelSpec) -> Space:
-        """Return where a type's vectors of a model belong: beside its live ones where that is its model."""
+        """Return the space of a type's vectors by a model: that of its live records where they are by that model."""
         live = self._recipes.pair.live.space_of(entity_type)
         return Space.of(spec, live.generation)

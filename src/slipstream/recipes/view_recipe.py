@@ -69,7 +69,7 @@ class ViewRecipe:
         return None if rendering is None else Shown(rendering.text, rendering.metadata)
 
     def content(self, state: RecordState) -> Content | None:
-        """Render a state and fingerprint it, as `target` does; nobody is to embed it."""
+        """Render a state and fingerprint it as `target` does, for a comparison only; None when no view covers it."""
         rendering = self.views.render(state)
         if rendering is None:
             return None
@@ -81,7 +81,7 @@ class ViewRecipe:
         return Content(key.encode(), entity_type, space, fingerprint, kept)
 
     def space_of(self, type_name: str) -> Space:
-        """Return where the vectors of a type are; a model whose identity was declared need not be there for that."""
+        """Return the space of a type's vectors; its model is only asked where its identity was not declared."""
         space = self._homes.get(type_name)
         if space is None:
             declared = None if self.declaration is None else self.declaration.space_of(type_name)
