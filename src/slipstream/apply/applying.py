@@ -1,4 +1,4 @@
-"""Applying: a batch goes into the index, and what the journal says of it with it, or right behind it."""
+"""Applying: a batch is written to the index, and the journal's part in the same step or right behind it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def applied(
     note: Callable[[], None] = lambda: None,
 ) -> Iterator[Applied]:
     """
-    Write a batch, and make the block one durable step: the same one where index and journal share a store.
+    Write a batch, and run the block in a journal transaction: that of the write, where both share a store.
 
-    Else the journal is not held while the index writes: the block comes behind the write, and dying in between has
-    the batch compared again. `note` is durable at the latest when the batch is.
+    Else the journal is not held while the index writes: the block comes behind the write, and after dying in between
+    the batch is compared again. What `note` writes is durable no later than the batch.
     """
     if reconciler.shares_journal:
         with journal.transaction():

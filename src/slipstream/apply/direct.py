@@ -35,7 +35,7 @@ class Beside(Protocol):
         ...
 
     def overtake(self, keys: Iterable[RecordKey]) -> None:
-        """Have no batch written that was read before these keys were; `writing` is held."""
+        """Have batches in flight that hold these keys read again instead of written; `writing` is held."""
         ...
 
     def adopt(self, items: Sequence[WorkItem]) -> None:
@@ -79,8 +79,8 @@ class DirectWriter:
         Make keys equal on both sides; with `live_only` the generation beside the live one gets its vectors later.
 
         `settle` is called with the keys of each batch, in the durable step that writes it. Raises
-        `UnavailableError` when the keys, or the recipes, change again and again meanwhile, else what reading,
-        embedding or writing does.
+        `UnavailableError` when the keys, or the recipes, change again and again meanwhile, and whatever reading,
+        embedding or writing raises.
         """
         reconciler = Reconciler(
             graph, self._index, self._service, self._recipes, self._clock, confidence_gain=self._confidence_gain
@@ -95,7 +95,7 @@ class DirectWriter:
                 )
 
     def _write(self, reconciler: Reconciler, prepare: Callable[[], Prepared], done: Callable[[], None]) -> bool:
-        """Embed and write, together with what is left for later; False when something else is wanted by then."""
+        """Embed and write, and keep what is left for later; False when recipes or targets changed meanwhile."""
         prepared = prepare()
         vectors = dict(zip(map(_identity, prepared.targets), reconciler.embed(prepared), strict=True))
         beside = self._beside
@@ -103,7 +103,7 @@ class DirectWriter:
             if prepared.recipes is not self._recipes.pair:
                 return False
             if beside is not None:
-                # The engine may have passed what was read: the key may be gone, and its tombstone, or be elsewhere.
+                # The engine may have gone past what was read: a key, its tombstone too, may be gone, or have moved.
                 prepared = prepare()
             if not all(_identity(target) in vectors for target in prepared.targets):
                 return False
@@ -112,7 +112,7 @@ class DirectWriter:
                 self._write_durably(reconciler, prepared, results, done)
             finally:
                 if beside is not None:
-                    beside.overtake(prepared.keys)  # behind the write: whoever has read before it, has read the old
+                    beside.overtake(prepared.keys)  # behind the write: who read before it has read the old state
         return True
 
     def _write_durably(

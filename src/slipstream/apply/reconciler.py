@@ -64,12 +64,12 @@ class Prepared:
     deferred: list[RecordKey] = field(default_factory=list)
     """Keys that the generation beside the live one still needs a vector of: nobody searches it, so it can wait."""
     unmade: dict[RecordKey, SlipstreamError] = field(default_factory=dict)
-    """Keys whose model could not even be asked what it is, with its error."""
+    """Keys whose model could not even tell its identity, with the error."""
     held: frozenset[RecordKey] = frozenset()
     """Keys that were taken out again, as their model is down."""
     unchanged: int = 0
     span: Span = NO_SPAN
-    """Of the stage that prepared it: the later stages' spans hang under it."""
+    """The span of `prepare`, the parent of the later stages' spans."""
 
     @property
     def keys(self) -> set[RecordKey]:
@@ -122,15 +122,15 @@ class Applied:
     unchanged: int
     fenced: int
     blocked: Sequence[RecordKey] = ()
-    """Keys that were fenced off by what no commit has written: a position past the graph's head."""
+    """Keys that were fenced off by a stored position past the graph's head, which no commit has written."""
 
     def counts(self) -> dict[str, int]:
-        """Return it as numbers, by name."""
+        """Return the numbers by name."""
         found = {name: getattr(self, name) for name in ("embedded", "cached", "restamped", "deleted", "unchanged")}
         return {**found, "fenced": self.fenced, "blocked": len(self.blocked)}
 
     def warn_of_blocked(self) -> None:
-        """Log the keys that were fenced off so."""
+        """Log the `blocked` keys as an error, if there are any."""
         if self.blocked:
             logger.error(
                 "the index refuses %s: what it holds of them is past the graph's head, which no commit has written. "
@@ -178,12 +178,12 @@ class Reconciler:
         Read both sides and decide; computes no embedding and writes nothing.
 
         With `live_only` no vector is asked for that the generation beside the live one needs; its keys are deferred.
-        With `can_hold` keys whose model can not be asked what it is are named in `unmade`, else its error is raised.
+        With `can_hold` keys whose model can not tell its identity go into `unmade`; else its error is raised.
         Raises `PoisonEventError` when a key can not be rendered (the caller bisects), `TransientError` when a
         store is down.
         """
         pair = self._recipes.pair
-        # Older than the text is fine (the next restamp mends it), newer would claim what is not so.
+        # Before the text: a schema version older than it is mended by the next restamp, a newer one would be wrong.
         schema_version, schema_hash = self._schema_identity()
         snapshot = self._graph.read(keys, pair.hops)
         held = self._index.stamps(keys)
@@ -246,7 +246,7 @@ class Reconciler:
                 prepared.deferred.append(key)
                 is_waiting = True
         for space, stamp in current.items():
-            # What waits is left as it is, unless it is of a type that the key has no more: then it may be live there.
+            # A record that waits stays, unless it is of a type that the key no longer has: it may be live for that.
             if space not in planned and not (is_waiting and space == home and stamp.entity_type == entity_type):
                 prepared.deletions.append(Deletion(key, prepared.position, space))
         prepared.unchanged += prepared.planned == before
@@ -276,7 +276,7 @@ class Reconciler:
         if live_only and len(prepared.targets) > planned:
             del prepared.targets[planned:]
             if force and stored is not None and not stored.needs_reembedding:
-                # Its own flag, not the work item's: that would have the live record embedded a second time.
+                # A flag on this record, not force on the work item: that would embed the live record a second time.
                 prepared.restamps.append(stored._replace(needs_reembedding=True))
             return _Other.DEFERRED
         return _Other.PLANNED
@@ -325,7 +325,7 @@ class Reconciler:
 
     def _blocked(self, fenced: Sequence[RecordKey]) -> Sequence[RecordKey]:
         held = self._index.stamps(fenced)
-        head = self._graph.read([], {}).position  # read last: no newer worker's commit can be past it
+        head = self._graph.read([], {}).position  # read last, so that no commit of a stored stamp lies past it
         return [key for key, known in held.items() if _newest(known) > head]
 
 
@@ -365,7 +365,7 @@ def _plan_target(prepared: Prepared, target: Target, current: Stamp | None, *, f
         or current.position > prepared.position
     ):
         if force or gained or (current is not None and current.needs_reembedding):
-            # A key may be forced twice, the second time without its flag: the reason is still the same.
+            # A key may be forced twice, the second time by an unflagged mark: the reason of the first stays.
             why = gained or (current.reembedding_reason if current is not None else None)
             target = target._replace(request=target.request._replace(bypass_cache=True), reembedding_reason=why)
         prepared.targets.append(target)
@@ -380,7 +380,7 @@ def _gained(current: Stamp | None, target: Target, bound: float | None) -> str |
     """
     Return why a record is embedded anew: its extraction confidence rose beyond the bound. None when it did not.
 
-    It rose since it was embedded, in however many steps, or in one step from where it had fallen to.
+    It counts from what it was when the record was embedded, or from the stamped one, if that is lower.
     """
     if bound is None or current is None:
         return None

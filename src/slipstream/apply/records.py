@@ -16,14 +16,14 @@ def store(index: VectorIndex, record: VectorRecord) -> None:
 
 
 def move_stamps(index: VectorIndex, stamps: Sequence[Stamp], schema: GraphSchema) -> None:
-    """Say of records that they are as a schema version has them; their vectors stay."""
+    """Move the stamps of records to a schema version; their vectors stay."""
     if stamps:
         digest = schema.hash
         index.restamp([stamp._replace(schema_version=schema.version, schema_hash=digest) for stamp in stamps])
 
 
 def flag(index: VectorIndex, stamps: Sequence[Stamp], reason: str) -> None:
-    """Say of records that they need embedding anew, and why; one that was written meanwhile refuses the flag."""
+    """Flag records as due to be embedded anew, with the reason; records written meanwhile stay as they are."""
     bare = [
         stamp._replace(needs_reembedding=True, reembedding_reason=reason)
         for stamp in stamps

@@ -1,4 +1,8 @@
-"""How far all stamps are: a batch that was read before the schema evolved may be written after a restamping pass."""
+"""
+Which schema version all stamps have reached.
+
+A batch that was read before the schema evolved may be written after the pass that moves all stamps.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,12 @@ class Stamping:
         """None when nothing was written since."""
 
     def begin_pass(self) -> None:
-        """Take note of the stamps that are written from now on, between two writes."""
+        """Begin to note the stamps that are written from now on; waits for a write under way."""
         with self._writing:
             self.oldest = None
 
     def end_pass(self, version: int) -> int:
-        """Note durably, and return, up to which version all stamps are, when a pass has moved the others there."""
+        """Note durably, and return, which version all stamps have reached now that a pass to `version` has ended."""
         with self._writing:
             reached = version if self.oldest is None else min(version, self.oldest)
             self._journal.set(RESTAMPED, str(reached))
@@ -37,7 +41,7 @@ class Stamping:
         """
         Note what a batch stamps, or leaves as it is, in the transaction that writes it; `writing` is held.
 
-        What it leaves was dirty when a pass came by, which had passed it over.
+        What it leaves counts too: the pass skipped it, if it was dirty at that moment.
         """
         if _leaves_stamps(prepared):
             version = prepared.schema_version

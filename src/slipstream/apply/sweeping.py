@@ -14,7 +14,7 @@ from slipstream.recipes.in_force import Recipes
 
 class Sweep:
     """
-    Removes the records beside the live generation once that generation is idle. A chore of the idle engine.
+    Removes the records of the generation beside the live one that is being dropped. A chore of the idle engine.
 
     Idempotent: after a restart it begins anew. The engine writes nothing into an idle generation, so what a sweep has
     passed stays gone.
