@@ -29,7 +29,7 @@ class PropertyChanges:
 
     @property
     def silent(self) -> frozenset[str]:
-        """Those that change texts without a change of any entity: a value that is added has an event of its own."""
+        """Those that change texts although no entity changes; an added value has an event of its own."""
         return frozenset((*self.removed, *self.retyped))
 
     def __bool__(self) -> bool:
@@ -113,7 +113,7 @@ def schema_changes(old: GraphSchema, new: GraphSchema, views: Shown) -> SchemaCh
         stale |= views.types_showing(name, None, is_relationship=True)
     for name in new_relationships:
         affected |= views.types_showing(name, None, is_relationship=True)
-    # What is new has no records yet, and the records of what is gone have to go: neither is looked at again.
+    # New types have no records yet, and the records of removed types have to go: neither is compared.
     outside = {*new_entities, *removed_entities, *new_relationships, *removed_relationships}
     return SchemaChanges(
         old_version=old.version,
@@ -154,9 +154,9 @@ def _property_changes(old: PropertyTypes, new: PropertyTypes) -> PropertyChanges
 
 def changes_told(event: PKGEvent, schema_at: Callable[[int], GraphSchema | None], views: Shown) -> SchemaChanges:
     """
-    Return what a schema evolution's event says, or where it only tells versions, what the graph knows of them.
+    Return what a schema evolution changes: by its event, or, where that only tells versions, by `schema_at`.
 
-    Raises `InvalidInputError` when neither does.
+    Raises `InvalidInputError` when neither knows the types.
     """
     old, new = event.old_data or {}, event.new_data or {}
     newer = _told(new, new.get("new_version", event.schema_version), schema_at, "new_data")

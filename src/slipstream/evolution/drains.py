@@ -44,12 +44,12 @@ class Drain(Protocol):
         ...
 
     def advance(self, batch_size: int) -> None:
-        """Do some of it, or wait until somebody has."""
+        """Do a part of the work, or wait for the engine to; raises what keeps it from going on."""
         ...
 
 
 class EngineDrain:
-    """The running engine does it, in its migration lane; what fails for good becomes a dead letter."""
+    """Leaves the work to the running engine's migration lane; what fails for good becomes a dead letter."""
 
     def __init__(self, selections: Selections, journal: Journal, pause: Callable[[float], None]) -> None:
         self.selections, self._journal, self._pause = selections, journal, pause
@@ -59,7 +59,7 @@ class EngineDrain:
         """Nothing to forget: what failed for good is a dead letter."""
 
     def left(self) -> int:
-        """Return how many keys wait: in the migration lane, or where a repair of them has taken them."""
+        """Return how many keys wait: in the migration lane, or in the repair lane, where a repair moves them."""
         return self._journal.work_count(Lane.MIGRATION) + self._journal.work_count(Lane.REPAIR)
 
     def advance(self, batch_size: int) -> None:
@@ -70,7 +70,7 @@ class EngineDrain:
 
 @dataclass
 class OwnDrain:
-    """The calling thread does it: for stores without an engine."""
+    """Does the work in the calling thread, for stores without an engine."""
 
     index: VectorIndex
     journal: Journal

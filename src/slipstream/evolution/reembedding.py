@@ -70,7 +70,7 @@ class Reembedded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReembeddingProgress:
-    """How far it is."""
+    """How far a re-embedding is."""
 
     done: int
     total: int | None
@@ -81,10 +81,10 @@ class ReembeddingProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReembeddingResult:
-    """What was done."""
+    """What a re-embedding has done."""
 
     selected: int
-    """Records that were selected: by this call, or the calls that it went on with."""
+    """Records that were selected, by this call or by the earlier one that it resumed."""
     elapsed_s: float
     failed: Mapping[RecordKey, str] = field(default_factory=dict)
     """Without an engine: what could not be embedded and why; it is kept, and tried by the next call."""
@@ -92,7 +92,7 @@ class ReembeddingResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReembeddingPlan:
-    """What it would do and cost. Records are counted; tokens and seconds are estimated from `sampled` texts."""
+    """What a re-embedding would do and cost; tokens and seconds are estimated from `sampled` of the texts."""
 
     records: Mapping[str, int]
     """By type; entities that are named but have no record are counted under ""."""
@@ -277,13 +277,13 @@ class ReembeddingService:
         on_progress: Progress | None = None,
     ) -> ReembeddingResult:
         """
-        Embed records anew, past the cache, all that are selected, and return when that is done.
+        Embed all selected records anew, past the cache, and return when that is done.
 
         By schema version (that or older), by entity ids, or by any selector; without any of them whatever has been
         marked (`mark_for_reembedding`). Highest extraction confidence first. Durable from the start: after a crash,
         or an interrupt, the engine goes on by itself, and calling again without a selector goes on where it was.
-        Raises `UnavailableError` when the engine does not run; it waits out an outage, and without an engine
-        `TransientError` is raised.
+        Raises `UnavailableError` when the engine does not run. During an outage it waits for the engine, or, without
+        one, raises `TransientError`.
         """
         if batch_size < 1:
             raise InvalidInputError(f"must be at least 1, not {batch_size}", field="batch_size")

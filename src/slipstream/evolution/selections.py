@@ -29,7 +29,7 @@ class Keep(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """One of them, and how far the index has been looked through for it."""
+    """A selector, and how far the index has been looked through for it."""
 
     id: int
     selector: ReembeddingSelector
@@ -66,10 +66,10 @@ class Selection:
 
 class Selections:
     """
-    Those that have not been looked through yet, oldest first; durable.
+    The selections for which the index has not been looked through yet, oldest first; durable.
 
-    A page of the index is marked in the journal together with the place reached. Only when all of it is marked does
-    the migration lane begin, by falling extraction confidence: what is known best is searched best soonest.
+    A page of the index is marked in the journal together with the place reached. Only when all pages are marked does
+    the migration lane begin, by falling extraction confidence, so that the surest records come first.
     """
 
     def __init__(self, index: VectorIndex, journal: Journal, keep: Keep) -> None:
@@ -95,7 +95,7 @@ class Selections:
         return tuple(self._due)  # always replaced as a whole
 
     def add(self, selector: ReembeddingSelector, reason: str, *, force: bool, page_size: int = PAGE) -> Selection:
-        """Add one, durably. Its selector must have been fixed to a time (`ReembeddingSelector.at`)."""
+        """Add a selection, durably; its selector must have been fixed to a time (`ReembeddingSelector.at`)."""
         added: list[Selection] = []
 
         def put() -> None:
@@ -124,15 +124,15 @@ class Selections:
         self._due = due
 
     def is_due(self, selection_id: int) -> bool:
-        """Whether one is still to be looked through."""
+        """Whether the index is still to be looked through for a selection."""
         return any(selection.id == selection_id for selection in self.due)
 
     def marked(self, selection_id: int) -> int:
-        """Return how many records of one have been marked so far; 0 for one that an earlier process has finished."""
+        """Return how many records a selection has marked so far; 0 for one that an earlier process has finished."""
         return self._counts.get(selection_id, 0)
 
     def step(self) -> bool:
-        """Look through one page of the oldest one; False when there is none."""
+        """Look through one page of the index for the oldest selection; False when there is none."""
         due = self.due
         if not due:
             return False
@@ -153,15 +153,15 @@ class Selections:
 
     def _mark(self, selection: Selection, page: SelectedPage, reached: Callable[[], None]) -> None:
         confidences = page.confidences()
-        # The flags first: behind the mark they could fall on the vector that is new already. A flag whose mark is
-        # not kept is no harm: the page is looked at again.
+        # The flags first: after the mark they could fall on a vector that is new already. A flag whose mark is not
+        # kept is no harm: the page is looked at again.
         flagged = page.flag(self._index, selection.reason) if selection.force else frozenset[RecordKey]()
         items = [
             WorkItem(
                 key,
                 Lane.MIGRATION,
                 reason=selection.reason,
-                # A flag is of one record, a forced mark of both generations' ones.
+                # A flag is about one record, a forced mark about the records of both generations.
                 force=selection.force and key not in flagged,
                 priority=confidences.get(key, 0.0),
             )

@@ -135,7 +135,7 @@ class SelectedPage:
 
     def flag(self, index: VectorIndex, reason: str) -> frozenset[RecordKey]:
         """
-        Flag the records that were selected, and return the keys of which every one bears its flag.
+        Flag the records that were selected, and return the keys whose records all bear the flag now.
 
         A record that was written since its stamp was read refuses the flag.
         """
@@ -150,7 +150,7 @@ def selected_page(
     index: VectorIndex, selector: ReembeddingSelector, after: RecordKey | None, limit: int
 ) -> SelectedPage:
     """
-    Look at the next `limit` records or so behind `after`.
+    Return what is selected of the next `limit` records or so behind `after`.
 
     A selector that names entities and nothing else selects them whether they have a record or not.
     """
@@ -170,7 +170,7 @@ def selected_page(
 
 
 def selected_pages(index: VectorIndex, selector: ReembeddingSelector, size: int) -> Iterator[SelectedPage]:
-    """Look through the whole index, page by page."""
+    """Yield what is selected of the whole index, page by page."""
     after: RecordKey | None = None
     while (page := selected_page(index, selector, after, size)).after is not None:
         yield page

@@ -337,7 +337,7 @@ class SchemaVersionedEmbeddingStore:
 
     @contextmanager
     def _marking(self, reason: str) -> Iterator[None]:
-        """Have the journal know of flags whose marks may not be kept."""
+        """Note in the journal, for as long as the block runs, that there may be flags without marks."""
         with self._marking_lock:
             earlier = self.journal.get(MARKING)
             if earlier is None:
@@ -351,10 +351,10 @@ class SchemaVersionedEmbeddingStore:
         self._mark(keys, reason, force)
 
     def _flag(self, page: SelectedPage, reason: str) -> int:
-        # The flags first: behind the mark they could fall on the vector that is new already.
+        # The flags first: after the mark they could fall on a vector that is new already.
         flagged = page.flag(self.index, reason)
         for is_flagged in (True, False):
-            # A flag is of one record, a forced mark of both generations' ones.
+            # A flag is about one record, a forced mark about the records of both generations.
             if keys := [key for key in page.keys if (key in flagged) is is_flagged]:
                 self._mark(keys, reason, not is_flagged)
         return len(page.keys)

@@ -1,9 +1,9 @@
 """
 Comparisons that the log does not explain: weighed before anything is marked.
 
-A trigger that was gone, a range of the log that was lost: something may have changed, nobody says what. The
-reconciler's own rule tells of each key what it would come to. What is only a new stamp is marked at once. What would
-be deleted or embedded is kept back until the whole scan is known, and marked only when the brake allows so much.
+After a trigger was gone, or a range of the log was lost, something may have changed, and no entry says what. The
+reconciler's own rule tells what marking each key would do. A key that only needs a new stamp is marked at once. Keys
+that would be deleted or embedded are kept back until the scan has ended, and marked if the brake allows so many.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _NOTHING = KeyStamps()
 
 @dataclass(slots=True)
 class Weighed:
-    """What some keys would come to, were they marked."""
+    """What marking some keys would do."""
 
     deleted: list[RecordKey] = field(default_factory=list)
     embedded: list[RecordKey] = field(default_factory=list)
     light: list[RecordKey] = field(default_factory=list)
-    """Dirty anyway, of another stamp only, or not to be rendered."""
+    """Keys that are dirty anyway, need a new stamp only, or can not be rendered."""
 
     @property
     def heavy(self) -> list[RecordKey]:
@@ -44,13 +44,13 @@ class Weighed:
 
 
 class Scales:
-    """Tells by the reconciler's rule what keys would come to. Writes nothing, and embeds nothing."""
+    """Tells by the reconciler's rule what marking keys would do. Writes nothing, and embeds nothing."""
 
     def __init__(self, reconciler: Reconciler, index: VectorIndex, is_owed: IsOwed) -> None:
         self._reconciler, self._index, self._is_owed = reconciler, index, is_owed
 
     def weigh(self, keys: Sequence[RecordKey]) -> Weighed:
-        """Return what the keys would come to; what is as it should be is in none of the lists."""
+        """Return what marking the keys would do; keys that are as they should be are in none of the lists."""
         owed = self._is_owed(keys)
         weighed = Weighed(light=[key for key, is_owed in zip(keys, owed, strict=True) if is_owed])
         self._weigh([key for key, is_owed in zip(keys, owed, strict=True) if not is_owed], weighed)
@@ -93,8 +93,8 @@ class UnexplainedScan:
     """
     A scan whose pages are weighed. Not thread-safe: the engine's reader drives it.
 
-    Memory grows with what would be deleted or embedded, up to the limit. When there is too much, those keys are
-    weighed once more: what a commit has brought meanwhile is owed by then, and so explained.
+    Memory grows with what would be deleted or embedded, up to the limit. When that is too much, those keys are
+    weighed once more: a commit may have made some of them dirty meanwhile, which explains them.
     """
 
     def __init__(self, scan: KeyScan, scales: Scales, index: VectorIndex, settings: BrakeSettings) -> None:
@@ -115,7 +115,7 @@ class UnexplainedScan:
 
     @property
     def found(self) -> str:
-        """What it has come upon, for people."""
+        """What would be deleted and embedded, as far as is known, in words for people."""
         said = f"{len(self._found.deleted):,} records to delete and {len(self._found.embedded):,} to embed"
         return said if self._scan.exhausted else f"{said}, at least"
 
