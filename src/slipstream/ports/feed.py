@@ -35,7 +35,7 @@ DEFAULT_RETENTION = Retention()
 @runtime_checkable
 class ChangeFeed(Protocol):
     """
-    A durable, ordered log of commits. An entry is visible only when its mutation is; each acknowledged commit has one.
+    A durable, ordered log of commits. An entry is visible only if its mutation is; each acknowledged commit has one.
 
     Positions grow in commit order: once an entry is visible, no smaller position can appear any more. (Where a store
     shows rows of one commit in any order, what lies behind a hole is held back.) They are not always dense
