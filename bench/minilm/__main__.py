@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import statistics
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.minilm.sides import ModelProcess, alternated, rates_of, ratios_of, started
 from bench.result_files import interruptible, say, write_result
 from bench.wordnet.data import fetch, write_dump
 from slipstream.adapters.embedders.minilm.processor import processor_flags
 
-_TEXTS_PER_ROUND = {256: 512, 32: 256, 1: 64}
-_SEED = 14
 _TOLD_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16")
 Matrix = npt.NDArray[np.float32]
-
-
-class Side:
-    """A child process that holds one model."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.loaded = self._answer()
-
-    def embed(self, first: int, end: int, batch: int, save: str = "") -> Mapping[str, Any]:
-        """Have texts embedded; with `save` their vectors are written there."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"first": first, "end": end, "batch": batch, "save": save}) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Mapping[str, Any]:
-        assert self._process.stdout is not None
-        answer: Mapping[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
 
 
 def main() -> None:
@@ -55,15 +31,15 @@ def main() -> None:
         path.write_text(json.dumps(texts), encoding="utf-8")
         pythons = {"old": arguments.old} if arguments.old else {}
         pythons |= {"float32": sys.executable, "int8": sys.executable}
-        sides = {name: stack.enter_context(_side(python, name, path)) for name, python in pythons.items()}
-        rounds = _rounds(sides, arguments.rounds, len(texts))
+        sides = {name: stack.enter_context(started(python, name, path)) for name, python in pythons.items()}
+        rounds = alternated(sides, arguments.rounds, len(texts))
         found = {
             "texts": len(texts),
             "rounds": arguments.rounds,
             "processor": [flag for flag in _TOLD_FLAGS if flag in processor_flags()],
             "load": {name: side.loaded for name, side in sides.items()},
-            "rates": _rates(rounds),
-            "ratios": _ratios(rounds),
+            "rates": rates_of(rounds),
+            "ratios": ratios_of(rounds),
             "rss_mb": {name: rounds[name][1][-1]["rss_mb"] for name in sides},
             "recall": _recall(sides, folder, min(arguments.recall, len(texts))) if arguments.recall else None,
         }
@@ -91,64 +67,7 @@ def _texts(dump: Path | None, folder: Path, count: int) -> list[str]:
     return [f"{node['name']}: {node['description']}" for node in nodes[:count]]
 
 
-@contextmanager
-def _side(python: Path | str, name: str, texts: Path) -> Iterator[Side]:
-    child = Path(__file__).with_name("child.py")
-    command = [str(python), str(child), name, str(texts)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            yield Side(process)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-
-
-def _rounds(sides: Mapping[str, Side], rounds: int, texts: int) -> dict[str, dict[int, list[Mapping[str, Any]]]]:
-    """Let every side embed the same texts, round by round in another order."""
-    chance = random.Random(_SEED)
-    found: dict[str, dict[int, list[Mapping[str, Any]]]] = {name: {} for name in sides}
-    for number in range(rounds + 1):
-        say(f"round {number} of {rounds}")
-        for batch, count in _TEXTS_PER_ROUND.items():
-            first = chance.randrange(texts - count)
-            for name in chance.sample(sorted(sides), len(sides)):
-                times = sides[name].embed(first, first + count, batch)
-                if number:  # the first one warms up
-                    found[name].setdefault(batch, []).append({**times, "texts": count})
-    return found
-
-
-def _rates(rounds: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]) -> dict[str, dict[str, Any]]:
-    return {
-        name: {
-            str(batch): {
-                "texts_per_s": round(statistics.median(one["texts"] / one["wall_s"] for one in each), 1),
-                "texts_per_cpu_s": round(statistics.median(one["texts"] / one["cpu_s"] for one in each), 1),
-            }
-            for batch, each in batches.items()
-        }
-        for name, batches in rounds.items()
-    }
-
-
-def _ratios(rounds: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]) -> dict[str, dict[str, Any]]:
-    """Return by how much each side is faster than the first one: the median of the rounds' ratios."""
-    base, *others = rounds
-    return {
-        f"{name} / {base}": {
-            str(batch): {unit: _ratio(rounds[base][batch], rounds[name][batch], unit) for unit in ("wall_s", "cpu_s")}
-            for batch in rounds[base]
-        }
-        for name in others
-    }
-
-
-def _ratio(was: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], unit: str) -> float:
-    ratio: float = statistics.median(one[unit] / other[unit] for one, other in zip(was, now, strict=True))
-    return round(ratio, 3)
-
-
-def _recall(sides: Mapping[str, Side], folder: Path, count: int) -> dict[str, Any]:
+def _recall(sides: Mapping[str, ModelProcess], folder: Path, count: int) -> dict[str, Any]:
     """Return how much of the exact ten nearest of float32 is among those of integers: each text asks for itself."""
     vectors: dict[str, Matrix] = {}
     for name in ("float32", "int8"):

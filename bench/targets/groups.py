@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from bench.minilm.sides import ModelProcess, alternated, rates_of, ratios_of, started
 from bench.result_files import REPOSITORY, say
 from bench.targets.rows import Row
 from bench.wordnet.sides import Ended, MeasurementError, Side
+from slipstream.app.composition.factories import model_for_new
 
 OLD = "commit ad2138d"
 _STATIC = '[models]\ndefault = "wordllama-l2"\n\n[scrub]\nenabled = false\n'
-_MINILM = '[models]\ndefault = "minilm-l6-v2"\n\n[scrub]\nenabled = false\n'
-_CHILD = Path(__file__).with_name("child.py")
+_MINILM = '[models]\ndefault = "{}"\n\n[scrub]\nenabled = false\n'
+_RUNTIMES = {"minilm-l6-v2": "float32", "minilm-l6-v2-int8": "int8"}
+_MINILM_ROUNDS, _MINILM_TEXTS = 7, 2_000
 _PEERS = ("slipstream-sqlite", "slipstream-chroma", "langchain", "cocoindex")
 
 
@@ -53,32 +57,53 @@ class Place:
 
 
 def minilm(place: Place) -> Iterator[Row]:
-    """MiniLM alone, in turns, and the neighbours that its vectors have."""
-    sides = (place.old, place.new)
-    found: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
-    for _ in range(3):
-        for side in sides:
-            directory, vectors = place.fresh(f"minilm-{side.name}"), place.folder / f"minilm-{side.name}.npy"
-            said = side.script(_CHILD, directory, place.dumps["whole"], vectors).said
-            found[side.name].append(said["figures"])
+    """MiniLM alone, in turns of a second or two, and the neighbours that its vectors have."""
+    texts = place.folder / "minilm-texts.json"
+    texts.write_text(json.dumps(_spread_texts(place.dumps["whole"], _MINILM_TEXTS)), encoding="utf-8")
+    model = model_for_new()
+    with ExitStack() as stack:
+        pythons = {"old": place.old.python, _RUNTIMES[model]: place.new.python}
+        sides = {name: stack.enter_context(started(python, name, texts)) for name, python in pythons.items()}
+        rounds = alternated(sides, _MINILM_ROUNDS, _MINILM_TEXTS)
+        vectors = [_vectors(side, place.folder / f"minilm-{name}.npy") for name, side in sides.items()]
     has_vnni = "vnni" in _cpu_flags()
-    note = "" if has_vnni else "no VNNI here: the float32 graph"
+    note = _chosen() if has_vnni else f"{_chosen()}; no VNNI here"
+    ratios = next(iter(ratios_of(rounds).values()))
     for size, bound in ((256, 1.7), (32, 1.7), (1, 2.0)):
-        rates = {name: median(each[f"batch {size}"] for each in rounds) for name, rounds in found.items()}
-        ratio = rates["new"] / rates["old"]
-        yield Row(f"MiniLM, batch {size}", OLD, ratio, bound if has_vnni else None, note=note, figures=rates)
-    one, other = (np.load(place.folder / f"minilm-{side.name}.npy") for side in sides)
-    names = {"model": found["new"][0]["model"]}
-    yield Row("MiniLM, recall@10", "float32", _recall(one, other), 0.995, figures=names)
+        ratio = ratios[str(size)]
+        figures = {"cpu": ratio["cpu_s"], **{name: rates[str(size)] for name, rates in rates_of(rounds).items()}}
+        yield Row(
+            f"MiniLM, batch {size}", OLD, ratio["wall_s"], bound if has_vnni else None, note=note, figures=figures
+        )
+    yield Row("MiniLM, recall@10", "float32", _recall(*vectors), 0.995, note=_chosen())
     if "amx_bf16" not in _cpu_flags():
         yield Row("MiniLM by OpenVINO", OLD, None, note="no AMX here: skipped")
+
+
+def _spread_texts(dump: Path, count: int) -> list[str]:
+    """Return texts of nodes from all over the dump: its first ones are all alike."""
+    with dump.open(encoding="utf-8") as file:
+        rows = [json.loads(line)["properties"] for line in file if '"type": "node"' in line]
+    stride = max(1, len(rows) // count)
+    return [f"{row['name']}: {row['description']}" for row in rows[: stride * count : stride]]
+
+
+def _vectors(side: ModelProcess, path: Path) -> np.ndarray[Any, Any]:
+    side.embed(0, _MINILM_TEXTS, 256, save=str(path))
+    vectors: np.ndarray[Any, Any] = np.load(path)
+    return vectors
+
+
+def _chosen() -> str:
+    return f"by {model_for_new()}, which init chooses here"
 
 
 def imports(place: Place) -> Iterator[Row]:
     """An import with MiniLM beside the model alone, in the same process."""
     found = [place.own("import-ratio", place.fresh("import"), "3000") for _ in range(2)]
     ratio = median(each["ratio"] for each in found)
-    yield Row("import with MiniLM until searchable", "the model alone", ratio, 0.95, figures={"rounds": found})
+    label = "import with MiniLM until searchable"
+    yield Row(label, "the model alone", ratio, 0.95, note=_chosen(), figures={"rounds": found})
 
 
 def static(place: Place) -> Iterator[Row]:
@@ -120,21 +145,20 @@ def lone_edits(place: Place) -> Iterator[Row]:
     for index in ("sqlite", "chroma"):
         found = place.own(f"lone-{index}", place.fresh(f"lone-{index}"), "3000")
         label = f"a lone edit until searchable, {index}"
-        yield Row(label, "raw commit, embed, write", found["ratio"], 1.3, at_most=True, figures=found)
+        yield Row(label, "raw commit, embed, write", found["ratio"], 1.3, True, _chosen(), found)
 
 
 def whole(place: Place) -> Iterator[Row]:
     """WordNet whole, static model (`--long`: MiniLM): searches, the first one after opening, full audits, memory."""
     homes, peaks = dict[str, Path](), dict[str, float]()
     for side in (place.new, place.old):
-        homes[side.name] = place.fresh(f"whole-{side.name}", _MINILM if place.is_long else _STATIC)
+        homes[side.name] = place.fresh(f"whole-{side.name}", _minilm_of(side) if place.is_long else _STATIC)
         say(f"  importing WordNet whole, {side.name}")
         ended = side.command_line(homes[side.name], "import", str(place.dumps["whole"]), "--json")
         peaks[side.name] = ended.peak_rss_mb
     if place.is_long:
-        yield Row(
-            "peak memory, WordNet whole with MiniLM", OLD, peaks["new"] / peaks["old"], 0.4, True, figures=peaks
-        )
+        ratio, note = peaks["new"] / peaks["old"], _chosen()
+        yield Row("peak memory, WordNet whole with MiniLM", OLD, ratio, 0.4, True, note, peaks)
     found = place.own("search", homes["new"], "whole")
     product = "numpy's float32 product, one thread"
     yield Row("search k=10, WordNet whole, without the model", product, found["to_numpy"], 0.8, True, figures=found)
@@ -163,9 +187,11 @@ def memory(place: Place) -> Iterator[Row]:
     peaks: dict[str, float] = {}
     for side in (place.new, place.old):
         say(f"  import with MiniLM, {side.name}")
-        ended = side.command_line(place.fresh("memory", _MINILM), "import", str(place.dumps["20000"]), "--json")
+        ended = side.command_line(
+            place.fresh("memory", _minilm_of(side)), "import", str(place.dumps["20000"]), "--json"
+        )
         peaks[side.name] = ended.peak_rss_mb
-    note = "held against the bound for the whole, which --long measures"
+    note = f"{_chosen()}; held against the bound for the whole, which --long measures"
     yield Row(
         "peak memory, WordNet's first 20,000 with MiniLM", OLD, peaks["new"] / peaks["old"], 0.4, True, note, peaks
     )
@@ -193,6 +219,11 @@ GROUPS: Mapping[str, tuple[Callable[[Place], Iterator[Row]], float]] = {
     "memory": (memory, 2.5),
 }
 """By name: what it measures, and about how many minutes that takes on two cores."""
+
+
+def _minilm_of(side: Side) -> str:
+    """Return the settings of a PKG as `init` makes it here, by either version."""
+    return _MINILM.format(model_for_new() if side.name == "new" else "minilm-l6-v2")
 
 
 def _recall(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:

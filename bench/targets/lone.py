@@ -19,12 +19,12 @@ from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.app.composition import DATA_FOLDER
+from slipstream.app.composition.factories import model_for_new
 from slipstream.bench.subject import BenchmarkError, Subject, batches, moved, opened
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import VectorRecord, vector_checksum
 from slipstream.events.importing import Importer
 
-MINILM = "minilm-l6-v2"
 WARM, LONE_EDITS = 10, 150
 _PAUSE_S = 0.02
 """Neither side profits from what the other one has just done."""
@@ -44,9 +44,11 @@ def lone_chroma(directory: Path, dump: Path) -> Found:
 
 def _lone(directory: Path, dump: Path, index: str, parts: type[_SqliteParts | _ChromaParts]) -> Found:
     directory.mkdir(parents=True)
-    (directory / "slipstream.toml").write_text(f'[index]\nadapter = "{index}"\n', encoding="utf-8")
+    model = model_for_new()
+    config = f'[models]\ndefault = "{model}"\n\n[index]\nadapter = "{index}"\n'
+    (directory / "slipstream.toml").write_text(config, encoding="utf-8")
     engine_ms, raw_ms = list[float](), list[float]()
-    with opened(directory, MINILM) as subject, ExitStack() as stack:
+    with opened(directory, model) as subject, ExitStack() as stack:
         pkg = subject.pkg
         Importer(pkg.pkg, pkg.journal, pkg.dead_letters, pkg.clock).run(dump)
         pkg.sync.start()
@@ -72,7 +74,8 @@ def _lone(directory: Path, dump: Path, index: str, parts: type[_SqliteParts | _C
                 engine_ms.append(engine_s() * 1_000)
                 raw_ms.append(raw_s() * 1_000)
         pkg.sync.stop()
-    return {"ratio": median(engine_ms) / median(raw_ms), "engine_ms": _spread(engine_ms), "raw_ms": _spread(raw_ms)}
+    ratio = median(engine_ms) / median(raw_ms)
+    return {"model": model, "ratio": ratio, "engine_ms": _spread(engine_ms), "raw_ms": _spread(raw_ms)}
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.targets.lone import MINILM, lone_chroma, lone_sqlite
+from bench.targets.lone import lone_chroma, lone_sqlite
 from bench.targets.parts import entity_keys, timed
 from slipstream.app.composition import Options, Wrapping, open_pkg
+from slipstream.app.composition.factories import model_for_new
 from slipstream.app.slipstream import Slipstream
 from slipstream.bench.documents import Edits, read_documents, write_config
 from slipstream.bench.subject import batches, commit_updates, create_graph, opened, raw_parts
@@ -50,8 +51,9 @@ def main() -> None:
 def import_ratio(directory: Path, dump: Path) -> Found:
     """An import with MiniLM until all is searchable, between two times the model alone on the very same texts."""
     directory.mkdir(parents=True)
-    (directory / "slipstream.toml").write_text(f'[models]\ndefault = "{MINILM}"\n', encoding="utf-8")
-    with opened(directory, MINILM) as subject:
+    model = model_for_new()
+    (directory / "slipstream.toml").write_text(f'[models]\ndefault = "{model}"\n', encoding="utf-8")
+    with opened(directory, model) as subject:
         pkg = subject.pkg
         pkg.sync.start()
         with timed() as import_s:
@@ -63,8 +65,9 @@ def import_ratio(directory: Path, dump: Path) -> Found:
             with timed() as model_s:
                 subject.model.embed(texts)
             alone.append(model_s())
-    found = {"texts": len(texts), "import_per_s": len(texts) / import_s(), "model_per_s": len(texts) / median(alone)}
-    return {**found, "ratio": found["import_per_s"] / found["model_per_s"]}
+    import_per_s, model_per_s = len(texts) / import_s(), len(texts) / median(alone)
+    found = {"model": model, "texts": len(texts), "import_per_s": import_per_s, "model_per_s": model_per_s}
+    return {**found, "ratio": import_per_s / model_per_s}
 
 
 def static_ratio(directory: Path, dump: Path) -> Found:
