@@ -220,11 +220,6 @@ def test_an_unknown_model_is_named_with_the_known_ones() -> None:
         service.embed_query("a", "gone")
 
 
-def test_specs_are_those_that_routes_lead_to() -> None:
-    default, people, unused = HashEmbedder(), HashEmbedder(id="people"), HashEmbedder(id="unused")
-    assert {spec.id for spec in service_of(default, people, unused).specs()} == {"hash", "people"}
-
-
 def test_a_query_has_the_vector_of_the_same_text() -> None:
     service = service_of(HashEmbedder(), cache=MemoryEmbeddingCache())
     np.testing.assert_array_equal(service.embed_query("a", "hash"), service.embed("Concept", "a").embedding)

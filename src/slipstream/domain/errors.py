@@ -13,11 +13,9 @@ Errors, classed by what the caller must do about them.
     │   │   ├── DiskFullError       there is no room: free some, nothing is lost
     │   │   └── NotRunningError     it is there, but its engine has not been started
     │   └── RateLimitedError        wait `retry_after_s`
-    ├── RetriesExhaustedError       pause, alert
     ├── PoisonEventError            dead-letter this key, go on with the others
     ├── RepairNeedsConfirmationError  look at the plan, then confirm it by its id
     ├── StalePlanError              the plan does not fit any more: audit again
-    ├── StalePositionError          a newer write is there: yield to it
     ├── LeaseLostError              another owner took over: yield to it
     ├── PositionLostError           the log no longer reaches back so far: backfill
     ├── IncidentError               graph and index do not belong together: a person decides, it names the ways
@@ -95,10 +93,6 @@ class RateLimitedError(TransientError):
         self.retry_after_s = retry_after_s
 
 
-class RetriesExhaustedError(SlipstreamError):
-    """A dependency stayed down through every retry: pause and alert."""
-
-
 class PoisonEventError(SlipstreamError):
     """
     This one key can never be processed as it is: dead-letter it, go on with the others.
@@ -121,10 +115,6 @@ class RepairNeedsConfirmationError(SlipstreamError):
 
 class StalePlanError(SlipstreamError):
     """What a plan was made from has changed since; nothing was done."""
-
-
-class StalePositionError(SlipstreamError):
-    """A newer position is already stored."""
 
 
 class LeaseLostError(SlipstreamError):

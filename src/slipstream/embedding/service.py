@@ -99,10 +99,6 @@ class MultiModelEmbeddingService:
         """Return the model that embeds a type; raises `ConfigError` for an unknown `model_id`."""
         return self._registry.spec(self._router.model_for(entity_type, model_id))
 
-    def specs(self) -> tuple[ModelSpec, ...]:
-        """Return the specs of all models that a route leads to."""
-        return tuple(self._registry.spec(model_id) for model_id in self._router.models)
-
     def recipe(self, temporal_context: TemporalEmbeddingContext | None) -> str:
         """Return the fusion rule that applies to a context, empty when the content alone makes the vector."""
         return self._fusion.recipe if applies(temporal_context, self._fusion) else ""

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.adapters.wrappers.passing import PassingIndex
+from slipstream.adapters.wrappers.passing import PassingIndex, PassingJournal, ReadingSyncView
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import Digest
 from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
@@ -47,13 +47,12 @@ from slipstream.domain.models import ModelSpec
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord
-from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import GraphCapabilities, GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
+from slipstream.ports.sync_view import SyncState, SyncView
 
 FailpointHook = Callable[[str], None]
 
@@ -175,11 +174,12 @@ class FaultyIndex(PassingIndex):
         return forgotten
 
 
-class FaultyJournal:
+class FaultyJournal(PassingJournal):
     """A `Journal` with failpoints around the checkpoint and the commit of its outermost transaction."""
 
     def __init__(self, inner: Journal, hook: FailpointHook) -> None:
-        self._inner, self._hook = inner, hook
+        super().__init__(inner)
+        self._hook = hook
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -189,36 +189,12 @@ class FaultyJournal:
             self._hook("journal.commit.before")
         self._hook("journal.commit.after")
 
-    def get(self, name: str) -> str | None:
-        """As of the journal below."""
-        return self._inner.get(name)
-
     def set(self, name: str, value: str | None) -> None:
         """Save through `<name>.before` and `.after`; of names with a colon only what stands before it counts."""
         kind = name.partition(":")[0]
         self._hook(f"{kind}.before")
         self._inner.set(name, value)
         self._hook(f"{kind}.after")
-
-    def put_work(self, items: Sequence[WorkItem]) -> None:
-        """As of the journal below."""
-        self._inner.put_work(items)
-
-    def remove_work(self, keys: Sequence[RecordKey]) -> None:
-        """As of the journal below."""
-        self._inner.remove_work(keys)
-
-    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """As of the journal below."""
-        return self._inner.work(after, limit, lane)
-
-    def work_count(self, lane: Lane | None = None) -> int:
-        """As of the journal below."""
-        return self._inner.work_count(lane)
-
-    def close(self) -> None:
-        """Close the journal below."""
-        self._inner.close()
 
 
 class FaultyAudits:
@@ -283,11 +259,12 @@ class FaultyAudits:
         return self._inner.findings(audit_id, after, limit, kind)
 
 
-class FaultySyncView:
+class FaultySyncView(ReadingSyncView):
     """`SyncView` with failpoints around every write."""
 
     def __init__(self, inner: SyncView, hook: FailpointHook) -> None:
-        self._inner, self._hook = inner, hook
+        super().__init__(inner)
+        self._hook = hook
 
     def put(self, states: Iterable[SyncState]) -> None:
         """Write in two halves, with failpoints before, between and after; nothing at all passes none."""
@@ -314,18 +291,6 @@ class FaultySyncView:
         """Mark through `states.mark_verified.before`."""
         self._hook("states.mark_verified.before")
         return self._inner.mark_verified(at, except_ids, limit)
-
-    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
-        """As of the view below."""
-        return self._inner.read(entity_ids)
-
-    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
-        """As of the view below."""
-        return self._inner.find(state, limit)
-
-    def counts(self) -> Mapping[EntitySync, int]:
-        """As of the view below."""
-        return self._inner.counts()
 
     def prune(self, limit: int) -> int:
         """Prune through `states.prune.before` and `.after`."""

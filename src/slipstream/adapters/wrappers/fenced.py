@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from slipstream.adapters.wrappers.passing import PassingIndex
+from slipstream.adapters.wrappers.passing import PassingIndex, ReadingSyncView
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
 from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.selfcheck import SelfCheck
-from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
+from slipstream.ports.sync_view import SyncState, SyncView
 
 
 class SealedVectorIndex(VectorIndex, SealedIndex, Protocol):
@@ -83,7 +83,7 @@ class FencedSealedIndex(FencedIndex):
         return self._sealed.record_count()
 
 
-class FencedSyncView:
+class FencedSyncView(ReadingSyncView):
     """
     A `SyncView` that writes only while `check` lets it: the graph's file is everybody's, and knows no owner.
 
@@ -92,7 +92,8 @@ class FencedSyncView:
     """
 
     def __init__(self, inner: SyncView, check: Callable[[], None]) -> None:
-        self._inner, self._check = inner, check
+        super().__init__(inner)
+        self._check = check
 
     def put(self, states: Iterable[SyncState]) -> None:
         """Check, then write."""
@@ -109,18 +110,6 @@ class FencedSyncView:
         """Check, then mark."""
         self._check()
         return self._inner.mark_verified(at, except_ids, limit)
-
-    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
-        """As of the view below."""
-        return self._inner.read(entity_ids)
-
-    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
-        """As of the view below."""
-        return self._inner.find(state, limit)
-
-    def counts(self) -> Mapping[EntitySync, int]:
-        """As of the view below."""
-        return self._inner.counts()
 
     def prune(self, limit: int) -> int:
         """Check, then forget."""

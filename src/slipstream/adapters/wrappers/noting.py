@@ -8,12 +8,11 @@ transaction that is before the commit, so the one who listens must not act on it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 
-from slipstream.adapters.wrappers.passing import PassingIndex
+from slipstream.adapters.wrappers.passing import PassingIndex, PassingJournal
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
-from slipstream.domain.work import DeadLetter, Lane, LetterSize, WorkItem
+from slipstream.domain.work import DeadLetter, LetterSize, WorkItem
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal
 
@@ -49,23 +48,12 @@ class NotingIndex(PassingIndex):
             self._note(stamp.key for stamp in stamps)
 
 
-class NotingJournal:
+class NotingJournal(PassingJournal):
     """A `Journal` that notes the keys whose work begins, is put off or is done."""
 
     def __init__(self, inner: Journal, note: Note) -> None:
-        self._inner, self._note = inner, note
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """As of the journal below."""
-        return self._inner.transaction()
-
-    def get(self, name: str) -> str | None:
-        """As of the journal below."""
-        return self._inner.get(name)
-
-    def set(self, name: str, value: str | None) -> None:
-        """As of the journal below."""
-        self._inner.set(name, value)
+        super().__init__(inner)
+        self._note = note
 
     def put_work(self, items: Sequence[WorkItem]) -> None:
         """Keep and note."""
@@ -80,18 +68,6 @@ class NotingJournal:
             self._inner.remove_work(keys)
         finally:
             self._note(keys)
-
-    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
-        """As of the journal below."""
-        return self._inner.work(after, limit, lane)
-
-    def work_count(self, lane: Lane | None = None) -> int:
-        """As of the journal below."""
-        return self._inner.work_count(lane)
-
-    def close(self) -> None:
-        """Close the journal below."""
-        self._inner.close()
 
 
 class NotingLetters:

@@ -1,14 +1,18 @@
-"""An index that passes every call on: what a wrapper is made of that changes only some of them."""
+"""Ports that pass every call on: what a wrapper is made of that changes only some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, KeyStamps, SearchFilter, Stamp, Vector, VectorHit, VectorRecord
+from slipstream.domain.work import Lane, WorkItem
 from slipstream.ports.index import IndexCapabilities, VectorIndex, warming_of
+from slipstream.ports.journal import Journal
+from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
 
 
 class PassingIndex:
@@ -67,3 +71,61 @@ class PassingIndex:
     def close(self) -> None:
         """Close the index below."""
         self._inner.close()
+
+
+class PassingJournal:
+    """A `Journal` that is as the journal below it."""
+
+    def __init__(self, inner: Journal) -> None:
+        self._inner = inner
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """As of the journal below."""
+        return self._inner.transaction()
+
+    def get(self, name: str) -> str | None:
+        """As of the journal below."""
+        return self._inner.get(name)
+
+    def set(self, name: str, value: str | None) -> None:
+        """As of the journal below."""
+        self._inner.set(name, value)
+
+    def put_work(self, items: Sequence[WorkItem]) -> None:
+        """As of the journal below."""
+        self._inner.put_work(items)
+
+    def remove_work(self, keys: Sequence[RecordKey]) -> None:
+        """As of the journal below."""
+        self._inner.remove_work(keys)
+
+    def work(self, after: WorkItem | None, limit: int, lane: Lane | None = None) -> Sequence[WorkItem]:
+        """As of the journal below."""
+        return self._inner.work(after, limit, lane)
+
+    def work_count(self, lane: Lane | None = None) -> int:
+        """As of the journal below."""
+        return self._inner.work_count(lane)
+
+    def close(self) -> None:
+        """Close the journal below."""
+        self._inner.close()
+
+
+class ReadingSyncView:
+    """What a wrapper of a `SyncView` reads: as the view below."""
+
+    def __init__(self, inner: SyncView) -> None:
+        self._inner = inner
+
+    def read(self, entity_ids: Sequence[str]) -> Mapping[str, SyncState]:
+        """As of the view below."""
+        return self._inner.read(entity_ids)
+
+    def find(self, state: EntitySync, limit: int) -> Sequence[SyncState]:
+        """As of the view below."""
+        return self._inner.find(state, limit)
+
+    def counts(self) -> Mapping[EntitySync, int]:
+        """As of the view below."""
+        return self._inner.counts()
