@@ -13,6 +13,7 @@ from queue import Queue
 
 from slipstream.app.composition import initialise
 from slipstream.app.composition.factories import model_for_new
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 120.0
@@ -32,7 +33,7 @@ class Process:
     """One process; what it says on standard error is read as it comes."""
 
     def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = warm.Popen(
             [sys.executable, *command],
             cwd=ROOT,
             text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.e2e.processes import LONG_S, ROOT, Process, command, made, owned
 from tests.e2e.test_cli import PEOPLE, Cli
 
@@ -100,7 +100,7 @@ def test_ctrl_c_ends_a_backup_and_leaves_nothing(tmp_path: Path) -> None:
     cli = Cli(made(tmp_path / "pkg"))
     cli.run("import", str(_dump(tmp_path)))
     graph = cli.directory / ".slipstream" / "graph.db"
-    subprocess.run([sys.executable, "-c", BIG, str(graph)], cwd=ROOT, check=True)
+    warm.run([sys.executable, "-c", BIG, str(graph)], cwd=ROOT, check=True)
     there = tmp_path / "backups"
     process = Process("-m", "slipstream", "--dir", str(cli.directory), "backup", str(there), "--rate-mb-s", "5")
     try:

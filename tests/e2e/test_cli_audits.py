@@ -21,6 +21,7 @@ from slipstream.audit.findings import AuditReport
 from slipstream.cli.audit_commands import _show_report, exit_by
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
+from tests import warm
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 12
@@ -237,7 +238,7 @@ def test_the_schedule_is_paused_and_resumed(cli: Cli) -> None:
 def test_run_serves_metrics_and_ends_when_told(cli: Cli, number: signal.Signals) -> None:
     cli.run("verify")
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "run", "--metrics", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         address = re.search(r"http://\S+/metrics", process.stderr.readline())
         assert address is not None
@@ -253,7 +254,7 @@ def test_run_serves_metrics_and_ends_when_told(cli: Cli, number: signal.Signals)
 def test_run_tells_by_its_exit_code_that_an_alert_was_firing(cli: Cli) -> None:
     cli.run("apply", "-", stdin="nonsense\n", code=1)  # a dead letter
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "--verbose", "run"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "dead_letters firing" in line:

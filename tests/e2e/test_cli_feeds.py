@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 import slipstream
 from slipstream.cli.app import app
+from tests import warm
 from tests.e2e.test_cli import Cli, cli
 
 __all__ = ["cli"]
@@ -108,7 +108,7 @@ def test_a_letter_without_a_key_is_replayed_when_the_configuration_says_it(cli: 
 def test_a_feed_is_applied_beside_the_process_that_runs_the_engine(cli: Cli) -> None:
     def beside(name: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "apply", str(FEEDS / name)]
-        done = subprocess.run(
+        done = warm.run(
             [*command, "--key", "*=id", "--json"], capture_output=True, text=True, check=False, timeout=600
         )
         assert done.returncode in (0, 1), (done.stdout, done.stderr)

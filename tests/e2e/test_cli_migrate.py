@@ -12,6 +12,7 @@ import pytest
 
 from slipstream.app.composition.factories import model_for_new
 from slipstream.cli.app import app
+from tests import warm
 from tests.e2e.test_cli import Cli
 
 PEOPLE = 30
@@ -102,7 +103,7 @@ def test_commands_go_on_with_the_models_in_force_and_warn(cli: Cli) -> None:
 def test_a_running_pkg_is_migrated_from_another_process(cli: Cli) -> None:
     edit(cli, f'default = "{MINILM}"', f'default = "{STATIC}"')
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "run"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             assert "slipstream migrate start" in process.stderr.readline()

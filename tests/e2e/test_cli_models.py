@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.conformance.embedder.server import Answer, EmbeddingServer, serving
 from tests.e2e.processes import owned
 from tests.e2e.test_cli import Cli
@@ -47,7 +48,7 @@ def dump(tmp_path: Path, *types: str) -> str:
 
 def run(cli: Cli, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    return warm.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def refusing(word: str) -> Callable[[dict[str, Any]], Answer | None]:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from slipstream.cli.app import app
+from tests import warm
 
 HOSTILE = "red\x1b[31m\x07bell\x9bcsi\r\nnext\u202eback\u2028end\x7f"
 NODES: list[dict[str, Any]] = [
@@ -168,7 +169,7 @@ def test_what_is_asked_wrongly_is_named(cli: Cli, arguments: list[str], field: s
 def test_a_script_gets_exit_codes_and_one_document(cli: Cli) -> None:
     def slipstream(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "query", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        return warm.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     right, wrong = slipstream("--sql", "SELECT 1 AS one", "--json"), slipstream("--sql", "DELETE FROM entity")
     assert (right.returncode, json.loads(right.stdout), right.stderr) == (0, [{"one": 1}], "")

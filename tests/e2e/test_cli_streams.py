@@ -10,8 +10,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests import warm
 
 COUNT = 3_000
 SLIPSTREAM = (sys.executable, "-m", "slipstream")
@@ -37,8 +40,14 @@ def _command(pkg: Path, call: str) -> list[str]:
 
 
 def _ended(pkg: Path, call: str, **how: object) -> subprocess.CompletedProcess[str]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **how}
-    return subprocess.run(_command(pkg, call), text=True, timeout=600, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    options: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "stdin": subprocess.DEVNULL,
+        **how,
+    }
+    begin = warm.run if how.keys().isdisjoint(("env", "preexec_fn")) else subprocess.run
+    return begin(_command(pkg, call), text=True, timeout=600, check=False, **options)
 
 
 def _lines(text: str) -> list[str]:
@@ -104,7 +113,7 @@ def test_a_file_that_may_not_grow_is_told_and_nothing_of_it_stays(pkg: Path, tmp
 def test_an_export_into_a_pipe_leaves_the_pipe_as_it_is(pkg: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen(_command(pkg, f"export {pipe} --plain"), stdout=subprocess.DEVNULL) as process:
+    with warm.Popen(_command(pkg, f"export {pipe} --plain"), stdout=subprocess.DEVNULL) as process:
         with pipe.open() as reader:
             assert sum(1 for _ in reader) == COUNT
         assert process.wait(120) == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typer.testing import CliRunner
 
 from slipstream.cli.app import app
 from slipstream.cli.ending import ended
+from tests import warm
 from tests.e2e.test_cli import PEOPLE, Cli, cli
 
 __all__ = ["cli"]
@@ -41,7 +41,7 @@ def names(cli: Cli) -> list[str]:
 
 def piped(cli: Cli, data: bytes) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "apply", "-", "--json", "--no-sync"]
-    done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
+    done = warm.run(command, input=data, capture_output=True, check=False, timeout=60)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -256,6 +256,6 @@ def test_a_fault_of_ours_shows_data_as_data(capsys: pytest.CaptureFixture[str]) 
 def test_logs_show_data_as_data(hostile: Cli) -> None:
     command = [sys.executable, "-m", "slipstream", "-v", "--dir", str(hostile.directory)]
     for call in (["dead-letters", "replay", "--all"], ["verify"], ["search", "friend"]):
-        done = subprocess.run([*command, *call], capture_output=True, check=False, timeout=600)
+        done = warm.run([*command, *call], capture_output=True, check=False, timeout=600)
         assert is_safe(done.stdout.decode())
         assert is_safe(done.stderr.decode())

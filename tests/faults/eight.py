@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.faults.eight_worker import LONG_S, opened, owner_in
 
 _ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ class Worker:
         """Start it, to go on behind its last step."""
         self.is_ready, self.lines = False, 0
         arguments = (str(self._directory), self.role, self.name, str(self.next_number), str(self._count))
-        self.process = subprocess.Popen(
+        self.process = warm.Popen(
             [sys.executable, "-m", "tests.faults.eight_worker", *arguments],
             cwd=_ROOT,
             stdin=subprocess.PIPE,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.faults.audit_kill_worker import ENTITIES, open_for_test
 
 DAMAGED = 1_100
 
 
-def fill(root: Path) -> None:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a PKG that is in line, once; each test damages a copy."""
+    root = tmp_path_factory.mktemp("filled")
     with open_for_test(root) as slipstream:
         with slipstream.pkg.transaction() as transaction:
             for number in range(ENTITIES):
                 transaction.create_entity("Person", f"p{number:05}", {"name": f"Person {number}"})
         assert slipstream.sync.drain(timeout_s=60)
+    return root
 
 
 def damage(root: Path) -> None:
@@ -31,7 +36,7 @@ def damage(root: Path) -> None:
 
 def kill(root: Path, action: str, failpoint: str, count: int = 1) -> None:
     command = [sys.executable, "-m", "tests.faults.audit_kill_worker", str(root), action, failpoint, str(count)]
-    done = subprocess.run(command, capture_output=True, timeout=600, check=False)
+    done = warm.run(command, capture_output=True, timeout=600, check=False)
     assert done.returncode == -signal.SIGKILL, (done.returncode, done.stdout[-500:], done.stderr[-2000:])
 
 
@@ -51,9 +56,9 @@ def kill(root: Path, action: str, failpoint: str, count: int = 1) -> None:
     ],
 )
 def test_a_full_audit_that_dies_leaves_nothing_that_misleads_the_next_one(
-    tmp_path: Path, failpoint: str, count: int
+    filled: Path, tmp_path: Path, failpoint: str, count: int
 ) -> None:
-    fill(tmp_path)
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     kill(tmp_path, "full", failpoint, count)
     damage(tmp_path)
     with open_for_test(tmp_path, run=False) as slipstream:
@@ -66,8 +71,10 @@ def test_a_full_audit_that_dies_leaves_nothing_that_misleads_the_next_one(
     ("failpoint", "count"),
     [("leaves.put.before", 1), ("leaves.put.after", 1), ("audit_ledger.before", 1), ("audit_ledger.after", 1)],
 )
-def test_an_incremental_audit_that_dies_is_as_if_it_had_not_been(tmp_path: Path, failpoint: str, count: int) -> None:
-    fill(tmp_path)
+def test_an_incremental_audit_that_dies_is_as_if_it_had_not_been(
+    filled: Path, tmp_path: Path, failpoint: str, count: int
+) -> None:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     with open_for_test(tmp_path) as slipstream:
         slipstream.verify()
         with slipstream.pkg.transaction() as transaction:
@@ -85,8 +92,10 @@ def test_an_incremental_audit_that_dies_is_as_if_it_had_not_been(tmp_path: Path,
 @pytest.mark.parametrize(
     ("failpoint", "count"), [("repair.before", 1), ("repair.after", 1), ("repair.before", 3), ("repair.after", 3)]
 )
-def test_a_confirmed_repair_that_dies_goes_on_where_it_was(tmp_path: Path, failpoint: str, count: int) -> None:
-    fill(tmp_path)
+def test_a_confirmed_repair_that_dies_goes_on_where_it_was(
+    filled: Path, tmp_path: Path, failpoint: str, count: int
+) -> None:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     damage(tmp_path)
     with open_for_test(tmp_path, run=False) as slipstream:
         audit_id = slipstream.verify().kept_id
@@ -109,8 +118,8 @@ def test_a_confirmed_repair_that_dies_goes_on_where_it_was(tmp_path: Path, failp
 
 
 @pytest.mark.parametrize("failpoint", ["scrub.before", "scrub.after"])
-def test_a_scrub_that_dies_is_due_again_or_done(tmp_path: Path, failpoint: str) -> None:
-    fill(tmp_path)
+def test_a_scrub_that_dies_is_due_again_or_done(filled: Path, tmp_path: Path, failpoint: str) -> None:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     kill(tmp_path, "scrub", failpoint)
     with open_for_test(tmp_path, run=False) as slipstream:
         assert ("full" in slipstream.scrubber.state.ended_at) == (failpoint == "scrub.after")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 OLD = {"entities": 1, "incident": False, "consistent": True, "old_settings": True}
@@ -18,7 +19,7 @@ NEW = {"entities": 10, "incident": False, "consistent": True, "old_settings": Fa
 def _walk(folder: Path, kind: str, calls: str) -> list[dict[str, Any]]:
     """Kill before some calls; `all` are walked through by hand, see docs/backup.md."""
     command = [sys.executable, "-m", "tests.faults.backup_kill_worker", str(folder), kind, calls]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    done = warm.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from slipstream.events.applying import ApplyReport
+from tests import warm
 from tests.faults.feed_kill_worker import FEED, batches, opened
 
 RECORDS = Path(__file__).parents[1] / "data/feeds"
@@ -24,7 +24,7 @@ ROWS = 1_100
 
 def _killed(directory: Path, file: Path, number: int, when: str) -> None:
     command = [sys.executable, "-m", "tests.faults.feed_kill_worker", str(directory), str(file), str(number), when]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    done = warm.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -16,6 +16,7 @@ import pytest
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import KeyKind
 from slipstream.events.importing import Importer
+from tests import warm
 from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
 from tests.faults.restoring import copy_graph, restore_graph
 
@@ -39,7 +40,7 @@ INDEXES = ("sqlite", "chroma")
 
 def _start(root: Path, adapter: str, failpoint: str, count: int, seed: int, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.faults.kill_worker", str(root), adapter, failpoint, str(count), str(seed)]
-    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return warm.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def _killed(root: Path, adapter: str, failpoint: str, count: int, seed: int, *more: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
+from tests import warm
 
 _ROOT = Path(__file__).parents[2]
 _WORKER = "tests.faults.lease_worker"
@@ -24,7 +25,7 @@ class Worker:
 
     def __init__(self, path: Path, silence_s: float) -> None:
         command = [sys.executable, "-m", _WORKER, str(path), str(silence_s)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
+        self.process = warm.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
 
     def tell(self, line: str) -> None:
         assert self.process.stdin is not None

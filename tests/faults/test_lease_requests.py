@@ -16,6 +16,7 @@ import pytest
 from slipstream.adapters.clock import SystemClock
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.app.remote.calling import Caller
+from tests import warm
 
 _ROOT = Path(__file__).parents[2]
 _LONG_S = 60.0
@@ -32,7 +33,7 @@ def workers(path: Path) -> Iterator[list[subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "tests.faults.request_worker", str(path)]
     workers: list[subprocess.Popen[str]] = []
     for lines in (2, 1):
-        workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT))
+        workers.append(warm.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT))
         heard = {_heard(workers[-1]) for _ in range(lines)}
         assert heard == ({"ready", "serving"} if lines == 2 else {"ready"})
     yield workers

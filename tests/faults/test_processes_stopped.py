@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -44,11 +44,18 @@ def stop(process: Process, directory: Path) -> None:
     """Stop it outside of a write: inside of one SQLite lets nobody write until it goes on (test_lease_processes)."""
     for _ in range(100):
         process.send(signal.SIGSTOP)
-        os.waitpid(process.process.pid, os.WUNTRACED)  # until every thread of it stands
+        while not _stands(process.process.pid):
+            time.sleep(0.001)
         if all(_can_write(directory / DATA_FOLDER / name) for name in ("index.db", "graph.db")):
             return
         process.send(signal.SIGCONT)
     raise AssertionError("it is always writing")
+
+
+def _stands(pid: int) -> bool:
+    """Whether every thread of a process is stopped."""
+    threads = [thread.read_text() for thread in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in threads)
 
 
 def _can_write(path: Path) -> bool:

@@ -12,6 +12,7 @@ from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import KeyStamps, SearchFilter, VectorRecord
 from slipstream.testkit.records import SPACE, make_record, unit_vector
 from slipstream.testkit.suites.index_support import assert_holds, assert_search
+from tests import warm
 from tests.faults.sqlite_kill_worker import batch_keys, deleted_key
 
 _KILLS = 15
@@ -34,7 +35,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 def _run_and_kill(path: Path, rng: random.Random, acknowledged: int) -> int:
     """Kill the worker some acknowledgements in, at a random moment of the batch after; return the last one told."""
     root = Path(__file__).parents[2]
-    worker = subprocess.Popen([sys.executable, "-m", _WORKER, str(path)], stdout=subprocess.PIPE, text=True, cwd=root)
+    worker = warm.Popen([sys.executable, "-m", _WORKER, str(path)], stdout=subprocess.PIPE, text=True, cwd=root)
     assert worker.stdout is not None
     try:
         for _ in range(rng.randint(1, 30)):

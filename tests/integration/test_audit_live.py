@@ -14,11 +14,13 @@ import pytest
 from slipstream.app.composition import Options, open_pkg
 from slipstream.app.slipstream import Slipstream
 from slipstream.testkit.embedders import HashEmbedder
+from tests.depth import deeper, examples
 
 ENTITIES = 600
 CHANGES_PER_S = 150.0
+AUDITS = examples(4, 40)
 
-pytestmark = pytest.mark.timeout(1_200)  # polite audits beside writers take minutes on a busy machine
+pytestmark = [pytest.mark.timeout(1_200), deeper]  # polite audits beside writers take minutes on a busy machine
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def break_behind_its_back(directory: Path) -> dict[str, list[str]]:
 def test_no_false_alarm_while_mutations_flow(pkg: Slipstream, incremental: bool) -> None:
     pkg.verify()
     with mutations(pkg) as done:
-        reports = [pkg.verify(incremental=incremental) for _ in range(12)]
+        reports = [pkg.verify(incremental=incremental) for _ in range(AUDITS)]
         while done[0] < 100:  # the audits were quicker than the traffic
             reports.append(pkg.verify(incremental=incremental))
     assert [report.counts() for report in reports if report.is_divergent] == []

@@ -20,6 +20,7 @@ from slipstream.adapters.cypher.kglite import KgliteCypher, following
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.positions import Position
+from tests.depth import examples
 from tests.integration.cypher_graphs import graph_file, make_graph, put, relate, tables
 
 
@@ -307,7 +308,10 @@ MUTATIONS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(50, 1_000),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.lists(MUTATIONS, max_size=8), min_size=1, max_size=6), st.booleans())
 def test_the_mirror_equals_the_tables(
     cypher: KgliteCypher, graph: sqlite3.Connection, batches: list[list[Any]], recursive: bool

@@ -16,6 +16,7 @@ from slipstream.adapters.cypher.kglite.names import stored_value, user_value
 from slipstream.adapters.cypher.kglite.statement import statement_of
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.domain.errors import AlreadyExistsError
+from tests.depth import examples
 from tests.integration.cypher_graphs import graph_file
 
 kglite.set_query_warning_policy("silent")
@@ -57,7 +58,9 @@ def _own(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in user_value(properties).items() if name != "id"}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(30, 600), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(STATEMENTS, min_size=1, max_size=12))
 def test_a_plan_does_what_the_statement_does(tmp_path_factory: Any, statements: list[Any]) -> None:
     path: Path = tmp_path_factory.mktemp("graph") / "graph.db"

@@ -16,6 +16,7 @@ import pytest
 from slipstream.adapters.sqlite import queueing
 from slipstream.adapters.sqlite.queueing import WriterQueue
 from slipstream.domain.errors import UnavailableError
+from tests import warm
 from tests.integration.graph_files import opened
 from tests.integration.queue_writer import BULK_ROWS
 
@@ -40,17 +41,17 @@ def test_single_commits_get_in_between_those_of_a_bulk_writer(tmp_path: Path) ->
     graph.close()
 
 
-def started(directory: Path, kind: str, count: int) -> subprocess.Popen[str]:
+def started(directory: Path, kind: str, count: int) -> warm.Popen[str]:
     """Start a writer, and wait until it has opened the graph."""
     command = [sys.executable, "-m", "tests.integration.queue_writer", str(directory / "graph.db"), kind, str(count)]
-    writer = subprocess.Popen(
+    writer = warm.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     )
     assert heard(writer.stdout) == "opened"
     return writer
 
 
-def begin(writer: subprocess.Popen[str]) -> None:
+def begin(writer: warm.Popen[str]) -> None:
     assert writer.stdin is not None
     writer.stdin.write("begin\n")
     writer.stdin.flush()

@@ -19,6 +19,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.log import LogEntry, position_of
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.ports.feed import Retention
+from tests import warm
 from tests.architecture.sources import ROOT
 from tests.integration.graph_process import count, number_of, opened
 
@@ -45,7 +46,7 @@ class Process:
 
     def __init__(self, path: Path, *arguments: object) -> None:
         command = [sys.executable, "-m", "tests.integration.graph_process", str(path), *map(str, arguments)]
-        self.popen = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.popen = warm.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def heard(self) -> str:
         """Return the next line that it says, empty at its end."""

@@ -19,6 +19,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.search.searcher import Searcher
 from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
+from tests.depth import examples
 
 VIEWS = [View(name, template="{name}", metadata=("year", "open", "place", "share")) for name in ("Note", "Task")]
 both_indexes = pytest.mark.parametrize("index", ["sqlite", "chroma"])
@@ -146,7 +147,9 @@ THINGS = st.builds(
 
 
 @both_indexes
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(10, 150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_a_search_finds_k_of_what_is_alive_and_fits(index: str, data: st.DataObject) -> None:
     first = dict(enumerate(data.draw(st.lists(THINGS, min_size=1, max_size=40), label="indexed")))

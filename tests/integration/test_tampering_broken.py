@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from slipstream.testkit.broken.audited import BROKEN_AUDITED, HonestIndex
+from tests import warm
 
 _SUITES = Path(__file__).with_name("tampering_broken_suites.py")
 _CASE = "test_damage_is_found_with_its_class_and_repaired"
@@ -25,8 +26,8 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     chosen += [(HonestIndex, way) for way in BROKEN_AUDITED.values()]
     cases = [f"{_SUITES}::Test{wrapper.__name__}::{_CASE}[{way}]" for wrapper, way in chosen]
     command = [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert run.returncode == 1, f"the run itself failed:\n{run.stdout}\n{run.stderr}"
+    run = warm.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    assert run.returncode == 1, f"the run itself failed:\n{run.stdout}"
     found = {}
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  (written by our own run)
         assert case.find("error") is None, f"{case.attrib}: an error is no verdict"

@@ -15,6 +15,7 @@ from slipstream.ports.alerts import AlertEvent
 from slipstream.report.alert_rules import TROUBLES
 from slipstream.report.alerts import RULES, Alerts, AlertThresholds, Measurements
 from slipstream.testkit.clock import ManualClock
+from tests.depth import examples
 
 GOOD = Measurements(lag_s=0.0, dead_letters=0, consistency=1.0, scrub_age_s=0.0)
 HOLD_S = 5.0
@@ -137,4 +138,4 @@ class AlertsMachine(RuleBasedStateMachine):
 
 
 TestAlerts = AlertsMachine.TestCase
-TestAlerts.settings = settings(max_examples=60, stateful_step_count=40)
+TestAlerts.settings = settings(max_examples=examples(40, 600), stateful_step_count=40)

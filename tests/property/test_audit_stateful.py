@@ -31,6 +31,7 @@ from slipstream.domain.stamps import Stamp, Vector, VectorRecord, vector_checksu
 from slipstream.ports.index import VectorIndex
 from slipstream.testkit.records import unit_vector
 from slipstream.testkit.system import MemorySystem
+from tests.depth import examples
 from tests.simulation.simulator import VIEWS
 
 NAMES = [f"p{number}" for number in range(5)]
@@ -506,6 +507,6 @@ class SqliteAuditMachine(AuditMachine):
 
 
 TestAudits = AuditMachine.TestCase
-TestAudits.settings = settings(max_examples=120, stateful_step_count=30)
+TestAudits.settings = settings(max_examples=examples(50, 800), stateful_step_count=30)
 TestSqliteAudits = SqliteAuditMachine.TestCase
-TestSqliteAudits.settings = settings(max_examples=30, stateful_step_count=25)
+TestSqliteAudits.settings = settings(max_examples=examples(12, 200), stateful_step_count=25)

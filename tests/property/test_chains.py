@@ -20,6 +20,7 @@ from slipstream.testkit.embedders import NotingEmbedder
 from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Chain, View
 from slipstream.views.viewset import ViewSet
+from tests.depth import examples
 from tests.property.test_views_affected import Step, apply, relate, renderings
 
 IDS = [f"e{number}" for number in range(7)]
@@ -66,7 +67,7 @@ def _filled(graph: MemoryGraph, links: Sequence[tuple[str, str]]) -> None:
     apply(graph, [_link(source, target) for source, target in links])
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(200, 4_000))
 @given(view=VIEWS, links=st.lists(_pairs, min_size=4, max_size=12), transactions=TRANSACTIONS)
 def test_planned_late_over_a_graph_that_has_moved_on_no_effect_is_missed(
     view: View, links: list[tuple[str, str]], transactions: list[list[Step]]
@@ -85,7 +86,7 @@ def test_planned_late_over_a_graph_that_has_moved_on_no_effect_is_missed(
     assert changed <= affected, [(key, before.get(key), after.get(key)) for key in changed - affected]
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(60, 1_200))
 @given(
     view=VIEWS,
     links=st.lists(_pairs, min_size=4, max_size=12),

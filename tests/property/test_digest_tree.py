@@ -35,6 +35,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp
 from slipstream.testkit.records import SPACE, make_record
+from tests.depth import examples
 
 Side = dict[str, tuple[str, int]]
 """Key -> (type, term)."""
@@ -214,7 +215,9 @@ def key_of(number: int) -> RecordKey:
     return RecordKey.decode(f"e:k{number:05}")
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(25, 400), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(_steps, max_size=14))
 def test_kept_digests_never_lie(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object]]) -> None:
     path = tmp_path_factory.mktemp("digests") / "index.db"

@@ -15,6 +15,7 @@ from slipstream.adapters.indexes.sqlite import scanning
 from slipstream.adapters.indexes.sqlite.coding import coded
 from slipstream.adapters.indexes.sqlite.matrix import SpaceMatrix
 from slipstream.domain.stamps import SearchFilter, Vector
+from tests.depth import examples
 
 Block = npt.NDArray[np.float32]
 DIMENSIONS = (1, 2, 7, 33, 256, 384)
@@ -78,7 +79,7 @@ def scanned(block: Block, query: Vector, k: int) -> list[tuple[int, float]]:
     return [(record, float(score)) for record, score in enumerate(scores) if score >= kth]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(80, 1_500))
 @given(
     seed=st.integers(0, 2**32 - 1),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3),
@@ -110,7 +111,7 @@ def test_no_vector_is_further_from_its_code_than_is_said(kind: Kind, dimension: 
     assert np.abs(rows.codes.astype(int)).max() <= 127
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30, 600))
 @given(seed=st.integers(0, 2**32 - 1), dimension=st.integers(1, 700), count=st.integers(0, 3000))
 @example(seed=0, dimension=384, count=1024)
 @example(seed=0, dimension=384, count=1025)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipstream.events.formats.detect import MessageParser
+from tests.depth import deeper, examples
 from tests.property.feed_messages import MESSAGES, OPTIONS, broken, check, outcome
 
-EXAMPLES = 100
+EXAMPLES = examples(60, 1_000)
+pytestmark = deeper  # the properties are made inside the tests
 
 
 @pytest.mark.parametrize("kind", MESSAGES)

@@ -22,6 +22,7 @@ from slipstream.domain.keys import RecordKey, RelationshipRef
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.ports.feed import Retention
 from slipstream.testkit.clock import ManualClock
+from tests.depth import examples
 
 IDS = st.sampled_from(["a", "b", "c", "e:1", "é", "%"])
 TYPE_NAMES = ("Person", "person", "Org", "Some Thing", "a.b")
@@ -154,4 +155,6 @@ class TwoGraphs(RuleBasedStateMachine):
 
 
 TestTwoGraphs = TwoGraphs.TestCase
-TestTwoGraphs.settings = settings(max_examples=60, stateful_step_count=15, suppress_health_check=list(HealthCheck))
+TestTwoGraphs.settings = settings(
+    max_examples=examples(30, 400), stateful_step_count=15, suppress_health_check=list(HealthCheck)
+)

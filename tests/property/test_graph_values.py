@@ -19,6 +19,7 @@ from slipstream.adapters.graphs.values import decode_value, encode_value, same_p
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.keys import entity_key, relationship_key
 from slipstream.testkit.clock import ManualClock
+from tests.depth import examples
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ZONES = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
@@ -58,7 +59,7 @@ def test_the_text_of_properties_gives_back_what_it_was_made_of(properties: dict[
     assert same_properties(decode_properties(text, "x"), properties)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(60, 1_200))
 @given(batch=st.lists(PROPERTIES, min_size=1, max_size=8), changed=PROPERTIES)
 def test_properties_survive(graph: SqliteGraph, batch: list[dict[str, Any]], changed: dict[str, Any]) -> None:
     ids = [f"{graph.feed.head()}-{number}" for number in range(len(batch))]

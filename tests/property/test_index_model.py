@@ -21,6 +21,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, SearchFilter, Stamp, VectorRecord
 from slipstream.ports.index import VectorIndex
 from slipstream.testkit.records import make_record, unit_vector
+from tests.depth import examples
 
 _KEYS = [*(entity_key(f"n{i}") for i in range(9)), entity_key("ü 🦊"), relationship_key("KNOWS:n1:n2")]
 _SPACES = [Space("m", "1", 4), Space("m", "1", 4, generation=2), Space("a", "1", 6)]
@@ -151,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
-    max_examples=60,
+    max_examples=examples(25, 400),
     stateful_step_count=25,
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # explaining a failure takes minutes here
 )

@@ -20,6 +20,7 @@ from slipstream.testkit.clock import ManualClock
 from slipstream.views.declaration import Chain, Via, View
 from slipstream.views.templates import Template
 from slipstream.views.viewset import ViewSet
+from tests.depth import examples
 
 ENTITY_TYPES = ["A", "B", "Event"]
 RELATIONSHIP_TYPES = ["R", "S"]
@@ -169,7 +170,7 @@ def renderings(graph: MemoryGraph, views: ViewSet) -> dict[RecordKey, str]:
     return found
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(200, 4_000))
 @given(
     views=view_sets(),
     start=st.lists(ENTITY, min_size=2, max_size=4),

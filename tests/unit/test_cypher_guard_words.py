@@ -12,6 +12,7 @@ from slipstream.adapters.cypher.kglite.grammar import READING_WORDS, WRITING_WOR
 from slipstream.adapters.cypher.kglite.names import PREFIX
 from slipstream.adapters.cypher.kglite.statement import statement_of
 from slipstream.domain.errors import InvalidInputError, UnsupportedError
+from tests.depth import examples
 
 _PIECES = r"""
     MATCH OPTIONAL WHERE WITH UNWIND RETURN ORDER BY SKIP LIMIT UNION ALL CALL CASE WHEN THEN ELSE END AS DISTINCT
@@ -49,13 +50,13 @@ def check(cypher: str, *, writing: bool) -> None:
     assert not set("'\"\\;#@?") & set(_QUOTED.sub("", text))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(500, 10_000))
 @given(OPENINGS, SOUP, st.booleans())
 def test_words_in_any_order(opening: str, soup: list[tuple[str, str]], writing: bool) -> None:
     check(opening + "".join(piece + space for piece, space in soup), writing=writing)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(200, 5_000))
 @given(OPENINGS, st.text(max_size=60), st.booleans())
 def test_any_text(opening: str, text: str, writing: bool) -> None:
     check(opening + text, writing=writing)

@@ -1,5 +1,7 @@
 """
-A whole PKG is killed at chosen calls, and has calls fail, over both indexes: 120 places in all.
+A whole PKG is killed at chosen calls, and has calls fail, over both indexes.
+
+72 places are tried in all, 216 in the long suite.
 
 `python -m bench.durability.whole` walks through every call; docs/durability.md holds what it found.
 """
@@ -13,13 +15,14 @@ from itertools import pairwise
 
 import pytest
 
+from tests.depth import deeper, examples
 from tests.faults.placed.placing import Place, Whole
 from tests.faults.placed.working import INDEXES
 from tests.faults.placed.workloads import WORKLOADS
 from tests.faults.preload import KILLS, Call, Kind
 
-PLACES = 120
-KILLS_EACH = {"sqlite": 12, "chroma": 4}
+PLACES = examples(72, 216)
+KILLS_EACH = {"sqlite": examples(6, 24), "chroma": examples(2, 8)}
 """In each workload: over Chroma one takes ten times as long. With the failing calls that makes all the places."""
 FAILING = (
     (Kind.FAIL, Call.WRITE | Call.TRUNCATE, errno.ENOSPC),
@@ -31,6 +34,7 @@ FAILING_EACH, SPAN = len(FAILING), 20
 """Calls fail over SQLite alone: one that fails in Chroma may hold Python's lock for ever (docs/durability.md)."""
 
 
+@deeper
 @pytest.mark.slow
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("index", INDEXES)
@@ -41,6 +45,7 @@ def test_killed_at_chosen_calls(whole: Whole, index: str, workload: str) -> None
     assert sum(killed) >= len(chosen) - 2
 
 
+@deeper
 def test_the_places_are_as_many_as_promised() -> None:
     assert (sum(KILLS_EACH.values()) + FAILING_EACH) * len(WORKLOADS) == PLACES
 
@@ -58,8 +63,9 @@ def test_calls_fail_for_a_span(whole: Whole, workload: str) -> None:
 
 
 def spread(places: Sequence[Place], count: int) -> list[tuple[Place, Kind]]:
-    """Choose one place out of each of so many equal parts, with each kind of kill in turn."""
+    """Choose a place out of each of so many equal parts, with each kind of kill in turn, over all workloads."""
+    turn = list(WORKLOADS).index(places[0].workload)
     chance = random.Random(f"{places[0].index} {places[0].workload}")
     bounds = [number * len(places) // count for number in range(count + 1)]
     parts = [places[start:end] for start, end in pairwise(bounds)]
-    return [(chance.choice(part), KILLS[number % len(KILLS)]) for number, part in enumerate(parts)]
+    return [(chance.choice(part), KILLS[(turn + number) % len(KILLS)]) for number, part in enumerate(parts)]
