@@ -1,4 +1,4 @@
-"""Application of foreign change events to the graph: a live pipe or a file of them."""
+"""Applies foreign change events to the graph, from a live pipe or a file."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class ApplyReport:
     applied: int = 0
     duplicates: int = 0
     outdated: int = 0
-    """Rows that have come further already."""
+    """Changes of rows that have already come further."""
     ignored: int = 0
     rejected: int = 0
     passed: Counter[str] = field(default_factory=Counter)
-    """Messages that are no changes of rows, by kind."""
+    """Messages that are not changes of rows, by kind."""
     position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
-    """What could not be told of columns."""
+    """What is not known of columns, by column."""
 
     @property
     def seen(self) -> int:
@@ -59,12 +59,12 @@ class ApplyReport:
         return [f"{column}: {text}" for column, text in self.notes.items()]
 
     def note(self, note: Note) -> None:
-        """Take up a note, once a column."""
+        """Keep a note, one for each column."""
         if len(self.notes) < NOTES_SHOWN:
             self.notes.setdefault(note.column, note.text)
 
     def count(self, outcomes: Counter[Outcome]) -> None:
-        """Count what came of changes."""
+        """Add the outcomes of changes."""
         for outcome, count in outcomes.items():
             setattr(self, outcome.value, getattr(self, outcome.value) + count)
 
@@ -82,10 +82,10 @@ class _Said(NamedTuple):
 
 class Applier:
     """
-    Applies change events to the graph, none behind a newer one of its row.
+    Applies change events to the graph, never an older one after a newer one of its row.
 
-    A whole state is set, a difference is merged, a deletion of what is not there is no error. How far each row of a
-    feed has come is recorded in the same transaction, as is the id of an event without an order: a replayed file
+    A whole state is set, a difference is merged, a deletion of an absent record is no error. The same transaction
+    records how far each row of a feed has come, and the id of an event without an order, so that replaying a file
     changes nothing.
     """
 
@@ -112,14 +112,14 @@ class Applier:
         """
         Apply batches of JSON lines, one transaction each; a bad line or event is rejected, the rest goes on.
 
-        `source` names the file that they come from; without, they come once and from nobody who can be asked again.
+        `source` names the file that the lines come from; without it they are a stream, which can be read only once.
         Raises `ConfigError` when the first lines of a file say that it holds no events at all.
         """
         report = ApplyReport()
         refusals, parser = self._refusals(source), MessageParser(self.feed)
         for batch in lines:
             said = list(self._parsed(batch, parser, report, refusals))
-            refusals.flush()  # before its neighbours are durable, and the source is passed
+            refusals.flush()  # before the rest of the batch is durable, and the source moves on
             self._apply(said, report, refusals)
             refusals.flush()
             if on_batch is not None:
@@ -176,7 +176,7 @@ class Applier:
         report.position = truncator.position
 
     def _change(self, said: Sequence[_Said], report: ApplyReport, refusals: Refusals) -> None:
-        """Apply changes in one transaction; when one of them is at fault, each in a transaction of its own."""
+        """Apply changes in one transaction; if one of them fails, each in a transaction of its own."""
         if not said:
             return
         try:
@@ -221,9 +221,10 @@ class Applier:
 
     def replay(self, letter: DeadLetter) -> bool:
         """
-        Try a rejected event again, as the feed it came from; False when it is rejected once more, or not kept whole.
+        Apply a rejected event again, with the options of its feed; False when it is rejected again, or not kept
+        whole.
 
-        The letter of one that is rejected once more is renewed.
+        An event that is rejected again renews its letter.
         """
         if letter.payload is None or not letter.can_be_replayed:
             return False

@@ -35,9 +35,9 @@ def carried_position(event: PKGEvent) -> Position:
 
 class CarriedGraph:
     """
-    The state of one key as its event says: `new_data` is the whole entity. Of a `GraphReader` it has `read` only.
+    The state of one key as its event carries it: `new_data` is the whole entity.
 
-    Neighbours are unknown here, so views that look across relationships need a real graph.
+    A `GraphReader` without scans, counts and neighbours: views that look across relationships need a real graph.
     """
 
     def __init__(self, event: PKGEvent, schema: Callable[[], GraphSchema]) -> None:
@@ -59,7 +59,7 @@ class CarriedGraph:
         return GraphSnapshot(carried_position(event), states)
 
     def schema(self) -> GraphSchema:
-        """Return the schema that the store knows, at least of the event's version."""
+        """Return the schema that the store knows, with the event's version if that is higher."""
         schema = self._schema()
         if schema.version >= self._event.schema_version:
             return schema

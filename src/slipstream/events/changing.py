@@ -1,4 +1,4 @@
-"""One change of a foreign feed, written into a transaction of the graph, behind the fence of its row."""
+"""Writes changes of a foreign feed into a transaction of the graph, fenced by row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ChangeWriter:
     """
     Writes a batch of changes into one transaction; `finish` completes it.
 
-    `tables` are those that the user has told to be tables of their own, or parts of others.
+    `tables` are those that the user has declared: tables of their own, or partitions of others.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class ChangeWriter:
         self._partitions = Partitions(self._rows, tables)
 
     def finish(self) -> None:
-        """Write the fences of all of them."""
+        """Write the fences of the batch."""
         self._rows.flush()
 
     def write(self, change: Change) -> Outcome | InvalidInputError:
         """
-        Write one change, unless its row has come further already; returns the error that refuses it with its table.
+        Write one change, unless its row has already come further; returns an error when its whole table is refused.
 
-        Raises `SlipstreamError` for one that can not be applied; then nothing of the transaction may be kept.
+        Raises `SlipstreamError` when the change can not be applied; the transaction must then be rolled back.
         """
         event = change.event
         if event.event_type is PKGEventType.SCHEMA_EVOLVED:
-            return Outcome.IGNORED  # this graph's schema follows from its own data
+            return Outcome.IGNORED  # the graph derives its schema from its own data
         if not change.space:
             if not self._tx.once(event.event_id):
                 return Outcome.DUPLICATE
@@ -77,7 +77,7 @@ class ChangeWriter:
             if passed is None:
                 refusal = self._partitions.refusal(change, lambda key: self._tx.entity(RecordKey.decode(key).id))
                 if refusal is not None:
-                    return refusal  # before it is known as one that was here: it is to be replayed
+                    return refusal  # before its id is recorded, so that it can be replayed
             if not change.order and not self._tx.once(change.event.event_id):
                 return self._again(change, fence)
             if passed is not None:
@@ -90,10 +90,10 @@ class ChangeWriter:
     # ------------------------------------------------------------------ order
 
     def _passed(self, change: Change, fence: Fence | None) -> Outcome | None:
-        """Return why a change is not to be applied any more; None when it is."""
+        """Return the outcome of a change that must not be applied any more; None for one to apply."""
         space = self._rows.get(RowName("", change.space))
         if change.order and space is not None and space.order and change.order < space.order:
-            return Outcome.OUTDATED  # the table was emptied since
+            return Outcome.OUTDATED  # the table was emptied after this change
         passed = None if fence is None else self._passed_row(change, fence)
         return passed or self._late_deletion(change, fence)
 
@@ -102,12 +102,12 @@ class ChangeWriter:
             if change.order != fence.order:
                 return Outcome.OUTDATED if change.order < fence.order else None
             return self._tied(change.event, fence) if change.has_ties else Outcome.DUPLICATE
-        # A tombstone says once more what its deletion has said.
+        # A tombstone of a log repeats the deletion before it.
         is_tombstone = not change.order and fence.is_deleted and change.event.event_type.is_deletion
         return Outcome.DUPLICATE if is_tombstone or is_behind(change.place, fence.place) else None
 
     def _late_deletion(self, change: Change, fence: Fence | None) -> Outcome | None:
-        """Tell the deletion of a row that is not here, but whose id is something else's."""
+        """Return OUTDATED for the deletion of a row that is not here, if its id belongs to another record by now."""
         event = change.event
         is_here = fence is not None and not fence.is_deleted
         if is_here or not event.event_type.is_deletion or not event.event_type.is_entity:
@@ -115,20 +115,20 @@ class ChangeWriter:
         return None if self._clash(change) is None else Outcome.OUTDATED
 
     def _again(self, change: Change, fence: Fence | None) -> Outcome:
-        """Pass over a change that was applied before; told where it may as well be a value that has come back."""
+        """Pass over a change that was applied before, with a note if it may instead be a value that has come back."""
         if fence and not fence.order and not change.place and fence.event_id != change.event.event_id:
             self._tell(Note(change.space, _AGAIN))
         return Outcome.DUPLICATE
 
     def _tied(self, event: PKGEvent, fence: Fence) -> Outcome | None:
-        """Tell changes apart that an order does not: those of one millisecond."""
+        """Tell changes of equal order (of one millisecond) apart by their ids; DUPLICATE for one that was applied."""
         if event.event_id == fence.event_id:
             return Outcome.DUPLICATE
-        self._tx.once(fence.event_id)  # it is not the last one any more, and must still be known
+        self._tx.once(fence.event_id)  # the fence will not hold this id any more: keep it known
         return None if self._tx.once(event.event_id) else Outcome.DUPLICATE
 
     def _advanced(self, change: Change, fence: Fence | None) -> Fence:
-        """Apply a change, and return the fence behind it."""
+        """Apply a change, and return the row's new fence."""
         key, unsent = self._mutate(change, fence)
         before = fence or Fence()
         return Fence(
@@ -141,7 +141,7 @@ class ChangeWriter:
         )
 
     def _mutate(self, change: Change, fence: Fence | None) -> tuple[RecordKey, frozenset[str]]:
-        """Apply a change; returns the record, and the properties that are to come from the row's old name."""
+        """Apply a change; returns the record, and the properties that the row under its old key still has to give."""
         live = None if fence is None or fence.is_deleted else RecordKey.decode(fence.key)
         if change.event.event_type.is_relationship:
             return relationship_key(self._mutate_relationship(change, live)), frozenset()
@@ -152,7 +152,7 @@ class ChangeWriter:
         return entity_key(entity_id), self._write_entity(change, entity_id, fence)
 
     def _properties(self, event: PKGEvent) -> dict[str, Any]:
-        """Return what an event brings, without what no graph can keep, which is told."""
+        """Return the properties of an event without those that no graph can keep, which get a note."""
         properties, faults = without_unkept(properties_of(event))
         for name, fault in faults.items():
             self._tell(
@@ -163,7 +163,7 @@ class ChangeWriter:
     # ------------------------------------------------------------------ entities
 
     def _entity_id(self, change: Change, live: RecordKey | None) -> str:
-        """Return which entity a row is: the one that it was, renamed when its id is another one now."""
+        """Return the id of a row's entity: the one it had, or a new one, to which the entity is then renamed."""
         event, wanted = change.event, change.event.entity_id
         if live is None:
             if change.id_by_name:
@@ -180,17 +180,18 @@ class ChangeWriter:
         return wanted
 
     def _check_is_free(self, change: Change) -> None:
-        """Refuse the id of an entity that is something else already: of two names that clash neither is the other."""
+        """Raise `InvalidInputError` when an id belongs to another record: equal ids alone do not make them one."""
         clash = self._clash(change)
         if clash is not None:
             raise _taken(change.event.entity_id, clash)
 
     def _clash(self, change: Change) -> str | None:
         """
-        Return what else has the id of a row that is not here; None when nobody has, or the row may go on with it.
+        Return what else has the id of a row that is not here; None when nothing has, or the row may continue that
+        entity.
 
-        It may with what no feed has brought, of its type or a node (labels change), and with what its own table under
-        another source's name has brought: a feed made anew.
+        It may continue an entity that no feed has brought (of its type, or for a node of any: labels change), and one
+        that the same table has brought under another source's name: a feed made anew.
         """
         entity_id, space = change.event.entity_id, change.space
         there = self._tx.entity(entity_id)
@@ -223,7 +224,7 @@ class ChangeWriter:
     def _take_unsent(
         self, change: Change, entity_id: str, properties: dict[str, Any], fence: Fence | None
     ) -> frozenset[str]:
-        """Fill in what was not sent, from what is there; returns what a row's old name still has to give."""
+        """Fill in what was not sent from what is there; returns what the row's old key still has to give."""
         there, owed = self._tx.entity(entity_id), frozenset[str]()
         if there is not None:
             base: Entity | None = there
@@ -245,7 +246,7 @@ class ChangeWriter:
         return owed
 
     def _former(self, change: Change) -> Entity | None:
-        """Return the entity that a row was before its key was changed, unless that key is another row's by now."""
+        """Return the entity of a row before its key changed; None when that key belongs to another row by now."""
         if change.old_name is None:
             return None
         fence = self._rows.get(RowName(change.space, change.old_name))
@@ -261,7 +262,7 @@ class ChangeWriter:
             self._tx.delete_entity(entity_id)
 
     def _hand_over(self, change: Change, entity_id: str, new_name: str) -> None:
-        """Move an entity to the key that its row has from now on, or give what was not sent to the one there."""
+        """Move an entity to its row's new key, or give the values that were not sent to the entity already there."""
         row = RowName(change.space, new_name)
         fence = self._rows.get(row)
         old, new_id = self._tx.entity(entity_id), self._id_under(change, new_name, fence)
@@ -270,7 +271,7 @@ class ChangeWriter:
         if self._tx.entity(new_id) is None:
             if fence is None or not _is_newer(fence, change):
                 self._rows.rename(entity_id, new_id)
-                order = None if fence is None else fence.order  # not this one's: its creation has the same
+                order = None if fence is None else fence.order  # not this change's: its creation has the same
                 self._rows.put(row, Fence(key=entity_key(new_id).encode(), order=order))
         elif fence is not None and fence.unsent:
             given = {name: old.properties[name] for name in fence.unsent if name in old.properties}
@@ -306,13 +307,13 @@ class ChangeWriter:
         except NotFoundError:
             if live is None:
                 raise
-            ref = RelationshipRef.parse(live.id)  # an end went before
+            ref = RelationshipRef.parse(live.id)  # an end was deleted first
         if self._tx.has_relationship(ref.id):
             self._tx.unrelate(ref.id)
         return ref.id
 
     def _ref(self, change: Change, live: RecordKey | None) -> RelationshipRef:
-        """Return a relationship's identity, with the ends that its feed calls by other names."""
+        """Return a relationship's identity, with ends that its feed names otherwise replaced by their ids."""
         ref = ref_of(change.event)
         source, target = (
             end if name is None else self._end(change, name)
@@ -332,7 +333,7 @@ class ChangeWriter:
         return RecordKey.decode(fence.key).id
 
     def _told_apart(self, change: Change, ref: RelationshipRef) -> RelationshipRef:
-        """Return an identity without a key, told from a parallel one by the number that dumps give it too."""
+        """Return the identity of a relationship without a key; a parallel one gets the number that dumps use too."""
         if change.fallback_discriminator is None:
             return ref
         numbered = ref._replace(discriminator=change.fallback_discriminator)
@@ -344,7 +345,7 @@ class ChangeWriter:
 
 
 def _source(space: str) -> str:
-    """Return the source in a table's full name: within one, another schema's table of that name is another table."""
+    """Return the source in a table's full name: within one source, equal names in two schemas are two tables."""
     return space.partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""Direct writes: what events dirty is brought up to date by the calling thread."""
+"""Direct writes: the calling thread brings up to date what events dirty."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class DirectWrites:
     """
     Plans what events dirty, and writes it in the calling thread.
 
-    Beside an `engine` a fan-out is cut at the engine's limit, and the rest left to its backfill lane, durably.
-    Without one nobody else would do it, so all of it is done here, page by page.
+    With an `engine`, a fan-out is cut at the engine's limit, and the rest is left durably to its backfill lane.
+    Without one, all of it is done here, page by page.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class DirectWrites:
         )
 
     def reflect(self, graph: GraphReader, events: Iterable[PKGEvent]) -> None:
-        """Bring up to date what events dirty in a graph; raises what reading, embedding or writing does."""
+        """Bring up to date what events dirty in a graph; raises what reading, embedding or writing raises."""
         planner = Planner(graph, self._recipes, self._fanout_max)
         keys: dict[RecordKey, None] = {}
         for event in events:
@@ -69,7 +69,7 @@ class DirectWrites:
         self.writer.reconcile(graph, list(keys), live_only=True)
 
     def _leave(self, keys: Iterator[RecordKey], reason: str) -> None:
-        """Have the engine do the rest, in its own time."""
+        """Leave keys to the engine, as durable work of its backfill lane."""
         left = 0
         while self._state is not None and (page := list(islice(keys, PAGE))):
             self._state.keep_work([WorkItem(key, Lane.BACKFILL, reason=reason) for key in page])

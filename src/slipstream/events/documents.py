@@ -1,4 +1,4 @@
-"""Rows of a dump that is one JSON document, an array or an object of nodes and relationships, without holding it."""
+"""Cuts rows from a dump that is one JSON document (an array, or an object of nodes and relationships), streaming."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipstream.domain.refusals import CutLine
 from slipstream.events.lines import LINE_BYTES_MAX, Line, OpenLine
 
 _BEGINNING = re.compile(rb'\s*(?:(\[)|\{\s*"(?:nodes|rels|relationships)"\s*:\s*[\[{])')
-# Possessive, so that no text makes them slow.
+# Possessive quantifiers, so that no text makes them slow.
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 _TO_QUOTE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _BETWEEN = re.compile(rb'[\s,]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+:\s*+)?+', re.DOTALL)
@@ -21,7 +21,7 @@ _CUT_SHORT = "the document ends before its last bracket: the file was cut short,
 
 
 def row_depth(head: bytes) -> int | None:
-    """Return how many brackets are around the rows of a document that begins like this; None: it is no document."""
+    """Return how many brackets enclose the rows of a document with this beginning; None when it is not a document."""
     found = _BEGINNING.match(head.removeprefix(BOM_UTF8))
     if found is None:
         return None
@@ -32,8 +32,8 @@ def document_rows(chunks: Iterable[bytes], depth: int, bytes_max: int = LINE_BYT
     """
     Yield the text of each row, and how many bytes it took; `depth` is what `row_depth` said.
 
-    What stands between rows and is nothing that may stand there is yielded too, and so is the end of a document that
-    was cut short: as what is no row. Whatever the chunks, little more than one row is held.
+    Text between rows that does not belong there is yielded too, and so is the end of a document that was cut short:
+    neither parses as a row. However the input is cut into chunks, little more than one row is held.
     """
     splitter = _Splitter(depth, bytes_max)
     try:
@@ -45,7 +45,7 @@ def document_rows(chunks: Iterable[bytes], depth: int, bytes_max: int = LINE_BYT
 
 
 class _TooDeepError(Exception):
-    """No row is nested like that: it is not worth to go on."""
+    """Ends the reading of a document that is nested deeper than any row."""
 
 
 class _Splitter:
@@ -54,7 +54,7 @@ class _Splitter:
         self._depth = 0
         self._is_in_text = self._is_escaped = False
         self._piece = OpenLine()
-        """What has been read of the row, or of what stands between rows."""
+        """What has been read of the current row, or of the text between two rows."""
 
     def feed(self, chunk: bytes) -> Iterator[tuple[Line, int]]:
         """Yield the rows that end in a chunk."""
@@ -69,10 +69,10 @@ class _Splitter:
                 at = self._leave_text(chunk, at + 1)
                 continue
             is_opening, outside = chunk[at] in _OPENING, self._depth <= self._row_depth
-            if outside:  # in front of a row, or of a bracket around rows
+            if outside:  # before a row, or before a bracket that encloses rows
                 yield from self._between(chunk[begin:at])
             if is_opening and self._depth == self._row_depth:
-                begin = at  # the row has its brackets, those around rows are passed over
+                begin = at  # a row includes its own brackets, not those that enclose rows
             self._depth = max(0, self._depth + (1 if is_opening else -1))
             if self._depth > _DEPTH_MAX:
                 raise _TooDeepError
@@ -87,7 +87,7 @@ class _Splitter:
             self._piece.add(chunk[begin:], self._bytes_max)
 
     def _leave_text(self, chunk: bytes, at: int = 0) -> int:
-        """Return where a text that is open ends; the end of the chunk when it goes on in the next one."""
+        """Return where an open string ends; the end of the chunk when it goes on in the next one."""
         if not self._is_in_text:
             return at
         found = _TO_QUOTE.match(chunk, at + self._is_escaped)
@@ -99,7 +99,7 @@ class _Splitter:
         return at + 1
 
     def _between(self, rest: bytes) -> Iterator[tuple[Line, int]]:
-        """End what stands between rows; yield it when it may not stand there."""
+        """End a stretch between rows; yield it when it holds what does not belong there."""
         self._piece.add(rest, self._bytes_max)
         line, size = self._taken()
         if isinstance(line, CutLine) or _BETWEEN.fullmatch(line.encode()) is None:
@@ -110,7 +110,7 @@ class _Splitter:
         return piece.line(), piece.size_bytes
 
     def end(self, fault: str) -> Iterator[tuple[Line, int]]:
-        """Yield what is left that is no row."""
+        """Yield what is left at the end, with the fault, if it is not whole."""
         if self._depth == 0 and not self._is_in_text:
             yield from self._between(b"")
             return

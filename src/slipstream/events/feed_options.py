@@ -1,4 +1,4 @@
-"""What a feed does not say of itself, told by the command line, and kept with the lines that are refused."""
+"""Options that tell what a feed does not say of itself: from the command line, and kept with refused lines."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def told(
     unsent_nulls: Iterable[str] = (),
 ) -> FeedOptions:
     """
-    Return options with what a command line tells: `TABLE=COLUMN[,COLUMN]` of keys and nulls, `PARTITION=TABLE`.
+    Return options with those of a command line added.
 
-    Raises `InvalidInputError` for what is not of that form.
+    `keys` and `unsent_nulls` are `TABLE=COLUMN[,COLUMN]`, `tables` are `PARTITION=TABLE`. Raises `InvalidInputError`
+    for any other form.
     """
     return FeedOptions(
         id_prefix=before.id_prefix if id_prefix is None else id_prefix,
@@ -49,7 +50,7 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 
 def wrapped(line: str, feed: FeedOptions) -> str:
-    """Return what is kept of a refused line: with the options that its feed was applied with, unless it had none."""
+    """Return what is kept of a refused line: the line, with the options of its feed if there are any."""
     if feed == FeedOptions():
         return line
     return json.dumps({"schema": SCHEMA, "options": asdict(feed), "line": line}, ensure_ascii=False)
@@ -57,10 +58,10 @@ def wrapped(line: str, feed: FeedOptions) -> str:
 
 def unwrapped(payload: str, present: FeedOptions) -> tuple[str, FeedOptions]:
     """
-    Return a refused line with the options that it is to be replayed with.
+    Return a refused line, and the options to replay it with.
 
-    Its prefix is what it was, so that it keeps its name. What else the configuration says by now is added: that it
-    was missing may be why the line was refused.
+    The id prefix stays as it was, so that ids stay the same. Other options that are configured by now are added: the
+    line may have been refused because they were missing.
     """
     if not payload.startswith(_IS_WRAPPED):
         return payload, FeedOptions(

@@ -1,4 +1,4 @@
-"""Fences of the rows that a batch of changes is about."""
+"""The fences of the rows in a batch of changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slipstream.ports.graph import GraphTransaction
 
 
 class FencedRows:
-    """Fences as one transaction sees them: read for a batch at once, and written together at its end."""
+    """The fences in one transaction: read for a batch at once, and written together at its end."""
 
     def __init__(self, tx: GraphTransaction, changes: Sequence[Change]) -> None:
         self._tx = tx
@@ -23,18 +23,18 @@ class FencedRows:
         self._rows: dict[str, RowName] = {}
 
     def get(self, row: RowName) -> Fence | None:
-        """Return the fence of a row."""
+        """Return the fence of a row, None when it has none."""
         if row not in self._seen:
             self._seen[row] = self._tx.fences([row]).get(row)
         return self._seen[row]
 
     def put(self, row: RowName, fence: Fence) -> None:
-        """Put a fence; `flush` makes it part of the transaction."""
+        """Set a fence; `flush` writes it into the transaction."""
         self._seen[row] = self._new[row] = fence
         self._rows[fence.key] = row
 
     def other_row_of(self, key: str, row: RowName) -> RowName | None:
-        """Return another row that this record is."""
+        """Return another living row that a record already stands for, None when there is none."""
         found = self._rows.get(key) or self._tx.rows_of([key]).get(key)
         if found is None or found == row:
             return None
@@ -42,7 +42,7 @@ class FencedRows:
         return found if fence is not None and not fence.is_deleted and fence.key == key else None
 
     def rename(self, entity_id: str, new_id: str) -> None:
-        """Give an entity another id, and its relationships with it: their rows are found under the new ones."""
+        """Rename an entity, and with it the ids of its relationships; the fences of their rows follow."""
         for old, new in self._tx.rename_entity(entity_id, new_id).items():
             key = relationship_key(old).encode()
             row = self._rows.get(key) or self._tx.rows_of([key]).get(key)
@@ -51,7 +51,7 @@ class FencedRows:
                 self.put(row, replace(fence, key=relationship_key(new).encode()))
 
     def flush(self) -> None:
-        """Write what was put."""
+        """Write the fences that were set."""
         self._tx.put_fences(self._new)
         self._new = {}
 
@@ -65,7 +65,7 @@ def _rows_of(change: Change) -> Iterator[RowName]:
 
 
 def is_behind(place: Place | None, last: Place | None) -> bool:
-    """Whether a message is no newer than the last one of its log; a log made anew begins at 0, but later."""
+    """Whether a message is not newer than the last one of its log; a recreated log begins at offset 0, but later."""
     if place is None or last is None or place.log != last.log:
         return False
     return place.offset <= last.offset and place.timestamp_ms <= last.timestamp_ms

@@ -1,4 +1,4 @@
-"""What a dump's rows are called: their numbers are names in that file only, and lead to ids of the graph."""
+"""Maps the row numbers of a dump, which are names in that file only, to ids of the graph."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from slipstream.ports.graph import GraphTransaction
 from slipstream.ports.journal import Journal
 
 _OWNER = "import:space:"
-"""Journal entries that say whose a prefix is."""
+"""Prefix of the journal entries that say which file an id prefix belongs to."""
 
 
 class Named(NamedTuple):
-    """A node that a row stands for: its id in the graph, and its type."""
+    """The node that a row stands for: its id in the graph, and its type."""
 
     id: str
     type: str
@@ -29,8 +29,8 @@ class FileSpace:
     """
     The names of one file.
 
-    A node without an id of its own is called by the file and its row's number, so that it is never taken for another
-    file's node, nor for one whose id looks like that number.
+    A node without an id of its own is named by the file and its row number, so that it is never taken for a node of
+    another file, nor for one whose id looks like that number.
     """
 
     def __init__(self, path: Path, prefix: str | None, journal: Journal) -> None:
@@ -38,19 +38,19 @@ class FileSpace:
         self._path, self._is_chosen, self._journal = path, prefix is not None, journal
         self._has_prefix = False
         self._named: dict[str, Named | None] = {}
-        """By row number; None for one that does not tell nodes apart."""
+        """By row number; None for a number that two nodes share."""
         self._owners: dict[str, str] = {}
-        """By id: the row number that brought it."""
+        """The row number that brought an id, by id."""
         self._refused: set[str] = set()
         self._keyless: dict[int, int] = {}
-        """By type and both ends: which relationship has no key there; as digests, for there are many."""
+        """The relationship without a key, by type and both ends; as hashes, for there are many."""
 
     def name(self, row: DumpNode) -> Named:
         """
-        Return what a node is called from now on.
+        Return the id and type of a node, and keep them.
 
-        Raises `AlreadyExistsError` when its id or its number is another row's, and `ConfigError` when the prefix is
-        another file's.
+        Raises `AlreadyExistsError` when another row has its id or its number, and `ConfigError` when the prefix
+        belongs to another file.
         """
         if row.entity_id is None:
             self._take_prefix()
@@ -64,7 +64,7 @@ class FileSpace:
         owner = self._owners.setdefault(named.id, row.row_id)
         if owner != row.row_id:
             owned = self._named.get(owner)
-            # Of one type too, nothing could tell what leads to this row from what leads to the other.
+            # With an equal type as well, relationships to this row could not be told from those to the other.
             self._named[row.row_id] = None if owned is not None and owned.type == named.type else named
             self.refuse(row.row_id)
             raise AlreadyExistsError(
@@ -75,7 +75,7 @@ class FileSpace:
         return named
 
     def _take_prefix(self) -> None:
-        """Note whose prefix it is, so that a file of the same name elsewhere does not write over what it names."""
+        """Record this file as the prefix's owner: a file of the same name elsewhere must not overwrite its nodes."""
         if self._has_prefix:
             return
         self._has_prefix = True
@@ -107,7 +107,7 @@ class FileSpace:
         return named
 
     def ends_told(self, row: DumpRelationship) -> Sequence[Named | None]:
-        """Return what is known of both ends, whether they are in the graph or not, for a later attempt."""
+        """Return what the file says of both ends, in the graph or not, for a replay; None for an unknown end."""
         return [
             self._named[row_id] if row_id in self._named else (None if said is None else Named(said, label))
             for row_id, said, label in row.said_ends
@@ -115,10 +115,11 @@ class FileSpace:
 
     def key(self, tx: GraphTransaction, row: DumpRelationship, source: Named, target: Named) -> str:
         """
-        Return what tells a relationship from others of its type between the same ends.
+        Return the key that tells a relationship from others of its type between the same ends.
 
-        Without a key of its own that is nothing; its number where another one of the file has nothing already, or
-        where it is there under its number, as an earlier version or a stream brought it.
+        Its own key, if it has one. Else the empty key; but its row number when another relationship of the file has
+        the empty key already, or when it is in the graph under its number (from an earlier version, or from a
+        stream).
         """
         if row.discriminator is not None:
             return row.discriminator
@@ -129,7 +130,7 @@ class FileSpace:
         return key
 
     def is_first(self, row: DumpRelationship) -> bool:
-        """Whether a relationship without a key is the first of the file, of its type between its ends; it is then."""
+        """Note a relationship without a key; return whether it is the file's first of its type between its ends."""
         place, number = _place(row)
         return self._keyless.setdefault(place, number) == number
 
@@ -142,7 +143,7 @@ def keyless(tx: GraphTransaction, row: DumpRelationship, source: Named, target: 
     """Return the key of a relationship that has none; see `FileSpace.key`."""
     numbered = RelationshipRef(row.type, source.id, target.id, row.row_id)
     try:
-        tx.update_relationship(numbered.id, {})  # changes nothing, and tells whether it is there
+        tx.update_relationship(numbered.id, {})  # changes nothing, but raises if it is not there
     except NotFoundError:
         return "" if is_first else row.row_id
     return row.row_id

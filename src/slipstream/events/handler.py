@@ -27,15 +27,15 @@ logger = logging.getLogger(__name__)
 
 class PKGSyncHandler:
     """
-    Handles PKG mutation events one by one: when `handle_event` returns True the index reflects the event, and what
-    could wait is kept durably: neighbours past the limit of a fan-out, a schema evolution's comparison, and vectors
-    of a generation that nobody searches yet.
+    Handles PKG mutation events one by one. When `handle_event` returns True, the index reflects the event, and what
+    may wait is kept durably: neighbours past the limit of a fan-out, the comparison after a schema evolution, and
+    vectors of a generation that is not searched yet.
 
-    A failure goes to the `sync_retries` topic with its true count and, after `max_retries` of them or at once
-    when it is hopeless, to the dead letters. With a `graph`, events only say which keys are dirty and the graph
-    says what they are now; without one the event's own `new_data` is taken as the entity's full state, fenced by
-    the event's position (or time), so that duplicates and reordered events are harmless in both. With an `engine`,
-    which must be the graph's own, it does what is left; without one nothing of a fan-out is.
+    A failed event goes to the `sync_retries` topic with its true count; after `max_retries` retries, or at once when
+    retrying is hopeless, to the dead letters. With a `graph`, events only say which keys are dirty, and the graph is
+    read; without one, the event's `new_data` is the entity's full state, fenced by the event's position (or time).
+    Duplicates and reordered events are harmless either way. With an `engine`, which must be the graph's own, the
+    engine does what may wait; without one, no part of a fan-out is left.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class PKGSyncHandler:
         return self._attempt(event, retry_count=0)
 
     def handle_events(self, events: Sequence[PKGEvent]) -> int:
-        """Handle events that were coalesced to one a key; returns how many succeeded."""
+        """Handle events that were coalesced to one for each key; returns how many succeeded."""
         if self._graph is None:
             return sum(self.handle_event(event) for event in events)
         try:
@@ -92,7 +92,7 @@ class PKGSyncHandler:
         return len(events)
 
     def handle_retry(self, message: Mapping[str, Any]) -> bool:
-        """Try an event from the topic `sync_retries` again."""
+        """Try an event from the topic `sync_retries` again; False when it failed again."""
         return self._attempt(PKGEvent.parse(message["event"]), int(message["retry_count"]))
 
     def _attempt(self, event: PKGEvent, retry_count: int) -> bool:
@@ -109,7 +109,7 @@ class PKGSyncHandler:
         elif self._graph is not None:
             self._direct.reflect(self._graph, [event])
         elif event.key is not None:
-            # Nobody could read the text again later: every generation gets its vector now.
+            # The text can not be read again later: every generation gets its vector now.
             self._direct.writer.reconcile(CarriedGraph(event, self.store.schema), [event.key], live_only=False)
 
     def _handle_sync_error(self, event: PKGEvent, error: Exception, retry_count: int) -> None:

@@ -36,9 +36,9 @@ from slipstream.ports.graph import GraphReader, GraphTransaction, GraphWriter
 from slipstream.ports.journal import DeadLetters, Journal
 
 BATCH, BATCH_BYTES = 1_000, 2 * 1024 * 1024
-"""What is committed together: little enough that other writers hardly wait."""
+"""Rows, and bytes, of one transaction: so few that other writers hardly wait."""
 _PARSED_MAX, _PARSED_SIZE_MAX = 20_000, 2_000
-"""How many rows that have been read, and of what length, are held for the second pass: some 50 MB at most."""
+"""How many parsed rows, and of which length at most, are held for the second pass: some 50 MB."""
 IMPORT_PREFIX = "import:"
 REJECTED_SHOWN = 20
 REJECTIONS = (InvalidInputError, NotFoundError, AlreadyExistsError)
@@ -55,16 +55,16 @@ class ImportReport:
     resumed_at_line: int = 0
     position: Position = ORIGIN
     errors: list[str] = field(default_factory=list)
-    """The first of the reasons for rejections."""
+    """The first reasons for rejections."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """How often properties were left out whose names no graph can keep, by type and name."""
+    """How often properties that no graph can keep were left out, by type and name."""
     notes: list[str] = field(default_factory=list)
-    """What else there is to say."""
+    """Further notes for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """How far an import is, over both passes."""
+    """The progress of an import, over both passes."""
 
     done_bytes: int
     total_bytes: int
@@ -88,9 +88,10 @@ class ReadWriteGraph(GraphWriter, GraphReader, Protocol):
 
 class Importer:
     """
-    Imports a dump in batches, each one transaction. Idempotent: what is there already, unchanged, makes no event.
+    Imports a dump in batches, each one transaction. Idempotent: rows that are already there, unchanged, make no
+    event.
 
-    Interrupted or killed, it goes on behind its last batch when the same file is imported again.
+    After an interruption or a kill, importing the same file again goes on after the last committed batch.
     """
 
     def __init__(
@@ -113,10 +114,10 @@ class Importer:
         id_prefix: str | None = None,
     ) -> ImportReport:
         """
-        Import a file. Bad rows are rejected, and relationships with their ends; the rest goes on.
+        Import a file. Bad rows are rejected, and so are relationships of rejected nodes; the rest goes on.
 
-        `id_prefix` makes ids of the row numbers of nodes without `properties.id`; it is the file's name and `#`.
-        Raises `ConfigError` when the file can not be read, is no dump at all, or has the prefix of another file.
+        `id_prefix` stands before the row numbers that name nodes without `properties.id` (default: the file's name
+        and `#`). Raises `ConfigError` when the file can not be read, is no dump, or has the prefix of another file.
         """
         try:
             stat = path.stat()
@@ -174,7 +175,7 @@ class _Run:
         for stage in (0, 1):
             self._pass(stage, cursor)
         self._compare_with_head()
-        # Done: the next import of this file starts anew, so that it mends what was changed since.
+        # Done: the next import of this file starts anew, and so overwrites what was changed since.
         self._journal.set(self._name, None)
         return self._report
 
@@ -218,7 +219,7 @@ class _Run:
         self._commit(rows, stage, number, done)
 
     def _lines(self) -> Iterator[tuple[int, Line, int, int]]:
-        """Yield number, text and size of each row, and how far into the file that is."""
+        """Yield number, text and size (bytes) of each row, and how many bytes of the file have been read."""
         with lines_read(self._path) as (content, file):
             chunks = checked_chunks(iter(partial(content.read, CHUNK_BYTES), b""), str(self._path), _FORM)
             first = next(chunks, b"")
@@ -232,7 +233,7 @@ class _Run:
                     yield number, text, size, file.tell()
 
     def _begin_with(self, head: DumpHead, number: int, line: Line, stage: int) -> None:
-        """Take in the schema of an export, version by version, before anything that has it."""
+        """Import the schema of an export, version by version, before the rows that use it."""
         self._head = head
         if stage > 0:
             return
@@ -245,7 +246,7 @@ class _Run:
             self._reject(_Read(number, line), error)
 
     def _compare_with_head(self) -> None:
-        """Say so when an export says that it has more rows than there are."""
+        """Report an error when the head of an export counts more rows than the file has."""
         if self._head is None:
             return
         missing = self._head.entities + self._head.relationships - self._seen
@@ -273,7 +274,7 @@ class _Run:
         return len(self._parsed) < _PARSED_MAX and len(line) <= _PARSED_SIZE_MAX
 
     def _named(self, row: DumpRow, number: int, line: str, stage: int, *, report: bool) -> _Read | None:
-        """Return a row of this pass with what its file calls it; None for one of the other pass, or a refused one."""
+        """Return a row of this pass with its nodes named; None for a row of the other pass, or a refused one."""
         if isinstance(row, DumpNode) is not (stage == 0):
             return None
         read = _Read(number, line, row)
@@ -286,11 +287,11 @@ class _Run:
             if report:
                 self._reject(read, error)
             elif isinstance(row, DumpRelationship):
-                self._space.is_first(row)  # it has been told so before
+                self._space.is_first(row)  # keep what the interrupted run has told it: that it is the first
             return None
 
     def _recall(self, rows: list[_Read]) -> None:
-        """Take in what an interrupted import has done with rows: the graph knows."""
+        """Learn from the graph what an interrupted import did with rows."""
         if not rows:
             return
         nodes = {read.named[0].id: read for read in rows if isinstance(read.row, DumpNode)}
@@ -315,7 +316,7 @@ class _Run:
                     self._reject(read, error)
         self._report.position = tx.position
         self._refusals.flush()
-        # After the commit: dying in between imports this batch once more, which changes nothing.
+        # After the commit: a crash in between imports this batch once more, which changes nothing.
         self._journal.set(self._name, json.dumps({"stage": stage, "line": line}))
         if self._on_progress is not None:
             counted = self._report.entities + self._report.relationships
@@ -353,7 +354,7 @@ class _Run:
 
 
 class _Read(NamedTuple):
-    """A row as it was read, and what its file calls it: itself, or both of its ends."""
+    """A row as it was read; `named` is the node itself, or both ends of the relationship."""
 
     number: int
     line: Line

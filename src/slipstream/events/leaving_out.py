@@ -1,4 +1,4 @@
-"""Properties whose names no graph can keep: they are left out, which costs no more than them, and are told."""
+"""Properties that no graph can keep are left out of a row, which is imported without them, and are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHERS = "others"
 
 @dataclass(slots=True)
 class LeftOut:
-    """How often each was left out, and why. Past so many names the rest is counted together."""
+    """How often each property was left out, and why; past `NAMES_MAX` names the rest is counted together."""
 
     counts: dict[str, int] = field(default_factory=dict)
     """By type and name."""

@@ -1,4 +1,4 @@
-"""Lines of bytes that nobody vouches for: one that is too long, or no text, is passed over and told."""
+"""Lines of untrusted bytes: one that is too long, or not text, is passed over and reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.events.formats.kinds import CONVERT, binary_kind, foreign_kind
 LINE_BYTES_MAX = 16 * 1024 * 1024
 CHUNK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 16
-"""Of a line that is too long."""
+"""How much of a line that is too long is kept."""
 
 Line = str | CutLine
 
@@ -26,10 +26,10 @@ class OpenLine:
     parts: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
     digest: hashlib._Hash | None = None
-    """Of a line that is too long already: then `parts` is its beginning."""
+    """Of the whole line, once it is too long; `parts` is then only its beginning."""
 
     def add(self, data: bytes, bytes_max: int) -> None:
-        """Take in what comes next; past `bytes_max` only the beginning is held."""
+        """Append bytes; past `bytes_max` only the beginning is held."""
         self.size_bytes += len(data)
         if self.digest is not None:
             self.digest.update(data)
@@ -42,7 +42,7 @@ class OpenLine:
             self.parts = [b"".join(self.parts)[: min(_HEAD_BYTES, bytes_max)]]
 
     def line(self) -> Line:
-        """Return what it is."""
+        """Return the text of the line, or a `CutLine` when it is too long or not UTF-8."""
         data = b"".join(self.parts)
         if self.digest is not None:
             return CutLine(data.decode("utf-8", "backslashreplace"), self.size_bytes, self.digest.hexdigest())
@@ -50,7 +50,7 @@ class OpenLine:
 
 
 def line_of(data: bytes) -> Line:
-    """Return the text of a line, without a byte order mark; a `CutLine` when it is not UTF-8: nothing is replaced."""
+    """Return the text of a line without a byte order mark, or a `CutLine` when it is not UTF-8."""
     try:
         return data.removeprefix(BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,10 +61,10 @@ def line_of(data: bytes) -> Line:
 
 def bounded_lines(chunks: Iterable[bytes], bytes_max: int = LINE_BYTES_MAX) -> Iterator[tuple[Line, int]]:
     """
-    Yield each line without its end, and how many bytes it took with it.
+    Yield each line without its line end, and its size in bytes with it.
 
-    A line of more than `bytes_max` bytes, or that is not UTF-8, is a `CutLine`. Whatever the chunks, little more than
-    one line is held.
+    A line of more than `bytes_max` bytes, or that is not UTF-8, is a `CutLine`. However the input is cut into chunks,
+    little more than one line is held.
     """
     current = OpenLine()
     for chunk in chunks:
@@ -81,9 +81,9 @@ def bounded_lines(chunks: Iterable[bytes], bytes_max: int = LINE_BYTES_MAX) -> I
 
 def checked_chunks(chunks: Iterable[bytes], name: str, form: str, *, is_stream: bool = False) -> Iterator[bytes]:
     """
-    Yield chunks as they are; raises `ConfigError` when the first one says that they are no lines of JSON at all.
+    Yield chunks as they are; raises `ConfigError` when the first one shows that they are not lines of JSON at all.
 
-    Of a stream only what is no text at all is taken for that: whoever feeds it may say something else first.
+    For a stream only binary data counts as that: its source may write other text first.
     """
     kind_of = binary_kind if is_stream else foreign_kind
     for number, chunk in enumerate(chunks):

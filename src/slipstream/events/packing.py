@@ -19,16 +19,16 @@ _BLOCK_BYTES = 1 << 17
 
 
 def unpacked_name(path: Path) -> str:
-    """Return a file's name without what says its form and how it is packed: `graph` of `graph.jsonl.gz`."""
+    """Return a file's name without the endings of its form and packing: `graph` for `graph.jsonl.gz`."""
     return Path(path.stem).stem if path.suffix in (GZIP, ZSTD) else path.stem
 
 
 @contextmanager
 def lines_read(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """
-    Give the unpacked content of a file, and the file itself, whose place tells how far the reading is.
+    Yield the unpacked content of a file, and the file itself, whose position tells the progress of reading.
 
-    Raises `ConfigError` when it can not be read, or is not packed as its name says.
+    Raises `ConfigError` when the file can not be read, or is not packed as its name says.
     """
     with ExitStack() as stack:
         try:
@@ -50,7 +50,7 @@ def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 
 def packed(name: str, raw: IO[bytes]) -> IO[bytes]:
-    """Return what packs into a file as its name says; closing it leaves the file open. The file itself if not."""
+    """Return a stream that packs into a file as its name says, or the file; closing the stream leaves the file open."""
     if name.endswith(GZIP):
         # Without name and time: the same graph gives the same bytes.
         return cast("IO[bytes]", gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_LEVEL, mtime=0))
@@ -78,9 +78,9 @@ def _zstd_writer(raw: IO[bytes]) -> IO[bytes]:
 
 class _ZstdContent(io.RawIOBase):
     """
-    What is packed in the frames of a file, one after the other.
+    The unpacked content of all frames of a file, one after the other.
 
-    The library's own reader takes a frame that was cut short for the end of the file; here that is an `EOFError`.
+    The library's own reader takes a truncated frame for the end of the file; this one raises `EOFError`.
     """
 
     def __init__(self, raw: IO[bytes], frame: Callable[[], Any]) -> None:
@@ -89,11 +89,11 @@ class _ZstdContent(io.RawIOBase):
         self._packed = self._content = b""
 
     def readable(self) -> bool:
-        """Whether it can be read: it can."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill a buffer with what comes next; 0 at the end of the last frame."""
+        """Fill a buffer, and return how many bytes were read: 0 at the end of the last frame."""
         while not self._content:
             self._packed = self._packed or self._raw.read(_BLOCK_BYTES)
             if not self._packed:
@@ -110,7 +110,7 @@ class _ZstdContent(io.RawIOBase):
 
 
 def _zstd() -> tuple[Any, bool]:
-    """Return the module that there is, and whether it is Python's own; raises `ConfigError` without any."""
+    """Return the installed zstd module, and whether it is Python's own; raises `ConfigError` without any."""
     try:
         return importlib.import_module("compression.zstd"), True
     except ImportError:
@@ -124,6 +124,6 @@ def _zstd() -> tuple[Any, bool]:
 
 
 def _damages(path: Path) -> tuple[type[Exception], ...]:
-    """Return what is raised for a file that is not packed as its name says."""
+    """Return the exceptions that mean that a file is not packed as its name says."""
     plain = (EOFError, zlib.error, gzip.BadGzipFile)
     return (*plain, _zstd()[0].ZstdError) if path.suffix == ZSTD else plain

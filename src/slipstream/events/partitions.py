@@ -1,4 +1,4 @@
-"""Tables that are parts of other tables: a row that comes under both names is one row."""
+"""Partitions of tables: a row that comes under the names of both is one row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slipstream.domain.fences import Fence, RowName
 
 
 class Rows(Protocol):
-    """Fences as a transaction sees them."""
+    """The fences in one transaction."""
 
     def get(self, row: RowName) -> Fence | None:
         """Return the fence of a row."""
@@ -26,18 +26,18 @@ class Rows(Protocol):
 
 class Partitions:
     """
-    Finds tables out that repeat the rows of another one; what is found stays in the fence of the table.
+    Detects tables that repeat the rows of another one; a finding is kept in the fence of the table.
 
-    Debezium tells of a partition's rows under its own name, of the table's snapshot under both. A table whose name
-    goes on where another's ends, with `_`, and that brings the very row which that one has, in the same place of the
-    order, is a part of it.
+    Debezium sends changes of a partition's rows under the partition's name, but those of the table's snapshot under
+    both names. A table is taken for a partition if its name is another's followed by `_…`, and it brings the very row
+    that the other has, at the same order.
     """
 
     def __init__(self, rows: Rows, tables: Mapping[str, str]) -> None:
         self._rows, self._tables = rows, tables
 
     def refusal(self, change: Change, entity: Callable[[str], Entity | None]) -> InvalidInputError | None:
-        """Return why a change of a partition is not applied; None for all others."""
+        """Return the error that refuses a change of an undeclared partition; None for other changes."""
         if not change.event.event_type.is_entity:
             return None
         row = RowName("", change.space)
@@ -46,7 +46,7 @@ class Partitions:
             known = Fence()
             self._rows.put(row, known)
         if change.space in self._tables or change.space.rpartition(".")[2] in self._tables:
-            return None  # the user has told what it is
+            return None  # the user has declared what it is
         if not known.key and change.order:
             parent = next((name for name in _longer(change.space) if self._is_twin(change, name, entity)), None)
             if parent is not None:
@@ -66,7 +66,7 @@ class Partitions:
 
 
 def _longer(space: str) -> Iterator[str]:
-    """Yield the names that a table's name goes on from, the longest first."""
+    """Yield the names that a table's name continues with `_…`, the longest first."""
     begin = space.rfind(".") + 1
     end = len(space)
     while (end := space.rfind("_", begin + 1, end)) > 0:

@@ -29,7 +29,7 @@ class EventQueue:
     """
     First-in-first-out topics that survive a crash: a message stays until its subscriber has returned.
 
-    Delivery is at least once, in the caller's thread of `deliver`. `pkg_mutations` carries events,
+    Delivery is at least once, in the thread that calls `deliver`. `pkg_mutations` carries events,
     `sync_retries` carries `{"event", "error", "retry_count", "max_retries"}`.
     """
 
@@ -95,7 +95,7 @@ class EventQueue:
         try:
             message = PKGEvent.parse(payload) if topic == MUTATIONS_TOPIC else json.loads(payload)
         except (InvalidInputError, ValueError) as error:
-            # Somebody wrote past `publish`: it can never be delivered, and must not block the topic.
+            # Not written by `publish`: it can never be delivered, and must not block the topic.
             self.bury(f"{topic}:{hash_of(payload)}", None, str(error), 1, kept_payload(payload, f"topic {topic}"))
             return
         subscriber(message)

@@ -1,4 +1,4 @@
-"""Lines that are refused: kept as dead letters within a bound, counted by their reasons past it."""
+"""Refused lines: kept as dead letters up to a limit, and past it counted by reason."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters
 
 WRONG_AFTER = 20
-"""A file whose first so many lines are all refused is the wrong one."""
+"""A file of which the first so many lines are all refused is the wrong one."""
 SAMPLES_MAX = 10
-"""How many letters are kept of lines that are no text, and of lines in front of the first of the right form."""
+"""How many letters are kept of lines that are not text or that come before the first line of the right form."""
 REASONS_MAX = 20
-"""Of one source; lines that are refused for yet another one are counted together."""
+"""How many reasons of one source are counted apart; lines refused for other reasons are counted together."""
 _OTHER = "other reasons"
 _ROW_BYTES = 200
-"""About what a letter takes beside its texts."""
+"""About how many bytes a letter takes beside its texts."""
 
 
 class Source(NamedTuple):
     """Where lines come from."""
 
     name: str
-    """For people, who are to give it again."""
+    """For people, who may have to give the source again."""
     prefix: str
     """What the ids of its letters begin with."""
     is_stream: bool = False
-    """Whether it can be read only once: then no line proves it wrong, and what is counted is added up."""
+    """Whether it can be read only once: then it is never taken for the wrong one, and counts add up over runs."""
     form: str = "lines of the expected form"
 
 
@@ -64,8 +64,8 @@ class Refusals:
     """
     The refused lines of one source; nothing is durable before `flush`.
 
-    A file (no stream) is taken for the wrong one when the first lines are all refused before any was `proved`:
-    `refuse` then raises `ConfigError`, and nothing of it is kept.
+    A file (not a stream) is taken for the wrong one when its first `WRONG_AFTER` lines are refused before `prove` was
+    called: `refuse` then raises `ConfigError`, and nothing of the file is kept.
     """
 
     letters: DeadLetters
@@ -94,11 +94,10 @@ class Refusals:
         payload: str | None = None,
     ) -> None:
         """
-        Keep a line with the reason, or count it; `where` names it within the source.
+        Keep a line with the error, or count it; `where` names the line within the source.
 
-        A `payload` is kept in the line's place, when all of the line can be kept.
-
-        Raises `ConfigError` when this proves the whole source to be the wrong one.
+        `text` replaces the error's message. `payload` is kept in the line's place, if the whole line could be kept.
+        Raises `ConfigError` when this line shows the whole source to be the wrong one.
         """
         self._refused += 1
         if self._is_doubted and self._refused >= WRONG_AFTER:
@@ -115,11 +114,11 @@ class Refusals:
 
     @property
     def _is_doubted(self) -> bool:
-        """Whether the next lines may prove the source wrong as a whole."""
+        """Whether further refused lines may show the whole source to be the wrong one."""
         return not (self._is_proved or self.source.is_stream)
 
     def _is_worth_keeping(self, line: Line) -> bool:
-        """Whether a letter of its own is of use: of what no replay can mend, or is of a wrong kind, samples are."""
+        """Whether a line gets its own letter; of lines that no replay can mend, or of the wrong form, samples do."""
         if (isinstance(line, CutLine) and line.fault) or not self._is_proved:
             self._samples += 1
             return self._samples <= SAMPLES_MAX
@@ -149,12 +148,12 @@ class Refusals:
         self._is_counting = True
 
     def flush(self) -> None:
-        """Make what was refused durable; to be called before what came behind it is passed."""
+        """Make refused lines durable, unless the source is still in doubt; call before the source moves on."""
         if not self._is_doubted:
             self.finish()
 
     def finish(self) -> None:
-        """Make all of it durable: the source has ended."""
+        """Make all refused lines durable, at the end of the source."""
         if self._waiting:
             self.letters.bury(self._waiting)
             self._waiting = []
@@ -166,7 +165,7 @@ class Refusals:
                 self._more = {}
 
     def _summary(self, reason: str, counted: _Counted, now: datetime) -> DeadLetter:
-        """Return the letter that stands for all lines of one reason that are not kept."""
+        """Return the letter that stands for all lines of one reason that were only counted."""
         digest = hashlib.blake2b(f"{self.source.name}\0{reason}".encode(), digest_size=8).hexdigest()
         letter_id = f"{self.source.prefix}more:{digest}"
         before = next(iter(self.letters.find([letter_id])), None) if self.source.is_stream else None

@@ -1,4 +1,4 @@
-"""Refused rows of dumps: kept with the names of the file that they came from, and imported again with those."""
+"""Refused rows of dumps: kept with the names of their file, so that a replay imports them under the same ids."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _AGAIN = "mend it and import the file again"
 
 @dataclass(frozen=True, slots=True)
 class RowLetter:
-    """A row, and what its file calls what it is about."""
+    """A refused row, and the names that its file gives to its nodes."""
 
     text: str
     prefix: str | None = None
-    """Of nodes without an id of their own; None where the file is not known."""
+    """Prefix of ids of nodes without an id of their own; None when the file is not known."""
     ends: Sequence[Named | None] = (None, None)
     is_first: bool = False
-    """Whether a relationship without a key is the first of its file, of its type between its ends."""
+    """Whether a relationship without a key is its file's first of its type between its ends."""
     is_taken: bool = False
-    """Whether the node was refused because its id is another one's: it must not be written over that."""
+    """Whether the node was refused because its id is another node's, which it must not overwrite."""
 
     def encode(self) -> str:
-        """Return what is kept in the dead letter."""
+        """Return the payload of the dead letter."""
         facts = {"prefix": self.prefix, "ends": self.ends, "is_first": self.is_first, "is_taken": self.is_taken}
         return json.dumps({"schema": _SCHEMA, **facts, "row": self.text})
 
     @classmethod
     def decode(cls, payload: str) -> RowLetter:
-        """Return what was kept; of older versions that was the bare row."""
+        """Return the letter of a payload; older versions kept the bare row."""
         if not payload.startswith(_IS_ROW):
             return cls(payload)
         facts = json.loads(payload)
@@ -92,7 +92,7 @@ class RowLetter:
 
 
 def import_schema(tx: GraphTransaction, head: DumpHead, versions: slice = slice(None)) -> None:
-    """Take in what some versions of an export's schema added; without that ability it grows with the rows."""
+    """Import what some versions of an export's schema added; other graphs' schemas grow with the rows."""
     if isinstance(tx, SchemaTransaction):
         for entity_types, relationship_types in head.schema[versions]:
             tx.extend_schema(entity_types, relationship_types)

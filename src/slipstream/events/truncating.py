@@ -1,4 +1,4 @@
-"""All rows of a foreign table are gone: their entities are deleted, a bounded part in each transaction."""
+"""Applies the truncation of a foreign table: its records are deleted, a bounded part in each transaction."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ALL = 2**31
 
 class Truncator:
     """
-    Deletes what the fences of a table know as living and older.
+    Deletes the records that are alive by the fences of a table, and older than the truncation.
 
-    Each page is a transaction, and only the last one says that the table was emptied: after a crash it begins anew.
+    Each page is a transaction, and only the last one notes that the table was emptied: after a crash it begins anew.
     """
 
     def __init__(self, pkg: GraphWriter, page: int = PAGE) -> None:
@@ -29,8 +29,8 @@ class Truncator:
         self.position: Position = ORIGIN
 
     def run(self, truncation: Truncation) -> Outcome:
-        """Empty a table; raises `InvalidInputError` for one that was found out to be a part of another one."""
-        # What has no order is known by its id alone, and so is done at once.
+        """Empty a table; raises `InvalidInputError` for one that is known as a partition of another one."""
+        # A truncation without an order is known again only by its id, so it is one transaction.
         page = _ALL if truncation.order is None else self._page
         after: str | None = None
         while True:
@@ -62,7 +62,7 @@ class Truncator:
     def _delete_page(
         tx: GraphTransaction, truncation: Truncation, after: str | None, page: int
     ) -> tuple[str | None, bool]:
-        """Delete some rows; returns the name of the last one, and whether there are no more."""
+        """Delete a page of rows after a name; returns the name of its last row, and whether it was the last page."""
         rows = tx.live_rows(truncation.space, truncation.order, after, page)
         for _, fence in rows:
             key = RecordKey.decode(fence.key)

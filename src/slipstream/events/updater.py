@@ -20,7 +20,7 @@ PENDING_TOPIC = "pending_updates"
 
 class IncrementalEmbeddingUpdater:
     """
-    Batches events: coalesced to the newest one a key, in order, flushed on size or by a timer of its own.
+    Batches events: coalesced to the newest one of each key, in order, flushed by size or by its own timer.
 
     An event is durable before `add_event` returns, so a crash loses none: the next updater over the same queue
     finds them. Use as a context manager, or `close` it, to stop the timer.
@@ -64,7 +64,7 @@ class IncrementalEmbeddingUpdater:
                 self.flush_batch()
 
     def flush_batch(self) -> int:
-        """Handle everything that is pending; returns how many events that were, before coalescing."""
+        """Handle everything that is pending; returns how many events there were before coalescing."""
         with self._lock:
             rows = self._queue.pending(PENDING_TOPIC)
             if not rows:
@@ -74,7 +74,7 @@ class IncrementalEmbeddingUpdater:
                 event = PKGEvent.parse(payload)
                 _coalesce(latest, event)
             self.sync_handler.handle_events(list(latest.values()))
-            # Only now: a crash before this line handles them again, which is harmless.
+            # Acknowledged last: after a crash before this line the events are handled again, which is harmless.
             self._queue.acknowledge(PENDING_TOPIC, [message_id for message_id, _ in rows])
             self._pending = 0
             return len(rows)
@@ -115,9 +115,9 @@ class IncrementalEmbeddingUpdater:
 
 def _coalesce(latest: dict[RecordKey | str, PKGEvent], event: PKGEvent) -> None:
     """
-    Keep the newest event of each key; what it replaces must not be forgotten as a cause of work.
+    Keep the newest event of each key, with the old data of those it replaces.
 
-    The older data go along, so that a change that a later event does not repeat still counts as a change.
+    So a change that a later event does not repeat still counts as a change.
     """
     key = event.key or event.event_id
     earlier = latest.pop(key, None)

@@ -16,7 +16,7 @@ SEQUENCE_DIGITS = 20
 """A position has at most 19 digits: zero-padded, sequences sort as texts."""
 
 _ENVELOPE = frozenset({"event_id", "event_type", "timestamp", "position"})
-"""What the envelope says, so that `data` does not."""
+"""Fields that the envelope holds, so that `data` does not."""
 
 
 def to_cloudevent(event: PKGEvent, source: str) -> dict[str, Any]:
@@ -79,7 +79,11 @@ def _position(envelope: Reader) -> int | None:
 
 
 def native_event(fields: Mapping[str, Any]) -> PKGEvent:
-    """Return the event with these fields; stricter than the model: no text for a number, no number for a time."""
+    """
+    Return the event with these fields; stricter than the model: no text for a number, no number for a time.
+
+    Raises `InvalidInputError` naming the field.
+    """
     reader = Reader(fields)
     confidence = fields.get("extraction_confidence")
     for name in ("schema_version", "position"):

@@ -1,4 +1,4 @@
-"""What a schema of Kafka Connect says of a row: how each column is decoded, and which always has a value."""
+"""What a schema of Kafka Connect says of a row: how each column is decoded, and which columns are never null."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.events.formats.reader import shown, shown_name
 from slipstream.events.formats.unsent import is_unsent
 
 SCHEMAS_MAX = 500
-"""So many schemas are kept read; a feed has a few a table."""
+"""How many parsed schemas are kept; a feed has a few for each table."""
 _DEPTH_MAX = 20
 _MAY_BE_TIME = (
     "comes without a schema: whether the number is a date, a time or an interval can not be told: it is kept"
@@ -24,7 +24,7 @@ _MAY_BE_BYTES = "comes without a schema: whether the text is an encoded decimal 
 
 @dataclass(slots=True)
 class Row:
-    """A row's columns: decoded, not sent, and what could not be told of them."""
+    """A row: its decoded values, the columns that were not sent, and notes of what is unclear without a schema."""
 
     values: dict[str, Any] = field(default_factory=dict)
     unsent: set[str] = field(default_factory=set)
@@ -33,11 +33,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How the columns of one struct are decoded; those that are not named stay as they are."""
+    """How the columns of one struct are decoded; columns without a decoder stay as they are."""
 
     decoders: Mapping[str, Decode]
     required: frozenset[str] = frozenset()
-    """Columns that are never null: one that is was not sent (an unchanged vector has no other placeholder)."""
+    """Columns that are never null: a null there was not sent (an unchanged vector has no other placeholder)."""
     key_decoders: Mapping[str, Decode] = field(default_factory=dict)
 
     def read(self, data: Mapping[str, Any], prefix: str, space: str) -> Row:  # noqa: ARG002  (as `PlainColumns`)
@@ -59,7 +59,7 @@ class Columns:
         return row
 
     def identify(self, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        """Return the values that tell a row apart: decoded as parts of a key are; raises `InvalidInputError`."""
+        """Return the values of key columns, decoded as a key's; raises `InvalidInputError` naming the column."""
         decoders = self.key_decoders
         return {
             name: _decoded(decoders[name], value, f"{prefix}{shown_name(name)}")
@@ -73,7 +73,7 @@ class PlainColumns:
     """Columns that come without a schema: decoded where the value itself says what it is."""
 
     def read(self, data: Mapping[str, Any], prefix: str, space: str) -> Row:
-        """Return the row in a struct, with notes of what can not be told; raises `InvalidInputError`."""
+        """Return the row in a struct, with notes of what is unclear; raises `InvalidInputError` naming the column."""
         row = Row()
         values = row.values
         for name, value in data.items():
@@ -89,7 +89,7 @@ class PlainColumns:
         return row
 
     def identify(self, data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        """Return the values that tell a row apart; raises `InvalidInputError`."""
+        """Return the values of key columns; raises `InvalidInputError` naming the column."""
         return {
             name: _decoded(scaled_text, value, f"{prefix}{shown_name(name)}") if is_scaled(value) else value
             for name, value in data.items()
@@ -108,7 +108,7 @@ def _self_told(value: Any) -> Any:
 
 
 def _unclear(value: Any) -> str | None:
-    """Return what can not be told of a value, or of the first in a list, without its schema; None: nothing."""
+    """Return what is unclear of a value (of a list's first one) without its schema; None when nothing is."""
     if type(value) is list:
         value = next((item for item in value if item is not None), None)
     if type(value) is int:
@@ -130,13 +130,13 @@ def _decoded(decode: Decode, value: Any, where: str) -> Any:
 
 
 class Schemas:
-    """Schemas that were read, so that the next message with an equal one is decoded at once."""
+    """Keeps parsed schemas, so that messages with an equal schema are decoded without parsing it again."""
 
     def __init__(self) -> None:
         self._read: OrderedDict[tuple[str, str | None], tuple[Any, AnyColumns]] = OrderedDict()
 
     def columns(self, schema: Any, member: str | None = None) -> AnyColumns:
-        """Return how the columns of a struct are decoded, or those of its field `member`, as `after` is."""
+        """Return how the columns of a struct are decoded, or of the struct in its field `member` (`after`, say)."""
         if not isinstance(schema, dict):
             return PLAIN
         key = (str(schema.get("name")), member)
@@ -153,7 +153,7 @@ class Schemas:
 
 
 def scalar_key(part: Any, schema: Any, where: str) -> Any:
-    """Return the value of a key that is no struct; raises `InvalidInputError`."""
+    """Return the decoded value of a key that is not a struct; raises `InvalidInputError`."""
     decode = _decoder(schema, 0, key_decoder_of)
     return part if decode is None else _decoded(decode, part, where)
 
@@ -226,7 +226,7 @@ def _map(schema: Mapping[str, Any], depth: int) -> Decode | None:
     item = _decoder(schema.get("values"), depth + 1)
 
     def decode(value: Any) -> dict[str, Any]:
-        """Maps with keys that are no texts come as arrays of pairs."""
+        """Return the map; one whose keys are not texts comes as an array of pairs."""
         pairs = list(value.items()) if isinstance(value, dict) else value
         if not isinstance(pairs, list) or not all(
             isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs

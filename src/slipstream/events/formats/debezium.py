@@ -25,9 +25,9 @@ from slipstream.events.formats.rows import (
 )
 
 _UNSTABLE = frozenset({"version", "snapshot"})
-"""What a connector may say differently of the same change when it sends it again."""
+"""Fields of `source` that may differ when a connector sends the same change again."""
 _WITH_DATABASE = frozenset({"sqlserver", "informix"})
-"""Connectors whose topics name the database beside the schema."""
+"""Connectors whose topics name both the database and the schema."""
 _MONGODB = "mongodb"
 
 
@@ -81,7 +81,7 @@ def debezium_change(message: Message, rows: RowReader) -> Said:
 
 
 def _told_id(value: Reader, source: Reader, operation: str, name: str) -> str:
-    """Return the change's id by all that it says, but for the time at which the connector sends it."""
+    """Return an id of the change, made of everything in it but the time of sending."""
     origin = {name: part for name, part in source.data.items() if name not in _UNSTABLE}
     if not source.data.get("ts_ms"):
         origin["ts_ms"] = value.data.get("ts_ms")
@@ -108,7 +108,7 @@ def _table_parts(source: Reader) -> tuple[str, ...]:
 def _states(
     message: Message, value: Reader, table: Table, kind: str, rows: RowReader
 ) -> tuple[Row | None, Row | None, RowKey, bool]:
-    """Return the row, the row before, its key, and whether the row is all that there is."""
+    """Return the row, the row before, its key, and whether the row is whole, not a difference."""
     if table.is_documents:
         row, is_whole = mongodb.document(value, kind)
         return row, None, mongodb.key_of(message, row), is_whole

@@ -1,4 +1,4 @@
-"""Values of columns as Kafka Connect and Debezium encode them, decoded by the name that their schema has."""
+"""Values of columns as Kafka Connect and Debezium encode them, decoded by the name of their schema."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Parameters = Mapping[str, Any]
 SCALE_MAX = 20_000
 """Largest scale of a decimal: PostgreSQL has 16,383."""
 _DECIMAL_SIZE_MAX = 20_000
-"""Longest decimal, in base64: of 36,000 digits, which take a tenth of a second to read."""
+"""Longest decimal, as characters of base64: 36,000 digits, which take a tenth of a second to decode."""
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 EXACT_DIGITS = 15
-"""Decimals of so many digits are the same as floating point numbers, and back."""
+"""Decimals of at most so many digits survive the way to a floating point number and back."""
 _INTEGER_DIGITS = 18
 _FILLED_DIGITS = 1000
 _JSON_DEPTH_MAX = 30
@@ -30,18 +30,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _INFINITE_DAYS = {-622191234: "infinity", -2147472691: "-infinity"}
 _INFINITE_MICROSECONDS = {9223372036825200000: "infinity", -9223372036832400000: "-infinity"}
-"""What the infinities of PostgreSQL come as, which holds no such dates."""
+"""The numbers that stand for PostgreSQL's infinities: dates that PostgreSQL itself can not hold."""
 _SECOND = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 
 
 def decoder_of(name: str, parameters: Parameters) -> Decode | None:
-    """Return what decodes values of a semantic type; None when they stay as they are."""
+    """Return the decoder of a semantic type; None when its values stay as they are."""
     make = _BY_NAME.get(name)
     return None if make is None else make(parameters)
 
 
 def key_decoder_of(name: str, parameters: Parameters) -> Decode | None:
-    """Return what decodes a part of a key: all digits of a decimal, a time with a zone as it was sent."""
+    """Return the decoder of a part of a key, which keeps all digits of a decimal, and a time with a zone as sent."""
     make = _BY_NAME_IN_KEYS.get(name) or _BY_NAME.get(name)
     return None if make is None else make(parameters)
 
@@ -67,7 +67,7 @@ def decimal_text(value: Decimal) -> str:
 
 
 def is_scaled(value: Any) -> bool:
-    """Whether a value is a decimal that carries its scale: told without a schema, too."""
+    """Whether a value is a decimal that carries its scale, which is recognised without a schema."""
     return isinstance(value, dict) and value.keys() == {"scale", "value"} and isinstance(value["value"], str)
 
 
@@ -174,7 +174,7 @@ def _short(digits: str) -> str:
 
 
 def _zoned(value: Any) -> Any:
-    """Return the time in a text; `infinity` and what lies outside of the years 1 to 9999 stay texts."""
+    """Return the time in a text; `infinity` and times outside of the years 1 to 9999 stay texts."""
     text = _text(value)
     try:
         moment = datetime.fromisoformat(text.upper())
@@ -184,7 +184,7 @@ def _zoned(value: Any) -> Any:
 
 
 def _without_zone(value: Any) -> str:
-    """Return a date, or a time of day, that isostring mode marks as one of UTC although it has no zone."""
+    """Return a date or a time of day without the `Z` that isostring mode adds although the column has no zone."""
     return _text(value).removesuffix("Z")
 
 
@@ -211,7 +211,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _json(value: Any) -> Any:
-    """Return the document in a text; what JSON can not carry exactly, or a property can not, stays text."""
+    """Return the document in a text; it stays text if JSON or a property can not hold it exactly."""
     try:
         document = load_json(_text(value))
     except InvalidInputError:
@@ -220,7 +220,7 @@ def _json(value: Any) -> Any:
 
 
 def _is_shallow(text: str, document: Any) -> bool:
-    """Whether a document is no deeper than a property may be."""
+    """Whether a document is not nested deeper than a property may be."""
     level = [document] if text.count("{") + text.count("[") > _JSON_DEPTH_MAX else []
     for _ in range(_JSON_DEPTH_MAX):
         holders = [

@@ -1,4 +1,4 @@
-"""Events in whatever format they come: each is told by the fields that only it has."""
+"""Recognises the format of each event by the fields that only that format has."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ _DEFAULTS = FeedOptions()
 
 def parse_event(line: str | bytes | Mapping[str, Any]) -> list[PKGEvent]:
     """
-    Return the events in one message; one that is no change of an entity or a relationship has none.
+    Return the events in one message; none for a message that is no change of an entity or a relationship.
 
-    Raises `InvalidInputError` naming the field for everything that is not exactly such a message, and never
-    anything else.
+    Raises `InvalidInputError` naming the field for everything that is not a valid message, and never anything else.
     """
     return [said.event for said in parse_message(line) if isinstance(said, Change)]
 
@@ -40,10 +39,10 @@ def parse_message(line: str | bytes | Mapping[str, Any], options: FeedOptions = 
 
 class MessageParser:
     """
-    Parses the messages of one feed: native JSON, CloudEvents, Neo4j CDC, Debezium, bare or as they lay in a log.
+    Parses the messages of one feed: native JSON, CloudEvents, Neo4j CDC, Debezium, bare or as records of a log.
 
-    It remembers schemas and tables, which saves reading them with each message; what a message says depends on the
-    message and the options alone.
+    Schemas and tables are kept, which saves reading them with each message; the result depends on the message and the
+    options alone.
     """
 
     def __init__(self, options: FeedOptions = _DEFAULTS) -> None:

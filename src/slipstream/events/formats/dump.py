@@ -1,8 +1,8 @@
 """
 Graph dumps: rows as `apoc.export.json` writes them, and what an export of ours says beyond that.
 
-A field `slipstream` of a row holds what JSON, or that form, can not: which values are times, and a relationship's own
-key. One row of its own, the head, says as of which position all was read, how much there is, and the schema.
+A row's field `slipstream` holds what JSON, or APOC's form, can not: which values are times, and a relationship's own
+key. A separate row, the head, says at which position everything was read, how much there is, and the schema.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from slipstream.events.formats.reader import Reader, load_json, shown
 DEFAULT_TYPE = "Entity"
 """The type of a node without labels."""
 OURS = "slipstream"
-"""The type of the head, and the field of what only we understand."""
+"""The type of the head, and the name of the field that only Slipstream reads."""
 FORMAT = 1
 KINDS = frozenset({"string", "integer", "float", "boolean", "datetime", "list", "map"})
 """Kinds of properties that a schema knows."""
 
 Types = Mapping[str, Mapping[str, str]]
 Path = Sequence[str | int]
-"""Names and places that lead to a value inside of properties."""
+"""Names and indexes that lead to a value inside of properties."""
 
 
 @dataclass(frozen=True, slots=True)
 class DumpNode:
     """
-    One node of a dump; `row_id` is what the dump's relationships call it, and nobody else.
+    One node of a dump; `row_id` is its name in this dump's relationships alone.
 
-    `entity_id` is the property `id`, None for a node that has none.
+    `entity_id` is the property `id`, None for a node without one.
     """
 
     row_id: str
@@ -49,7 +49,7 @@ class DumpRelationship:
     One relationship of a dump.
 
     `source_id` and `target_id` are the endpoints' entity ids where the row says them, None where it does not.
-    `discriminator` tells it from others between the same endpoints: its key, or its property `id`; None without.
+    `discriminator` tells it from others between the same endpoints: its key, or its property `id`; else None.
     """
 
     row_id: str
@@ -65,7 +65,7 @@ class DumpRelationship:
 
     @property
     def said_ends(self) -> tuple[tuple[str, str | None, str], tuple[str, str | None, str]]:
-        """What the row says of its source and of its target: the row number, the entity id, the label."""
+        """Row number, entity id and label of the source, and of the target, as the row says them."""
         return (
             (self.source_row_id, self.source_id, self.source_label),
             (self.target_row_id, self.target_id, self.target_label),
@@ -79,14 +79,14 @@ class DumpHead:
     entities: int
     relationships: int
     schema: Sequence[tuple[Types, Types]] = ()
-    """Entity types and relationship types."""
+    """The entity types and relationship types that each version added."""
 
 
 DumpRow = DumpNode | DumpRelationship
 
 
 def parse_row(text: str, number: int, unit: str = "line") -> DumpRow | DumpHead:
-    """Return the row that is the so-manieth line; raises `InvalidInputError` that names the line and the field."""
+    """Return the row in line (or row) `number`; raises `InvalidInputError` that names the line and the field."""
     prefix = f"{unit} {number}: "
     data = load_json(text, prefix)
     if not isinstance(data, dict):
@@ -153,7 +153,7 @@ def _properties(row: Reader) -> dict[str, Any]:
 
 
 def _put_time(properties: dict[str, Any], path: object, row: Reader) -> None:
-    """Replace the text that a path leads to by the time that it says."""
+    """Replace the text at a path by the time that it stands for."""
     holder: Any = properties
     try:
         if not isinstance(path, list):
@@ -202,7 +202,7 @@ def _types(step: Reader, name: str) -> Types:
 
 
 def plain_properties(properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[list[str | int]]]:
-    """Return properties as plain JSON, times as texts, and the paths to those."""
+    """Return properties as plain JSON with times as texts, and the paths to these texts."""
     times: list[list[str | int]] = []
     return {name: _plain(value, [name], times) for name, value in properties.items()}, times
 
@@ -226,7 +226,7 @@ def node_row(entity_id: str, entity_type: str, properties: Mapping[str, Any]) ->
 
 
 def relationship_row(ref: RelationshipRef, types: tuple[str, str], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of a relationship between entities of two types; its ends are called by their ids."""
+    """Return the row of a relationship between entities of two types; its ends are named by their ids."""
     plain, times = plain_properties(properties)
     start, end = types
     return {
@@ -241,7 +241,7 @@ def relationship_row(ref: RelationshipRef, types: tuple[str, str], properties: M
 
 
 def head_row(head: DumpHead, **also: Any) -> dict[str, Any]:
-    """Return the head of an export; `also` is for people, and read by nobody."""
+    """Return the head of an export; `also` is for people, and is never parsed."""
     schema = [{"entity_types": of_entities, "relationship_types": others} for of_entities, others in head.schema]
     return {
         "type": OURS,

@@ -1,7 +1,7 @@
 """
-What lies around an event: a record of Kafka, a line of `kcat -J`, a message of JetStream, a pair of key and value.
+The envelope of an event: a record of Kafka, a line of `kcat -J`, a message of JetStream, a pair of key and value.
 
-Keys, values and headers are objects, or texts of JSON, as they lay in the log; each with its schema or without.
+Keys, values and headers are objects, or texts of JSON as they were in the log, each with or without its schema.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from slipstream.events.formats.reader import Reader, load_json, shown
 
 _RECORD = frozenset({"topic", "partition", "offset"})
 TEXTS_MAX = 500
-"""So many texts of schemas are remembered: each for a topic, its keys or its headers."""
+"""How many texts of schemas are kept: one for each topic, its keys and its headers."""
 _TEXT_SIZE_MAX = 64 * 1024
 _SCHEMA, _PAYLOAD = re.compile(r'\{\s*"schema"\s*:\s*'), re.compile(r'\s*,\s*"payload"\s*:\s*')
 
 
 @dataclass(slots=True)
 class Part:
-    """A key, a value or a header: what it holds, its schema where it has one, and what it is called in refusals."""
+    """A key, a value or a header: its payload, its schema if it has one, and its name in refusals."""
 
     payload: Any
     schema: Any = None
@@ -34,13 +34,13 @@ class Part:
 
     @property
     def prefix(self) -> str:
-        """What stands before the names of its fields."""
+        """What stands before the names of its fields in refusals."""
         return f"{self.where}." if self.where else ""
 
 
 @dataclass(slots=True)
 class Message:
-    """One message without what lay around it."""
+    """One message, taken out of its envelope."""
 
     value: Part
     key: Part | None = None
@@ -50,13 +50,13 @@ class Message:
     timestamp_ms: int | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
     has_key: bool = False
-    """Whether what lies around it has room for a key, be it null."""
+    """Whether the envelope has a place for a key, even if the key is null."""
     is_logged: bool = False
-    """Whether it lay in a log: a topic, a stream."""
+    """Whether it came from a log: a topic, a stream."""
 
 
 class Unwrapper:
-    """Takes messages out of what lies around them; remembers the texts of schemas, which hardly ever change."""
+    """Takes messages out of their envelopes; keeps the texts of schemas, which hardly ever change."""
 
     def __init__(self) -> None:
         self._schemas: OrderedDict[str, tuple[str, Any]] = OrderedDict()
@@ -115,13 +115,13 @@ class Unwrapper:
         return self._text_part(value, where, near) if isinstance(value, str) else _part(value, where)
 
     def _text_part(self, text: str, where: str, near: str) -> Part:
-        """Return the part in a text; `near` names texts that are likely to begin with the same schema."""
+        """Return the part in a text of JSON; texts with equal `near` are likely to begin with the same schema."""
         start, schema = self._schemas.get(near, (None, None))
         if start is not None and text.startswith(start) and text.endswith("}"):
             try:
                 payload = load_json(text[len(start) : -1], f"{where}.", whole="payload")
             except InvalidInputError:
-                pass  # the rest of it is told by reading all of it
+                pass  # reading the whole text names the fault
             else:
                 return Part(payload, schema, f"{where}.payload")
         part = _part(load_json(text, whole=where), where)
@@ -142,20 +142,20 @@ class Unwrapper:
                 self._schemas.popitem(last=False)
 
     def header(self, message: Message, name: str) -> Part | None:
-        """Return what is in a header, None where it is not there."""
+        """Return the part in a header, None when the message has no such header."""
         value = message.headers.get(name)
         return None if value is None else self._read(value, f"headers.{name}", f"{message.topic}\n{name}")
 
 
 def _part(value: Any, where: str) -> Part:
-    """Return a part that may be in `schema` and `payload`."""
+    """Return the part in a value, which may be wrapped as `schema` and `payload`."""
     if isinstance(value, dict) and "payload" in value and value.keys() <= {"schema", "payload"}:
         return Part(value["payload"], value.get("schema"), f"{where}.payload" if where else "payload")
     return Part(value, None, where)
 
 
 def _headers(record: Reader) -> Iterator[tuple[str, Any]]:
-    """Yield headers: of an object, pairs, objects of one or of `key` and `value`, or in turn (`kcat -J`)."""
+    """Yield headers of an object, or of an array: pairs, objects, or names and values in turn (`kcat -J`)."""
     headers = record.data.get("headers")
     if headers is None:
         return

@@ -1,4 +1,4 @@
-"""Rows that ExtractNewRecordState has taken out of their events: columns, and beside them what begins with `__`."""
+"""Rows that ExtractNewRecordState took out of their events: columns, with metadata in fields that begin with `__`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _META, _SOURCE = "__", "source_"
 
 
 def is_flattened(message: Message) -> bool:
-    """Whether a value is a row by what was added to it, or because it lies in a topic under a key."""
+    """Whether a value is a row: by its metadata fields, or because it comes from a topic, with a key."""
     return bool(MARKERS & message.value.payload.keys()) or (message.topic is not None and message.has_key)
 
 
 def flattened_change(message: Message, rows: RowReader) -> Said:
-    """Return the change in a row and what was added to it; raises `InvalidInputError` naming the field."""
+    """Return the change in a row and its metadata; raises `InvalidInputError` naming the field."""
     data = message.value.payload
     added = _added(message.headers) | _added(data)
     kind = _kind(added, message.value.prefix)
@@ -61,7 +61,7 @@ def flattened_change(message: Message, rows: RowReader) -> Said:
 
 
 def _added(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was added, as a change's source names it: `__lsn` and `__source_lsn` are `lsn`."""
+    """Return the metadata under the names that an event's `source` has: `__lsn` and `__source_lsn` are `lsn`."""
     return {
         name.removeprefix(_META).removeprefix(_SOURCE): value
         for name, value in fields.items()
@@ -95,5 +95,5 @@ def _time(added: Mapping[str, Any], message: Message) -> int | None:
 
 
 def _place(message: Message, order: str | None) -> Any:
-    """Return what tells this message from an equal one: nothing where its order does."""
+    """Return the place in the log that tells this message from an equal one; None when its order does."""
     return None if order is not None or message.place is None else [message.place.log, message.place.offset]

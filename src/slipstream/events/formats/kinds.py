@@ -1,4 +1,4 @@
-"""What a file is that holds no JSON, told by its first bytes, and what to do about it. Pure."""
+"""Tells by the first bytes of a file that holds no JSON what it is, and what to do about it. Pure."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _BY_FIRST_BYTES = (
 )
 _JSON_LINE = re.compile(rb"^[ \t\r]*[{\[]", re.MULTILINE)
 _NUL_SHARE = 4
-"""Of ASCII in UTF-16 every second byte is NUL, of other binary files a good part."""
+"""One NUL in so many bytes means binary: in UTF-16 every second byte of ASCII is NUL, in other files a good part."""
 
 
 def binary_kind(head: bytes) -> str | None:
-    """Return what begins with these bytes and is no text in UTF-8; None when it may be one."""
+    """Return the kind of a file with this beginning that is no text in UTF-8; None when it may be such a text."""
     for first, kind in _BY_FIRST_BYTES:
         if head.startswith(first):
             return kind
@@ -38,7 +38,7 @@ def binary_kind(head: bytes) -> str | None:
 
 
 def foreign_kind(head: bytes) -> str | None:
-    """Return what a file is whose first (64 KiB of) bytes these are; None when there may be JSON in it."""
+    """Return the kind of a file with this beginning (up to 64 KiB); None when it may hold JSON."""
     kind = binary_kind(head)
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if kind is not None or not text or _JSON_LINE.search(head.removeprefix(codecs.BOM_UTF8)):

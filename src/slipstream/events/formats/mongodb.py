@@ -1,4 +1,8 @@
-"""Documents of MongoDB in change events of Debezium: texts of extended JSON. By its documentation, not recorded."""
+"""
+Documents of MongoDB in change events of Debezium: texts of extended JSON.
+
+By Debezium's documentation, not by recorded events.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ _FULL = "set capture.mode=change_streams_update_full"
 
 
 def document(value: Reader, kind: str) -> tuple[Row | None, bool]:
-    """Return the document after a change (before it, of a deletion), and whether it is all that there is."""
+    """Return the document after a change (before a deletion), and whether it is whole, not a difference."""
     name = "before" if kind == DELETED else "after"
     if value.has(name):
         return _row(_document(value, name)), True
@@ -43,7 +47,7 @@ def key_of(message: Message, row: Row | None) -> RowKey:
             try:
                 identity = plain(load_json(identity, whole=where))
             except InvalidInputError:
-                identity = key.data["id"]  # a text that is no JSON is the id itself
+                identity = key.data["id"]  # a text that is not JSON is the id itself
     else:
         where = _ID
         identity = None if row is None else row.values.get(_ID)
@@ -69,7 +73,7 @@ def _row(values: Mapping[str, Any]) -> Row:
 
 
 def _difference(description: Reader) -> Row:
-    """Return what an update changed; one inside of a field can not be told without the document."""
+    """Return what an update changed; raises `InvalidInputError` for a change inside of a field."""
     updated = _document(description, "updatedFields") if description.has("updatedFields") else {}
     removed = description.texts("removedFields")
     if description.data.get("truncatedArrays") or any("." in name for name in (*updated, *removed)):
@@ -85,7 +89,7 @@ def _told(value: Any, where: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of extended JSON as a property's; raises `ValueError` for one that is not what it says."""
+    """Return a value of extended JSON as a property's value; raises `ValueError` for an invalid one."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What rows are called: the space of their table, the name that their key gives them, the id of their entity."""
+"""Names of rows: the space of their table, the name made of their key, the id of their entity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.events.formats.reader import shown, shown_name
 _SAFE = " @/.,+-_#()'"
 _SIGNALS = "debezium_signal"
 TABLES_MAX = 10_000
-"""So many tables are remembered."""
+"""How many tables are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Table:
     name: str
     prefix: str
     key_columns: Sequence[str] | None = None
-    """As the options tell them."""
+    """The columns of its key, as the options tell; None when they do not."""
     unsent_nulls: Collection[str] = ()
-    """Columns in which the null of an update is a value that was not sent."""
+    """Columns where a null in an update means that the value was not sent."""
     is_documents: bool = False
     """Whether its rows are documents of MongoDB."""
     is_part: bool = False
-    """Whether it is a part of the table that the space is, as the options tell."""
+    """Whether it is a partition of the table that `space` names, as the options tell."""
 
     @property
     def is_signals(self) -> bool:
@@ -48,7 +48,7 @@ class Tables:
         self._by_source: dict[tuple[Any, ...], Table] = {}
 
     def table(self, parts: tuple[str, ...]) -> Table:
-        """Return the table with this full name: source, database or schema, and its own."""
+        """Return the table with this full name: source, database or schema, own name."""
         table = self._known.get(parts)
         if table is None:
             if len(self._known) > TABLES_MAX:
@@ -57,10 +57,10 @@ class Tables:
         return table
 
     def of_source(self, named: tuple[Any, ...], parts: Callable[[], tuple[str, ...]], *, is_documents: bool) -> Table:
-        """Return the table that the source of a change names so; `parts` is asked when it is a new one."""
+        """Return the table that a change's source names by these fields; `parts` gives the full name of a new one."""
         try:
             table = self._by_source.get(named)
-        except TypeError:  # one of them is no text: `parts` refuses it by its name
+        except TypeError:  # one of the fields is not a text: `parts` refuses it by name
             table = None
         if table is None:
             table = replace(self.table(parts()), is_documents=is_documents)
@@ -94,13 +94,13 @@ class Tables:
 
 
 def _told(told: Mapping[str, Any], parts: tuple[str, ...]) -> Any:
-    """Return what is said of a table under its full name, under the end of it, or under `*`."""
+    """Return what the options say of a table: under its full name, an ending of that, or `*`; None when nothing."""
     names = (*(".".join(parts[start:]) for start in range(len(parts))), "*") if told else ()
     return next((told[name] for name in names if name in told), None)
 
 
 def id_prefix(given: str | None, default: str, **names: str) -> str:
-    """Return what stands before names in ids: `{space}` and the like are replaced, colons in them encoded."""
+    """Return the prefix of ids: `{space}` and the like are replaced by names, with colons percent-encoded."""
     prefix = default if given is None else given
     for name, value in names.items():
         prefix = prefix.replace(f"{{{name}}}", value.replace("%", "%25").replace(":", "%3A"))
@@ -108,14 +108,14 @@ def id_prefix(given: str | None, default: str, **names: str) -> str:
 
 
 def row_name(values: Sequence[Any], where: str) -> str:
-    """Return the name that a key's values give: one as it is, several percent-encoded and joined by `:`."""
+    """Return the name made of a key's values: a single one as it is, several percent-encoded and joined by `:`."""
     if len(values) == 1:
         return key_text(values[0], where)
     return ":".join(quote(key_text(value, where), safe=_SAFE) for value in values)
 
 
 def key_text(value: Any, where: str) -> str:
-    """Return a value of a key as text; raises `InvalidInputError` for what tells nothing apart."""
+    """Return a value of a key as text; raises `InvalidInputError` for a null, an object or an array."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -128,7 +128,7 @@ def key_text(value: Any, where: str) -> str:
 
 
 def properties_of(values: Mapping[str, Any], key: Sequence[str]) -> Mapping[str, Any]:
-    """Return a row's columns as properties: `id` is the identity's name, and so a column of the key is left out."""
+    """Return a row's columns as properties; `id` names the identity: left out if it is the key, else renamed."""
     if "id" not in values:
         return values
     kept = dict(values)
@@ -139,19 +139,19 @@ def properties_of(values: Mapping[str, Any], key: Sequence[str]) -> Mapping[str,
 
 
 def unsent_property(column: str, values: Mapping[str, Any]) -> str:
-    """Return the property that a column is whose value was not sent: no column of a key is, so `id` is another."""
+    """Return the property of a column that was not sent; `id`, never a key here, is renamed as in `properties_of`."""
     return free_name("id_", values) if column == "id" else column
 
 
 def free_name(name: str, taken: Mapping[str, Any]) -> str:
-    """Return a name that is not taken: with underscores behind it."""
+    """Return the name, with underscores appended until it is not taken."""
     while name in taken:
         name += "_"
     return name
 
 
 def column_missing(table: Table, column: str, where: str) -> InvalidInputError:
-    """Return the refusal of a row that lacks a column of its key."""
+    """Return the error for a row that lacks a column of its key."""
     return InvalidInputError(
         f"is required: the key of {shown_name(table.space)} has a column {shown_name(column)}",
         field=f"{where}{shown_name(column)}",

@@ -21,7 +21,7 @@ _TIMES = ("txCommitTime", "captureTime", "txStartTime")
 
 
 def is_neo4j_cdc(value: Mapping[str, Any]) -> bool:
-    """Whether a value is a change of Neo4j, and not a row with a column `event`."""
+    """Whether a value is a change event of Neo4j, and not a row with a column `event`."""
     event = value.get("event")
     return isinstance(event, dict) and "eventType" in event
 
@@ -32,9 +32,9 @@ def neo4j_change(
     """
     Return what a change of Neo4j says; raises `InvalidInputError` naming the field.
 
-    Nodes are known by their business key: what a key constraint puts into `keys`, else their property `id`, and
-    only without both by their element id, which Neo4j may give to another node later. In the space of its database a
-    change is named by its element id always.
+    Nodes are identified by their business key: what a key constraint puts into `keys`, else their property `id`; only
+    without both, their element id, which Neo4j may give to another node later. The row name of a change, in the space
+    of its database, is always its element id.
     """
     change = Reader(data, prefix)
     event = change.object("event")
@@ -76,7 +76,7 @@ def _order(change: Reader) -> str | None:
 
 
 class _Namer:
-    """Makes ids of nodes in the database that an element id (`4:database:number`) is of."""
+    """Makes ids of nodes in the database that an element id (`4:database:number`) names."""
 
     def __init__(self, options: FeedOptions, element_id: str) -> None:
         _, _, rest = element_id.partition(":")
@@ -117,7 +117,7 @@ def _relationship(namer: _Namer, event: Reader, is_difference: bool) -> tuple[di
         "target_type": labels[1],
     }
     fallback = None if key is not None else namer.number or event.text("elementId")
-    # In a difference the relationship's own id is not said: whose it is, its name tells.
+    # A difference does not say the relationship's own id: its element id finds it.
     by_name = key is None and is_difference
     return about, {"end_names": (elements[0], elements[1]), "fallback_discriminator": fallback, "id_by_name": by_name}
 
@@ -128,7 +128,7 @@ def _named(key: tuple[str, str] | None, label: str | None) -> tuple[str, str]:
 
 
 def _own_id(event: Reader, label: str) -> tuple[str, str] | None:
-    """Return the property `id`, where a state has it."""
+    """Return the property `id` with the label; None when no state has it."""
     states = event.object("state")
     for state in (states.object_or_none("after"), states.object_or_none("before")):
         properties = state.object_or_none("properties") if state is not None else None
@@ -138,7 +138,7 @@ def _own_id(event: Reader, label: str) -> tuple[str, str] | None:
 
 
 def _business_key(owner: Reader) -> tuple[str, str] | None:
-    """Return the id that the keys give, and of which label: a key `id` before others, else the first by name."""
+    """Return the id made of the keys, and their label: of a key `id` before others, else of the first by name."""
     keys = [(label, key) for label, key in _keys(owner) if key.data]
     if not keys:
         return None
@@ -147,7 +147,7 @@ def _business_key(owner: Reader) -> tuple[str, str] | None:
 
 
 def _keys(owner: Reader) -> Iterator[tuple[str, Reader]]:
-    """Yield the maps in `keys` with their labels: by label or not, one or a list, as the versions write them."""
+    """Yield the maps in `keys` with their labels; versions differ: by label or not, singly or as lists."""
     keys = owner.data.get("keys")
     if keys is None:
         return

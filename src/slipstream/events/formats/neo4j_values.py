@@ -1,7 +1,7 @@
 """
 Values as Neo4j's connector for Kafka writes them in its payload mode `EXTENDED`: each under the name of its type.
 
-By the connector's sources, not recorded.
+By the connector's source code, not by recorded events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LISTS = frozenset({"LB", "LI64", "LF64", "LS", "LTLD", "LTLDT", "LTLT", "LTOT"}
 
 
 def plain(value: Any) -> Any:
-    """Return the value in a map of types of which at most one has a value; anything else as it is."""
+    """Return the value in a map of types, of which at most one is set; anything else as it is."""
     if not isinstance(value, dict) or not value or not value.keys() <= _TYPES:
         return value
     found = [(name, item) for name, item in value.items() if item is not None]
@@ -28,7 +28,7 @@ def plain(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """Return the time in a text, whose zone may be named behind it; as it is when it can not be told in UTC."""
+    """Return the time in a text, which may end with the zone's name; the text itself when it has no time in UTC."""
     try:
         moment = datetime.fromisoformat(value.partition("[")[0].upper())
         return value if moment.utcoffset() is None else moment.astimezone(UTC)
@@ -37,7 +37,7 @@ def _moment(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    """Return a duration as ISO 8601; months, days and seconds do not become each other."""
+    """Return a duration as ISO 8601; months, days and seconds are not converted into each other."""
     parts = [value.get(name, 0) for name in _PARTS] if isinstance(value, dict) else []
     if not parts or not all(isinstance(part, int) for part in parts):
         return value

@@ -1,4 +1,4 @@
-"""Messages of a connector that are no change of a row: told by their shape, passed over and counted by their kind."""
+"""Recognises messages of a connector that are no change of a row by their shape: passed over, and counted by kind."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BY_FIELDS = (
     (frozenset({"id", "aggregateType", "type"}), frozenset({"additionalData", "timestamp"}), "notification"),
     (frozenset({"ts_ms"}), frozenset({"ts_us", "ts_ns", "serverName"}), "heartbeat"),
 )
-"""Fields that it has, others that it may have beside them, its kind."""
+"""Fields that a message has, others that it may have, its kind."""
 
 
 def kind_of(message: Message) -> str | None:
-    """Return what kind of message this is when it is no change of a row, else None."""
+    """Return the kind of a message that is no change of a row; None for a change."""
     schema = message.value.schema
     if isinstance(schema, dict) and (kind := _BY_SCHEMA.get(str(schema.get("name")))):
         return kind

@@ -1,4 +1,4 @@
-"""Where a change stands among the changes of its row: as each database counts them, as text that sorts."""
+"""The order of a change among those of its row, as each database counts, in the form of text that sorts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LAST_OF_SEQUENCE = re.compile(r'^\[[^\[\]]*?"?([0-9]{1,20})"?\]$')
 
 def order_of(source: Mapping[str, Any]) -> tuple[str | None, bool]:
     """
-    Return the order in a change's source, and whether different changes may have an equal one.
+    Return the order in a change's source, None when it has none, and whether different changes may have an equal one.
 
-    Told by the fields that are there: LSN of PostgreSQL, LSNs of SQL Server and Db2, SCN of Oracle, file and position
-    of MySQL and MariaDB, `ord` of MongoDB; where there is nothing else, the time of the commit.
+    Taken from the fields that are there: LSN of PostgreSQL, LSNs of SQL Server and Db2, SCN of Oracle, file and
+    position of MySQL and MariaDB, `ord` of MongoDB; without any of these, the time of the commit.
     """
     for fields, order in _ORDERS:
         if any(source.get(name) is not None for name in fields):
@@ -31,7 +31,7 @@ def _postgres(source: Mapping[str, Any]) -> str | None:
     lsn = _number(source.get("lsn"))
     if lsn is not None:
         return lsn
-    sequence = source.get("sequence")  # rows of an incremental snapshot have nothing else: "[last commit, lsn]"
+    sequence = source.get("sequence")  # "[last commit, lsn]": all that rows of an incremental snapshot have
     if not isinstance(sequence, str) or len(sequence) > _SEQUENCE_SIZE_MAX:
         return None
     found = _LAST_OF_SEQUENCE.search(sequence)
@@ -47,7 +47,7 @@ def _sql_server(source: Mapping[str, Any]) -> str | None:
 
 
 def _sortable(lsn: str) -> str:
-    """LSNs are hexadecimal and of one length, but for Informix, where they are decimal."""
+    """Return an LSN as text that sorts: hexadecimal ones have one length, Informix has decimal ones."""
     return lsn.zfill(DIGITS) if lsn.isdecimal() else lsn
 
 
@@ -74,7 +74,7 @@ def _mongodb(source: Mapping[str, Any]) -> str | None:
 
 
 def _number(value: Any) -> str | None:
-    """Return a number, or the digits of one, zero-padded: as texts these sort like numbers."""
+    """Return a number, or a text of digits, zero-padded, so that texts sort like numbers; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return f"{value:0{DIGITS}d}"
     is_number = isinstance(value, str) and len(value) <= DIGITS and value.isascii() and value.isdigit()

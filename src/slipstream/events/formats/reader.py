@@ -1,4 +1,4 @@
-"""Reading of JSON that nobody vouches for: bounded, exact, and every refusal names its field."""
+"""Reads untrusted JSON: bounded, exact, and every refusal names its field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 _LONG_NUMBER = 17
 """Numbers of fewer characters have at most 15 digits, all of which a float keeps."""
 _SURE_DIGITS = 18
-"""Integers of so many digits fit 64 bits, whatever the digits."""
+"""Integers of at most so many digits always fit 64 bits."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -28,7 +28,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class LongFloat(float):
-    """A number of JSON that has, or may have, more digits than a float; for whoever knows that it is a decimal."""
+    """A number of JSON that may have more digits than a float keeps; its text is there for decoders of decimals."""
 
     __slots__ = ("digits",)
 
@@ -41,7 +41,7 @@ class LongFloat(float):
 
 
 class Reader:
-    """A JSON object and where it stands in the input, so that whoever reads a field need not say it again."""
+    """A JSON object and its place in the input, so that errors about a field name the whole path."""
 
     __slots__ = ("data", "prefix")
 
@@ -152,14 +152,14 @@ def _loaded(text: str, prefix: str) -> Any:
     try:
         value = _DECODER.decode(text)
     except _DoubtError:
-        return checked_json(json.loads(text), prefix)  # names what is no number of 64 bits, and where
+        return checked_json(json.loads(text), prefix)  # names the number that does not fit 64 bits, and its field
     except _TwiceError as error:
         raise InvalidInputError("is there twice in one object", field=f"{prefix}{error.args[0]}") from None
     return value if _is_sound(text) else checked_json(value, prefix)
 
 
 class _DoubtError(Exception):
-    """There is a number that 64 bits do not hold, or a constant that is none in JSON."""
+    """A number does not fit 64 bits, or is a constant that JSON does not have."""
 
 
 class _TwiceError(Exception):
@@ -191,11 +191,11 @@ def _number(digits: str) -> float:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_whole_number, parse_float=_number, parse_constant=_number
 )
-"""Looks at objects and numbers while JSON is read: afterwards, all would have to be gone through again."""
+"""Checks objects and numbers while parsing, which saves a second pass."""
 
 
 def _is_sound(text: str) -> bool:
-    """Whether no text and no depth is what `checked_json` looks for: it need not look then, and takes long."""
+    """Whether a text can hold nothing that `checked_json` refuses, so that its slow pass can be left out."""
     return (
         text.count("{") + text.count("[") <= DEPTH_MAX
         and not _is_broken(text)
@@ -226,7 +226,7 @@ def _checked(value: Any, prefix: str, path: str, depth: int) -> Any:
 
 
 def _problem(value: Any) -> str | None:
-    """Return what is wrong with a value by itself."""
+    """Return what is wrong with a value alone, None when nothing is."""
     problem: str | None = None
     match value:
         case str():

@@ -1,4 +1,4 @@
-"""Rows of tables as changes: whatever form a connector gives them, they get their names and ids here."""
+"""Turns rows of tables into changes: whatever a connector's form, rows get their names and ids here."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RowChange:
 
 
 class RowReader:
-    """Reads keys and rows of one feed: with what the options say, and the schemas that came before."""
+    """Reads keys and rows of one feed, by its options and the schemas seen so far."""
 
     def __init__(self, options: FeedOptions, unwrapper: Unwrapper) -> None:
         self.tables = Tables(options)
@@ -61,9 +61,10 @@ class RowReader:
         self, message: Message, table: Table, row: Reader | None = None, columns_of: AnyColumns = PLAIN
     ) -> RowKey:
         """
-        Return the key of a row: the message's, else those of its columns that the options name.
+        Return the key of a row: the message's, else the columns that the options name.
 
-        Only where a message has no room for a key, a bare event, it is the column `id`. Raises `InvalidInputError`.
+        Without both, the column `id` is the key of a bare event, which has no place for a key. Raises
+        `InvalidInputError` when there is no key.
         """
         if message.key is not None:
             return self._key_in(message.key)
@@ -100,7 +101,7 @@ class RowReader:
         return RowKey(row_name([*values.values()], f"{part.prefix}{shown_name(columns[0])}"), columns)
 
     def moved(self, message: Message, kind: str) -> dict[str, Any]:
-        """Return what the row is called from now on (of a deletion), or was called before (of a creation)."""
+        """Return a deleted row's new name, or a created row's old one, when its key has changed; else nothing."""
         if not message.headers or kind == UPDATED:
             return {}
         header, field = (_NEW_KEY, "new_name") if kind == DELETED else (_OLD_KEY, "old_name")
@@ -147,7 +148,7 @@ class RowReader:
 
 
 def _take_out_nulls(row: Row, columns: Collection[str]) -> None:
-    """Count nulls as not sent: where the column's type has no other placeholder for a value that did not change."""
+    """Treat nulls in these columns as not sent: their types have no other placeholder for an unchanged value."""
     for name in columns:
         if name in row.values and row.values[name] is None:
             del row.values[name]
@@ -164,7 +165,7 @@ def _notes(notes: Sequence[Note], key: Sequence[str]) -> Sequence[Note]:
 
 
 def table_parts(message: Message) -> tuple[str, ...]:
-    """Return the full name of the table that a topic is of, or that the key's schema is named after."""
+    """Return the full name of the table by the topic, else by the name of the key's or the value's schema."""
     if message.topic is not None:
         return tuple(message.topic.split("."))
     for part, ending in ((message.key, ".Key"), (message.value, ".Value")):
@@ -175,7 +176,7 @@ def table_parts(message: Message) -> tuple[str, ...]:
 
 
 def tombstone(message: Message, rows: RowReader) -> Said:
-    """Return the deletion that a key without a value means."""
+    """Return the deletion that a tombstone (a key without a value) means."""
     table = rows.tables.table(table_parts(message))
     key = rows.key_of(message, table)
     place = message.place
@@ -193,7 +194,7 @@ def tombstone(message: Message, rows: RowReader) -> Said:
 
 
 def moment_of(milliseconds: int | None, field: str) -> datetime:
-    """Return the time of milliseconds since 1970, the beginning of 1970 when there are none."""
+    """Return the time of milliseconds since 1970 (None: 0); raises `InvalidInputError` for one out of range."""
     try:
         return UNKNOWN_TIME + timedelta(milliseconds=milliseconds or 0)
     except OverflowError as error:
@@ -203,12 +204,12 @@ def moment_of(milliseconds: int | None, field: str) -> datetime:
 
 
 def ordered_id(table: Table, name: str, kind: str, order: str, source: Mapping[str, Any]) -> str:
-    """Return the id of a change whose order tells it from the others of its row: the same when it is sent again."""
+    """Return the id of a change with a unique order within its row: the same when the change is sent again."""
     return deterministic_event_id(
         ["debezium", table.space, name, kind, order, source.get("ts_ms"), source.get("txId")]
     )
 
 
 def told_id(origin: Mapping[str, Any], kind: str, entity_id: str, *rows: Any) -> str:
-    """Return the id of a change that only what it says tells from others: the same when it is sent again."""
+    """Return the id of a change made of its content: the same when the change is sent again."""
     return deterministic_event_id(["debezium", _SORTED.encode([origin, *rows]), kind, entity_id])

@@ -1,4 +1,4 @@
-"""What Debezium writes for a value that did not change and so was not sent (that of an unchanged TOAST column)."""
+"""What Debezium writes for a value that was not sent, since it did not change (an unchanged TOAST column)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TEXTS = frozenset(
 )
 _SIZES = frozenset(len(text) for text in _TEXTS)
 _CODES = [ord(character) for character in PLACEHOLDER]
-"""What the elements of an int[] or float8[] are."""
+"""The elements of the placeholder in an int[] or float8[]."""
 _FIRST_OF_DECIMALS = "Xw=="
 _DEPTH_MAX = 8
-"""A placeholder stands in the element of an array, in a struct, or in a map of such."""
+"""How deep a placeholder is looked for: in elements of arrays, structs and maps."""
 
 
 def is_unsent(value: Any, depth: int = 0) -> bool:
-    """Return whether a value is, or holds, the placeholder in one of the forms that it takes by a column's type."""
+    """Return whether a value is, or holds, the placeholder in the form of any column type."""
     kind = type(value)
     if kind is str:
         return len(value) in _SIZES and value in _TEXTS
