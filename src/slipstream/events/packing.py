@@ -50,7 +50,7 @@ def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 
 def packed(name: str, raw: IO[bytes]) -> IO[bytes]:
-    """Return a stream that packs into a file as its name says, or the file; closing the stream leaves the file open."""
+    """Return a stream that packs into a file as its name says, or the file; closing the stream leaves that open."""
     if name.endswith(GZIP):
         # Without name and time: the same graph gives the same bytes.
         return cast("IO[bytes]", gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_LEVEL, mtime=0))

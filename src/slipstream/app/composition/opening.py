@@ -72,8 +72,8 @@ def open_pkg(
 
     One process at a time runs the engine. In any other process the same facade reads for itself and asks that one for
     the rest; with `run` it stands by, and runs the engine as soon as that process has ended. With `wait` the PKG is
-    opened only then: `wait` is called now and then, and returns True to stop waiting. Without `mend` the index only
-    follows the log: nothing is repaired unless asked for.
+    opened only once that process has ended: `wait` is called at intervals, and returns True to stop waiting. Without
+    `mend` the index only follows the log: nothing is repaired unless asked for.
 
     In an incident (`Slipstream.incident`) the PKG is open for search only. With `adopt` the graph is then taken for
     the truth, even if it is empty or missing; without an incident `adopt` changes nothing.
