@@ -1,9 +1,9 @@
 """
 Backfills: the whole graph compared with the index, beside live changes, and resumable.
 
-A chunk of keys is only a list of places to look. Each is read anew when its turn comes, together with the position of
-that read, and the index refuses what is older than what it has: so a live change always beats the chunk that was
-read before it, as in the watermark algorithm of DBLog (Andreakis and Papapanagiotou, 2020), without its marks.
+A chunk of keys only says where to look. Each key is read when its turn comes, together with the position of that
+read, and the index refuses what is older than what it has: so a live change always beats a chunk that was read
+before it, as in the watermark algorithm of DBLog (Andreakis and Papapanagiotou, 2020), but without watermarks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BackfillProgress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds still to go at this rate, None while there is none."""
+        """Seconds still to go at this rate; None while the rate is 0."""
         return max(0, self.total - self.done) / self.rate if self.rate > 0 else None
 
 
@@ -99,7 +99,7 @@ class Backfill:
         return keys
 
     def note_done(self, is_pending: Callable[[Sequence[RecordKey]], Sequence[bool]]) -> bool:
-        """Move on behind the chunks of which nothing is pending any more; whether there was one."""
+        """Note durably the first chunks of which nothing is pending any more; returns whether there was one."""
         moved = False
         while self._chunks:
             chunk = self._chunks[0]
@@ -141,7 +141,7 @@ class _Due:
 
 
 class Backfills:
-    """Those that are due, one at a time, the most urgent lane first. Safe for threads."""
+    """The backfills that are due, worked on one at a time, the most urgent lane first. Safe for threads."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Backfills:
         self._graph, self._index, self._journal, self._clock = graph, index, journal, clock
         self._covers = covers
         self._lock = threading.RLock()
-        """Held over the journal too, so that it says of one name what memory does; never under the engine's."""
+        """Held over the journal's calls too, so that journal and memory agree; never taken under the engine's."""
         self._due: dict[str, _Due] = {}
         self._running: dict[str, Backfill] = {}
 
@@ -167,7 +167,7 @@ class Backfills:
         *,
         resume: bool = False,
     ) -> None:
-        """Add one, durably, in place of an unfinished one of that name; with `resume` it goes on where that was."""
+        """Add a backfill durably, in place of an unfinished one of that name; with `resume` it goes on from there."""
         with self._lock:
             if not resume:
                 self._journal.set(name, "1")
@@ -175,14 +175,14 @@ class Backfills:
             self._due[name] = _Due(lane, types, on_finished)
 
     def cancel(self, name: str) -> None:
-        """Take one out, durably."""
+        """Remove a backfill and its progress, durably."""
         with self._lock:
             self._due.pop(name, None)
             self._running.pop(name, None)
             self._journal.set(name, None)
 
     def is_to_come(self, key: RecordKey, types: Collection[str], *, migration: bool) -> Lane | None:
-        """Return the lane of one that has not come to a key yet; of the migration lane only where that is asked."""
+        """Return the lane of a backfill that has yet to reach a key, or None; the migration lane only where asked."""
         with self._lock:
             due, running = dict(self._due), dict(self._running)
         for name, found in due.items():
@@ -195,11 +195,11 @@ class Backfills:
         return None
 
     def has_any(self, *, except_for: Sequence[Lane] = ()) -> bool:
-        """Whether one is due in any other lane."""
+        """Whether a backfill is due in a lane that is not in `except_for`."""
         return any(due.lane not in except_for for due in list(self._due.values()))
 
     def current(self, *, except_for: Sequence[Lane] = ()) -> Backfill | None:
-        """Return the one to work on, of any other lane; only the engine's reader asks."""
+        """Return the backfill to work on, of a lane not in `except_for`; only the engine's reader asks."""
         with self._lock:
             due = [(due.lane, name) for name, due in self._due.items() if due.lane not in except_for]
             if not due:
@@ -210,7 +210,7 @@ class Backfills:
             return self._running[name]
 
     def note_done(self, backfill: Backfill, is_pending: Callable[[Sequence[RecordKey]], Sequence[bool]]) -> None:
-        """Move one on; one in whose place another was begun must not say how far that is."""
+        """Note how far a backfill is, unless another was begun in its place."""
         with self._lock:
             if self._running.get(backfill.name) is backfill:
                 backfill.note_done(is_pending)
@@ -228,7 +228,7 @@ class Backfills:
         )
 
     def finish(self, backfill: Backfill) -> None:
-        """End one, durably; one that was cancelled meanwhile has ended already."""
+        """End a backfill, durably; nothing happens to one that was cancelled or replaced meanwhile."""
         with self._lock:
             due = self._due.get(backfill.name)
             if due is None or self._running.get(backfill.name) is not backfill:
@@ -240,7 +240,7 @@ class Backfills:
             del self._due[backfill.name], self._running[backfill.name]
 
     def progress(self) -> dict[str, BackfillProgress]:
-        """Return how far each is, by name."""
+        """Return how far each backfill is, by name."""
         with self._lock:
             due, running = dict(self._due), dict(self._running)
         return {name: (running.get(name) or self._made(name, found)).progress() for name, found in due.items()}

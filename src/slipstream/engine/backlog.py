@@ -14,12 +14,12 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.journal import Journal
 
 _BEHIND_MIGRATION = WorkItem(entity_key(""), Lane.MIGRATION, priority=float("-inf"))
-"""Behind it is everything that is less urgent than the migration lane."""
+"""Sorts before all work that is less urgent than the migration lane, and after all the rest."""
 
 
 class Backlog:
     """
-    Work that survives a restart: the journal owns it, the ledger is where it is worked on from.
+    Work that survives a restart: the journal owns it, and the engine works on what is in the ledger.
 
     What does not fit into the ledger stays in the journal, and holds the frontier back from there. `writing` is held
     around whatever changes or reads the journal's items, and `changed` where the ledger is changed: never around
@@ -46,10 +46,10 @@ class Backlog:
 
     def load(self, *, migration: bool = True) -> None:
         """
-        Take items into the ledger, the most urgent first, as many as fit; one that is in there is looked at again.
+        Take items into the ledger, the most urgent first, as many as fit; items of dirty keys are merged with these.
 
-        Without `migration` those of the migration lane, and what is more urgent, are left where they are, and half as
-        many fit: the others may fill their part of the memory, and there has to be some left for live changes.
+        Without `migration` only items less urgent than the migration lane are taken, and half as many fit: the others
+        may have filled their part of the memory, and live changes need the rest.
         """
         start, limit = (None, self._limit) if migration else (_BEHIND_MIGRATION, max(1, self._limit // 2))
         urgent = self._journal.work(start, limit)
@@ -73,11 +73,11 @@ class Backlog:
             page = self._journal.work(page[-1], self._limit)
 
     def first(self, *, migration: bool = True) -> WorkItem | None:
-        """Return the most urgent item of the journal; without `migration` of those behind the migration lane."""
+        """Return the most urgent item of the journal, if any; without `migration` of the lanes below that one."""
         return next(iter(self._journal.work(None if migration else _BEHIND_MIGRATION, 1)), None)
 
     def among(self, keys: Collection[RecordKey]) -> dict[RecordKey, WorkItem]:
-        """Return the work items that the journal holds of some keys; reads all of them."""
+        """Return the work items that the journal holds of some keys; reads the whole journal."""
         return {item.key: item for page in self._pages() for item in page if item.key in keys}
 
     def keep(self, items: Sequence[WorkItem]) -> None:
@@ -96,13 +96,13 @@ class Backlog:
             also()
         with self._changed:
             self.has_more = had_more
-            self.leave_out(self._taken(items, room=0))  # of a dirty key: its own item may be about to be removed
+            self.leave_out(self._taken(items, room=0))  # marks dirty keys: their item may be about to be removed
 
     def _expect_more(self) -> bool:
         """
-        Have it known that there may be more before it is durable, and also where the journal's answer is lost.
+        Set `has_more` before items are written: they may be durable sooner than is known, or their answer be lost.
 
-        Returns whether there was more before.
+        Returns what `has_more` was before.
         """
         with self._changed:
             had_more, self.has_more = self.has_more, True
@@ -113,7 +113,7 @@ class Backlog:
         self.leave_out(self._taken(items, room=max(0, self._limit - len(self._ledger))))
 
     def _taken(self, items: Sequence[WorkItem], *, room: int) -> list[WorkItem]:
-        """Mark those whose key is dirty already, and of the others as many as there is room for; return the rest."""
+        """Mark items whose key is dirty already, and as many others as there is room for; return the rest."""
         left: list[WorkItem] = []
         for item in items:
             is_dirty = item.key in self._ledger

@@ -26,7 +26,7 @@ class SyncStatus:
     The engine's numbers at one moment.
 
     `lag_events` is head minus frontier in log positions; `lag_s` is the age of the oldest mutation that is not
-    searchable yet. `pending` counts all dirty keys, `retrying` those of them that wait for a retry.
+    searchable yet. `pending` counts all dirty keys, `retrying` those that wait for a retry.
     """
 
     head: Position
@@ -43,9 +43,9 @@ class SyncStatus:
     outage: str | None = None
     halted: str | None = None
     dead: str | None = None
-    """Which of the engine's threads has died, and of what."""
+    """Which of the engine's threads has died, and why."""
     unknown: Mapping[str, str] = field(default_factory=dict)
-    """Numbers that could not be read, and why: they are of memory, and may be too low."""
+    """Numbers that the journal could not tell, and why: memory's are given instead, and may be too low."""
 
 
 class EngineFacts:
@@ -94,12 +94,12 @@ class EngineFacts:
 
     @property
     def is_down(self) -> bool:
-        """Whether it has halted, or waits for a dependency of the live generation."""
+        """Whether the engine has halted, or waits for a dependency of the live generation other than a model."""
         return self._halted is not None or self._taking.breaker.failures > 0
 
     @property
     def is_held_up(self) -> bool:
-        """Whether the log is left unread for now: it has halted, waits for a dependency, or has no room."""
+        """Whether the log is left unread for now: the engine has halted, waits for a dependency, or has no room."""
         with self._state.changed:
             is_waiting = self._taking.breaker.wait_s(self._clock.monotonic()) > 0
             return self._halted is not None or is_waiting or self._state.room <= 0
@@ -118,7 +118,7 @@ class EngineFacts:
             return self._taking.breaker.error or self.outages.told
 
     def behind(self, position: Position) -> Mapping[str, str]:
-        """Return the models that are down, with the reason, when nothing else holds the index behind a position."""
+        """Return the models that alone keep the index behind a position, with the reason why they are down."""
         with self._state.changed:
             progress, state = self._state.progress, self._state
             floors = (state.ledger.free_floor(), None if state.has_put_by else state.backlog.floor)
@@ -140,7 +140,7 @@ class EngineFacts:
 
     @property
     def state(self) -> EngineState:
-        """What it knows: shared with those who wait for the generation beside the live one."""
+        """What the engine knows: shared with those who wait for the generation beside the live one."""
         return self._state
 
     def _is_migration_down(self) -> bool:
@@ -158,12 +158,12 @@ class EngineFacts:
         return self._state.letter_count
 
     def recount_letters(self) -> None:
-        """Look again how many dead letters there are: somebody has removed some."""
+        """Count the dead letters again, after somebody has removed some."""
         self._state.recount_letters()
 
     @property
     def stats(self) -> SyncStats:
-        """What it did since it was opened."""
+        """What the engine did since it was opened."""
         return self._state.stats
 
     def pending(self) -> dict[Lane, int]:
@@ -175,7 +175,7 @@ class EngineFacts:
         return self._state.is_pending(keys, migration=migration)
 
     def oldest_commit_s(self) -> float | None:
-        """Return when the oldest mutation was committed, on the monotonic clock, that was read and is still owed."""
+        """Return the monotonic time at which the oldest mutation that was read and is not reflected was committed."""
         with self._state.changed:
             return self._state.ledger.oldest_commit_s()
 

@@ -28,7 +28,7 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 
 RETRY_AFTER_S_MAX = 300.0
-"""What a server may ask for is bounded: it may have told a date, and one of the two clocks may be wrong."""
+"""The longest pause that a server may ask for: it may have named a date, and one of the two clocks may be wrong."""
 
 
 def halts(error: Exception) -> bool:
@@ -65,9 +65,9 @@ def backoff_s(attempt: int, base_s: float, max_s: float, rng: random.Random) -> 
 @dataclass(slots=True)
 class CircuitBreaker:
     """
-    One outage is one incident: while it is open no work is taken, then a probe decides.
+    Makes one incident of an outage: while it is open no work is taken, then a probe decides.
 
-    It never counts against a key: nothing that waits for a dependency loses an attempt.
+    Keys that wait for a dependency lose no attempt.
     """
 
     base_s: float
@@ -99,7 +99,7 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What is waited for and why, for how long already, and in how long it is tried again (None: it is now)."""
+    """What is waited for and why, for how long already, and in how long it is tried again (None: now)."""
 
     what: str
     for_s: float
@@ -121,7 +121,7 @@ logger = logging.getLogger(__name__)
 
 
 class FailedKeys:
-    """Keeps them in the journal, so that the log can be passed; the others go on."""
+    """Keeps failed keys in the journal, so that the checkpoint can pass them and other keys go on."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class FailedKeys:
         """
         Have a key tried again later, or give it up; durable when it returns.
 
-        A key that was dirtied while it was in flight is another one by now: it is never given up for what it was.
+        A key that was dirtied while in flight is never given up for its former state: it starts afresh.
         """
         attempts = claim.attempts + 1
         final = isinstance(error, PoisonEventError) or attempts >= self._settings.attempts_max

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class Intake:
-    """Reads the log as far as there is room, then what is to be compared in the background. One thread drives it."""
+    """Reads the log as far as there is room, then scans in the background. One thread drives it."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Intake:
         self._sweep: UnexplainedScan | None = None
         self._sweep_due = journal.get(SWEEP_DUE) is not None
         self.sweeps = True
-        """Whether what the log does not explain is mended; else it is left to the next process that may."""
+        """Whether what the log does not explain is compared here; if not, it is left to the next process that may."""
         self.selections = Selections(index, journal, state.put_work_by)
         self._backfills = Backfills(graph, index, journal, clock, recipes.covers_anywhere)
         if journal.get(FULL_SCAN) is not None:
@@ -92,7 +92,7 @@ class Intake:
         if plan.rescan is not None:
             scan = self._rescan_of(plan.rescan)
             through = plan.through if scan is not None else plan.rescan.position
-        # Most of them were committed together.
+        # Most marks were committed together: one look at the clock for each time of commit.
         committed_s = {at: since_s(at, self._clock) for at in {mark.committed_at for mark in plan.marks}}
         with state.changed:
             for key, position, committed_at in plan.marks:
@@ -104,7 +104,7 @@ class Intake:
             state.progress.read_through(through)
 
     def _keep(self, plan: Plan) -> None:
-        """Store what no ledger would rebuild after a restart, before the log is passed."""
+        """Store what a restart could not rebuild from the log, before the log is passed."""
         if plan.deferred:
             logger.warning("%d neighbours past the live fan-out limit go to the backfill lane", len(plan.deferred))
             self._state.keep_work(plan.deferred)
@@ -118,7 +118,7 @@ class Intake:
             self._state.count(dead_lettered=len(plan.poisoned), fanout_deferred=len(plan.deferred))
 
     def _follow(self, event: PKGEvent) -> None:
-        """Have looked at again what a schema evolution can have changed without an event of its own."""
+        """Have the records compared that a schema evolution can have changed without events of their own."""
         try:
             changes = changes_told(event, self._graph.schema_at, self._recipes)
         except InvalidInputError as error:
@@ -136,7 +136,7 @@ class Intake:
     # ------------------------------------------------------------------ what the log does not explain
 
     def _rescan_of(self, rescan: Rescan) -> KeyScan | UnexplainedScan | None:
-        """Return what compares all that a write of unknown effect can have touched; None when that is put off."""
+        """Return the scan of all that a write of unknown effect can have changed; None when that is put off."""
         if not self.sweeps:
             self._put_off(rescan.position)
             return None
@@ -151,7 +151,7 @@ class Intake:
         return UnexplainedScan(scan, self._scales, self._index, self._settings.brake)
 
     def _is_adopted(self, position: Position) -> bool:
-        """Whether somebody has taken the graph for the truth as it was at that position."""
+        """Whether somebody has taken the graph for the truth, as it was at that position or later."""
         return position <= int(self._journal.get(ADOPTED) or -1)
 
     def _continue_rescan(self, scan: KeyScan | UnexplainedScan, room: int) -> bool:
@@ -173,7 +173,7 @@ class Intake:
         """
         Have everything compared, in the background, although the log does not say why; survives a restart.
 
-        The brake weighs it, but for a new index and for what was adopted. `position` is the log's head.
+        The brake limits it, except for a new index and an adopted graph. `position` is the log's head.
         """
         progress = self._state.progress
         logger.warning("the log no longer reaches back to %s: comparing everything", progress.consumed)
@@ -192,7 +192,7 @@ class Intake:
         self._sweep_due, self._sweep = True, None
 
     def _continue_sweep(self, room: int) -> bool:
-        """Go on with the comparison in the background; whether one is due."""
+        """Go on with the comparison in the background; returns whether one is due."""
         if not (self._sweep_due and self.sweeps):
             return False
         if self._sweep is None:
@@ -206,7 +206,7 @@ class Intake:
         with self._spans.intake("scan", size):
             page = sweep.page(size)
         if page:
-            held = self._state.progress.held  # from now on each of them holds the frontier itself
+            held = self._state.progress.held  # from now on each of these keys holds the frontier back itself
             at, why = None if held is None else Position(held + 1), "not explained by the log"
             self._state.keep_work([WorkItem(key, sweep.lane, at, reason=why) for key in page])
         if sweep.exhausted:
@@ -214,7 +214,7 @@ class Intake:
         return True
 
     def _end_sweep(self, too_much: str | None, *, is_over: bool = True) -> None:
-        """End it, durably; what was too much stays as it is until somebody confirms it."""
+        """End the comparison, durably; what was too much for the brake is left until somebody confirms it."""
         with self._journal.transaction():
             if too_much is not None:
                 why = f"both sides differ without a commit that says so: {too_much}"
@@ -264,11 +264,11 @@ class Intake:
 
     @property
     def is_comparing(self) -> bool:
-        """Whether more of the live records is still to be compared: what differs there may be explained."""
+        """Whether live records are still to be compared, so that a difference in them may be owed."""
         return bool(self.selections.due) or not self.is_done(migration=False)
 
     def is_to_scan(self, key: RecordKey, types: Collection[str], *, migration: bool) -> Lane | None:
-        """Return the lane in which a key is still to be compared; without `migration`, its live record."""
+        """Return the lane in which a key (without `migration`: its live record) is still to be compared, or None."""
         if self._sweep_due and self.sweeps:
             return Lane.BACKFILL
         return self._backfills.is_to_come(key, types, migration=migration)
@@ -278,27 +278,27 @@ class Intake:
             return True
         if self._continue_sweep(room):
             return True
-        # One whose model is down would hold up those behind it.
+        # A backfill whose model is down would hold up those behind it.
         backfill = self._backfills.current(except_for=(Lane.MIGRATION,) if self._is_migration_down() else ())
         if self._load_work(None if backfill is None else backfill.lane):
             return True
         return backfill is not None and self._continue_backfill(backfill, room)
 
     def _load_work(self, before: Lane | None) -> bool:
-        """Take in durable work that is more urgent than the backfill of a lane; whether some came."""
+        """Load durable work that is more urgent than a lane (None: any work); returns whether there was some."""
         state = self._state
         if not state.backlog.has_more or state.has_put_by:
             return False
         first = state.backlog.first()
         if first is None:
-            state.load_work()  # there was none, and now it is known
+            state.load_work()  # notes that the journal has none
             return False
         dirty = state.pending()
         if before is None and sum(dirty.values()) > dirty[Lane.MIGRATION]:
             return False
         for migration in (True, False):
-            # What the generation beside the live one is owed may wait for its model: the rest does not. Either only
-            # when none of its kind is in memory, or more and more of what can not be done would fill it.
+            # What the generation beside the live one is owed may wait for its model, the rest does not. Each kind is
+            # loaded only when none of it is in memory, or work that can not be done would fill the memory.
             if dirty[Lane.MIGRATION if migration else Lane.REPAIR]:
                 continue
             item = first if migration else state.backlog.first(migration=False)
@@ -308,7 +308,7 @@ class Intake:
         return False
 
     def _is_full(self, *, migration: bool) -> bool:
-        """Whether there is work enough in memory; what a dead model holds up must not hold up other backfills."""
+        """Whether there is work enough in memory, not counting what a model that is down may hold up."""
         enough = self._page_size
         with self._state.changed:
             dirty = len(self._state.ledger) - sum(self._state.ledger.held().values())

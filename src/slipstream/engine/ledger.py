@@ -19,16 +19,16 @@ from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.work import Claim, Lane, WorkItem, merged_lane
 
 REFLECTED_MAX = 65_536
-"""So many are remembered, 13 MB with short ids, for as long as the engine catches up."""
+"""How many keys are remembered (13 MB with short ids) while the engine catches up."""
 
 
 class Reflected:
     """
     The positions as of which keys were read, and the index made equal to them.
 
-    A text holds all that was committed before it was read. So while the engine catches up, a log entry of a key that
-    was read behind that entry asks for nothing: a graph that was loaded at once has each entity read once, not again
-    for each of its relationships. It is a memory only, and what has left it is reconciled once more.
+    A text holds all that was committed before it was read. So while the engine catches up, a log entry asks for
+    nothing when its key was read at a later position: of a graph that was loaded at once each entity is read once,
+    not again for each of its relationships. Losing a position costs one more comparison.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Reflected:
 
     def note(self, key: RecordKey, position: Position) -> None:
         """Remember that the index reflects a key as of a position, durably."""
-        # The oldest stay, not the newest: the log's next entries are about what it has told of first.
+        # The first keys stay, not the last: the log's next entries are about those that it has told of first.
         if key in self._positions or len(self._positions) < REFLECTED_MAX:
             self._positions[key] = position
             self._newest = max(self._newest, position)
@@ -53,7 +53,7 @@ class Reflected:
     def covers(self, key: RecordKey, position: Position) -> bool:
         """Whether the index reflects what was committed of a key at a position; positions are asked for in order."""
         if position > self._newest:
-            self._positions.clear()  # the log has been read as far: none of them can be asked for any more
+            self._positions.clear()  # the log is past all of them: none can cover an entry any more
             return False
         return self._positions.get(key, ORIGIN) >= position
 
@@ -70,9 +70,9 @@ class Settled(NamedTuple):
     clean: list[RecordKey]
     """Keys of which nothing is owed any more."""
     durable: list[RecordKey]
-    """Those of them that have a work item in the journal."""
+    """The clean keys that have a work item in the journal."""
     renewed: list[WorkItem]
-    """What is still owed of keys that were dirtied meanwhile, and whose work item says more than that."""
+    """New work items of keys that were dirtied meanwhile, with no more than is still owed: the kept ones say more."""
     before: dict[RecordKey, _Before]
 
     @property
@@ -82,7 +82,7 @@ class Settled(NamedTuple):
 
 
 def retry_lane(lane: Lane) -> Lane:
-    """Return where a failed key waits: a migration is in no hurry, and must not fail in the way of what is."""
+    """Return the lane that a failed key waits in: a migration's stays out of the way of urgent keys."""
     return lane if lane is Lane.MIGRATION else Lane.RETRY
 
 
@@ -99,12 +99,12 @@ class _Entry:
     force: bool = False
     durable: bool = False
     kept: Position | None = None
-    """Position of its work item in the journal: what was dirtied before that is not covered by it."""
+    """Position of its work item in the journal, which does not cover older mutations."""
     in_flight: bool = False
     again: bool = False
     """Marked, without a position, while in flight."""
     overtaken: bool = False
-    """Written by somebody else while in flight: what was read for it may be wrong by now."""
+    """Written by somebody else while in flight, so that what was read for it may be out of date."""
     queued: bool = False
     held: str | None = None
     """The model that it waits for."""
@@ -173,7 +173,7 @@ class DirtyLedger:
         return counts
 
     def is_dirty(self, key: RecordKey, *, migration: bool = True) -> bool:
-        """Whether a key is dirty; without `migration` one counts for clean that only the migration lane waits for."""
+        """Whether a key is dirty; without `migration` keys of the migration lane count as clean."""
         entry = self._entries.get(key)
         return entry is not None and (migration or entry.lane is not Lane.MIGRATION)
 
@@ -187,7 +187,7 @@ class DirtyLedger:
         return [entry.key for entry in self._entries.values() if entry.lane is lane]
 
     def mark_change(self, key: RecordKey, position: Position, committed_s: float) -> None:
-        """Mark a key dirty for a log entry, unless what the index reflects was read behind it; in the log's order."""
+        """Mark a key dirty for a log entry, unless the index reflects it already; call it in the log's order."""
         if not self._reflected.covers(key, position):
             self.mark(key, Lane.LIVE, position, committed_s=committed_s)
 
@@ -287,7 +287,7 @@ class DirtyLedger:
             entry = self._entries[claim.key]
             settled.before[claim.key] = _Before(entry.first, entry.durable, entry.kept)
             is_behind = entry.last is not None and entry.last > position
-            # What is left is behind the position, and not before the oldest mutation that was known.
+            # What is left lies behind `position`, and not before the oldest mutation that was known.
             entry.first = max(entry.first or ORIGIN, Position(position + 1)) if is_behind else None
             if is_behind or entry.again:
                 if entry.durable:
@@ -297,7 +297,7 @@ class DirtyLedger:
                 settled.clean.append(claim.key)
                 if entry.durable:
                     settled.durable.append(claim.key)
-                # What dirties it from now on, while the write is under way, has no work item.
+                # A mutation that dirties it while the write is under way has no work item.
                 entry.durable, entry.kept = False, None
             self._watch(entry)
         return settled
@@ -315,7 +315,7 @@ class DirtyLedger:
                 self._reflected.note(claim.key, position)
 
     def restore(self, claims: Iterable[Claim], settled: Settled) -> None:
-        """Undo `settle`: the write failed. What the log has brought meanwhile stays."""
+        """Undo `settle` after a failed write; what the log has brought meanwhile stays."""
         for claim in claims:
             entry, before = self._entries[claim.key], settled.before[claim.key]
             firsts = [first for first in (before.first, entry.first) if first is not None]
@@ -335,7 +335,7 @@ class DirtyLedger:
                 entry.overtaken = True
 
     def is_overtaken(self, claims: Iterable[Claim]) -> bool:
-        """Whether one of them was written by somebody else since it was claimed."""
+        """Whether one of the keys was written by somebody else since it was claimed."""
         return any(self._entries[claim.key].overtaken for claim in claims)
 
     def release(self, claims: Iterable[Claim]) -> None:
@@ -353,10 +353,10 @@ class DirtyLedger:
             entry.held = model_id
             self._held.setdefault(model_id, {})[entry.key] = entry
         else:
-            self._enqueue(entry)  # it is about something else by now
+            self._enqueue(entry)  # dirtied meanwhile: it may not need this model any more
 
     def free(self, model_id: str, limit: int | None = None) -> None:
-        """Have keys that wait for a model given out again: all, or so many."""
+        """Let keys that wait for a model be taken again: all of them, or `limit`."""
         for entry in list(islice(self._held.get(model_id, {}).values(), limit)):
             self._enqueue(entry)
 
@@ -365,7 +365,7 @@ class DirtyLedger:
         return {model_id: len(entries) for model_id, entries in self._held.items() if entries}
 
     def held_items(self, limit: int) -> list[WorkItem]:
-        """Return what there is to do, of so many of the keys that wait for models."""
+        """Return work items of up to `limit` keys that wait for models."""
         entries = (entry for waiting in self._held.values() for entry in waiting.values())
         return [
             WorkItem(e.key, retry_lane(e.lane), e.first, e.attempts, reason="its model is down", force=e.force)
@@ -373,7 +373,7 @@ class DirtyLedger:
         ]
 
     def put_by(self, items: Iterable[WorkItem]) -> list[WorkItem]:
-        """Forget keys that the journal remembers now; returns those items, without what was dirtied meanwhile."""
+        """Forget held keys that the journal has now; returns their items. Keys that were taken meanwhile stay."""
         gone: list[WorkItem] = []
         for item in items:
             entry = self._entries.get(item.key)
@@ -386,7 +386,7 @@ class DirtyLedger:
         return gone
 
     def free_floor(self) -> Position | None:
-        """Return the oldest mutation that the index does not reflect, for another reason than a model."""
+        """Return the oldest mutation that the index does not reflect, of the keys that wait for no model."""
         if not self.held():
             return self.frontier_floor()
         firsts = (entry.first for entry in self._entries.values() if entry.held is None)
@@ -407,7 +407,7 @@ class DirtyLedger:
         return entry.last == claim.position and not entry.again
 
     def refresh(self, claim: Claim) -> None:
-        """Give a claim back as if it had never failed: it is about something else by now."""
+        """Give a claim back as if it had never failed, because it was dirtied meanwhile."""
         self._entries[claim.key].attempts = 0
         self.release([claim])
 
@@ -432,7 +432,7 @@ class DirtyLedger:
         return entry.first if entry else None
 
     def checkpoint_floor(self) -> Position | None:
-        """Return the same over keys without a work item in the journal: the log is still needed from there."""
+        """Return the oldest such mutation that no work item covers: the log is still needed from there."""
         entry = self._volatile.floor(self._entries, durable_too=False)
         return entry.first if entry else None
 

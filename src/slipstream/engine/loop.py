@@ -2,7 +2,7 @@
 The engine: mark dirty, read, render, embed, write; and the two numbers that say how far it is.
 
 Every stage is a plain method, so that the threaded runner, a one-shot command and the simulator all run the same
-code. The lock guards the ledger and the counters; the only I/O under it is the journal's own, of durable marks.
+code. `EngineState` says what each lock guards.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _END_S = 1.0
 
 
 class SyncEngine(EngineFacts):
-    """Keeps an index behind a graph. See the package's ARCHITECTURE page for the loop."""
+    """Keeps an index behind a graph: the stages of one change, and what becomes of failures."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class SyncEngine(EngineFacts):
         except PositionLostError:
             self.intake_stage.begin_sweep(head)
         if progress.frontier < progress.saved.frontier:
-            self.save_checkpoint()  # other processes must not go on waiting by what does not hold any more
+            self.save_checkpoint()  # other processes must not go by a frontier that does not hold any more
 
     def request_full_scan(self) -> None:
         """Compare every key of both sides by fingerprint, in the background; survives a restart."""
@@ -138,8 +138,8 @@ class SyncEngine(EngineFacts):
         """
         Put other recipes in force between two writes; `commit` makes it durable.
 
-        When it fails, `is_kept` is asked whether it was durable all the same (a lost acknowledgement). With `drained`
-        only when the generation beside the live one lacks nothing of what is reflected: else False.
+        When that fails, `is_kept` tells whether it is durable all the same (a lost acknowledgement). With `drained`
+        nothing is swapped, and False returned, unless the generation beside lacks nothing that the live one reflects.
         """
         with self._state.writing:
             # Of any lane: a failure can have moved what is left for the other generation to a more urgent one.
@@ -170,7 +170,7 @@ class SyncEngine(EngineFacts):
         self._state.keep_work(items)
 
     def replay(self, event: PKGEvent) -> None:
-        """Mark everything dirty that an event affects, now: what a dead letter of an event asks for."""
+        """Mark every key dirty that an event affects by the graph as it is now; for dead letters of events."""
         self.mark(self.intake_stage.planner.keys_of(event), reason=f"event {event.event_id} replayed")
 
     # ------------------------------------------------------------------ stages
@@ -185,7 +185,7 @@ class SyncEngine(EngineFacts):
         return self._taking.is_busy
 
     def take(self, *, background: bool = True) -> list[Claim]:
-        """Claim the next batch, without `background` only of what somebody waits for; empty when nothing is due."""
+        """Claim the next batch, without `background` of the urgent lanes only; empty when nothing is due."""
         with self._state.changed:
             self.outages.free_due()
             return [] if self._halted is not None else self._taking.take(background=background)
@@ -225,7 +225,7 @@ class SyncEngine(EngineFacts):
             self._taking.note_embedded(computed, self._clock.monotonic() - started, urgent=urgent)
             answered = models if computed else answered
         except PoisonEventError:
-            answered = models if len(models) == 1 else answered  # that it can not embed a text is an answer too
+            answered = models if len(models) == 1 else answered  # to refuse a text is an answer too
             raise
         finally:
             with self._state.changed:
@@ -237,8 +237,8 @@ class SyncEngine(EngineFacts):
         """
         Write the batch and move the checkpoint with it, in one journal transaction; then the frontier.
 
-        A batch that was prepared under recipes that are not in force any more, or whose keys were written directly
-        since, is given back instead.
+        A batch is given back instead when the recipes that it was prepared under are not in force any more, or one of
+        its keys was written directly meanwhile.
         """
         with self._state.writing:
             if self._has_ended or prepared.recipes is not self.recipes.pair or self._state.is_overtaken(claims):
@@ -276,7 +276,7 @@ class SyncEngine(EngineFacts):
     ) -> None:
         state = self._state
         writes = bool(results or prepared.deletions or prepared.restamps or deferred)
-        # What is only in the journal stays there, for the ledger does not know what it asks for: it may be forced.
+        # Items that are only in the journal stay there: the ledger does not know whether they are forced.
         durable = settled.durable
         has_work = writes or durable or settled.renewed or state.letter_count or self.saving.is_due
         if not (has_work or self.stamping.lowers(prepared)):
@@ -336,7 +336,7 @@ class SyncEngine(EngineFacts):
     # ------------------------------------------------------------------ failures
 
     def guarded_intake(self) -> bool:
-        """Take in what there is; an outage of the graph or the log opens the breaker, corruption halts."""
+        """Do what `intake` does; an outage of the graph or the log opens the breaker, corruption halts."""
         with self._state.changed:
             if self._halted is not None or self._taking.breaker.wait_s(self._clock.monotonic()) > 0:
                 return False
@@ -381,7 +381,7 @@ class SyncEngine(EngineFacts):
             return
         left, texts = prepared.left(claims), {target.key: target.request.content for target in prepared.targets}
         wrong = {claim.key: reason for claim in left if (reason := error.texts.get(texts.get(claim.key, "")))}
-        if not wrong:  # of a part of a text: its time, or its causes
+        if not wrong:  # the fault is in a part of a text: its time, or its causes
             self._bisect(left)
             return
         for claim in left:
@@ -414,7 +414,7 @@ class SyncEngine(EngineFacts):
         state = self._state
         with state.changed:
             state.ledger.release(claims)
-            # What nobody searches must not stop what somebody does.
+            # What nobody searches must not stop what somebody searches.
             is_theirs_alone = is_migration(claims) and not isinstance(error, _ENDING)
             if is_theirs_alone or isinstance(error, TransientError):
                 self._taking.trip(claims, error)
@@ -425,12 +425,12 @@ class SyncEngine(EngineFacts):
             state.changed.notify_all()
 
     def try_again(self) -> None:
-        """Have models asked at once that were set up wrongly."""
+        """Ask models that were set up wrongly again at once."""
         with self._state.changed:
             self.outages.try_again()
 
     def note_idle(self) -> None:
-        """Close the breaker: nothing waits for a dependency any more, whoever failed last."""
+        """Close all breakers but the migration lane's: nothing waits for a dependency any more."""
         with self._state.changed:
             if self._taking.breaker.failures:
                 self._taking.breaker.close()

@@ -41,11 +41,11 @@ class ViewWriter(Chore, Protocol):
     """Brings the sync view beside the graph to what the index holds."""
 
     def hurry(self) -> None:
-        """Have it done at once, not when there is time."""
+        """Have the view written at once, not when there is time."""
         ...
 
     def finish(self, timeout_s: float | None = None) -> bool:
-        """Do all of it in the calling thread; False when the time ran out."""
+        """Write all of the view in the calling thread; False when the time ran out."""
         ...
 
 
@@ -130,17 +130,17 @@ class Maintenance:
         self._feed.trim(self._engine.settings.retention)
 
     def remember(self) -> None:
-        """Note what the log says at the checkpoint, to know the graph by it at the next open."""
+        """Note what the log says at the checkpoint, so that the next open can tell whether it is the same graph."""
         remember(self._feed, self._journal, self._engine.checkpoint)
 
 
 def remember(feed: ChangeFeed, journal: Journal, position: Position) -> None:
-    """Note what the log says at a position that was consumed: a copy that was put back has gone another way there."""
+    """Note what the log says at a consumed position: that of a copy that was put back says something else there."""
     journal.set(REMEMBERED, json.dumps([position, told_at(feed, position)]))
 
 
 def told_at(feed: ChangeFeed, position: Position) -> str | None:
-    """Return a digest of what the log says at a position; None where it says nothing, or no more."""
+    """Return a digest of what the log says at a position; None where it has no entry, or has forgotten it."""
     if position <= ORIGIN:
         return None
     try:

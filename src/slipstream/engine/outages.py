@@ -1,8 +1,8 @@
 """
-Outages of models: each has a breaker of its own, and its keys are held, so that nothing else waits for it.
+Outages of models: each model has a breaker of its own, and its keys are held, so that nothing else waits for it.
 
-A key is held when what it needs is known to be down or busy. It stays dirty, loses no attempt, and holds the frontier
-back, but it is not claimed. When its model is to be tried again one key goes ahead; when that went well, the rest.
+A key is held when its model is known to be down or busy. It stays dirty, loses no attempt, and holds the frontier
+back, but it is not claimed. When the model is to be tried again one key goes ahead; when that went well, the rest.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from slipstream.ports.clock import Clock
 logger = logging.getLogger(__name__)
 
 _PROBE_S = 60.0
-"""How long one key that tries a model out keeps the others back: it may be lost on its way."""
+"""How long a key that tries a model out keeps the others back at most: the key may be lost on its way."""
 _QUICK_S = 0.5
-"""A model that took longer for its last batch gets no batch of the thread that reads for all."""
+"""A model that took longer for its last batch is not called on the reader's thread, where all would wait for it."""
 
 
 class Outages:
@@ -39,7 +39,7 @@ class Outages:
         self._lasting: dict[str, ConfigError] = {}
         self._took_s: dict[str, float] = {}
         self._probed: set[str] = set()
-        """Models that are down, and that a key has been let go to."""
+        """Models that are down, and that a key is trying out."""
 
     # ------------------------------------------------------------------ what happens to models
 
@@ -67,13 +67,13 @@ class Outages:
                 self._state.changed.notify_all()
 
     def note_untried(self, models: Collection[str]) -> None:
-        """Let the next key try models out: the one that went ahead did not need them after all."""
+        """Let the next key try these models out: the key that went ahead did not call them after all."""
         for model_id in self._probed.intersection(models):
             self._probed.discard(model_id)
             self._breakers[model_id].open_until = self._clock.monotonic()
 
     def try_again(self) -> None:
-        """Have models asked at once that were set up wrongly: somebody waits, and may have mended them."""
+        """Ask models that were set up wrongly again at once: somebody waits, and may have mended them."""
         now = self._clock.monotonic()
         for model_id in self._lasting:
             self._breakers[model_id].open_until = now
@@ -90,7 +90,7 @@ class Outages:
     # ------------------------------------------------------------------ what happens to keys
 
     def hold_up(self, claims: Sequence[Claim], error: SlipstreamError) -> None:
-        """Have a batch whose model has failed taken anew: what does not need it then goes on. Takes the lock."""
+        """Give back a batch whose model has failed; its keys that do not need the model go on. Takes the lock."""
         model_id, state = str(error.model_id), self._state
         with state.changed:
             self.trip(model_id, error)
@@ -108,7 +108,7 @@ class Outages:
         )
 
     def set_aside(self, claims: Sequence[Claim], prepared: Prepared) -> None:
-        """Hold the claims whose models are down, and take out of a batch what they planned."""
+        """Hold the claims whose models are down, and take what is planned for them out of the batch."""
         for error in prepared.unmade.values():
             if self._admits(str(error.model_id)):
                 self.trip(str(error.model_id), error)
@@ -127,7 +127,7 @@ class Outages:
             prepared.leave_out({claim.key for claim in some})
 
     def note_room(self, model_id: str) -> None:
-        """Have some go on that waited for a model that was busy."""
+        """Let some of the keys go on that wait for a model that is only busy."""
         if model_id not in self._breakers:
             self._state.ledger.free(model_id, 4 * self._settings.batch_min)
 
@@ -135,7 +135,7 @@ class Outages:
         """Have claims wait for a model."""
         for claim in claims:
             self._state.ledger.hold(claim, model_id)
-        self._state.changed.notify_all()  # whoever waits for others may go on now
+        self._state.changed.notify_all()  # who waits for other models only may go on now
 
     @property
     def has_others(self) -> bool:
@@ -143,7 +143,7 @@ class Outages:
         return bool(self._breakers and self._took_s.keys() - self._breakers.keys())
 
     def _admits(self, model_id: str) -> bool:
-        """Whether a key that needs a model may go ahead: of those of one that was down, the first one."""
+        """Whether a key that needs a model may go ahead; when a model that is down is to be tried, one key may."""
         breaker = self._breakers.get(model_id)
         if breaker is None:
             return True
@@ -163,7 +163,7 @@ class Outages:
             if held.get(model_id):
                 self._state.ledger.free(model_id, 1)
             else:
-                self._state.has_put_by = False  # what waits for it, if anything, is in the journal
+                self._state.has_put_by = False  # keys that wait for it, if any, are in the journal only
 
     # ------------------------------------------------------------------ asking
 
@@ -179,14 +179,14 @@ class Outages:
 
     @property
     def told(self) -> str | None:
-        """What is said of them; None when all are up."""
+        """The models that are down, each with its error and how many keys wait, for people; None when all are up."""
         held = self._state.ledger.held()
         said = [f"{error} ({held.get(model_id, 0):,} keys wait for it)" for model_id, error in self.down.items()]
         return "; ".join(said) or None
 
     @property
     def refusal(self) -> ConfigError | None:
-        """Why nothing will go on until a person has done something: all that is dirty needs such a model."""
+        """Why nothing goes on until a person acts: all dirty keys need models that are set up wrongly. Else None."""
         held = self._state.ledger.held()
         if not self._lasting:
             return None
@@ -197,7 +197,7 @@ class Outages:
         return next(iter(self._lasting.values()))
 
     def is_quick(self, models: Iterable[str]) -> bool:
-        """Whether no other model has to wait for these: they answered quickly the last time, or are alone."""
+        """Whether no other model has to wait long for these: each answered quickly the last time, or is alone."""
         known = self._took_s.keys() | self._breakers.keys()
         return all(
             not (known - {model}) or (self._took_s.get(model, _QUICK_S) < _QUICK_S and model not in self._breakers)
@@ -212,7 +212,7 @@ class Outages:
 
 
 def is_of_model(error: Exception) -> TypeGuard[SlipstreamError]:
-    """Whether it is a model that can not do its work, now or as it is set up; not one of its texts, nor a store."""
+    """Whether an error says that a model can not work, now or as it is set up: not that of a text, or of a store."""
     return isinstance(error, TransientError | ConfigError) and error.model_id is not None
 
 

@@ -2,14 +2,14 @@
 The pipeline: the engine on threads of its own.
 
 The reader takes in, prepares and hands on; an embedder computes; the writer writes. The queues between them hold one
-batch each (backpressure), so at most four batches are in flight. The reader processes a small batch itself when
-nothing urgent is in the pipeline: a lone change pays for no hop, and waits for no work in the background.
+batch each (backpressure), so with one model at most four batches are in flight. The reader processes a small batch
+itself when nothing urgent is in the pipeline: a lone change pays for no hop, and waits for no work in the background.
 
-Each model has an embedder of its own, its lane. Where a lane is full and there are others, what it can not take is
-held until it can: a slow model holds up nothing but what it embeds.
+Each model has an embedder thread and a queue of its own: its lane. Where a lane is full and there are others, keys
+that it can not take are held until it can: a slow model holds up nothing but what it embeds.
 
-Its end waits for nobody for long: what has not begun is given back, and a thread that hangs in a model is left
-behind. What that was at is neither written nor lost: it is dirty still, and found at the next open.
+Stopping waits for nobody for long: what has not begun is given back, and a thread that hangs in a model is left
+behind. Its batch is neither written nor lost: the keys are still dirty, and are done after the next open.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from slipstream.ports.feed import ChangeFeed
 logger = logging.getLogger(__name__)
 
 HALTING = (LeaseLostError, IncidentError)
-"""What chores can meet that halts the engine: another process is the owner, or the graph is not there any more."""
+"""Errors of chores that halt the engine: another process is the owner, or the graph is not there any more."""
 _INLINE_MAX = 4
 """Largest batch that the reader processes itself, unless a cut-over waits for it."""
 _BUSY_WAIT_S = 0.01
@@ -46,7 +46,7 @@ _KEEP_UP_S = 1.0
 _POLL_S = 0.5
 """How often a waiting thread looks whether another one has died; batches themselves wake it at once."""
 _LEAVE_S = 2 * _POLL_S
-"""Within this all threads have ended that wait for one another only."""
+"""How long threads that wait only for one another take to end, at most."""
 
 
 _LANE_BATCHES_MAX = 2
@@ -76,7 +76,7 @@ class _Batch:
 
 
 class Pipeline:
-    """Three threads around one engine: started, stopped, and told apart when one dies."""
+    """The threads around one engine: reader, writer, and an embedder for each lane."""
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class Pipeline:
         self._urgent_in_flight = 0
         self._kept_up_at = clock.monotonic()
         self.crash: BaseException | None = None
-        """What has ended it, when something has."""
+        """The error that has ended the pipeline, when one has."""
         self.on_idle: Callable[[], object] | None = None
-        """Called when there is nothing to do, and else every second or so: the queue's topics are delivered here."""
+        """Called when idle, and every second or so beside background work; delivers the queue's topics."""
 
     # ------------------------------------------------------------------ life
 
@@ -110,7 +110,7 @@ class Pipeline:
 
     @property
     def dead(self) -> str | None:
-        """Which of the threads has died, and of what; None when all live, or were stopped."""
+        """Which of the threads has died, and why; None when all live, or were stopped."""
         if self.crash is not None:
             return f"the pipeline died of {type(self.crash).__name__}: {self.crash}"
         if self._stopping.is_set():
@@ -134,7 +134,7 @@ class Pipeline:
         thread.start()
 
     def stop(self, timeout_s: float) -> Sequence[str]:
-        """Begin nothing any more, finish what is under way if it takes no longer; returns who is left behind."""
+        """End the threads, waiting up to `timeout_s` for what is under way; returns who is left behind."""
         self._stopping.set()
         if not self._ended(timeout_s):
             self._leaving.set()
@@ -188,7 +188,7 @@ class Pipeline:
             if not taken_in and not self._idle_work():
                 self._rest(min(self.engine.wait_s(), _BUSY_WAIT_S if self.in_flight else math.inf))
         elif not _is_urgent(claims) and self.engine.state.is_draining:
-            self.engine.process(claims)  # here: nothing live is written before it is done
+            self.engine.process(claims)  # on this thread, so that nothing live is written before it
         else:
             self._go_on_with(claims, here=self._goes_here(claims, is_busy=is_busy))
 
@@ -201,7 +201,7 @@ class Pipeline:
         return self.in_flight == 0 and not is_busy
 
     def _rest(self, wait_s: float) -> None:
-        """Wait for a commit; for time alone where the log is not read on, as what is unread would wake it at once."""
+        """Wait for a commit; just for the time while the log is left unread: its entries would end a wait at once."""
         if self.engine.is_held_up:
             self._stopping.wait(min(wait_s, _POLL_S))
             return
@@ -211,7 +211,7 @@ class Pipeline:
             self.engine.recover([], error)
 
     def _tell_others(self) -> None:
-        """Publish the frontier now and then, also where nothing is written: what passes may be irrelevant."""
+        """Publish the frontier now and then, also when nothing is written because all events are irrelevant."""
         if self.engine.halted is None:
             try:
                 self.engine.saving.save_when_due()
@@ -276,7 +276,7 @@ class Pipeline:
     # ------------------------------------------------------------------ lanes
 
     def _hand_on(self, models: frozenset[str], batch: _Batch) -> None:
-        """Give a batch to its lane; one that has no room for it soon must not hold up the others."""
+        """Give a batch to its lane; hold its keys when the lane has no room soon and there are other lanes."""
         lane = self._lane(models) if models else None  # else there is nothing to embed
         with self.engine.changed:
             if lane is not None and lane.count >= _LANE_BATCHES_MAX and len(self._lanes) > 1:
@@ -299,7 +299,7 @@ class Pipeline:
         return lane
 
     def _free_lanes(self) -> None:
-        """Have keys taken again that waited for room."""
+        """Let keys that waited for room in a lane be taken again."""
         with self.engine.changed:
             for lane in self._lanes.values():
                 if lane.count < _LANE_BATCHES_MAX:

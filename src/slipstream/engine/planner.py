@@ -40,9 +40,9 @@ class Plan:
     deferred: list[WorkItem] = field(default_factory=list)
     """Neighbours past the live limit: to be kept in the journal before the log is passed."""
     rescan: Rescan | None = None
-    """The last entry read, when it is one: the entries behind it wait until it has been scanned."""
+    """The last entry read, when it is a rescan: the entries behind it wait until it has been scanned."""
     evolutions: list[PKGEvent] = field(default_factory=list)
-    """Evolutions of the schema: what they change in texts has no events of its own."""
+    """Evolutions of the schema: their changes to texts have no events of their own."""
     poisoned: list[tuple[PKGEvent, Exception]] = field(default_factory=list)
     """Events that could not be planned: to be dead-lettered, the others go on."""
 
@@ -52,7 +52,7 @@ class Plan:
         self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
     def poison(self, event: PKGEvent, error: Exception) -> None:
-        """Have an event be a dead letter."""
+        """Note an event that is to become a dead letter."""
         self.poisoned.append((event, error))
         self.note(event.event_type, "dead_lettered")
 
@@ -138,7 +138,7 @@ class Planner:
             )
 
     def _reached_by_all(self, fanouts: Iterable[Fanout]) -> _Reached:
-        """Look up together what is alike but for its entity; what is not there is to be looked up by itself."""
+        """Look up together the fan-outs that differ in their entity only; those left out are looked up one by one."""
         alike: dict[tuple[object, ...], dict[str, Fanout]] = {}
         for fanout in fanouts:
             if fanout.depth == 1:
@@ -150,7 +150,7 @@ class Planner:
                     reached |= self._reached_alike(next(iter(of_entities.values())), of_entities)
         except TransientError:
             raise
-        except Exception:  # noqa: BLE001  (each by itself, so that only the one at fault is a dead letter)
+        except Exception:  # noqa: BLE001  (then one by one, so that only the event at fault is a dead letter)
             return {}
         return reached
 
@@ -199,7 +199,7 @@ class Planner:
 
 
 def _key_across(adjacency: Adjacency, fanout: Fanout) -> RecordKey | None:
-    """Return what a fan-out of one step finds at a relationship."""
+    """Return the key that a fan-out reaches across a relationship, None when it is of another type."""
     if fanout.relationships:
         return relationship_key(adjacency.ref.id)
     if fanout.types is None or adjacency.neighbour_type in fanout.types:

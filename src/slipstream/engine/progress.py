@@ -15,7 +15,7 @@ from slipstream.ports.journal import Journal
 
 
 class Reached(NamedTuple):
-    """Up to where the log is needed no more, and up to where the index reflects the graph."""
+    """Checkpoint and frontier at one moment."""
 
     checkpoint: Position
     frontier: Position
@@ -28,7 +28,7 @@ class Progress:
     `frontier` is what waiting, searches, audits and the status ask, and what the journal tells other processes. It
     lies before the oldest mutation that is not in the index: in the ledger, in a work item that is only in the
     journal, or in a write that is not durable yet. `checkpoint` lies before the oldest one that only the log knows
-    of. Neither is ever set to a number from elsewhere, so neither has to be kept from going back.
+    of. Both are always computed anew from these, so neither has to be kept from going back.
     """
 
     def __init__(self, journal: Journal, ledger: DirtyLedger, backlog: Backlog, changed: threading.Condition) -> None:
@@ -54,7 +54,7 @@ class Progress:
         self._unwritten = firsts
 
     def end_write(self) -> None:
-        """Let go of it: the write is durable, or was taken back."""
+        """Let the frontier move again: the write is durable, or was taken back."""
         self._unwritten = {}
 
     def move(self) -> None:
@@ -63,7 +63,7 @@ class Progress:
         self._changed.notify_all()
 
     def now(self) -> Reached:
-        """Return both as they are; between `settle` and `begin_write`, as they are when that write is durable."""
+        """Return both as they are; between `settle` and `begin_write`, as they will be when that write is durable."""
         known = (self._ledger.frontier_floor(), self._backlog.floor, *self._unwritten.values())
         frontier = _before(self.consumed, known)
         return Reached(
@@ -82,14 +82,14 @@ class Progress:
         self._journal.set(HELD, str(self.held))
 
     def let_go(self) -> None:
-        """Let the frontier move again: what differed is in the index, or a work item of its own."""
+        """Undo `hold`: what differed is in the index, or has a work item."""
         self._journal.set(HELD, None)
         with self._changed:
             self.held = None
             self.move()
 
     def lags(self, key: RecordKey, position: Position) -> bool:
-        """Whether a mutation of the key, up to the position, is not in the index for good."""
+        """Whether a mutation of the key, up to the position, is not durably in the index yet."""
         unwritten = self._unwritten.get(key)
         return self._ledger.owes(key, position) or (unwritten is not None and unwritten <= position)
 
@@ -109,10 +109,10 @@ class Progress:
             self._journal.set(FRONTIER, str(reached.frontier))
 
     def note_saved(self, reached: Reached) -> None:
-        """Note that they are durable."""
+        """Note that both numbers are durable."""
         self.saved = reached
 
 
 def _before(consumed: Position, floors: Iterable[Position | None]) -> Position:
-    """Return the last position before all of these; one can lie behind what is consumed, after a crash."""
+    """Return the last position before all floors, but not past `consumed`: after a crash a floor may be past it."""
     return min([consumed, *(Position(floor - 1) for floor in floors if floor is not None)])

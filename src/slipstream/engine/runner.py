@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 STOP_S = 2.0
-"""How long the batches in flight may take when it stops."""
+"""How long the batches in flight may take when the engine stops."""
 
 
 class Sync:
@@ -57,7 +57,7 @@ class Sync:
 
     @property
     def on_idle(self) -> Callable[[], object] | None:
-        """Called when there is nothing to do, and else every second or so: the queue's topics are delivered here."""
+        """Called when idle, and every second or so beside background work; delivers the queue's topics."""
         return self._pipeline.on_idle
 
     @on_idle.setter
@@ -78,7 +78,7 @@ class Sync:
 
     @property
     def dead(self) -> str | None:
-        """Which of the threads has died, and of what; None when all live, or were stopped. Asks no store."""
+        """Which of the threads has died, and why; None when all live, or were stopped. Asks no store."""
         return self._pipeline.dead
 
     @property
@@ -92,7 +92,7 @@ class Sync:
 
     def stop(self, timeout_s: float = STOP_S) -> None:
         """
-        Begin nothing any more, finish what is in flight if it takes no longer than that, and save the checkpoint.
+        Stop the threads, waiting up to `timeout_s` for what is in flight, and save the checkpoint.
 
         What is pending is found at the next start. A thread that hangs in a model is left behind, and writes nothing
         any more; raises `UnavailableError` where one hangs in a store.
@@ -125,13 +125,14 @@ class Sync:
         """
         Wait until everything up to the position is in the index; False when the time ran out.
 
-        Read-your-writes: pass the position that a commit returned. Raises `CorruptionError` when the engine has
-        halted, and `UnavailableError` when it is not running and so would never get there.
+        Read-your-writes: pass the position that a commit returned. Raises the error that has halted the engine,
+        `ConfigError` when all that is left waits for a model that is set up wrongly, `SlipstreamError` when a thread
+        has died, and `NotRunningError` when the engine does not run.
         """
         return self._wait_for(lambda: self.engine.frontier >= position, timeout_s, poll_s=1.0)
 
     def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float | None = None) -> bool:
-        """Wait as `wait` does, but not for those of the models that are down, as long as one of them is not."""
+        """Wait as `wait` does, but not for those of `models` that are down, as long as one of them is up."""
 
         def reached() -> bool:
             behind = {} if self.engine.frontier >= position else self.engine.behind(position)
@@ -140,7 +141,7 @@ class Sync:
         return self._wait_for(reached, timeout_s, poll_s=0.2)
 
     def behind(self, position: Position) -> Mapping[str, str]:
-        """Return the models that are down, with the reason, when nothing else holds the index behind a position."""
+        """Return the models that alone keep the index behind a position, with the reason why they are down."""
         return self.engine.behind(position)
 
     def pause(self, timeout_s: float) -> None:
@@ -148,7 +149,7 @@ class Sync:
         self._wait_for(lambda: False, timeout_s, poll_s=timeout_s, tries=False)
 
     def reached(self, position: Position, timeout_s: float) -> bool:
-        """Wait as `wait` does, but tell False as well when the engine is not running and so never gets there."""
+        """Wait as `wait` does, but return False also where that raises."""
         if self.engine.frontier >= position:
             return True
         if not self._pipeline.is_up or self.engine.halted is not None or self._pipeline.crash is not None:
@@ -169,8 +170,8 @@ class Sync:
         """
         Wait until nothing is left to do: log consumed, no key dirty, stamps at the current schema version.
 
-        Dead letters do not count: they wait for a decision. Nor, without `migration`, does the migration lane, which
-        no search asks. False when the time ran out.
+        Dead letters do not count: they wait for a decision. Nor, without `migration`, does the migration lane, whose
+        records no search needs. False when the time ran out; raises what `wait` does.
         """
 
         def settled() -> bool:
@@ -205,7 +206,7 @@ class Sync:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         changed, has_tried = self.engine.changed, not tries
         while True:
-            # Looked at without the lock, for it may ask a store; what happens meanwhile is not waited past.
+            # Checked without the lock, as it may ask a store; `seen` catches what happens meanwhile.
             seen = changed.count
             if condition():
                 return True
@@ -233,7 +234,7 @@ class Sync:
     # ------------------------------------------------------------------ asking
 
     def status(self) -> SyncStatus:
-        """Return the engine's numbers: of memory where the journal can not be read. Raises what the log raises."""
+        """Return the engine's numbers, from memory where the journal can not be read; raises what the log raises."""
         engine = self.engine
         frontier = engine.frontier
         head = frontier if isinstance(engine.halted, IncidentError) else self._log.head()
@@ -265,9 +266,9 @@ class Sync:
         self.engine.mark(keys, lane=Lane.REPAIR, reason=reason, force=force)
 
     def replay(self, letters: Sequence[DeadLetter]) -> int:
-        """Give dead letters another try; returns how many could be: a letter without a key has nothing to try."""
+        """Give dead letters another try; returns how many had a key, without which there is nothing to try."""
         replayed = [letter for letter in letters if letter.key is not None]
-        # Marked first: dying in between replays once more, which is harmless.
+        # Marked before they are removed: dying in between only has them replayed once more.
         self.engine.mark([letter.key for letter in replayed if letter.key], reason="dead letter replayed")
         for letter in replayed:
             if letter.payload is not None:
@@ -284,7 +285,7 @@ class Sync:
 
 
 def _known(name: str, read: Callable[[], _T], otherwise: _T, unknown: dict[str, str]) -> _T:
-    """Return what the journal says; what is known without it when it can not be read, which is noted."""
+    """Return what `read` does; `otherwise`, and a note in `unknown`, when the journal can not be read."""
     try:
         return read()
     except SlipstreamError as error:
@@ -296,7 +297,7 @@ class Lag:
     """
     The age of the oldest commit that is not reflected, in seconds of monotonic time since it was first seen.
 
-    The wall clock is asked once for each commit: one that is set meanwhile neither hides a lag nor makes one up.
+    The wall clock is asked once for each commit, so that setting the clock neither hides a lag nor makes one up.
     """
 
     def __init__(self, engine: SyncEngine, log: ChangeFeed, clock: Clock) -> None:
@@ -305,7 +306,7 @@ class Lag:
         """The first entry that was found unread, and when it was committed."""
 
     def seconds(self, head: Position, frontier: Position) -> float:
-        """Return how old that commit is; 0 where nothing is owed, or nobody knows."""
+        """Return the age of that commit; 0 where everything is reflected, or the age is not known."""
         if head <= frontier:
             return 0.0
         began_s = self._engine.oldest_commit_s()

@@ -22,11 +22,11 @@ class SyncSettings:
     batch_target_s: float = 0.25
     """A batch is sized to take about this long, so that a live change never waits long behind one."""
     background_target_s: float = 0.1
-    """The same for migration, repair and backfill batches, which a live change may have to wait for."""
+    """How long a migration, repair or backfill batch is to take: a live change may have to wait for one."""
     polite_target_s: float = 0.005
-    """How long such a batch takes in all, while live changes flow: it runs alone, and a change waits for one."""
+    """How long such a batch may take in all while live changes flow: it runs alone, and a change may wait for it."""
     quiet_after_s: float = 1.0
-    """Without a live change for this long, work in the background takes all that there is."""
+    """Without a live change for this long, work in the background no longer keeps out of the way."""
     attempts_max: int = 5
     backoff_base_s: float = 0.2
     backoff_max_s: float = 30.0

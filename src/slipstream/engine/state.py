@@ -1,4 +1,4 @@
-"""What the engine knows: dirty keys, positions, and the locks that guard them."""
+"""What the engine knows: dirty keys, positions and counters, and the locks that guard them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class SyncStats:
 
 
 class Changes(threading.Condition):
-    """A condition that counts its notifications: who looked at something without it knows whether to look again."""
+    """A condition that counts its notifications, so that who looks without the lock knows whether to look again."""
 
     def __init__(self) -> None:
         super().__init__(threading.RLock())
@@ -125,7 +125,7 @@ class EngineState:
         self.changed = Changes()
         self.writing = threading.Lock()
         self.ledger = DirtyLedger()
-        # Half of the room: however much is owed and can not be done, live changes are taken in.
+        # Half of the room: however much is owed and can not be done, there is room for live changes.
         limit = max(1, pending_max // 2)
         self.backlog = Backlog(journal, self.ledger, clock, limit, self.changed, wait_s_max=wait_s_max)
         self.progress = Progress(journal, self.ledger, self.backlog, self.changed)
@@ -143,7 +143,7 @@ class EngineState:
         """Set while what is owed goes before live changes: for the moment of a cut-over."""
         self._pending_max = pending_max
         self.has_put_by = False
-        """Set while keys that wait for a model are in the journal only: they are not taken in before it answers."""
+        """Set while keys that wait for a model are in the journal only; they are not loaded before it answers."""
 
     @property
     def room(self) -> int:
@@ -165,19 +165,19 @@ class EngineState:
             self.owed.pop(key, None)
 
     def settle_debts(self, clean: Iterable[RecordKey], deferred: Sequence[RecordKey]) -> None:
-        """Note what a batch has left: a key that is clean and not deferred is owed nothing, whatever its lane was."""
+        """Note what a batch has left: a clean key that is not deferred is owed nothing, `deferred` keys are owed."""
         if self.owed:
             self.pay(set(clean).difference(deferred))
         self.owe(deferred)
 
     def owes_since(self, mark: int) -> bool:
-        """Whether something is owed that was owed already when `owed_mark` returned that."""
+        """Whether something is owed that was owed already when `owed_mark` returned `mark`."""
         with self.changed:
             return self.backlog.has_more or next(iter(self.owed.values()), mark + 1) <= mark
 
     @property
     def owed_mark(self) -> int:
-        """The number of the newest of them."""
+        """The number of the key that was owed last: a mark for `owes_since` and `still_owed`."""
         with self.changed:
             return self._owed_count
 
@@ -209,7 +209,7 @@ class EngineState:
                 self.changed.notify_all()
 
     def put_held_by(self) -> None:
-        """Leave keys that wait for models to the journal, past half of the room: the rest is for what can be done."""
+        """Leave keys that wait for models to the journal where they fill over half of the room."""
         with self.changed:
             surplus = sum(self.ledger.held().values()) - self._pending_max // 2
         if surplus <= 0:
@@ -223,7 +223,7 @@ class EngineState:
                 self.backlog.leave_out(self.ledger.put_by(items))
 
     def recount_letters(self) -> None:
-        """Look again how many dead letters there are: somebody has removed some."""
+        """Count the dead letters again, after somebody has removed some."""
         with self.writing:
             count = self._letters.letter_count()
             with self.changed:
@@ -232,7 +232,7 @@ class EngineState:
     # ------------------------------------------------------------------ who writes beside the engine
 
     def overtake(self, keys: Iterable[RecordKey]) -> None:
-        """Have no batch written that was read before these keys were; `writing` is held."""
+        """Have batches in flight that hold these keys read again instead of written; `writing` is held."""
         with self.changed:
             self.ledger.overtake(keys)
 
@@ -248,7 +248,7 @@ class EngineState:
         with self.changed:
             return self.ledger.is_overtaken(claims)
 
-    # ------------------------------------------------------------------ who lags
+    # ------------------------------------------------------------------ what lags
 
     def lagging(self, position: Position, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
         """Return those of the keys that the index does not reflect up to the position."""
@@ -260,7 +260,7 @@ class EngineState:
             return [key for key in keys if self.progress.lags(key, position)]
 
     def still_owed(self, mark: int, keys: Sequence[RecordKey]) -> Sequence[RecordKey]:
-        """Return those of the keys that the generation beside the live one was owed when the mark was taken."""
+        """Return those of the keys that were owed at `mark` (`owed_mark`) and are; all while work is not loaded."""
         with self.changed:
             return keys if self.backlog.has_more else [key for key in keys if self.owed.get(key, mark + 1) <= mark]
 
@@ -272,7 +272,7 @@ class EngineState:
             return self.ledger.counts()
 
     def owed_by_lane(self) -> dict[Lane, int]:
-        """Return how much is still to be done, by lane: the journal's work items, and what only the log knows of."""
+        """Return how many keys are still to be done, by lane: the journal's work items, and keys without one."""
         kept = {lane: self._journal.work_count(lane) for lane in Lane} if self._journal.work_count() else {}
         with self.changed:
             counts = self.ledger.counts(volatile_only=True)
@@ -298,11 +298,11 @@ class Saving:
 
     @property
     def is_due(self) -> bool:
-        """Whether nothing was saved for a while."""
+        """Whether the last save is at least `every_s` ago."""
         return self._clock.monotonic() - self._saved_at >= self._every_s
 
     def save(self) -> None:
-        """Save both when they have moved."""
+        """Save checkpoint and frontier when they have moved."""
         progress = self._state.progress
         with self._state.writing:
             with self._state.changed:
@@ -313,11 +313,11 @@ class Saving:
                 self.note(reached)
 
     def save_when_due(self) -> None:
-        """Save them for those who wait in other processes; a write under way does that itself."""
+        """Save when due, for those who wait in other processes; a write under way saves by itself."""
         if self.is_due and not self._state.writing.locked():
             self.save()
 
     def note(self, reached: Reached) -> None:
-        """Note that they are durable."""
+        """Note that both numbers are durable."""
         self._state.progress.note_saved(reached)
         self._saved_at = self._clock.monotonic()

@@ -82,10 +82,10 @@ _BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
 
 class Taking:
     """
-    Live changes first, in large batches; in the background small ones, and while live changes flow tiny ones.
+    Takes live changes first, in large batches; background work in small ones, and tiny ones while live changes flow.
 
-    The migration lane never shares a batch with another one, and has a breaker of its own: what nobody searches yet
-    must not stop what somebody does.
+    The migration lane never shares a batch with another lane, and has a breaker of its own: what nobody searches yet
+    must not stop what somebody searches.
     """
 
     def __init__(self, settings: SyncSettings, state: EngineState, clock: Clock, rng: random.Random) -> None:
@@ -125,7 +125,7 @@ class Taking:
         """
         Claim what the generation beside the live one lacks, before a live change, but never twice in a row.
 
-        Behind such a batch nothing is owed until the next live one is written: a moment for the swap.
+        After such a batch nothing is owed until the next live one is written: a moment for the swap.
         """
         if self._owed_last or self._migration_breaker.wait_s(now) > 0:
             self._owed_last = False
@@ -148,7 +148,7 @@ class Taking:
     # ------------------------------------------------------------------ outages
 
     def trip(self, claims: Sequence[Claim], error: Exception) -> None:
-        """Take no more of what has failed for a while."""
+        """Open the breaker of the claims' lane after a failure."""
         self._breaker_of(claims).trip(error, self._clock.monotonic())
 
     def close(self, claims: Sequence[Claim]) -> None:
@@ -165,7 +165,7 @@ class Taking:
 
     @property
     def breakers(self) -> Sequence[CircuitBreaker]:
-        """This one, and that of the migration lane."""
+        """`breaker`, and that of the migration lane."""
         return (self._breaker, self._migration_breaker)
 
     @property
