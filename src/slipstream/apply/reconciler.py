@@ -382,13 +382,13 @@ def _gained(current: Stamp | None, target: Target, bound: float | None) -> str |
 
     It counts from what it was when the record was embedded, or from the stamped one, if that is lower.
     """
-    if bound is None or current is None:
+    now = target.extraction_confidence
+    if bound is None or current is None or now is None:
         return None
     held = (current.embedded_confidence, current.extraction_confidence)
     before = min((value for value in held if value is not None), default=None)
-    now = target.extraction_confidence
     # Rounded: 0.6 - 0.5 is not more than 0.1.
-    if before is None or now is None or round(now - before, 9) <= bound:
+    if before is None or round(now - before, 9) <= bound:
         return None
     return f"extraction confidence rose from {before:g} to {now:g}"
 

@@ -143,9 +143,11 @@ class PKGEvent(BaseModel):
         changed = [
             name
             for name, value in new.items()
-            if (before := old.get(name)) != value or (not isinstance(value, str) and repr(before) != repr(value))
+            if (before := old.get(name)) is not value
+            and (before != value or (type(value) is not str and repr(before) != repr(value)))
         ]
-        changed += [name for name, value in old.items() if name not in new and value is not None]
+        if not old.keys() <= new.keys():
+            changed += [name for name, value in old.items() if name not in new and value is not None]
         return frozenset(changed)
 
 

@@ -114,25 +114,27 @@ class Planner:
             return None
 
     def _mark_or_poison(self, plan: Plan, change: _Change, reached: _Reached) -> None:
-        marked = len(plan.marks)
-        try:
-            self._mark(plan, change, reached)
-        except TransientError:
-            raise
-        except Exception as error:  # noqa: BLE001  (likewise)
-            plan.poison(change.event, error)
-        else:
-            plan.note(change.event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
-
-    def _mark(self, plan: Plan, change: _Change, reached: _Reached) -> None:
         event, position, (keys, fanouts) = change
-        committed_at = event.timestamp
-        for key in keys if len(keys) < 2 else sorted(keys):
-            plan.marks.append(Mark(key, position, committed_at))
+        marked = len(plan.marks)
+        if keys:
+            for key in keys if len(keys) < 2 else sorted(keys):
+                plan.marks.append(Mark(key, position, event.timestamp))
+        if fanouts:
+            try:
+                self._mark_reached(plan, change, reached)
+            except TransientError:
+                raise
+            except Exception as error:  # noqa: BLE001  (likewise)
+                plan.poison(event, error)
+                return
+        plan.note(event.event_type, "accepted" if len(plan.marks) > marked else "irrelevant")
+
+    def _mark_reached(self, plan: Plan, change: _Change, reached: _Reached) -> None:
+        event, position, (_, fanouts) = change
         for fanout in fanouts:
             neighbours = iter(reached[fanout]) if fanout in reached else self.reached_by(fanout)
             live = islice(neighbours, self._fanout_live_max)
-            plan.marks.extend([Mark(key, position, committed_at) for key in live])
+            plan.marks.extend([Mark(key, position, event.timestamp) for key in live])
             plan.deferred.extend(
                 WorkItem(key, Lane.BACKFILL, position, reason=f"fan-out of {fanout.entity_id}") for key in neighbours
             )

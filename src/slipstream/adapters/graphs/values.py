@@ -73,6 +73,9 @@ def check_properties(properties: Properties | None, identity: str) -> dict[str, 
 
 def check_value(value: object, field: str) -> PropertyValue:
     """Return a property value as plain Python, datetimes in UTC; raises `InvalidInputError` naming the property."""
+    if type(value) is str:
+        _encoded_size(value, field)
+        return value
     plain: PropertyValue = _plain(value, field, 0)
     if isinstance(plain, list | dict):
         _encoded_size(json.dumps(encode_value(plain), ensure_ascii=False), field)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
 from typing import Any, NoReturn
 
 from slipstream.adapters.graphs.evolution import evolution_data
@@ -35,12 +36,16 @@ _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # t
 _EMPTY = b"{}"
 _SCALARS = frozenset((str, int, float, bool))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_TEXT = frozenset((str,))
 _DIGITS_MAX = 18
 _Row = Sequence[Any]
 
 
 def encode_properties(properties: Properties) -> str:
     """Return checked properties as JSON text."""
+    if _TEXT.issuperset(map(type, properties.values())):  # as in most; the encoder takes twice as long to begin
+        pairs = [f"{_quoted(name)}:{_quoted(str(value))}" for name, value in properties.items()]
+        return f"{{{','.join(pairs)}}}"
     if not all(isinstance(value, _PLAIN) for value in properties.values()):
         properties = {name: encode_value(value) for name, value in properties.items()}
     return _ENCODER.encode(properties)
@@ -164,7 +169,7 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
     after = None if new is None else _told(new)
     if kind in _UPDATES and (after is None or (before == after and old != new)):
         before = None  # as JSON both look the same, or one is too long to be kept: nobody may take it for no change
-    data = after if after is not None else (before or {})
+    data = after if after is not None else before
     return PKGEvent.unchecked(
         {
             "event_id": log_event_id(graph_id, position),
@@ -174,8 +179,8 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
             "timestamp": _moment_of(at),
             "old_data": before,
             "new_data": after,
-            "source_document_id": _text_or_none(data.get("source_document_id")),
-            "extraction_confidence": _confidence_or_none(data.get("extraction_confidence")),
+            "source_document_id": _text_or_none(data.get("source_document_id")) if data else None,
+            "extraction_confidence": _confidence_or_none(data.get("extraction_confidence")) if data else None,
             "schema_version": schema_version,
             "position": position,
             "source_id": None if is_entity else source,

@@ -141,18 +141,17 @@ _Nearest = dict[str, list[tuple[str, Relationship]]]
 
 def _nearest(connection: sqlite3.Connection, entity_ids: Sequence[str], hop: Hop) -> _Nearest:
     if hop.depth > 1:
-        edges = partial(_edges, connection, hop)
-        return {each: reached(each, hop, edges) for each in entity_ids}
-    found: dict[str, dict[RelationshipRef, Relationship]] = {}
+        edges_of = partial(_edges, connection, hop)
+        return {each: reached(each, hop, edges_of) for each in entity_ids}
+    found: _Nearest = {}
     # A relationship of an entity with itself comes from both sides: one more, so that the cut is right without it.
     for entity_id, edge in _edges(connection, hop, entity_ids, hop.limit):
-        found.setdefault(entity_id, {})[edge.ref] = edge
-    return {entity_id: _cut(entity_id, edges.values(), hop.limit) for entity_id, edges in found.items()}
-
-
-def _cut(entity_id: str, edges: Collection[Relationship], limit: int) -> list[tuple[str, Relationship]]:
-    nearest = sorted((other_end(edge.ref, entity_id), edge.ref, edge) for edge in edges)
-    return [(other, edge) for other, _, edge in nearest[:limit]]
+        found.setdefault(entity_id, []).append((other_end(edge.ref, entity_id), edge))
+    for entity_id, edges in found.items():
+        if len(edges) > 1:
+            each = {edge.ref: (other, edge) for other, edge in edges}
+            found[entity_id] = sorted(each.values())[: hop.limit]
+    return found
 
 
 def _edges(
