@@ -58,12 +58,12 @@ class MemoryIndex:
             yield
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """Write records, all of them checked first."""
+        """Write records, checking all of them first; returns the fenced keys."""
         with self._open():
             checked = [_kept(record) for record in records]
             accepted = [self._upsert(record) for record in checked]
             for record, is_accepted in zip(checked, accepted, strict=True):
-                if is_accepted:  # only now: what one record revives must not let an older one of the batch in
+                if is_accepted:  # after the whole batch: a record that revives its key must not let an older one in
                     self._tombstones.pop(record.stamp.key, None)
             return [r.stamp.key for r, is_accepted in zip(checked, accepted, strict=True) if not is_accepted]
 
@@ -78,7 +78,7 @@ class MemoryIndex:
         return True
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """Remove keys, in the order given."""
+        """Remove keys, in the order given; returns the fenced keys."""
         with self._open():
             fenced = [deletion.key for deletion in deletions if not self._delete(deletion)]
             return list(dict.fromkeys(fenced))
@@ -206,7 +206,7 @@ class _JournalState:
 
 
 class MemoryJournal:
-    """A `Journal`, `DeadLetters` and `MessageStore` in dictionaries; a transaction restores a copy when it fails."""
+    """A `Journal`, `DeadLetters` and `MessageStore` in dictionaries; a failed transaction restores a copy."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

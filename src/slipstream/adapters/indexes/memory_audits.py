@@ -15,7 +15,7 @@ class MemoryAudits:
     """
     A `LeafStore` and `AuditLog`. Nothing survives the process.
 
-    What is kept is replaced, never changed: a reader beside a writer sees whole steps.
+    What is kept is replaced, never changed, so that a reader beside a writer sees whole steps only.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class MemoryAudits:
         return [Leaf(leaf.after, dict(leaf.terms)) for leaf in found]
 
     def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
-        """Return the leaves that some keys fall into."""
+        """Return the leaves whose ranges hold the keys."""
         afters = sorted(self._leaves)
         places = {bisect_left(afters, key) - 1 for key in keys}
         return self.leaves([afters[place] for place in places if place >= 0])

@@ -25,7 +25,7 @@ class LeaseRoom:
 
 
 class MemoryLease:
-    """A `Lease` among objects of one process. It is heard of whenever somebody asks, until it is `stalled`."""
+    """A `Lease` among objects of one process. It counts as renewed whenever another asks, until it is `stalled`."""
 
     def __init__(self, room: LeaseRoom) -> None:
         self._room = room
@@ -35,22 +35,22 @@ class MemoryLease:
 
     @staticmethod
     def reopened(room: LeaseRoom) -> LeaseRoom:
-        """Return the room as processes find it that begin after all others have ended."""
+        """Return the room as a process finds it after all others have ended."""
         return LeaseRoom(room.clock, room.silence_s_max, room.epoch, values=room.values)
 
     @property
     def epoch(self) -> int | None:
-        """The epoch that it writes under."""
+        """The epoch that this holder writes under; None without the lease."""
         return self._epoch
 
     @property
     def held(self) -> bool:
-        """Whether it has one."""
+        """Whether this holder has an epoch."""
         return self._epoch is not None
 
     @property
     def is_renewed(self) -> bool:
-        """Whether it is not stalled."""
+        """Whether this holder is not stalled."""
         return not (self.held and self.stalled)
 
     def acquire(self, timeout_s: float) -> bool:
@@ -82,7 +82,7 @@ class MemoryLease:
             self._room.heard_at = self._room.clock()
 
     def check(self) -> None:
-        """Raise `LeaseLostError` unless its epoch is the room's."""
+        """Raise `LeaseLostError` unless this holder's epoch is the room's."""
         if self._epoch is None or self._epoch != self._room.epoch:
             self._epoch = None
             raise LeaseLostError("the lease is not held, or another owner has taken over")
@@ -96,7 +96,7 @@ class MemoryLease:
             self._room.lock.notify_all()
 
     def write(self, name: str, value: str) -> None:
-        """Write a value, as an owner."""
+        """Write a value, checking the epoch."""
         with self._room.lock:
             self.check()
             self._room.values[name] = value

@@ -34,11 +34,11 @@ class MemoryRequests:
         self._is_guest = is_guest
 
     def as_guest(self) -> MemoryRequests:
-        """Return the same list as somebody sees it who does not own the engine."""
+        """Return the same list for a process that does not own the engine."""
         return MemoryRequests(self._desk, is_guest=True)
 
     def reopened(self) -> MemoryRequests:
-        """Return the list as the next owner sees it, after every process has ended."""
+        """Return the list as the next owner finds it, after every process has ended."""
         return MemoryRequests(self._desk)
 
     def submit(self, operation: str, arguments: str, asked_at: datetime) -> int:
@@ -138,4 +138,4 @@ class _Watch:
             self._desk.changed.notify_all()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""

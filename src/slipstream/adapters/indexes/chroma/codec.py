@@ -1,4 +1,4 @@
-"""Stamps to Chroma's flat metadata and back, and filters to its `where`."""
+"""Converts stamps to Chroma's flat metadata and back, and filters to its `where`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Stamp
 
 Metadata = dict[str, MetadataValue | None]
-"""What goes to Chroma; a None deletes the name."""
+"""Metadata as it is written to Chroma; a None deletes the name."""
 
 USER = "meta."
-"""Prefix of what the view keeps for filtering, so that no name of a user's can collide with ours or with Chroma's."""
+"""Prefix of the properties that a view keeps for filtering, so that they never collide with our names or Chroma's."""
 _STAMP = "stamp"
-"""Where all stands that no search filters by, as JSON: Chroma keeps, and indexes, a row for each name of a record."""
+"""Holds, as JSON, all fields that no search filters by: Chroma keeps and indexes a row for each name of a record."""
 _EXACT = "exact"
-"""Where the numbers stand, beside the stamp, that Chroma does not give back bit for bit."""
+"""Holds, within the stamp, the users' numbers that Chroma does not give back bit for bit."""
 _ULPS = 4
-"""So many units in the last place Chroma's reading of a long number may be off; 1 was measured."""
+"""How many units in the last place Chroma's reading of a long number may be off; 1 was measured."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT_MAX = 2**63 - 1
 _FILTERED = ("entity_type", "schema_version")
-"""Fields that are names of their own."""
+"""Fields with a name of their own in Chroma, for filters."""
 _PLAIN = (
     "fingerprint",
     "schema_hash",
@@ -45,7 +45,7 @@ _PLAIN = (
     "needs_reembedding",
     "reembedding_reason",
 )
-"""Fields that stand in the stamp as they are; one that is None does not."""
+"""Fields that are written into the stamp as they are, unless they are None."""
 _VALUES = (str, bool, float, int)
 _TEXT, _NUMBER, _ABSENT_OR_TEXT, _ABSENT_OR_REAL = (str,), (int,), (str, NoneType), (float, int, NoneType)
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -65,7 +65,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "needs_reembedding": (bool,),
     "reembedding_reason": _ABSENT_OR_TEXT,
 }
-"""What may stand in stored metadata: anybody with a client can write there."""
+"""The types that stored fields may have: any client can write others."""
 _IN_STAMP = (*(name for name in _KINDS if name not in _FILTERED), _EXACT)
 _YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # 1 to 9999, in microseconds
 _RANGES = {"position": (0, _INT_MAX), "created_at": _YEARS, "last_validated": _YEARS}
@@ -79,7 +79,7 @@ _ABSENT: Mapping[str, Any] = {
     "extraction_template_version": "",
     "needs_reembedding": False,
 }
-"""What stands for a field that can not be read."""
+"""Replaces fields that can not be read."""
 
 
 def collection_name(space: Space) -> str:
@@ -121,7 +121,7 @@ def stamp_metadata(stamp: Stamp) -> Metadata:
 
 
 def stored_fields(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return stored metadata with each field of the stamp under its name; older versions wrote it like that."""
+    """Return stored metadata with each field of the stamp under its own name, as older versions wrote it."""
     stored = found or {}
     if _STAMP not in stored:
         return stored
@@ -133,12 +133,12 @@ def stored_fields(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _is_long(number: float) -> bool:
-    """Say whether a number has more digits than Chroma reads exactly: it loses the last bit of 7 / 30."""
+    """Return whether a number has more digits than Chroma reads exactly: of 7 / 30 it loses the last bit."""
     return float(f"{number:.15g}") != number or not (number == 0 or 1e-7 <= abs(number) < 1e15)
 
 
 def _with_exact(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return fields with their long numbers as they were; one that is another number by now stays as it is."""
+    """Return fields with their long numbers restored exactly; a number that was changed in Chroma stays as it is."""
     exact = stored.get(_EXACT)
     if not exact:
         return stored
@@ -158,7 +158,7 @@ def _is_near(stored: float, number: float) -> bool:
 
 
 def _checked(name: str, value: MetadataValue | None, stamp: Stamp) -> MetadataValue | None:
-    """Refuse what Chroma would lose without a word (NaN), refuse late (numpy's scalars), or wrap (big integers)."""
+    """Return a value that Chroma can keep; raise `InvalidInputError` for NaN, numpy's scalars and big integers."""
     fits = type(value) in (str, bool, float, int, type(None))
     if type(value) is float:
         fits = math.isfinite(value)
@@ -175,9 +175,10 @@ def _checked(name: str, value: MetadataValue | None, stamp: Stamp) -> MetadataVa
 
 def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
     """
-    Return what makes stored metadata the new one: Chroma merges, and writes a row for each name that it is given.
+    Return what turns stored metadata into the new one: the stamp, each value that differs, a None for each name to
+    go.
 
-    So it is the stamp, each value that differs, and a None for every stored name that is no more.
+    Chroma merges metadata, and writes a row for each name that it is given.
     """
     if not stored:
         return new
@@ -190,7 +191,7 @@ def replacing(new: Metadata, stored: Mapping[str, object] | None) -> Metadata:
 
 
 def still_due(stamp: Stamp, stored: Mapping[str, object]) -> Stamp:
-    """Return the stamp with the stored word that the record is due to be embedded anew, if it bears it."""
+    """Return the stamp, flagged to be embedded anew, with the reason, if the stored one is."""
     if stored.get("needs_reembedding") is not True:
         return stamp
     reason = stamp.reembedding_reason or stored.get("reembedding_reason")
@@ -198,7 +199,7 @@ def still_due(stamp: Stamp, stored: Mapping[str, object]) -> Stamp:
 
 
 def is_key(identity: str) -> bool:
-    """Say whether an id is the key of a record; whoever wrote another one, no graph can ask for it."""
+    """Return whether an id is the key of a record; no graph can ask for any other."""
     return identity[:2] in ("e:", "r:") and len(identity) > len("e:")
 
 
@@ -206,7 +207,7 @@ def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None)
     """
     Return the stamp of a stored record, whose id is a key.
 
-    Where something is not there, or is no value of its kind, the stamp has no checksum: the record counts as corrupt.
+    If a field is missing or of a wrong kind, the stamp has an empty checksum, so that the record counts as corrupt.
     """
     stored = _with_exact(stored_fields(found))
     if not _is_readable(stored):
@@ -235,7 +236,7 @@ def metadata_stamp(identity: str, space: Space, found: Mapping[str, Any] | None)
 
 
 def stored_position(found: Mapping[str, Any] | None) -> Position:
-    """Return the position in stored metadata; one that can not be read is the oldest there is: it fences nothing."""
+    """Return the position in stored metadata; `ORIGIN`, which fences nothing, when it can not be read."""
     position = stored_fields(found).get("position", 0)
     return Position(position) if _fits("position", position) else ORIGIN
 
@@ -261,7 +262,7 @@ def _microseconds(time: datetime) -> int:
 
 
 def where_clause(where: SearchFilter) -> dict[str, Any] | None:
-    """Return the filter in Chroma's words; None lets everything through. An empty set of types has no such words."""
+    """Return the filter as Chroma's `where`, None when all pass; Chroma can not express an empty set of types."""
     terms: list[dict[str, Any]] = []
     if where.entity_types is not None:
         terms.append({"entity_type": {"$in": sorted(where.entity_types)}})
@@ -274,7 +275,7 @@ def where_clause(where: SearchFilter) -> dict[str, Any] | None:
 
 
 def _equals(name: str, value: MetadataValue) -> dict[str, Any]:
-    """Return a comparison that takes 1 and 1.0 for equal, as Python does, but neither for True."""
+    """Return a comparison in which 1 equals 1.0, as in Python, but neither equals True."""
     if isinstance(value, float) and _is_long(value):
         margin = _ULPS * math.ulp(value)
         return {"$and": [{name: {"$gte": value - margin}}, {name: {"$lte": value + margin}}]}

@@ -1,4 +1,4 @@
-"""The collections: one for each space, and one for the tombstones; reads and writes in portions Chroma can take."""
+"""The collections, one for each space and one for tombstones: read and written in portions that Chroma can take."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ TOMBSTONES = "slipstream-tombstones"
 _SPACE = "slipstream_space"
 _SEAL = "slipstream_seal"
 _LOST = ("finding id", "getting embedding")
-"""Words in Chroma's errors when it has a record, but no vector of it."""
+"""Words in Chroma's errors about a record that has lost its vector."""
 _SHOWN_MAX, _STRAYS_SHOWN_MAX = 100, 20
-_PAGE = 5000  # fewer than the variables SQLite takes: `get` of 50,000 ids fails
+_PAGE = 5000  # below SQLite's limit of variables: `get` of 50,000 ids fails
 _RECORDS_HNSW = {
-    # Inner product: vectors are of unit length, so it is the cosine; Chroma's own cosine stores vectors divided by
-    # their length and gives them back multiplied, not bit by bit as they came, and every checksum would fail.
+    # Inner product, which is the cosine of vectors of unit length. Chroma's own cosine stores vectors divided by
+    # their length and multiplies when reading: not bit by bit what was written, so every checksum would fail.
     "space": "ip",
     # An overwrite mends the links of all old neighbours, which costs the cube of their number: 16 took four times as
-    # long. What so few links lose, a wider search finds again.
+    # long as 8. The wider `ef_search` makes up for the fewer links.
     "max_neighbors": 8,
     "ef_construction": 100,
     "ef_search": 512,
-    # Every write reads the log anew from where the files end, all of it: 17 µs a change that is not in them yet.
+    # Every write reads again all changes of the log that are not in the files yet, 17 µs for each.
     "sync_threshold": 250,
 }
 _TOMBSTONES_HNSW = {"space": "l2", "ef_construction": 8, "ef_search": 8, "max_neighbors": 4, "sync_threshold": 250}
@@ -58,7 +58,7 @@ class Collections:
         self.refresh()
 
     def refresh(self) -> None:
-        """Find the collections anew: a handle is bound to an id, and lost when a collection is made again."""
+        """List the collections anew: a handle is bound to an id, and invalid once a collection is made again."""
         self._handles = {}
         self._tombstones = self._client.get_or_create_collection(
             TOMBSTONES, embedding_function=None, configuration={"hnsw": _TOMBSTONES_HNSW}
@@ -89,9 +89,9 @@ class Collections:
                 metadata=metadata,
             )
             if handle.metadata != metadata:
-                handle.modify(metadata=metadata)  # somebody has taken it away
-            # A client's first read of a collection has Chroma 1.5.9 forget what of the log it has applied, and the
-            # next write apply it all once more (900 records: 1.3 s). So that read comes while nothing is there yet.
+                handle.modify(metadata=metadata)  # another client has removed it
+            # At a client's first read of a collection, Chroma 1.5.9 forgets how much of the log it has applied, and
+            # the next write applies all of it again (900 records: 1.3 s). So read once while it is still empty.
             handle.count()
             self._handles[space] = handle
         return self._handles[space]
@@ -101,7 +101,7 @@ class Collections:
         return self._handles.get(space)
 
     def drop_empty(self) -> None:
-        """Remove the collections that hold nothing, and with them the slots and the log that Chroma never frees."""
+        """Remove empty collections, and with them slots and log, which Chroma would never free."""
         for space, handle in list(self._handles.items()):
             if handle.count() == 0:
                 self._client.delete_collection(handle.name)
@@ -110,7 +110,7 @@ class Collections:
     # ------------------------------------------------------------------ records
 
     def record_count(self) -> int:
-        """Return how many records the collections hold; those that somebody else has made are found first."""
+        """Return how many records the collections hold, including collections that another client has made."""
         self.refresh()
         return sum(handle.count() for handle in self._handles.values())
 
@@ -125,7 +125,7 @@ class Collections:
         return {} if handle is None else vectors_of(handle, ids)
 
     def keys(self, space: Space) -> list[str]:
-        """Return the keys of a space, in no order. Ids that are none are removed: no repair could ever name them."""
+        """Return the keys of a space, unordered; remove records whose id is not a key: no repair could name them."""
         ids = [identity for page in _pages(self._handles[space], []) for identity in page["ids"]]
         strays = [identity for identity in ids if not is_key(identity)]
         if not strays:
@@ -159,7 +159,7 @@ class Collections:
         return {identity: stored_position(found) for identity, found in _metadata(self._tombstones, ids).items()}
 
     def all_tombstones(self, through: Position | None = None, *, past: Position | None = None) -> dict[str, Position]:
-        """Return every tombstone, or those up to and including a position, or those past one."""
+        """Return every tombstone, or those up to `through` (inclusive), or those past a position (exclusive)."""
         where = None if through is None else {"position": {"$lte": int(through)}}
         if past is not None:
             where = {"position": {"$gt": int(past)}}
@@ -178,7 +178,7 @@ class Collections:
             )
 
     def seal(self) -> str | None:
-        """Return the seal, which stands with the tombstones: their collection is always there."""
+        """Return the seal, None without one; it is kept with the tombstones, whose collection always exists."""
         text = (self._tombstones.metadata or {}).get(_SEAL)
         return text if isinstance(text, str) else None
 
@@ -193,7 +193,7 @@ class Collections:
 
 
 def vectors_of(handle: Any, ids: Sequence[str]) -> dict[str, Vector]:
-    """Return the vectors of those ids of a collection that have one; a record can be there and its vector lost."""
+    """Return the vectors of ids in a collection; a record whose vector is lost has none."""
     found: dict[str, Vector] = {}
     for portion in _portions(ids, _PAGE):
         found.update(_portion_vectors(handle, portion))
@@ -210,13 +210,13 @@ def _portion_vectors(handle: Any, ids: list[str]) -> dict[str, Vector]:
             raise
         if len(ids) == 1:
             return {}
-        middle = len(ids) // 2  # one that is lost fails all that were asked for with it
+        middle = len(ids) // 2  # one lost vector fails the whole request
         return _portion_vectors(handle, ids[:middle]) | _portion_vectors(handle, ids[middle:])
     return dict(zip(page["ids"], np.asarray(page["embeddings"], dtype=np.float32), strict=True))
 
 
 def _space_of(collection: Any) -> Space | None:
-    """Return the space of a collection; None for one that is not ours, or does not say so any more."""
+    """Return the space of a collection; None when it is not ours, or its metadata no longer tells its space."""
     text = (collection.metadata or {}).get(_SPACE)
     space = parse_space(text) if isinstance(text, str) else None
     if space is not None and collection_name(space) == collection.name:
@@ -226,12 +226,12 @@ def _space_of(collection: Any) -> Space | None:
 
 
 def _place(identity: str) -> list[float]:
-    """Return a vector for a tombstone: Chroma wants one, and equal ones are slow to insert into its graph."""
+    """Return a vector for a tombstone: Chroma requires one, and equal ones are slow to insert into its graph."""
     return [int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=3).digest(), "big") / 2**24]
 
 
 def _portions(ids: Sequence[str], size: int) -> Iterator[list[str]]:
-    distinct = list(dict.fromkeys(ids))  # Chroma refuses an id that is asked for twice
+    distinct = list(dict.fromkeys(ids))  # Chroma refuses duplicate ids in a request
     for at in range(0, len(distinct), size):
         yield distinct[at : at + size]
 

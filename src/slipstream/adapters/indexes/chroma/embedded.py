@@ -1,11 +1,11 @@
 """
-Opening an embedded directory: the lock, the log that is never purged, and the cure of broken segments.
+Opens an embedded directory: its lock, the log that is never purged, and the repair of broken segments.
 
 Chroma writes every change to its log (a table of `chroma.sqlite3`) in one durable transaction. Now and then
-it rewrites the files of a vector segment in place, the pickle last, and then purges the log: killed in between, it
-can neither read the files nor replay. So the purge is switched off before the first use, and a segment whose files
-are torn is removed when the directory is opened: Chroma then builds it anew from the log. The database is touched
-here only while no client has it open: two copies of SQLite in one process can lose each other's locks.
+it rewrites the files of a vector segment in place, the pickle last, and then purges the log; killed in between, it
+can neither read the files nor replay the log. So the purge is switched off before the first use, and a segment with
+torn files is removed when the directory is opened: Chroma then builds it anew from the log. This module touches the
+database only while no client has it open: two copies of SQLite in one process can lose each other's locks.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 _DATABASE = "chroma.sqlite3"
 _LOCK = "slipstream.lock"
 _LEFT = "slipstream.left"
-"""Says how the directory was left; there only while nobody has it open, and not behind a kill."""
+"""Holds the state in which the directory was left; exists only while it is closed, and not after a kill."""
 _TABLES = frozenset(("embeddings_queue", "embeddings_queue_config", "embeddings", "segments", "max_seq_id"))
-"""Those that are read or written here, past Chroma."""
+"""The tables that this module reads or writes itself."""
 _PICKLE = "index_metadata.pickle"
 _NO_PURGE = json.dumps({"automatically_purge": False, "_type": "EmbeddingsQueueConfigurationInternal"})
 _BUSY_TIMEOUT_S = 10.0
@@ -47,12 +47,12 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
     _lock(path, resources)
     with mapped_errors(f"Chroma in {path}"):
         if not _has_tables(path):
-            _connected(path).close()  # makes them; nothing can be purged while there is nothing
+            _connected(path).close()  # makes the tables; an empty log can not be purged
         _keep_log(path)
         _remove_torn_segments(path)
         client = _connected(path)
         with ExitStack() as failed:
-            failed.callback(client.close)  # else the next open here is given this one, mended or not
+            failed.callback(client.close)  # else chromadb gives the next open in this process the same client
             broken = _broken_collections(client)
             if not broken:
                 failed.pop_all()
@@ -65,7 +65,7 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
 
 
 def leave(path: Path) -> None:
-    """Note how the directory is, for `was_changed`; nobody has it open. On a full disk it counts as changed."""
+    """Note the state of the closed directory, for `was_changed`; on a full disk it counts as changed."""
     try:
         (path / _LEFT).write_text(_state(path), encoding="ascii")
     except OSError as error:
@@ -73,10 +73,10 @@ def leave(path: Path) -> None:
 
 
 def was_changed(path: Path) -> bool:
-    """Whether somebody has changed the directory since it was left; asked once, before it is opened."""
+    """Whether the directory has changed since it was left; forgets that state, so ask once, before opening."""
     left = path / _LEFT
     if not left.exists():
-        return False  # it is new, or its process was killed: of that no more can be told
+        return False  # new, or its process was killed: unknown
     try:
         return left.read_text(encoding="ascii") != _state(path)
     finally:
@@ -94,7 +94,7 @@ def _lock(path: Path, resources: ExitStack) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         file = resources.enter_context((path / _LOCK).open("a"))
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released with the process, however it ends
     except BlockingIOError as error:
         raise UnavailableError(
             f"{path} is in use by another process or index (two clients lose writes); close that one, then try again"
@@ -111,7 +111,7 @@ def _connected(path: Path) -> Any:
     settings = Settings.model_construct(anonymized_telemetry=False)
     try:
         return chromadb.PersistentClient(str(path), settings=settings)
-    except AttributeError as error:  # chromadb trips while it takes back a client that could not be opened
+    except AttributeError as error:  # raised by chromadb while it cleans up after a client that could not be opened
         raise UnavailableError(
             f"Chroma in {path} was not opened ({error.__context__ or error}): look after the disk, then try again"
         ) from error
@@ -122,7 +122,7 @@ def _database(path: Path) -> sqlite3.Connection:
 
 
 def _has_tables(path: Path) -> bool:
-    """Whether the database was made to its end: Chroma makes a new one in many steps, and goes on behind a kill."""
+    """Whether the database is complete: Chroma makes a new one in many steps, and completes it after a kill."""
     if not (path / _DATABASE).exists():
         return False
     with closing(_database(path)) as connection:
@@ -150,10 +150,10 @@ def _vector_segments(path: Path) -> Iterator[tuple[Path, str]]:
 
 def _remove_torn_segments(path: Path) -> None:
     """
-    Remove the segments whose rewriting was cut short, and the directories of collections that are no more.
+    Remove the segments whose rewriting was cut short, and the directories of collections that no longer exist.
 
-    The pickle is written last, so a file that is newer than it belongs to a rewriting that did not end. Chroma
-    would read such a mixture without complaint and mistake one record's vector for another's.
+    The pickle is written last, so a file newer than the pickle belongs to a rewriting that did not end. Chroma
+    would read such a mixture without complaint, and mistake one record's vector for another's.
     """
     kept = dict(_vector_segments(path))
     for directory in [entry for entry in path.iterdir() if entry.is_dir() and _is_id(entry.name)]:
@@ -177,7 +177,7 @@ def _torn(directory: Path) -> bool:
 
 
 def _remove_segment(path: Path, collection: str) -> None:
-    """Remove a collection's directory of vectors and how far it was, so that the log is replayed from its start."""
+    """Remove a collection's directory of vectors and its place in the log, which is then replayed from its start."""
     _count_unlogged(path, collection)
     for directory, owner in list(_vector_segments(path)):
         if owner == collection:
@@ -188,7 +188,7 @@ def _remove_segment(path: Path, collection: str) -> None:
 
 
 def _count_unlogged(path: Path, collection: str) -> None:
-    """Warn of records whose vectors the log lacks: it was purged before we kept it, or somebody has cut it."""
+    """Warn of records whose vectors the log lacks: it was purged before we kept it, or by somebody else."""
     with closing(_database(path)) as connection:
         (lost,) = connection.execute(
             """

@@ -1,4 +1,4 @@
-"""The one place where Chroma's errors become ours."""
+"""The one place that maps Chroma's errors to ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAMAGE = (
     *("hnsw", "error getting embedding", "pickle", "malformed", "not a database"),
     *("failed to get segments", "missing field", "could not deserialize"),
 )
-"""Words in Chroma's internal errors that mean broken files, not a bad moment."""
+"""Words in Chroma's internal errors that mean broken files, not a temporary failure."""
 _NO_ROOM = ("disk is full", "no space left")
 _RETRY_AFTER_S = 1.0
 
@@ -61,7 +61,7 @@ def mapped(error: Exception, place: str) -> SlipstreamError:
 
 
 def _refused(error: Exception) -> bool:
-    """Say whether the call itself is wrong, so that repeating it is useless."""
+    """Return whether the call itself is wrong, so that repeating it is useless."""
     from chromadb.errors import ChromaError, InternalError, NotFoundError
 
     if isinstance(error, ChromaError):

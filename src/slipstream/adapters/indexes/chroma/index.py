@@ -2,22 +2,22 @@
 The index itself: fences by reading, comparing and writing under one lock.
 
 Records and tombstones are in different collections, so no write is atomic across both. The order of writes and
-`_settle` make up for it. At every return of a successful call, no key has both a tombstone and a record. Where a kill
-or an outage cuts a call short, the next call (of this index, or of the one that opens the store after it) settles
-first, by one rule: a record older than its key's tombstone is deleted, a tombstone beside a record that is not older
-is gone. The points at which a call can be cut short:
+`_settle` make up for it. When a call returns successfully, no key has both a tombstone and a record. If a kill or an
+outage cuts a call short, the next call (of this index, or of the next one that opens the store) settles first, by one
+rule: a record older than its key's tombstone is deleted; a tombstone beside a record that is not older is removed.
+The points at which a call can be cut short:
 
-- delete, before its tombstone: nothing happened. After it: settling finishes the deletion. The tombstone stands
-  before the first record goes, so no late upsert finds neither. Where record and tombstone have equal positions the
-  record stays: the deletion was not acknowledged, and an acknowledged upsert that revived the key looks the same.
+- delete, before its tombstone: nothing happened. After it: settling finishes the deletion. The tombstone is written
+  before the first record goes, so a late upsert always finds one of them. If both have equal positions, the record
+  stays: the deletion was not acknowledged, and an acknowledged upsert that revived the key looks the same.
 - upsert, before its record: nothing happened. After it, with an older tombstone still there: settling removes the
-  tombstone. A record is never without its fence, and one that was accepted is never hidden by it.
+  tombstone. A key is never without its fence, and a tombstone never hides an accepted record.
 - a batch is cut between two portions: each key is in one of the states above.
 
-In an embedded directory nobody else can write: its lock is held from opening to closing, also by a process that was
-stopped. So what `stamps` has read of a key still holds when the key is written next, and is not read a second time.
-Whatever else writes (a failed call, settling, a self-check that mends) has it forgotten. A server can have other
-writers, behind a lease that was lost: there, each write reads first.
+In an embedded directory nobody else can write: its lock is held from opening to closing, even by a stopped process.
+So what `stamps` has read of a key is still true when that key is written next, and is not read again. Anything else
+that may have written (a failed call, settling, a self-check that mends) clears that memory. A server can have other
+writers, whose lease was lost: there, each write reads first.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class ChromaIndex:
         self._known = Known()
         self._settled = False
         self._is_doubtful = False
-        """Whether a call into an embedded Chroma has failed, and its client is not to be trusted any more."""
+        """Whether a call into an embedded Chroma has failed, so that its client can no longer be trusted."""
         self._closed = False
         self._directory = directory
         self.was_changed = directory is not None and was_changed(directory)
-        """Whether somebody else has changed the directory since the index was closed in it."""
+        """Whether another program has changed the directory since an index last closed it."""
         self._begin()
 
     def _begin(self) -> None:
@@ -98,10 +98,10 @@ class ChromaIndex:
 
     def _renew(self) -> None:
         """
-        Connect anew behind a call that has failed.
+        Connect anew after a failed call.
 
         A client of Chroma 1.5.9 that had failed once was seen to hang with the interpreter's lock held, and to accept
-        writes that were gone later. A new one does neither.
+        writes that were gone later. A new client does neither.
         """
         try:
             self._resources.close()
@@ -111,11 +111,11 @@ class ChromaIndex:
 
     @contextmanager
     def _offline(self) -> Iterator[None]:
-        """Have nobody in the directory while the block runs: calls wait, and go on with a new client."""
+        """Close the client while the block runs: calls wait, and go on with a new client."""
         with self._lock:
             if self._closed:
                 raise UnavailableError(f"the index ({self._place}) is closed; open it anew")
-            self._is_doubtful = True  # until there is a new one, whatever happens meanwhile
+            self._is_doubtful = True  # until a new client is there, whatever fails meanwhile
             self._resources.close()
             try:
                 yield
@@ -175,7 +175,7 @@ class ChromaIndex:
                     raise
 
     def _settle(self) -> None:
-        """Finish what a call that was cut short has left behind (see the module's docstring)."""
+        """Complete or undo what a call that was cut short has left (see the module's docstring)."""
         tombstones = self._collections.all_tombstones()
         revived: set[str] = set()
         for space in self._collections.spaces if tombstones else ():
@@ -191,7 +191,7 @@ class ChromaIndex:
     # ------------------------------------------------------------------ writes
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """Write records, all of them checked first."""
+        """Write records, checking all of them first; returns the fenced keys."""
         checked = [(r.stamp, checked_vector(r.vector, r.stamp.space.dimension)) for r in records]
         prepared = [(stamp, vector, stamp_metadata(stamp)) for stamp, vector in checked]
         with self._open(writing=True) as collections:
@@ -213,7 +213,7 @@ class ChromaIndex:
             return fenced
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """Remove keys, in the order given: tombstones first, then records."""
+        """Remove keys, in the order given: tombstones first, then records; returns the fenced keys."""
         with self._open(writing=True) as collections:
             keys = [deletion.key.encode() for deletion in deletions]
             found = self._held(collections, keys)
@@ -260,7 +260,7 @@ class ChromaIndex:
                 collections.update(space, batch)
 
     def vacuum(self, through: Position) -> int:
-        """Forget tombstones up to and including the position, and collections that are empty; returns how many."""
+        """Forget tombstones up to and including the position, and empty collections; returns how many tombstones."""
         with self._open(writing=True) as collections:
             self._known.forget()
             gone = list(collections.all_tombstones(through))
@@ -274,7 +274,7 @@ class ChromaIndex:
             collections.set_seal(seal)
 
     def _held(self, collections: Collections, keys: Sequence[str]) -> dict[str, Held]:
-        """Return what is stored of keys that are to be written; read anew where somebody else can have written."""
+        """Return what is stored of keys to write: from memory, or read anew where others may have written."""
         held = self._known.take(keys)
         if unknown := [key for key in keys if key not in held]:
             held |= _read(collections, unknown)
@@ -297,7 +297,7 @@ class ChromaIndex:
         ids = [key.encode() for key in keys]
         with self._open() as collections:
             held = _read(collections, ids)
-            if self._directory is not None:  # the lock on it keeps other writers out, but of a server nothing does
+            if self._directory is not None:  # its lock keeps other writers out; nothing does so for a server
                 self._known.note(held)
         return {
             key: KeyStamps(tuple(metadata_stamp(identity, *record) for record in records.items()), tombstone)
@@ -314,7 +314,7 @@ class ChromaIndex:
         return [RecordKey.decode(key) for key in keys if key > bound][: max(limit, 0)]
 
     def record_count(self) -> int:
-        """Return how many records there are, of all spaces, as Chroma counts them."""
+        """Return how many records there are in all spaces, as Chroma counts them."""
         with self._open() as collections:
             return collections.record_count()
 
@@ -322,7 +322,7 @@ class ChromaIndex:
         """Return stamps in the order of (key, space), the last key whole; a scan from the start lists all anew."""
         with self._open() as collections:
             if after is None or self._listing is None:
-                collections.refresh()  # a collection that somebody else has made is part of what there is
+                collections.refresh()  # another client may have made collections
                 self._known.forget()
                 self._listing = Listing(
                     (key, space) for space in collections.spaces for key in collections.keys(space)
@@ -343,7 +343,7 @@ class ChromaIndex:
         return {RecordKey.decode(identity): vector for identity, vector in found.items()}
 
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
-        """Ask Chroma's graph of neighbours; where that gives fewer than there are, compare with every match."""
+        """Return the nearest records by Chroma's HNSW graph; if that gives too few hits, compare with every match."""
         query = checked_query(vector, space.dimension)
         with self._open() as collections:
             handle = collections.get(space)

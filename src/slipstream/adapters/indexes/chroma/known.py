@@ -1,4 +1,4 @@
-"""What was read of some keys and not written since: whoever writes alone need not read it again before it writes."""
+"""What was read of keys and not written since: an only writer need not read it again before writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import Position
 
 _KEYS_MAX = 5_000
-"""More than there are in the batches between the engine's stages."""
+"""More keys than the batches between the engine's stages hold."""
 
 
 class Held(NamedTuple):
@@ -27,7 +27,7 @@ class Known:
         self._held: dict[str, Held] = {}
 
     def note(self, held: Mapping[str, Held]) -> None:
-        """Remember keys as they were read just now, the newest of them within a bound."""
+        """Remember keys as just read; past a limit the oldest are forgotten."""
         for key, found in held.items():
             self._held.pop(key, None)
             self._held[key] = found
@@ -35,9 +35,9 @@ class Known:
             del self._held[key]
 
     def take(self, keys: Sequence[str]) -> dict[str, Held]:
-        """Return what is remembered of keys that are to be written, and forget it."""
+        """Return what is remembered of keys about to be written, and forget it."""
         return {key: self._held.pop(key) for key in dict.fromkeys(keys) if key in self._held}
 
     def forget(self) -> None:
-        """Remember nothing: somebody may have written."""
+        """Forget everything: somebody may have written."""
         self._held.clear()

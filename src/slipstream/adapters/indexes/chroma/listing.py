@@ -1,4 +1,4 @@
-"""What a scan reads from: all ids of all spaces in order, read once and kept right by the only writer."""
+"""What a scan reads from: all ids of all spaces in order, read once and kept up to date by the only writer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Entry = tuple[str, Space]
 
 
 class Listing:
-    """A sorted list of records. Chroma has no order of its own, so a page without this would sort everything anew."""
+    """A sorted list of records: Chroma has no order, so without this each page would sort everything."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = sorted(entries)
 
     def add(self, entry: Entry) -> None:
-        """Take up a record; one that is there already stays once."""
+        """Add a record, unless it is there already."""
         at = bisect_left(self._entries, entry)
         if at == len(self._entries) or self._entries[at] != entry:
             insort(self._entries, entry)
 
     def discard(self, entry: Entry) -> None:
-        """Leave out a record, if it is there."""
+        """Remove a record, if it is there."""
         at = bisect_left(self._entries, entry)
         if at < len(self._entries) and self._entries[at] == entry:
             del self._entries[at]

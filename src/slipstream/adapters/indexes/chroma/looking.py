@@ -1,8 +1,8 @@
 """
-What is wrong with Chroma's own database: looked at by a process of its own, mended while no client has it open.
+Checks Chroma's own database in a process of its own, and mends it while no client has it open.
 
 Two copies of SQLite in one process can lose each other's locks, and chromadb brings a copy of its own. So this module
-is run by `python -m`, with the file and `deep` or `cheap`; it prints the damage as JSON.
+is run by `python -m`, with the file and `deep` or `cheap` as arguments; it prints the damage as JSON.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _RULES = {
         "records of no collection",
         "DELETE FROM embeddings",
     ),
-    # A segment that is ahead of the log would take the next writes for done.
+    # A segment that is ahead of the log would take the next writes for already applied.
     "max_seq_id.seq_id": _Rule(
         "max_seq_id",
         _AHEAD,
@@ -93,7 +93,7 @@ def _damage(
 
 
 def mend(path: Path, place: str) -> bool:
-    """Mend one place, in one transaction; whether it is gone now. Only while no client has the file open."""
+    """Mend one place, in one transaction; return whether it is sound now. Only while no client has the file open."""
     with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         name = place.removeprefix("index ")

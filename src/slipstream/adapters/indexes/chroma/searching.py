@@ -34,14 +34,14 @@ def nearest(handle: Any, space: Space, query: Vector, k: int, where: SearchFilte
     )
     rows = _sound(found["ids"][0], found["metadatas"][0], found["embeddings"][0], query)
     if len(rows) < min(k, stored) and len(rows) < _count(handle, clause, min(k, stored)):
-        rows = _every(handle, query, clause)  # a narrow filter, or deleted slots, can cut the graph of neighbours
+        rows = _every(handle, query, clause)  # a narrow filter, or deleted slots, can disconnect the HNSW graph
     hits = [VectorHit(metadata_stamp(i, space, metadata), score) for i, metadata, score in rows]
     hits.sort(key=lambda hit: (-hit.score, hit.stamp.key.encode()))
     return hits[:k]
 
 
 def _sound(ids: Sequence[str], metadata: Sequence[Any], vectors: Any, query: Vector) -> list[_Row]:
-    """Return id, metadata and score of the records that can be told from damage."""
+    """Return id, metadata and score of the undamaged records."""
     block = np.asarray(vectors, dtype=np.float64).reshape(len(ids), len(query))
     with np.errstate(over="ignore", invalid="ignore"):
         sound = np.abs(np.einsum("ij,ij->i", block, block) - 1.0) < _NORM_TOLERANCE

@@ -1,4 +1,4 @@
-"""The self-check of an embedded Chroma directory: its database is looked at by a process of its own."""
+"""The self-check of an embedded Chroma directory: a separate process looks at its database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChromaSelfCheck:
     """
     A `SelfCheck` of a directory; `offline` closes the client for the time of a block.
 
-    What HNSW holds is not looked at here: an audit reads the vector of every record, and one that is lost is corrupt.
+    HNSW's content is not checked here: an audit reads the vector of every record, and a lost one counts as corrupt.
     """
 
     def __init__(self, directory: Path, offline: Callable[[], AbstractContextManager[None]]) -> None:
@@ -35,7 +35,7 @@ class ChromaSelfCheck:
         return looking.STORE
 
     def check(self, *, deep: bool, head: Callable[[], Position]) -> Sequence[Damage]:
-        """Have another process look; positions are in the stamps, which audits read."""
+        """Have another process look, and return the damage; positions are in the stamps, which audits read."""
         del head
         command = [sys.executable, "-m", looking.__name__, str(self._path), "deep" if deep else "cheap"]
         try:

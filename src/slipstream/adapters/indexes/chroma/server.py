@@ -15,8 +15,8 @@ def open_server(
     from chromadb.config import Settings
 
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    # Chroma's own client waits for ever, and asks the server things while it is made: so ask for a sign of life
-    # first, and give the client a limit afterwards.
+    # Chroma's client has no time limit, and makes requests while it is made: so check first that the server answers,
+    # and set the client's limit afterwards.
     httpx.get(f"http://{host}:{port}/api/v2/heartbeat", headers=headers, timeout=timeout_s).raise_for_status()
     settings = Settings.model_construct(anonymized_telemetry=False)  # reads no environment
     client = chromadb.HttpClient(host, port, headers=headers, settings=settings, database=database)

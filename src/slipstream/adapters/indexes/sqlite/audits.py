@@ -14,9 +14,9 @@ from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
 
 _HIDDEN = ""
-"""The report of an audit that is not whole: nobody is shown it."""
+"""The report of an audit that is not complete, and is not shown."""
 _FINDINGS_AT_ONCE = 1_000
-"""In one transaction: the engine writes to the same file, and waits for no more than these."""
+"""How many are written in one transaction: the engine writes to the same file, and waits for no more than these."""
 _HOLDING = "SELECT DISTINCT (SELECT max(after) FROM leaves WHERE after < k.value) FROM json_each(?) AS k"
 _REMOVE_FINDINGS = """
 DELETE FROM findings WHERE audit = ? AND (kind, key) IN (SELECT kind, key FROM findings WHERE audit = ? LIMIT ?)
@@ -50,7 +50,7 @@ class SqliteAudits:
         return [_leaf(*found[after]) for after in sorted(found)]
 
     def holding(self, keys: Sequence[str]) -> Sequence[Leaf]:
-        """Return the leaves that some keys fall into."""
+        """Return the leaves whose ranges hold the keys."""
         with self._database.reading() as connection:
             found = connection.execute(_HOLDING, (json.dumps(list(keys)),)).fetchall()
         return self.leaves([after for (after,) in found if after is not None])
@@ -77,7 +77,7 @@ class SqliteAudits:
     # ------------------------------------------------------------------ evidence
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
-        """Keep an audit in one transaction, or, if it found much, in pieces: then it appears with the last one."""
+        """Keep an audit in one transaction, or, if it found much, in pieces: it then appears with the last one."""
         self._clean_up()
         remaining = iter(findings)
         page = list(islice(remaining, _FINDINGS_AT_ONCE))
@@ -102,7 +102,7 @@ class SqliteAudits:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        """Remove what is hidden: on its way out, or left by a process that died while it kept an audit."""
+        """Remove hidden audits: forgotten ones, and those left by a process that died while keeping one."""
         with self._database.reading() as connection:
             hidden = connection.execute("SELECT id FROM audits WHERE report = ?", (_HIDDEN,)).fetchall()
         for (audit_id,) in hidden:
@@ -154,12 +154,12 @@ def _show(connection: sqlite3.Connection, audit_id: int, report: Mapping[str, An
 
 
 def encoded_digests(by_type: Mapping[str, Digest]) -> str:
-    """Return digests by type as JSON; the sums as text, for JSON has no such integers."""
+    """Return digests by type as JSON; sums as text, for JSON has no integers of 128 bits."""
     return json.dumps({name: [digest.records, f"{digest.total:x}"] for name, digest in by_type.items()})
 
 
 def decoded_digests(texts: Iterable[str]) -> list[dict[str, Digest]]:
-    """Return what `encoded_digests` wrote, many at once: they are parsed as one text, there may be thousands."""
+    """Return the digests that `encoded_digests` wrote; parses all texts as one, for there may be thousands."""
     return [
         {name: Digest(count, int(total, 16)) for name, (count, total) in by_type.items()}
         for by_type in json.loads(f"[{','.join(texts)}]")
@@ -167,7 +167,7 @@ def decoded_digests(texts: Iterable[str]) -> list[dict[str, Digest]]:
 
 
 def summed_digests(texts: Iterable[str]) -> dict[str, Digest]:
-    """Return the sum of what `encoded_digests` wrote of disjoint sets, without a digest of each in between."""
+    """Return the sum of texts that `encoded_digests` wrote of disjoint sets, without making a digest of each."""
     grouped: dict[str, list[tuple[int, str]]] = {}
     for by_type in json.loads(f"[{','.join(texts)}]"):
         for name, kept in by_type.items():

@@ -47,7 +47,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _PARAMETERS_MAX = 512
 _ROWS_MAX = 256
 VECTOR_TYPE = np.dtype("<f4")
-"""What a vector is stored as."""
+"""The type that vectors are stored as."""
 
 
 def stamp_row(stamp: Stamp, space: int) -> Row:
@@ -78,9 +78,9 @@ def stamp_row(stamp: Stamp, space: int) -> Row:
 
 def row_stamp(row: Row, spaces: Mapping[int, Space], key: RecordKey | None = None) -> Stamp:
     """
-    Return the stamp that a row of `STAMP_COLUMNS` stands for; its key need not be decoded where it is known.
+    Return the stamp in a row of `STAMP_COLUMNS`; give the key if it is known, which saves decoding it.
 
-    Raises `CorruptionError` when it stands for none.
+    Raises `CorruptionError` when the row can not be read.
     """
     text, space, position, entity_type, fingerprint, checksum, schema_version, schema_hash, created_at = row[:9]
     template_version, confidence, quality, source, validated, is_due, reason, metadata, embedded = row[9:18]
@@ -113,9 +113,9 @@ def readable_stamps(
     rows: Iterable[Row], spaces: Mapping[int, Space], keys: Mapping[str, RecordKey] = MappingProxyType({})
 ) -> list[Stamp]:
     """
-    Return the stamps of rows; one that stands for none is not there, so the graph misses its record.
+    Return the stamps of rows, without rows that can not be read: their records then count as missing.
 
-    The triggers let nobody write such a row, and where they were dropped, the self-check names it and removes it.
+    Triggers prevent such rows; if the triggers were dropped, the self-check names and removes the rows.
     """
     stamps: list[Stamp] = []
     for row in rows:
@@ -135,7 +135,7 @@ def microseconds(time: datetime) -> int:
 
 
 def moment(value: int | None) -> datetime | None:
-    """Return the time, in UTC, that `microseconds` made a number of."""
+    """Return the time, in UTC, of a number of `microseconds`; None for None."""
     return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
@@ -160,10 +160,10 @@ def vector_blobs(records: Sequence[VectorRecord]) -> list[memoryview]:
 def _checked_block(vectors: Sequence[Vector], dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     for vector in vectors:
         if np.shape(vector) != (dimension,):
-            checked_vector(vector, dimension)  # raises, with the words that every adapter uses
+            checked_vector(vector, dimension)  # raises the error that every adapter raises
     block = np.array(vectors, dtype=VECTOR_TYPE)
     norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-    for row in np.flatnonzero(~(np.abs(norms - 1.0) < 1e-6)):  # NaN is on this side too
+    for row in np.flatnonzero(~(np.abs(norms - 1.0) < 1e-6)):  # also for NaN
         block[row] = checked_vector(block[row], dimension)
     return block
 
@@ -175,7 +175,7 @@ def blob_vector(blob: bytes) -> Vector:
 
 
 def select_in(connection: sqlite3.Connection, sql: str, values: Iterable[object], *rest: object) -> Iterator[Row]:
-    """Run a query with `IN ({})` for any number of values, in portions; `rest` are the parameters behind it."""
+    """Run a query with `IN ({})` for any number of values, in portions; `rest` are the parameters after these."""
     remaining = list(values)
     for start in range(0, len(remaining), _PARAMETERS_MAX):
         portion = remaining[start : start + _PARAMETERS_MAX]
@@ -185,7 +185,7 @@ def select_in(connection: sqlite3.Connection, sql: str, values: Iterable[object]
 
 
 def insert_rows(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> list[Row]:
-    """Run an insertion of `{rows}`, in portions; returns what it returns, if it does."""
+    """Run an insertion of `{rows}`, in portions; returns the rows of its RETURNING clause, if it has one."""
     returned: list[Row] = []
     start = 0
     while start < len(rows):

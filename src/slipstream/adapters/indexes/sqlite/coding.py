@@ -1,4 +1,4 @@
-"""Vectors as int8 codes, with a proved bound of what is lost."""
+"""Vectors as int8 codes, with a proved bound of the error."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 LEVELS = 127
-"""Codes go from -LEVELS to LEVELS: -128 has no opposite."""
+"""Codes go from -LEVELS to LEVELS: -128 has no positive counterpart."""
 _NORM_TOLERANCE = 1e-3
 _ROUNDED_UP = 1.001
-"""The distance is computed in float32: what is said is never less than it is."""
+"""Factor on the error, which is computed in float32, so that rounding never makes the bound too small."""
 
 Block = npt.NDArray[np.float32]
 
@@ -25,7 +25,7 @@ class VectorCodes(NamedTuple):
 
 
 class CodedRows(NamedTuple):
-    """Some rows of one space, in the order of their ids; `types` are places in `names`."""
+    """Some rows of one space, in the order of their ids; `types` are indexes into `names`."""
 
     ids: npt.NDArray[np.int64]
     names: list[str]

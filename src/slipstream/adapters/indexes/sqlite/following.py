@@ -1,8 +1,8 @@
 """
-Matrices that follow the file: whoever writes, a search first catches up with what was committed.
+Matrices that follow the file: a search first catches up with what any process has committed.
 
-What a search reads comes in few rows. Python's lock is let go for each row that SQLite is asked for, and beside a
-busy engine it may take milliseconds to have it again; so SQLite puts many rows together into one.
+A search reads few, large rows: SQLite puts many records into one. Python's lock is released for each row that is
+fetched, and beside a busy engine it may take milliseconds to get it back.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 
 _ROWS_AT_ONCE = 1000
 _MATRICES_MAX = 8
-"""Spaces kept in memory; the one not searched for longest is forgotten first."""
+"""How many spaces are kept in memory; the least recently searched one is forgotten first."""
 
 _ALL = """
 SELECT r.id, r.entity_type, r.schema_version, v.vector
 FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ? ORDER BY r.id
 """
 _TOGETHER = "json_group_array(json_array({}, length(vector))), CAST(group_concat(vector, '') AS BLOB)"
-"""Some columns of all rows, and their vectors laid end to end: both in the same order."""
+"""Columns of all rows as JSON, and their vectors end to end, in the same order."""
 _CHANGED = f"""
 SELECT {_TOGETHER.format("c.record, entity_type, schema_version, CASE WHEN ?4 THEN metadata END")}
 FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?1 AND sequence <= ?2) c
@@ -40,7 +40,7 @@ _STORED = f"SELECT {_TOGETHER.format('record')} FROM vectors WHERE record IN ({{
 
 
 class FollowingMatrix:
-    """The matrix of one space and how far in the change sequence it is. Hold `lock` around every use."""
+    """The matrix of one space, and its place in the change sequence. Hold `lock` around every use."""
 
     def __init__(self, space: int, dimension: int) -> None:
         self.lock = threading.Lock()
@@ -52,9 +52,9 @@ class FollowingMatrix:
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
         """
-        Apply what was committed since the last call, or load everything when that is no longer known.
+        Apply what was committed since the last call, or load everything when these changes are no longer kept.
 
-        Must be the first statement of the connection's snapshot, so that the matrix is never newer than it.
+        Must be the first statement of the connection's snapshot, so that the matrix is never newer than the snapshot.
         """
         oldest, newest = connection.execute(
             "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
@@ -69,7 +69,7 @@ class FollowingMatrix:
         self._applied = newest
 
     def _load(self, connection: sqlite3.Connection, newest: int) -> None:
-        self._applied = None  # should this fail half-way, the next call starts again
+        self._applied = None  # if this fails half-way, the next call loads everything
         (count,) = connection.execute("SELECT count(*) FROM records WHERE space = ?", (self._space,)).fetchone()
         self._matrix = SpaceMatrix(self._matrix.dimension)  # the old one is freed before the new one is filled
         self._matrix = SpaceMatrix(self._matrix.dimension, capacity=count + count // 16)
@@ -109,7 +109,7 @@ class FollowingMatrix:
     def nearest(
         self, connection: sqlite3.Connection, query: Vector, k: int, where: SearchFilter
     ) -> list[tuple[int, float]]:
-        """Search, see `SpaceMatrix.nearest`, in the snapshot that it has caught up with."""
+        """Search as `SpaceMatrix.nearest` does, in the snapshot that the matrix has caught up with."""
         if where.metadata and self._metadata is None:
             metadata: dict[int, Mapping[str, MetadataValue]] = {}
             self._note_metadata(metadata, connection.execute(_METADATA, (self._space,)))
@@ -123,7 +123,7 @@ class FollowingMatrix:
 
 
 def _apart(row: tuple[str, bytes | None]) -> Iterator[tuple[list[Any], bytes | None]]:
-    """Yield the columns of each row that were put together, and its vector."""
+    """Yield the columns and the vector of each record in a row of `_TOGETHER`."""
     start, vectors = 0, row[1] or b""
     for *columns, length in json.loads(row[0]):
         yield columns, None if length is None else vectors[start : start + length]

@@ -1,4 +1,4 @@
-"""What a look into the store's file tells: the queries for `FileGlimpse`."""
+"""The queries for a `FileGlimpse` of the store's file."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ JOURNAL_FACTS: Mapping[str, str] = MappingProxyType(
             WHERE report <> '' ORDER BY id DESC LIMIT 1""",
     }
 )
-"""Each gives one number, or no row where there is none yet."""
+"""Each query gives one number, or no row when there is none yet."""

@@ -1,4 +1,4 @@
-"""What a process may write to the store's file without owning the engine: this, and nothing else."""
+"""All that a process may write to the store's file without owning the engine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import DeadLetter, WorkItem
 
 CURSOR_PREFIXES = ("import:",)
-"""Named values that a guest may set: how far its own import is."""
+"""Prefixes of the named values that a guest may set: the progress of its own import."""
 
 
 class GuestJournal(SqliteJournal):
     """
-    A `SqliteJournal` for whoever writes into the graph, with the engine or beside it.
+    A `SqliteJournal` for any process that writes into the graph, also for one that does not own the engine.
 
-    It reads everything, and writes past the fence what an import leaves: letters of lines that are refused, cursors,
+    It reads everything, and writes, past the fence, only what an import leaves: letters of refused lines, cursors,
     messages. Made by `SqliteStore`.
     """
 
@@ -35,7 +35,7 @@ class GuestJournal(SqliteJournal):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Refuse: what is written together is the engine's."""
+        """Refuse: only the engine's owner writes several things as one."""
         self._refuse("a transaction")
         yield
 
@@ -46,7 +46,7 @@ class GuestJournal(SqliteJournal):
         super().set(name, value)
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters of what was refused: they have no key, for a key is the engine's to bury."""
+        """Keep letters of refused lines, which have no key; refuse others, for only the engine buries keys."""
         if any(letter.key is not None for letter in letters):
             self._refuse("burying a key")
         super().bury(letters)

@@ -1,4 +1,4 @@
-"""Pages of records for audits: read with their vectors by one statement, and compared without a stamp in between."""
+"""Pages of records for audits: read with their vectors by one statement, and compared without making stamps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.domain.positions import Position
 
 _SPACE, _VERSION, _POSITION = (DIGESTED_COLUMNS.index(name) for name in ("space", "schema_version", "position"))
 _HASH = len(DIGESTED_COLUMNS) + 1
-# A row that stands for no stamp is not there, as it is for whoever reads stamps.
+# Rows that can not be read are left out, as by everything that reads stamps.
 _ROWS = f"""
 SELECT {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector, r.schema_hash
 FROM records r LEFT JOIN vectors v ON v.record = r.id WHERE {READABLE_RECORD}
@@ -24,7 +24,7 @@ _KEY = f"{_ROWS} AND r.key = ? ORDER BY r.space"
 
 
 def read_page(connection: sqlite3.Connection, spaces: Mapping[int, Space], after: str, limit: int) -> HeldPage:
-    """Return about `limit` records behind a key, the last key whole."""
+    """Return about `limit` records after a key, the last key whole."""
     rows: list[Row] = connection.execute(_PAGE, (after, limit)).fetchall()
     if len(rows) >= limit > 0:
         last = rows[-1][0]

@@ -38,10 +38,10 @@ from slipstream.domain.stamps import (
 from slipstream.ports.index import IndexCapabilities
 
 _CHANGES_KEPT = 100_000
-"""A matrix that is further behind loads everything anew."""
+"""How many changes are kept; a matrix that is further behind loads everything anew."""
 
 _COLUMNS = ", ".join(STAMP_COLUMNS)
-# Many rows a statement: SQLite then works on a whole batch without taking Python's lock for each row.
+# Many rows in a statement: SQLite then works on a whole batch without taking Python's lock for each row.
 _UPSERT = f"""
 INSERT INTO records ({_COLUMNS}) SELECT * FROM ({{rows}}) AS new
 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE key = new.column1 AND position > new.column3)
@@ -55,7 +55,7 @@ INSERT INTO vectors (record, vector) {rows} ON CONFLICT (record) DO UPDATE SET v
 _NOTE = "INSERT INTO changes (record) {rows}"
 _N = len(STAMP_COLUMNS) - 2
 _RESTAMPED = {
-    # What is due to be embedded anew stays so, for the reason given last.
+    # A record that is flagged to be embedded anew stays flagged, with the newest reason.
     "needs_reembedding": "max(needs_reembedding, ?{0})",
     "reembedding_reason": "CASE WHEN needs_reembedding THEN coalesce(?{0}, reembedding_reason) ELSE ?{0} END",
 }
@@ -73,7 +73,7 @@ _BURY = """
 INSERT INTO tombstones (key, position) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM records WHERE key = ?)
 ON CONFLICT (key) DO UPDATE SET position = max(position, excluded.position)
 """
-# What is no key, whoever put it there, buries nothing.
+# A tombstone whose id is not a key buries nothing.
 _BURIED = """
 SELECT key FROM tombstones WHERE position > ? AND key > ? AND key GLOB '[er]:?*' ORDER BY key LIMIT ?
 """
@@ -92,7 +92,7 @@ class SqliteIndex:
 
     @property
     def capabilities(self) -> IndexCapabilities:
-        """Everything there is to declare."""
+        """Exact and durable, for many processes, in transactions shared with the journal."""
         return IndexCapabilities(multi_process=True, transactional=True, exact=True, durable=True, system="sqlite")
 
     def _require_open(self) -> None:
@@ -102,7 +102,7 @@ class SqliteIndex:
     # ------------------------------------------------------------------ writes
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """Write records in one transaction; the fence is part of the statement."""
+        """Write records in one transaction, fenced by the statement itself; returns the fenced keys."""
         self._require_open()
         if not records:
             return []
@@ -110,7 +110,7 @@ class SqliteIndex:
         with self._database.writing() as connection:
             numbers = _numbers(connection, records)
             rows = [stamp_row(record.stamp, number) for record, number in zip(records, numbers, strict=True)]
-            stored = {row[:3]: row[3] for row in insert_rows(connection, _UPSERT, rows)}  # a fenced one is not there
+            stored = {row[:3]: row[3] for row in insert_rows(connection, _UPSERT, rows)}  # without the fenced ones
             written = [(stored.get(row[:3]), blob) for row, blob in zip(rows, blobs, strict=True)]
             accepted = written if len(stored) == len(rows) else [row for row in written if row[0] is not None]
             insert_rows(connection, _PUT_VECTOR, accepted)
@@ -121,7 +121,7 @@ class SqliteIndex:
         return [record.stamp.key for record, (number, _) in zip(records, written, strict=True) if number is None]
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """Remove keys in one transaction, in the order given."""
+        """Remove keys in one transaction, in the order given; returns the fenced keys."""
         self._require_open()
         fenced: dict[RecordKey, None] = {}
         removed: list[int] = []
@@ -198,10 +198,10 @@ class SqliteIndex:
             spaces = _spaces(connection)
             rows = _page(connection, bound, limit)
             stamps = readable_stamps(rows, spaces)
-            while rows and not stamps:  # an empty page would say that nothing follows
+            while rows and not stamps:  # an empty page would mean the end
                 rows = _page(connection, rows[-1][0], limit)
                 stamps = readable_stamps(rows, spaces)
-        if len(spaces) > 1:  # else they come in this order
+        if len(spaces) > 1:  # with one space they come in this order
             stamps.sort(key=lambda stamp: (stamp.key.encode(), stamp.space))
         return stamps
 
@@ -212,12 +212,12 @@ class SqliteIndex:
             return read_page(connection, _spaces(connection), after, limit)
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
-        """Return the digests of ranges of one snapshot; only what was written since the last call is read."""
+        """Return the digests of ranges in one snapshot; reads only what was written since the last call."""
         self._require_open()
         with self._database.reading() as connection:
             segments = Segments(connection, _spaces(connection))
             found = [segments.digest(bounds) for bounds in ranges]
-        if segments.has_news and self._database.admits_writes:  # else somebody else keeps what was digested
+        if segments.has_news and self._database.admits_writes:  # a guest leaves this to the owner
             with self._database.writing() as connection:
                 segments.keep(connection)
         return found
@@ -239,7 +239,7 @@ class SqliteIndex:
         if number is None or k <= 0:
             return []
         if self._database.in_transaction:
-            matrix = FollowingMatrix(number, space.dimension)  # what is not committed must not reach the shared one
+            matrix = FollowingMatrix(number, space.dimension)  # uncommitted changes must not reach the shared one
         else:
             matrix = self._matrices.of(number, space.dimension)
         with self._database.reading() as connection:
@@ -293,7 +293,7 @@ def _ensure_spaces(connection: sqlite3.Connection, spaces: Iterable[Space]) -> d
 
 
 def _numbers(connection: sqlite3.Connection, records: Sequence[VectorRecord]) -> list[int]:
-    """Return the number of each record's space; a batch has few, and mostly the very same object."""
+    """Return the number of each record's space; a batch has few spaces, mostly the very same object."""
     held_in = {id(space): space for record in records for space in (record.stamp.space,)}
     known = _ensure_spaces(connection, held_in.values())
     numbers = {identity: known[space] for identity, space in held_in.items()}
@@ -301,7 +301,7 @@ def _numbers(connection: sqlite3.Connection, records: Sequence[VectorRecord]) ->
 
 
 def _forget_tombstones(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Remove the tombstones that accepted records stand at or above; only a record below one was fenced by it."""
+    """Remove the tombstones that are not newer than the records; a fenced record is older than its tombstone."""
     if _has_tombstones(connection):
         revived = ((row[0], row[2]) for row in rows)
         connection.executemany("DELETE FROM tombstones WHERE key = ? AND position <= ?", revived)
@@ -341,7 +341,7 @@ def _note_changes(connection: sqlite3.Connection, records: Iterable[int | None])
     insert_rows(connection, _NOTE, rows)
     step = max(1, _CHANGES_KEPT // 64)
     if before is not None and before // step == (before + len(rows)) // step:
-        return  # it is cut now and then
+        return  # cut only now and then
     oldest, newest = connection.execute(
         "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
     ).fetchone()

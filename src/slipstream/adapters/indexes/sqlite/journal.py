@@ -29,7 +29,7 @@ ON CONFLICT (key) DO UPDATE SET
     attempts = excluded.attempts, due_at = excluded.due_at, reason = excluded.reason, error = excluded.error,
     force = max(force, excluded.force), rank = min(rank, excluded.rank)
 """  # noqa: S608  (names of columns, no values)
-# What another program wrote and nobody can read is not there; the self-check names it, and removes it.
+# Rows that can not be read, written by another program, are left out; the self-check names and removes them.
 _READABLE_WORK = f"key GLOB '[er]:?*' AND lane IN ({', '.join(str(int(lane)) for lane in Lane)})"
 _LETTER_COLUMNS = "id, key, error, attempts, failed_at, position, payload"
 _BURY = f"REPLACE INTO letters ({_LETTER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of columns)
@@ -41,7 +41,7 @@ class SqliteJournal:
     """
     A `Journal`, `DeadLetters` and `MessageStore`. Made by `SqliteStore`, shares transactions with its index.
 
-    What it writes is the engine's, and so goes through the fence of the database, unless it is not `guarded`.
+    Its writes go through the fence of the database, since they are the engine's, unless it is not `guarded`.
     """
 
     def __init__(self, database: Database, *, guarded: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The codes of all vectors, kept in the file: a matrix begins with them, and follows the changes from there."""
+"""The codes of all vectors, kept in the file: a matrix starts from them, and then follows the changes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.errors import SlipstreamError
 
 CHANGES_MIN = 8192
-"""Codes are brought up to date when so much has changed: a matrix follows that in a few hundredths of a second."""
+"""Codes are brought up to date after so many changes, which a matrix follows in a few hundredths of a second."""
 _BLOCK_BITS = 12
-"""A block holds the records with ids of which all but the last bits are the same."""
+"""A block holds the records whose ids differ in these last bits only."""
 
 _BOUNDS = "SELECT (SELECT min(sequence) FROM changes), (SELECT max(sequence) FROM changes)"
 _CHANGED = f"SELECT DISTINCT record >> {_BLOCK_BITS} FROM changes WHERE sequence > ? ORDER BY 1"  # noqa: S608
@@ -34,13 +34,13 @@ WHERE r.id >= ? AND r.id < ? ORDER BY r.space, r.id
 
 
 class KeptBlocks(NamedTuple):
-    """The row of `coded`: up to which change all blocks are at least, and which blocks there are, with checksums."""
+    """The row of `coded`: the change that all blocks have reached at least, and the blocks with their checksums."""
 
     through: int | None
     blocks: dict[str, int]
 
     def row(self) -> tuple[int | None, str, int]:
-        """Return the columns; the last one tells whether the others are as they were written."""
+        """Return the columns of the row, with a checksum of the others last."""
         blocks = json.dumps(self.blocks, sort_keys=True)
         return self.through, blocks, zlib.crc32(f"{self.through} {blocks}".encode())
 
@@ -49,7 +49,7 @@ _NOTHING = KeptBlocks(None, {})
 
 
 def kept_blocks(connection: sqlite3.Connection) -> KeptBlocks:
-    """Return what is said of the kept codes; nothing when it can not be true."""
+    """Return the row of `coded`, an empty one when there is none or it is damaged."""
     row = connection.execute("SELECT sequence, blocks, checksum FROM coded").fetchone()
     if row is None:
         return _NOTHING
@@ -64,8 +64,8 @@ class KeptCodes:
     """
     Keeps the table `codes`, block by block: a chore of the idle engine.
 
-    Never the truth: `coded` says up to which change all blocks are at least, and whoever loads them looks at every
-    record that changed behind it. So a block may be newer than that, and a pass that ends half-way does no harm.
+    The codes are only a cache: `coded` names a change that all blocks have reached at least, and loading them rereads
+    every record that changed after it. So a block may be newer, and a pass that ends half-way does no harm.
     """
 
     is_due = False
@@ -91,7 +91,7 @@ class KeptCodes:
         return True
 
     def _begin(self) -> bool:
-        """Note which blocks are behind, when that is worth it."""
+        """List the blocks that are behind, once enough has changed; False when there is nothing to do."""
         with self._database.reading() as connection:
             oldest, newest = connection.execute(_BOUNDS).fetchone()
             through = kept_blocks(connection).through
@@ -118,7 +118,7 @@ class KeptCodes:
         )
 
     def finish(self, patience_s: float) -> None:
-        """Do what can be done within so many seconds; whatever prevents it prevents nothing else."""
+        """Bring blocks up to date for up to `patience_s`; an error ends this quietly, for codes are only a cache."""
         deadline = time.monotonic() + patience_s
         with suppress(SlipstreamError):
             while self._database.admits_writes and time.monotonic() < deadline and self.step():
@@ -126,12 +126,12 @@ class KeptCodes:
 
 
 def is_followed(oldest: int | None, newest: int | None, through: int | None) -> bool:
-    """Return whether the sequence still holds every change behind a place."""
+    """Return whether the change sequence still holds every change after `through`."""
     return through is not None and (oldest or 0) <= through + 1 <= (newest or 0) + 1
 
 
 def kept_rows(connection: sqlite3.Connection, space: int, dimension: int) -> tuple[int, list[CodedRows]] | None:
-    """Return up to which change codes are kept, and those of a space; None when they are of no use."""
+    """Return the change that the kept codes have reached, and those of a space; None when they can not be used."""
     oldest, newest = connection.execute(_BOUNDS).fetchone()
     kept = kept_blocks(connection)
     if kept.through is None or not is_followed(oldest, newest, kept.through):
@@ -147,7 +147,7 @@ def kept_rows(connection: sqlite3.Connection, space: int, dimension: int) -> tup
 
 
 def checksum_of(body: bytes) -> int:
-    """Return the checksum that stands at the beginning of a block."""
+    """Return the checksum at the beginning of a block."""
     return int.from_bytes(body[:4], "big")
 
 
@@ -166,7 +166,7 @@ def _bodies(rows: list[tuple[int, int, int, str, int, bytes]]) -> Iterator[tuple
 
 
 def packed(rows: CodedRows) -> bytes:
-    """Return the rows as bytes that know whether they are whole."""
+    """Return the rows as bytes, with a checksum."""
     count, dimension = rows.rows.codes.shape
     head = json.dumps({"count": count, "dimension": dimension, "names": rows.names}).encode()
     arrays = (rows.ids, rows.types, rows.versions, rows.rows.scales, rows.rows.errors, rows.rows.codes)
@@ -175,7 +175,7 @@ def packed(rows: CodedRows) -> bytes:
 
 
 def unpacked(data: bytes, dimension: int) -> CodedRows | None:
-    """Return the rows that `packed` made bytes of; None when they are damaged, or of another dimension."""
+    """Return the rows in bytes that `packed` made; None when these are damaged, or of another dimension."""
     body = memoryview(data)[4:]
     if zlib.crc32(body).to_bytes(4, "big") != data[:4]:
         return None

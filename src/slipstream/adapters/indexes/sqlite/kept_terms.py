@@ -1,4 +1,4 @@
-"""What is known of the records of an index in another store, in this file: a `TermStore`."""
+"""A `TermStore`: what is known, in this file, of the records of an index in another store."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LANE_SIZE_BYTES = TERM_SIZE_BYTES // _LANES
 
 
 class SqliteTerms:
-    """A `TermStore`. Made by `SqliteStore`; joins no transaction, so that what is doubted is durable at once."""
+    """A `TermStore`. Made by `SqliteStore`; joins no transaction, so that a doubt is durable at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def doubt(self, keys: Sequence[str]) -> None:
-        """Note the keys; those that are in doubt already cost no write."""
+        """Note keys as in doubt; keys that already are cost no write."""
         if self._database.in_transaction:
             raise RuntimeError("an index in another store is written inside a journal transaction: see `applied`")
         with self._database.reading() as connection:
@@ -69,7 +69,7 @@ class SqliteTerms:
         ]
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
-        """Return digests of one snapshot."""
+        """Return the digests of ranges in one snapshot."""
         with self._database.reading() as connection:
             return [_digest(connection, bounds) for bounds in ranges]
 
@@ -94,7 +94,7 @@ def _digest(connection: sqlite3.Connection, bounds: KeyRange) -> RangeDigest:
 
 
 def _lane_sums(terms: bytes) -> list[int]:
-    """Return parts whose sum is the sum of these terms: thousands of them are added in a few steps."""
+    """Return a few numbers with the same sum as these terms, so that thousands are added in a few steps."""
     import numpy as np
 
     lanes = np.frombuffer(terms, dtype="<u4").reshape(-1, _LANES).sum(axis=0, dtype=np.uint64)

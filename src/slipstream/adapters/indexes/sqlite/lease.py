@@ -1,4 +1,4 @@
-"""The lease of the engine: a lock file for liveness, and an epoch in the store's file that decides."""
+"""The lease of the engine: a lock file for liveness, and an epoch in the store's file for fencing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _BUMP = "UPDATE lease SET epoch = epoch + 1 RETURNING epoch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTiming:
-    """How often an owner is heard of, and how soon it is missed."""
+    """How often an owner renews its lease, and how soon it is replaced."""
 
     beat_s: float = 1.0
     silence_s_max: float = 10.0
-    """An owner that is not heard of for so long, while the waiter itself was running, is replaced."""
+    """An owner that has not renewed for so long, while the waiting process was running, is replaced."""
     poll_s: float = 0.05
-    """How often a waiter tries: an owner that died is followed within this time."""
+    """How often a waiting process tries: it follows a dead owner within this time."""
 
 
 class SqliteLease:
     """
-    A `Lease` over a store's file. Made by `SqliteStore`, whose writes it lets pass.
+    A `Lease` over a store's file. Made by `SqliteStore`, whose writes pass only while it is held.
 
-    Every new epoch is given inside a write transaction of the file, in which the lock file is looked at once more: so
-    of any number of processes that believe to hold the lock, one gets the epoch, and the others see that they do not.
+    Every new epoch is given in a write transaction of the file, which checks the lock file once more: of several
+    processes that believe that they hold the lock, one gets the epoch, and the others see that they do not hold it.
     """
 
     def __init__(self, database: Database, fence: Fence, path: Path, timing: LeaseTiming) -> None:
@@ -48,17 +48,17 @@ class SqliteLease:
 
     @property
     def epoch(self) -> int | None:
-        """The epoch that this process's writes are compared with."""
+        """The epoch under which this process writes; None without the lease."""
         return self._fence.epoch
 
     @property
     def held(self) -> bool:
-        """Whether there is such an epoch."""
+        """Whether this process has an epoch."""
         return self._fence.epoch is not None
 
     @property
     def is_renewed(self) -> bool:
-        """Whether its thread lives."""
+        """Whether the thread that renews a held lease lives; True without a lease."""
         beating = self._beating
         return not self.held or beating is None or beating.is_alive()
 
@@ -69,7 +69,7 @@ class SqliteLease:
         with self._acquiring:
             if self.held:
                 return True
-            self._let_go()  # of what is left of a lease that somebody took over
+            self._let_go()  # clean up after a lease that another process took over
             deadline = time.monotonic() + timeout_s
             while not self._try(deadline):
                 remaining = deadline - time.monotonic()
@@ -82,7 +82,7 @@ class SqliteLease:
         try:
             return self._take_free() or self._replace_silent()
         except UnavailableError:
-            # A holder that was stopped in the middle of a write keeps all others from writing until it goes on.
+            # A holder that was stopped during a write blocks all other writers until it goes on.
             if time.monotonic() >= deadline:
                 raise
             logger.debug("the lease can not be taken right now", exc_info=True)
@@ -98,14 +98,14 @@ class SqliteLease:
         except BaseException:
             lock.unlock()
             raise
-        if epoch is None:  # somebody has put a new file in its place meanwhile
+        if epoch is None:  # another process has just replaced the lock file
             lock.unlock()
             return False
         self._begin(lock, epoch)
         return True
 
     def _replace_silent(self) -> bool:
-        """Put a new lock file in the place of one whose holder is silent, and go on under a higher epoch."""
+        """Replace the lock file of a silent holder, and take a higher epoch; False when the holder is not silent."""
         held = lock_file(self._path)
         if not isinstance(held, PosixLockFile):
             return False
@@ -116,7 +116,7 @@ class SqliteLease:
         try:
             with self._database.writing(guarded=False) as connection:
                 taken = None
-                if (held.sign(), epoch_in(connection)) == (sign, epoch):  # else it lives, or somebody was quicker
+                if (held.sign(), epoch_in(connection)) == (sign, epoch):  # else it lives, or another was faster
                     successor.put_in_place()
                     taken = _next_epoch(connection.execute(_BUMP).fetchone())
         except BaseException:
@@ -155,7 +155,7 @@ class SqliteLease:
                 logger.warning("the lease could not be renewed, which is tried again: %r", error)
 
     def renew(self) -> None:
-        """Touch the lock file, and compare the epoch."""
+        """Touch the lock file, and raise `LeaseLostError` if another process has a higher epoch."""
         if not self.held:
             raise self._fence.refusal()
         with self._touching:
@@ -175,14 +175,14 @@ class SqliteLease:
             self._beating.join()
         self._beating = None
         self._fence.disown()
-        with self._touching:  # a closed descriptor may be another file's by now
+        with self._touching:  # not while it is touched: the closed descriptor may be reused
             if self._lock is not None:
                 self._lock.unlock()
                 self._lock = None
 
 
 class _Watch:
-    """How long the same holder has been silent, counted only while this process itself was looking."""
+    """How long the same holder has been silent, counting only time in which this process was running."""
 
     def __init__(self, timing: LeaseTiming) -> None:
         self._silence_s_max, self._step_s_max = timing.silence_s_max, 4 * timing.poll_s
@@ -191,10 +191,11 @@ class _Watch:
         self._silent_s = 0.0
 
     def is_silent(self, sign: Sign, epoch: int) -> bool:
-        """Look once more, and tell whether it has been for too long."""
+        """Take the holder's newest sign, and return whether it has been silent for too long."""
         now = time.monotonic()
         if self._seen == (sign, epoch):
-            # Of a long gap only a moment counts: whoever was stopped together with the holder must not replace it.
+            # A long gap counts only for a moment: a process that was stopped together with the holder must not
+            # replace it.
             self._silent_s += min(now - self._looked_at, self._step_s_max)
         else:
             self._seen, self._silent_s = (sign, epoch), 0.0

@@ -1,4 +1,4 @@
-"""The vectors of one space in memory, as codes; searched exactly with the help of the vectors on disk."""
+"""The vectors of one space in memory, as codes; searched exactly, with the vectors on disk."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 MatrixRow = tuple[int, str, int, bytes]
 """Record id, entity type, schema version, vector."""
 ReadVectors = Callable[[Sequence[int]], Iterable[tuple[int, bytes]]]
-"""Returns the stored vectors of records by id; those that are not there are absent."""
+"""Returns the stored vectors of records by id; missing ones are left out."""
 Metadata = Mapping[int, Mapping[str, MetadataValue]]
-"""What filters look at, by record id."""
+"""The metadata for filters, by record id."""
 
 _CAPACITY_MIN = 64
 _RESCORED_MIN = 32
-"""So many of the best are read at first, for the k-th of them to say which others can still be among the first k."""
+"""How many of the best are read at first; their k-th score says which others may still be among the first k."""
 _RESCORED_AT_ONCE = 1024
 _DEAD = -1
-"""The type of a row that was removed."""
+"""The type of a removed row."""
 _COLUMNS = ("_ids", "_types", "_versions", "_scales", "_errors", "_codes")
 
 Slots = npt.NDArray[np.intp]
@@ -36,11 +36,11 @@ class SpaceMatrix:
     """
     Int8 codes of vectors and the columns that filters look at, in the order of the record ids.
 
-    A quarter of the vectors' size. Each code knows how far it is from its vector, so a scan of codes says between
-    which bounds each score lies; what may be among the first is read and scored exactly. The answer is that of a scan
-    of the vectors, proved and not hoped for (docs/adr/0031). Damaged vectors (wrong length, not of unit length, NaN)
-    are left out: they must not win a search, and the audit finds them. A row that was removed stays, dead, until half
-    of them are. Not safe for threads: its owner holds a lock.
+    A quarter of the vectors' size. The distance of each code from its vector is known, so a scan of the codes bounds
+    each score; rows that may be among the first are read and scored exactly. The answer is provably that of a scan of
+    the vectors (docs/adr/0031). Damaged vectors (wrong length, not of unit length, NaN) are left out: they must not
+    win a search, and the audit finds them. A removed row stays, dead, until half of the rows are. Not safe for
+    threads: its owner holds a lock.
     """
 
     def __init__(self, dimension: int, capacity: int = 0) -> None:
@@ -63,7 +63,7 @@ class SpaceMatrix:
     # ------------------------------------------------------------------ rows
 
     def put(self, rows: Iterable[MatrixRow]) -> None:
-        """Add or replace rows with distinct ids; a damaged one removes what was there."""
+        """Add or replace rows with distinct ids; a damaged row removes the one that was there."""
         ordered = sorted(rows)
         whole = [row for row in ordered if len(row[3]) == self.dimension * 4]
         block = _block([row[3] for row in whole], self.dimension)
@@ -101,7 +101,7 @@ class SpaceMatrix:
         self._dead = int(np.count_nonzero(self._types[: self._size] == _DEAD))
 
     def _slots(self, ids: npt.NDArray[np.int64]) -> Slots:
-        """Return where the ids are, -1 for those that are not there."""
+        """Return the slots of ids, -1 for unknown ones."""
         held = self._ids[: self._size]
         if not len(held):
             return np.full(len(ids), -1, np.intp)
@@ -109,7 +109,7 @@ class SpaceMatrix:
         return np.where(held[places] == ids, places, -1)
 
     def _placed(self, ids: npt.NDArray[np.int64]) -> Slots:
-        """Return where the ids are, with room made for the new ones."""
+        """Return the slots of ids, adding new ones."""
         slots = self._slots(ids)
         new = ids[slots < 0]
         if not len(new):
@@ -146,13 +146,13 @@ class SpaceMatrix:
         Return record ids and scores of the `k` best rows, and of all that tie with the last of them, in any order.
 
         Scores are float64 products, computed row by row, so that equal vectors get equal scores wherever they lie.
-        `metadata` is looked at when the filter asks for some.
+        `metadata` is needed when the filter asks for some.
         """
         while True:
             slots, lowest, highest = self._candidates(query, k, where, metadata)
             taken, scores = self._rescored(slots, highest, query, k, read)
             slots = slots[taken]
-            wrong = ~((scores >= lowest[taken]) & (scores <= highest[taken]))  # what is gone, too
+            wrong = ~((scores >= lowest[taken]) & (scores <= highest[taken]))  # also for rows that are gone
             if not wrong.any():
                 break
             self._mend(slots[wrong], read)
@@ -164,13 +164,13 @@ class SpaceMatrix:
         self, query: Vector, k: int, where: SearchFilter, metadata: Metadata | None
     ) -> tuple[Slots, Bounds, Bounds]:
         """
-        Return the rows that can be among the first `k`, and between which bounds their scores lie.
+        Return the rows that can be among the first `k`, and lower and upper bounds of their scores.
 
-        For a row v = s·c + e and a query q = t·d + f the score is s·t·(c·d) + s·(c·f) + e·q, and the last two are at
-        most |s·c|·|f| and |e|·|q|. With the query as it is, only the last one is left.
+        For a row v = s·c + e and a query q = t·d + f the score is s·t·(c·d) + s·(c·f) + e·q; the last two terms are
+        at most |s·c|·|f| and |e|·|q|. With the exact query instead of its code, only the last term is unknown.
 
-        Passes over all rows are few, and the first bound is that of the worst of them: at each numpy lets Python's
-        lock go, and beside a busy engine it may take milliseconds to have it again.
+        There are few passes over all rows, and the first one uses the largest error of all as its bound: numpy
+        releases Python's lock in each pass, and beside a busy engine it may take milliseconds to get it back.
         """
         slots = self._chosen(where, metadata)
         codes, scales = self._codes[: self._size], self._scales[: self._size]
@@ -179,7 +179,7 @@ class SpaceMatrix:
         whole = coded(query[np.newaxis])
         lost, scale = float(whole.errors[0]), float(whole.scales[0])
         scores = products(whole.codes[0], codes)
-        scores *= scales  # by the query's scale each is too great
+        scores *= scales  # still without the query's scale
         if slots is not None and len(slots) != len(scores):
             scores = scores[slots]
         most = self._error_max * (1.01 + lost) + 1.01 * lost + self._rounding
@@ -195,13 +195,13 @@ class SpaceMatrix:
 
     @property
     def _rounding(self) -> float:
-        """How far a product of unit vectors in float32 is from the true one, and then some."""
+        """A generous bound of the rounding error of a float32 product of unit vectors."""
         return 2 * self.dimension * float(np.finfo(np.float32).eps)
 
     def _rescored(
         self, slots: Slots, highest: Bounds, query: Vector, k: int, read: ReadVectors
     ) -> tuple[Slots, npt.NDArray[np.float64]]:
-        """Return which candidates were read, and their scores: all whose upper bound reaches the k-th score."""
+        """Score exactly the candidates whose upper bound reaches the k-th score; return their places and scores."""
         order = np.argsort(-highest)
         first = order[: max(2 * k, _RESCORED_MIN)]
         scores = self._exact(slots[first], query, read)
@@ -212,7 +212,7 @@ class SpaceMatrix:
         return np.concatenate([first, rest]), np.concatenate([scores, self._exact(slots[rest], query, read)])
 
     def _exact(self, slots: Slots, query: Vector, read: ReadVectors) -> npt.NDArray[np.float64]:
-        """Return the scores of the stored vectors; there is none below that of one that is not there, or damaged."""
+        """Return the exact scores of the stored vectors; -inf for one that is missing or damaged."""
         records = self._ids[slots].tolist()
         stored, places = self._stored(records, read)
         scores = np.full(len(records), -np.inf)
@@ -223,7 +223,7 @@ class SpaceMatrix:
         return scores
 
     def _stored(self, records: Sequence[int], read: ReadVectors) -> tuple[Block, Slots]:
-        """Return the sound vectors that are stored, and at which places of `records` they belong."""
+        """Return the sound stored vectors, and their places in `records`."""
         blobs = dict(read(records)) if records else {}
         size = self.dimension * 4
         places = [at for at, record in enumerate(records) if len(blobs.get(record, b"")) == size]
@@ -232,14 +232,14 @@ class SpaceMatrix:
         return block[sound], np.array(places, np.intp)[sound]
 
     def _mend(self, slots: Slots, read: ReadVectors) -> None:
-        """Code rows anew that are not what is stored: somebody has written past the sequence of changes."""
+        """Code rows anew that differ from what is stored, because somebody wrote without noting a change."""
         stored, places = self._stored(self._ids[slots].tolist(), read)
         self._set_codes(slots[places], coded(stored))
         self._types[np.delete(slots, places)] = _DEAD
         self._count_dead()
 
     def _chosen(self, where: SearchFilter, metadata: Metadata | None) -> Slots | None:
-        """Return which rows the filter lets through; None means all there are."""
+        """Return the rows that pass the filter; None means all."""
         types, conditions = self._types[: self._size], list[npt.NDArray[np.bool_]]()
         if where.entity_types is not None:
             codes = [self._type_codes[name] for name in where.entity_types if name in self._type_codes]
@@ -256,7 +256,7 @@ class SpaceMatrix:
 
 
 def kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
-    """Return what a filter looks at; of what can not be read nothing, so that it spoils no search."""
+    """Return a record's metadata for filters; None when there is none, or it can not be read."""
     try:
         found = None if text is None else json.loads(text)
     except ValueError:
@@ -266,9 +266,9 @@ def kept_metadata(text: str | None) -> Mapping[str, MetadataValue] | None:
 
 def _kth(scores: npt.NDArray[Any], k: int, scale: float = 1.0, slack: float = 0.0) -> float:
     """
-    Return the k-th best of the scores, scaled and less some slack, as far as it tells one row from another.
+    Return the k-th best score, scaled and less some slack; -inf when every row reaches it.
 
-    Beyond -1 and 1 all scores are equal.
+    Clipped as scores are: beyond -1 and 1 all are equal.
     """
     if len(scores) <= k:
         return -np.inf

@@ -1,4 +1,4 @@
-"""The store's file on one snapshot, and what has to be taken out of a copy of it before it is used."""
+"""The store's file at one snapshot, and what must be removed from a copy of it before use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slipstream.adapters.sqlite.errors import mapped_errors
 
 
 class PinnedSqliteStore(PinnedFile):
-    """A `PinnedIndex`."""
+    """A `PinnedIndex` over the store's file."""
 
     def value(self, name: str) -> str | None:
         """Return a named value."""
@@ -29,9 +29,9 @@ class PinnedSqliteStore(PinnedFile):
 
 def make_ready(path: Path, forget: Iterable[str]) -> None:
     """
-    Take out of a copy what must not happen again: what processes of that day had asked for, and some named values.
+    Remove from a copy what must not happen again: the requests of processes of that time, and the named values.
 
-    A copy of an older version is brought to this one. It is durable when this returns.
+    A copy of an older version is brought to this one. The copy is durable when this returns.
     """
     with mapped_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         prepare_file(connection, path)

@@ -25,7 +25,7 @@ class SqliteRequests:
     """
     A `Requests` in one table. Made by `SqliteStore`.
 
-    Whoever asks writes past the fence; what the owner writes goes through it.
+    Callers write past the fence; the owner's writes go through it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -90,7 +90,7 @@ class SqliteRequests:
                     gone.append((identity,))
                 else:
                     kept, kept_bytes = kept + 1, kept_bytes + size
-        if gone:  # nothing is written where nothing is to be forgotten
+        if gone:  # write only if there is something to forget
             with self._database.writing() as connection:
                 connection.executemany("DELETE FROM requests WHERE id = ?", gone)
         return len(gone)

@@ -11,7 +11,7 @@ Codes = npt.NDArray[np.int8]
 Scores = npt.NDArray[np.float32]
 
 _ROWS_AT_ONCE = 1024
-"""What the fallback widens at a time stays in the cache of a core."""
+"""How many rows the fallback widens at a time, so that they stay in a core's cache."""
 
 
 def kernel() -> Callable[..., object] | None:
@@ -24,7 +24,7 @@ def kernel() -> Callable[..., object] | None:
 
 
 def products(query: Codes, codes: Codes) -> Scores:
-    """Return the inner product with every row; of no thread pool, which other work could hold up."""
+    """Return the inner product with every row, computed on this thread: other work could hold up a thread pool."""
     product = kernel()
     if product is None or not len(codes):
         return plain_products(query, codes)
@@ -34,7 +34,7 @@ def products(query: Codes, codes: Codes) -> Scores:
 
 
 def plain_products(query: Codes, codes: Codes) -> Scores:
-    """Return the same by numpy alone. `einsum` and not `@`, which hands the work to the threads of a BLAS."""
+    """Return the same by numpy alone, with `einsum`: `@` would hand the work to the threads of a BLAS."""
     wide, found = query.astype(np.float32), np.empty(len(codes), np.float32)
     for start in range(0, len(codes), _ROWS_AT_ONCE):
         rows = codes[start : start + _ROWS_AT_ONCE].astype(np.float32)

@@ -15,11 +15,11 @@ from slipstream.domain.errors import ConfigError, CorruptionError
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 8
-"""As many as there are steps."""
+"""The number of steps in `_STEPS`."""
 _APPLICATION_ID = 0x534C4950  # "SLIP"
 
-# Stamps and vectors apart: a restamp must not rewrite blobs. `changes` names every record written or removed, in
-# the order of the commits: a matrix in memory follows it, whoever wrote. Times are microseconds since 1970.
+# Stamps and vectors are apart, so that a restamp rewrites no blobs. `changes` names every record written or removed,
+# in the order of the commits: a matrix in memory follows it, whoever wrote. Times are microseconds since 1970.
 _TABLES = """
 CREATE TABLE spaces (
     id INTEGER PRIMARY KEY,
@@ -86,7 +86,7 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_topic ON messages (topic, id);
 """
 
-# What audits keep, and what lets the file notice writes that bypass this package: triggers are part of it.
+# What audits keep, and, with triggers, what lets the file notice writes that bypass this package.
 _SECOND = """
 CREATE TABLE leaves (
     after TEXT PRIMARY KEY,
@@ -109,8 +109,8 @@ ALTER TABLE work ADD COLUMN rank REAL NOT NULL DEFAULT 0;
 DROP INDEX work_by_lane;
 CREATE INDEX work_by_urgency ON work (lane, rank, key);
 """
-# What a rise of the extraction confidence is measured from; a record of an older store has none until a restamp.
-# And of which type a finding of an audit is.
+# The confidence from which a rise is measured; a record of an older store has none until a restamp. And the type of
+# an audit's finding.
 _FOURTH = """
 ALTER TABLE records ADD COLUMN embedded_confidence REAL;
 ALTER TABLE findings ADD COLUMN type TEXT NOT NULL DEFAULT ''
@@ -131,9 +131,9 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE INDEX requests_waiting ON requests (id) WHERE answer IS NULL
 """
-# Beside each named value what it was, so that one which somebody else has changed is told from it.
+# A checksum beside each named value, so that a change by another program is noticed.
 _SIXTH = "ALTER TABLE named_values ADD COLUMN checksum TEXT"
-# What is known of the records of an index in a store of its own, and which of its keys were written since.
+# What is known of the records of an index in another store, and which of its keys were written since.
 _SEVENTH = """
 CREATE TABLE kept_terms (
     key TEXT NOT NULL,
@@ -146,7 +146,7 @@ CREATE TABLE kept_terms (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE doubted_keys (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """
-# Codes of vectors by blocks of record ids, and up to which change all of them are at least: see `kept_codes`.
+# Codes of vectors by blocks of record ids, and the change that all of them have reached: see `kept_codes`.
 _EIGHTH = """
 CREATE TABLE codes (
     space INTEGER NOT NULL,
@@ -162,7 +162,7 @@ CREATE TABLE coded (
 ) STRICT
 """
 _STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
-"""What brings a file from each version to the next one."""
+"""The statements that bring a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
     digests TEXT,
@@ -179,7 +179,7 @@ _NOTICED = (
     ("records_updated", "AFTER UPDATE ON records", _NEW_KEY),
     ("records_renamed", "AFTER UPDATE OF key ON records", _OLD_KEY),
     ("records_deleted", "AFTER DELETE ON records", _OLD_KEY),
-    # OR REPLACE removes the row that has the id already, and tells no delete trigger of it.
+    # OR REPLACE removes the row with the same id without firing a delete trigger.
     ("records_replaced", "BEFORE INSERT ON records", _KEY_OF_ID),
     ("records_moved", "BEFORE UPDATE ON records WHEN NEW.id <> OLD.id", _KEY_OF_ID),
     ("vectors_inserted", "AFTER INSERT ON vectors", _KEY_OF_VECTOR.format("NEW")),
@@ -187,7 +187,7 @@ _NOTICED = (
     ("vectors_moved", "AFTER UPDATE ON vectors WHEN NEW.record <> OLD.record", _KEY_OF_VECTOR.format("OLD")),
     ("vectors_deleted", "AFTER DELETE ON vectors", _KEY_OF_VECTOR.format("OLD")),
 )
-"""Name, event, and the key whose segment it voids."""
+"""Triggers: name, event, and the key whose segment becomes void."""
 YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"  # the years 1 to 9999
 _SOUND = """
 {row}key GLOB '[er]:?*'
@@ -200,11 +200,11 @@ END
 AND {row}created_at {years}
 AND ({row}last_validated IS NULL OR {row}last_validated {years})
 """
-"""Whether a row of `records` can be read: what it says may be wrong, but it says something."""
+"""Whether a row of `records` can be read at all, be it right or wrong."""
 NOT_A_KEY = "NOT key GLOB '[er]:?*'"
 _NEW_SOUND, READABLE = _SOUND.format(row="NEW.", years=YEARS), _SOUND.format(row="", years=YEARS)
 READABLE_RECORD = _SOUND.format(row="r.", years=YEARS)
-"""The same of a row named `r`."""
+"""The same for a row named `r`."""
 _NOT_A_RECORD = "not a record: key, space, metadata or a time can not be read"
 _GUARDED = (
     ("records_insert_guard", "INSERT ON records", f"NOT ({_NEW_SOUND})", _NOT_A_RECORD),
@@ -218,11 +218,11 @@ _GUARDED = (
     ("spaces_update_guard", "UPDATE ON spaces", "1", "a space never changes"),
     ("spaces_delete_guard", "DELETE ON spaces", "OLD.id IN (SELECT space FROM records)", "the space holds records"),
 )
-"""Name, event, condition and words: what no reader could make sense of is refused, whoever writes it."""
+"""Triggers that refuse rows that can not be read, whoever writes them: name, event, condition, message."""
 
 
 def _noticing() -> dict[str, str]:
-    """Return the statements that make the file notice every write, by what they make."""
+    """Return the statements that make the file notice every write, by the name of what they make."""
     triggers = {
         name: f"CREATE TRIGGER {name} {event} BEGIN UPDATE segments SET digests = NULL, writes = writes + 1 "  # noqa: S608
         f"WHERE after = (SELECT max(after) FROM segments WHERE after < {key}); END"
@@ -236,16 +236,16 @@ def _noticing() -> dict[str, str]:
 
 
 def _found_noticing(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Return kind, name and statement of what there is of it in the file."""
+    """Return kind, name and statement of those of `_noticing` that are in the file."""
     names = ", ".join(f"'{name}'" for name in _noticing())
     return connection.execute(f"SELECT type, name, sql FROM sqlite_schema WHERE name IN ({names})").fetchall()  # noqa: S608
 
 
 def _notice(connection: sqlite3.Connection, path: Path) -> None:
     """
-    Make sure that the file notices every write; what was not noticed is digested, and checked, anew.
+    Make sure that the file notices every write; if it did not, everything is checked and digested anew.
 
-    A tool that copies tables without their triggers, or somebody who drops them, must not blind the audit.
+    Copying tables without their triggers, or dropping these, must not blind the audit.
     """
     wanted, found = _noticing(), _found_noticing(connection)
     if {name: sql for _, name, sql in found} == wanted:
@@ -263,7 +263,7 @@ def _notice(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def mend_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Put back triggers and indexes inside the open transaction; what is gone with a table can not be."""
+    """Put back triggers and indexes inside the open transaction; a missing table can not be put back."""
     _notice(connection, path)
     found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'"))
     for name, statement in _declared().indexes.items():
@@ -274,9 +274,9 @@ def mend_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 def unlike_schema(connection: sqlite3.Connection) -> list[str]:
     """
-    Return the triggers and indexes that are gone, or not as this version makes them.
+    Return the triggers and indexes that are missing, or differ from those of this version.
 
-    Raises `CorruptionError` when a table is.
+    Raises `CorruptionError` when a table or a column is missing.
     """
     declared = _declared()
     for name, columns in declared.tables.items():
@@ -294,7 +294,7 @@ class _Declared(NamedTuple):
 
 @functools.cache
 def _declared() -> _Declared:
-    """Return what the steps make, as SQLite has it."""
+    """Return the tables and indexes that the steps make, as SQLite describes them."""
     with closing(sqlite3.connect(":memory:")) as probe:
         for step in _STEPS:
             for statement in step.split(";"):
@@ -313,7 +313,7 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
     """
     Create the tables in a new file; raises `ConfigError` for a file that is not ours or of a newer version.
 
-    A file that is as it should be is not written: whoever only reads it waits for nobody.
+    A file that needs no change is not written, so that a process that only reads it waits for nobody.
     """
     if _is_prepared(connection, path):
         return

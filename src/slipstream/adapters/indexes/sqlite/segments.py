@@ -1,10 +1,10 @@
 """
-Range digests of the stored records, kept by ranges and computed anew where something was written.
+Range digests of the stored records, kept by segments and computed anew where something was written.
 
-The table `segments` cuts the keys into ranges. Triggers, which live in the file and so see every writer, also one
-that bypasses this package, void the digest of the range that a write falls into and count the write; the next
-question computes it from the records and the vectors, which are checked. It is computed on a snapshot, without
-holding up any writer, and kept only if nothing was written to the range meanwhile.
+The table `segments` cuts the keys into ranges. Triggers in the file, which see every writer, even one that bypasses
+this package, void the digest of the segment that a write falls into, and count the write. The next question computes
+the digest anew from records and vectors, which are checked: on a snapshot, without holding up any writer; it is kept
+only if nothing was written to the segment meanwhile.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from slipstream.domain.models import Space
 from slipstream.domain.positions import ORIGIN, Position
 
 SEGMENT_SIZE_MAX = 8
-"""A write voids one segment, and so many records are read for it; with smaller ones there are more to add up."""
+"""Records of a segment: so many are read for each write, while smaller segments would be more to add up."""
 _PIECES_AT_ONCE = 16
 _RANGES_AT_ONCE = 64
 
-# One statement for many ranges, each a search in the index. Within a range rows come as the index has them: if that
-# were asked for, SQLite would sort them, vectors and all.
+# One statement for many ranges, each a search in the index. Within a range, rows come in the order of the index; an
+# ORDER BY would have SQLite sort them, with their vectors.
 _RECORDS = f"""
 WITH ranges (after, through) AS (VALUES {{}})
 SELECT s.after, {", ".join(f"r.{name}" for name in DIGESTED_COLUMNS)}, v.vector
@@ -37,8 +37,8 @@ FROM ranges s CROSS JOIN records r INDEXED BY sqlite_autoindex_records_1 LEFT JO
 WHERE r.key > s.after AND r.key <= s.through
 """  # noqa: S608  (names of columns, no values)
 _BEHIND_TEXT = b""
-"""To SQLite any blob is greater than any text: no bound."""
-# Whole segments with a digest are summed by the thousand, so they come as one row.
+"""An upper bound above every key: to SQLite, any blob is greater than any text."""
+# There are thousands of whole segments with a digest to add up, so they come as one row.
 _KNOWN = """
 SELECT group_concat(digests), min(schema_version_min), max(schema_version_max), max(position_max) FROM segments
 WHERE digests IS NOT NULL AND after >= ?{}
@@ -63,7 +63,7 @@ VALUES (?, ?, ?, ?, ?, 0)
 
 @dataclass(slots=True)
 class _Piece:
-    """A part of a segment, and its digest if that was asked for."""
+    """A part of a segment, with its digest if that was computed."""
 
     after: str
     through: str | None
@@ -73,16 +73,16 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Segment:
-    """One row: the keys behind `after` and up to the next row's."""
+    """One row: the keys after `after`, up to and including that of the next row."""
 
     after: str
     through: str | None
     writes: int
     pieces: list[_Piece] = field(default_factory=list)
-    """What was computed of it, in key order."""
+    """The parts that were computed, in key order."""
 
     def cut(self) -> Iterator[_Piece]:
-        """Yield the pieces without gaps: what was not computed has no digest."""
+        """Yield pieces that cover the segment without gaps; those not computed have no digest."""
         reached: str | None = self.after
         for piece in self.pieces:
             if piece.after != reached and reached is not None:
@@ -94,7 +94,7 @@ class _Segment:
 
 
 class Segments:
-    """Answers for ranges from one snapshot; `keep` then stores what had to be computed."""
+    """Computes digests of ranges from one snapshot; `keep` then stores those that had to be computed."""
 
     def __init__(self, snapshot: sqlite3.Connection, spaces: Mapping[int, Space]) -> None:
         self._snapshot, self._spaces = snapshot, spaces
@@ -105,29 +105,29 @@ class Segments:
         found = RangeDigest()
         cut = self._cut_by_end(bounds.through)
         pieces = self._pieces(bounds, cut)
-        while page := list(islice(pieces, _PIECES_AT_ONCE)):  # many at once cost less
+        while page := list(islice(pieces, _PIECES_AT_ONCE)):  # computing many at once costs less
             digests = digests_of_groups([piece.rows for piece in page], self._spaces)
             for piece, digest in zip(page, digests, strict=True):
                 piece.rows, piece.digest = (), digest
                 found.add(digest)
-            time.sleep(0)  # lets a thread go on that waits for Python's lock: a live change, say
+            time.sleep(0)  # gives Python's lock to a waiting thread: that of a live change, say
         found.add(self._sum_of_known(bounds.after, bounds.through if cut is None else cut))
         return found
 
     def _pieces(self, bounds: KeyRange, cut: str | None) -> Iterator[_Piece]:
-        """Yield what is to be digested, and note it."""
+        """Yield the pieces of a range that must be digested, and note them."""
         end = _BEHIND_TEXT if bounds.through is None else bounds.through
         others = self._snapshot.execute(_OTHERS, (bounds.after, end, bounds.after, cut)).fetchall()
         for start in range(0, len(others), _RANGES_AT_ONCE):
             page = others[start : start + _RANGES_AT_ONCE]
             segments = [self._computed.setdefault(row[0], _Segment(*row)) for row in page]
             for segment, piece in self._read([(segment, _within(segment, bounds)) for segment in segments]):
-                if piece.through is None or piece.through > piece.after:  # else a cut would say that nothing follows
+                if piece.through is None or piece.through > piece.after:  # an empty piece is no cut
                     segment.pieces.append(piece)
                     yield piece
 
     def _read(self, asked: Sequence[tuple[_Segment, KeyRange]]) -> Iterator[tuple[_Segment, _Piece]]:
-        """Yield what is held of some ranges, each cut into pieces."""
+        """Yield the records of ranges, each cut into pieces."""
         values: list[object] = []
         for _, (after, through) in asked:
             values += (after, _BEHIND_TEXT if through is None else through)
@@ -142,7 +142,7 @@ class Segments:
                 yield segment, _Piece(*bounds)
 
     def _cut_by_end(self, through: str | None) -> str | None:
-        """Return the segment in which a range ends, None where it ends with one."""
+        """Return the segment within which a range ends; None when the range ends where a segment does."""
         if through is None:
             return None
         (last,) = self._snapshot.execute(_LAST, (through,)).fetchone()
@@ -150,7 +150,7 @@ class Segments:
         return None if _ends_within(end, through) else last
 
     def _sum_of_known(self, after: str, before: str | None) -> RangeDigest:
-        """Return the digest of the segments that have one and begin within some bounds."""
+        """Return the sum of the digests of the segments that have one and begin within the bounds."""
         texts, oldest, newest, position = self._between(_KNOWN, "after < ?", after, before).fetchone()
         if texts is None:
             return RangeDigest()
@@ -172,13 +172,13 @@ class Segments:
             first, *others = segment.cut()
             kept = writer.execute(_KEEP, (*_columns(first.digest), segment.after, segment.writes))
             if kept.rowcount and others:
-                # A cut counts as a write: pieces that others computed of the whole must not be kept any more.
+                # A cut counts as a write, so that what others computed for the uncut segment is not kept.
                 writer.execute("UPDATE segments SET writes = writes + 1 WHERE after = ?", (segment.after,))
                 writer.executemany(_CUT, ((piece.after, *_columns(piece.digest)) for piece in others))
 
 
 def _within(segment: _Segment, bounds: KeyRange) -> KeyRange:
-    """Return what of a segment lies within some bounds."""
+    """Return the part of a segment within bounds."""
     through = segment.through if _ends_within(segment.through, bounds.through) else bounds.through
     return KeyRange(max(segment.after, bounds.after), through)
 

@@ -1,8 +1,8 @@
 """
 The self-check of the store's file: index, journal, audits and requests.
 
-Every value in here is derived from the graph or can be done without, so nearly all of it can be mended: what no
-reader could make sense of is removed, and what it stood for is found by the comparison with the graph.
+Everything in this file is derived from the graph or dispensable, so nearly all damage can be mended: rows that can
+not be read are removed, and the comparison with the graph finds what is then missing.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _SEQUENCE_MAX = 2**63 - 2**32
 _NOT_OURS = "name NOT IN ('messages', 'audits', 'requests')"
 _LANES = ", ".join(str(int(lane)) for lane in Lane)
 _MATRICES_BEGIN_ANEW = (
-    # Behind another number than any matrix in memory has come to.
+    # A number that no matrix in memory has reached.
     "INSERT INTO changes (sequence, record) VALUES (1000000 + abs(random()) % 1000000000000, 0)"
 )
 
 
 def _removed(place: str, table: str, shown: str, wrong: str, what: str, *also: str) -> Rule:
-    """Return a rule whose rows are removed."""
+    """Return a rule that removes the damaged rows."""
     delete = f"DELETE FROM {table} WHERE {wrong}"  # noqa: S608  (our own text, as all of this file)
     return Rule(place=place, table=table, wrong=wrong, shown=shown, what=what, mends=(delete, *also))
 
 
 def _set(place: str, table: str, shown: str, wrong: str, what: str, assignment: str) -> Rule:
-    """Return a rule whose rows are put right."""
+    """Return a rule that corrects the damaged rows."""
     update = f"UPDATE {table} SET {assignment} WHERE {wrong}"  # noqa: S608  (our own text)
     return Rule(place=place, table=table, wrong=wrong, shown=shown, what=what, mends=(update,))
 
@@ -89,7 +89,7 @@ _INDEX = (
         f"OR writes > {_NUMBER_MAX} OR position_max < 0 OR position_max > :head",
         shown="after",
         what="digests that can not be read",
-        # Another number of writes than anybody may have seen who digests a range right now.
+        # Another count of writes than any digest in progress has seen.
         mends=(
             "UPDATE segments SET digests = NULL, position_max = NULL, writes = 1000000 + abs(random()) % 1000000000",
         ),

@@ -21,17 +21,17 @@ from slipstream.ports.selfcheck import SelfCheck
 
 LOCK_NAME = "engine.lock"
 _CODES_PATIENCE_S = 2.0
-"""How long closing goes on coding vectors for the next process; one that was killed has none of it."""
+"""How long closing codes vectors for the next process; after a kill the codes are older."""
 
 
 class SqliteStore:
     """
     Journal, vector index, audits, lease and requests in one SQLite file, which is created when it is not there.
 
-    One that is `shared` writes only while its `lease` is held, but for what `guest` and `requests` may always write;
-    else the file is this program's alone until a lease is acquired. Raises `ConfigError` for a file of another
-    program or of a newer version, `CorruptionError` for a damaged one, `UnavailableError` when it can not be opened
-    now.
+    A `shared` store writes only while its `lease` is held, except through `guest` and `requests`, which always may.
+    One that is not shared takes the file for its own until a lease is acquired. Raises `ConfigError` for a file of
+    another program or of a newer version, `CorruptionError` for a damaged one, `UnavailableError` when the file can
+    not be opened now.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SqliteStore:
     ) -> None:
         path = Path(path)
         fence = Fence(path, is_open=not shared)
-        # A checkpoint into the main file every 16 MB: rarely, yet soon done.
+        # A checkpoint into the main file every 16 MB: rare, yet short.
         self._database = Database(path, prepare_file, busy_timeout_s=busy_timeout_s, wal_pages_max=4000, fence=fence)
         self.index = SqliteIndex(self._database)
         self.journal = SqliteJournal(self._database)

@@ -1,4 +1,4 @@
-"""Rows to digests, without stamps in between: of all that a stamp says a digest asks for a few columns."""
+"""Converts rows to digests without making stamps: a digest needs only a few columns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DIGESTED_COLUMNS = (
     "schema_version",
     "position",
 )
-"""Columns of `records` that decide a digest; the vector comes behind them."""
+"""Columns of `records` that decide a digest; the vector comes after them."""
 _TYPE, _VERSION, _POSITION = (DIGESTED_COLUMNS.index(name) for name in ("entity_type", "schema_version", "position"))
 
 
@@ -45,7 +45,7 @@ def digests_of_groups(groups: Sequence[Sequence[Row]], spaces: Mapping[int, Spac
     """
     Return what `domain.digests.digest_of` returns for the stamps of each group of rows.
 
-    Many at once cost much less than one by one. A row that stands for no stamp is not there, as it is for whoever
+    Many groups at once cost much less than one by one. Rows that can not be read are left out, as by everything that
     reads stamps.
     """
     try:
@@ -73,7 +73,7 @@ def _terms(rows: Sequence[Row], spaces: Mapping[int, Space]) -> list[int]:
 
 
 def contents_of(columns: Sequence[Sequence[Any]], spaces: Mapping[int, Space]) -> list[Content]:
-    """Return the contents of rows, given as the columns `DIGESTED_COLUMNS` and the vectors, which are checked."""
+    """Return the contents of rows, given as `DIGESTED_COLUMNS` and the vectors, which are checked."""
     keys, numbers, types, fingerprints, checksums, versions, *beside, unfit, _, _, blobs = columns
     texts = {number: space_text(space) for number, space in spaces.items()}
     dimensions = {number: space.dimension for number, space in spaces.items()}
@@ -86,11 +86,11 @@ def contents_of(columns: Sequence[Sequence[Any]], spaces: Mapping[int, Space]) -
 
 
 def _unlike(dimensions: Sequence[int], checksums: Sequence[str], blobs: Sequence[bytes | None]) -> list[bool]:
-    """Return of each blob whether it is not the vector that was written, as `damaged_vectors` does."""
+    """Return for each blob whether it differs from the vector that was written, as `damaged_vectors` does."""
     found = [True] * len(blobs)
     by_size: dict[int, list[int]] = {}
     for at, (dimension, blob) in enumerate(zip(dimensions, blobs, strict=True)):
-        # Up to three bytes too many are no vector's: they are there as if they were not.
+        # One to three surplus bytes make no number of a vector: ignore them.
         if blob and len(blob) // VECTOR_TYPE.itemsize == dimension:
             by_size.setdefault(len(blob), []).append(at)
     for size, places in by_size.items():

@@ -1,9 +1,8 @@
 """
 Checksums of the journal's named values.
 
-Each of them steers the engine (how far it is, which generation is live), and most look as right when they were
-changed as when they were not. Who sets one writes its checksum along; rows of older versions have none, and are taken
-as they are.
+Each value steers the engine (its checkpoint, the live generation), and most look valid even after a change by another
+program. So each is written with a checksum; rows of older versions have none, and are taken as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _PUT = "REPLACE INTO named_values (name, value, checksum) VALUES (?, ?, ?)"
 
 
 def value_checksum(name: str, value: str) -> str:
-    """Return what stands beside a value."""
+    """Return the checksum to store beside a value."""
     return blake2b(f"{len(name)}:{name}{value}".encode(), digest_size=8).hexdigest()
 
 
@@ -29,7 +28,7 @@ def put_value(connection: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def get_value(connection: sqlite3.Connection, name: str, path: Path) -> str | None:
-    """Return a value, None when there is none; raises `CorruptionError` for one that somebody else has changed."""
+    """Return a value, None when there is none; raises `CorruptionError` for one that another program has changed."""
     row = connection.execute("SELECT value, checksum FROM named_values WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None
@@ -43,7 +42,7 @@ def get_value(connection: sqlite3.Connection, name: str, path: Path) -> str | No
 
 
 def values_changed(connection: sqlite3.Connection) -> Mapping[str, str]:
-    """Return the values that somebody else has changed, by place, with what is wrong."""
+    """Return the values that another program has changed, by place, with what is wrong."""
     rows = connection.execute("SELECT name, value, checksum FROM named_values WHERE checksum IS NOT NULL")
     return {
         f"named_values.{name}": "it was changed past Slipstream, or is damaged"
