@@ -52,7 +52,7 @@ class AuditMemory:
 
 SPAN = "slipstream.audit"
 DEEP_ALL = 1 << 62
-"""As `deep`: embed everything anew."""
+"""Given as `deep`: embed everything anew."""
 
 
 class Auditor:
@@ -60,8 +60,8 @@ class Auditor:
     Audits one graph and its index. One audit at a time; safe for threads.
 
     Without `memory` every audit is full and none is kept; without `settle` nothing is waited for: what lags behind
-    the graph counts as divergent. `service` is needed for deep audits. `aside` has what can wait stand aside while a
-    full audit runs at full speed.
+    the graph counts as divergent. `service` is needed for deep audits. `aside` lets work that can wait stand aside
+    while a full audit runs at full speed.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Auditor:
         """
         Compare every key of both sides, and every stored vector with its checksum.
 
-        With `deep` about so many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
+        With `deep` about that many records are embedded anew and compared with their vectors (`DEEP_ALL`: all).
         """
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("full" if deep is None else "deep")
@@ -129,7 +129,7 @@ class Auditor:
         """
         Audit as `audit_changes` does, and embed about `size` randomly chosen records anew.
 
-        A deep audit where there is nothing to start from.
+        It is a deep one of everything where there is nothing to start from.
         """
         with self._one_at_a_time, self._tracer.span(SPAN, {"db.operation.name": "audit"}):
             report = self._begun("sample")
@@ -143,7 +143,7 @@ class Auditor:
     def audit_keys(
         self, keys: Sequence[RecordKey], *, anew: Collection[RecordKey] = (), pace: Pace = FULL_SPEED
     ) -> AuditReport:
-        """Compare some keys only, and embed those of `anew` anew; not kept. Asks no leaf: it waits for no audit."""
+        """Compare some keys only, and embed those in `anew` anew. It is not kept, and waits for no other audit."""
         report = self._begun("keys")
         comparer = self._comparer(report, pace)
         outcome = comparer.decide(keys)
@@ -242,7 +242,7 @@ class Auditor:
         return Earlier.of(memory.audits, memory.recipe_id())
 
     def _looked_before(self) -> str:
-        """Return how closely the audit before looked below, if it found damage: that stands until it is gone."""
+        """Return how closely the audit before checked the stores, if it found damage: that is looked for again."""
         kept = None if self._memory is None else self._earlier(self._memory).audit
         return looked_in(kept.report) if kept is not None and damage_in(kept.report) else NOT_LOOKED
 
@@ -253,7 +253,7 @@ class Auditor:
         """
         Find tombstones past the graph's head: no scan and no digest shows them, and they would fence off every write.
 
-        Few are newer than the head as it is now, and all of those are of commits that have come since, or damage.
+        Few are newer than the head: they are of commits made meanwhile, or they are damage.
         """
         named, after = set(report.divergent_keys()), None
         while fenced := self._index.buried(comparer.head().position, after, pace.page):

@@ -1,8 +1,8 @@
 """
 What is below: the stores check themselves, and what they find goes into the report.
 
-It is looked at before anything is compared. Where a store's own index has lost an entry, a row is there that no read
-finds; what looks absent then is not. So a repair mends what is below first, and only then has the keys read again.
+They do so before anything is compared. Where a store's own index has lost an entry, no read finds the row, and what
+looks absent is there. So a repair mends the stores first, and only then has the keys read again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Below:
 
     @property
     def notes(self) -> list[str]:
-        """What a report must say besides."""
+        """What a report must say besides the damage."""
         return [f"what is below was not looked at in {name}: it has no check of its own" for name in self._without]
 
     def mend(self, damages: Iterable[Damage], head: Callable[[], Position]) -> list[Damage]:
@@ -117,7 +117,7 @@ def enter_duplicates(report: AuditReport, comparer: Comparer) -> None:
 
 
 def refuse_blind(left: Iterable[Damage]) -> None:
-    """Raise `CorruptionError` where rows may be unread that a repair would take for absent, and delete by."""
+    """Raise `CorruptionError` where rows may be hidden: a repair would take them for absent, and delete records."""
     hiding = [damage for damage in left if damage.hides_rows]
     if hiding:
         raise CorruptionError(

@@ -7,9 +7,9 @@ has passed G, and only then is the index read. A record that differs from the gr
 reflects everything up to G and holds nothing newer of that key, has diverged; where something newer is held, the key
 is read again. It has to look the same twice before it is reported.
 
-What is waited for is single keys: where one waits for its retry and holds the frontier, the others are judged all the
-same. A key that differs and that the engine is still to deal with when patience ends is owed, whatever it looks like,
-and so is one that waits for anything else: a repair, a migration, a backfill. It is neither right nor wrong.
+The wait is for single keys: one that waits for its retry holds the frontier back, and the others are judged all the
+same. A key that differs is owed, whatever it looks like, when the engine is still to deal with it as patience ends,
+or when it waits for a repair, a migration or a backfill: then it is neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Owed(Protocol):
         """
         Return those of the suspects that are owed now, with the lane that each waits in.
 
-        The graph was read at the position, and the index behind it.
+        The graph was read at `position`, and the index after that.
         """
         ...
 
 
 PATIENCE_S = 30.0
-"""How long an audit waits for what lags; each time in vain a quarter of that is left."""
+"""How long an audit waits for keys that lag; each wait in vain leaves a quarter of it for the next one."""
 
 LIVE = "live"
 """The lane of what only the log knows of."""
@@ -259,7 +259,7 @@ class Comparer:
     def _owed_among(
         self, looked: Sequence[Compared], lagging: Collection[RecordKey], position: Position
     ) -> Mapping[RecordKey, str]:
-        """Return what the keys that differ wait in; nobody is at work where nothing can be waited for."""
+        """Return the lanes that the keys which differ wait in; none where nothing can be waited for."""
         differing = [Suspect(c.key, c.kind, c.entity_type, c.stamps) for c in looked if c.kind is not None]
         found = dict.fromkeys((suspect.key for suspect in differing if suspect.key in lagging), LIVE)
         if differing and self._settle is not None and self._owed is not None:

@@ -93,7 +93,7 @@ class AuditReport:
     """How many of them wait in which lane (`live`, `retry` …); those of `schema` only for a newer stamp."""
     unsettled_keys: list[RecordKey] = field(default_factory=list)
     strays: int = 0
-    """Divergent keys that nothing calls for and of which no record is held: fences of commits that never were."""
+    """Divergent keys with neither a target nor a record: what is held are fences of commits that never were."""
     types: dict[RecordKey, str] = field(default_factory=dict)
     """Entity or relationship type of each key that is named above, as far as it is known."""
     notes: list[str] = field(default_factory=list)
@@ -121,7 +121,7 @@ class AuditReport:
 
     @property
     def consistency(self) -> float | None:
-        """Fresh matching vectors over all that is expected or should not be there, in 0..1; None of nothing."""
+        """Share of fresh vectors in all that are expected or should not be there; None when there are none."""
         surplus = len(self.divergences["orphaned"]) + len(self.divergences["duplicate"]) + self.strays
         total = self.expected + surplus
         return None if total == 0 else self.fresh / total

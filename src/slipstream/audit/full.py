@@ -99,7 +99,7 @@ class FullAudit:
             self._look_for_drift(self._drift, page, agreed)
 
     def _look_for_drift(self, drift: DriftCheck, page: Page, agreed: Sequence[Content]) -> None:
-        """Have some of those that agree embedded anew; only of them stamps and vectors are needed."""
+        """Have some of the records that agree embedded anew; stamps and vectors are read for those alone."""
         drawn = [key for content in agreed if drift.draws(key := RecordKey.decode(content.key))]
         states = {key: page.snapshot.states[key] for key in drawn}
         targets = self._comparer.rendered(GraphSnapshot(page.snapshot.position, states))

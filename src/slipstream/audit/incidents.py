@@ -31,7 +31,7 @@ class Seen:
     """Whether there is anything in the index; not looked at where the checkpoint says enough."""
     identity: str | None = None
     marks: tuple[str | None, ...] | None = None
-    """What stood in the graph when it was left, or for a moment two; None when nothing was left there."""
+    """The mark that was left in the graph, for a moment two of them; None when none was left."""
     remembered: Position = ORIGIN
     told: str | None = None
     """A digest of what the log said at the remembered position."""

@@ -34,7 +34,7 @@ _CHANGES_MAX = 50_000
 
 
 class IncrementalAudit:
-    """One descent."""
+    """One incremental audit: `catch_up` with the log first, then `run`."""
 
     def __init__(
         self,

@@ -19,9 +19,9 @@ _OUTDATED = "outdated"
 
 class Owing:
     """
-    Tells which suspects of an audit are owed, and in which lane; nothing is while no engine is at work.
+    Tells which suspects of an audit are owed, and in which lane. While no engine is at work none is.
 
-    Everything is asked that can have keys made equal: the log, the ledger, the journal's work items, selections and
+    It asks all that leads to a key being made equal: the log, the ledger, the journal's work items, selections and
     backfills that have not come to the key yet, and the pass that moves stamps to the newest schema version.
     """
 
@@ -36,14 +36,14 @@ class Owing:
         for owes in (self._kept, self._scanned):
             left = [suspect for suspect in suspects if suspect.key not in found]
             found.update(owes(left))
-        # While the model of the generation beside is down its lane stands still: a live record that differs is told.
+        # While the model of the generation beside is down its lane stands still: a live record in it is divergent.
         is_held_up = not self._beside and self._sync.engine.migration_outage is not None
         owed = {k: lane.name.lower() for k, lane in found.items() if not (is_held_up and lane is Lane.MIGRATION)}
         outdated = [s.key for s in suspects if s.kind == _OUTDATED and s.key not in owed]
         return owed | dict.fromkeys(outdated, SCHEMA) if outdated and self._sync.restamp_due else owed
 
     def _dirty(self, suspects: Sequence[Suspect], position: Position) -> dict[RecordKey, Lane]:
-        """Return what is in memory, and everything while the log has not been read up to the position."""
+        """Return the keys that are dirty in memory; all of them while the log is not read up to the position."""
         state = self._sync.engine.state
         with state.changed:
             if state.progress.consumed < position:
@@ -55,7 +55,7 @@ class Owing:
         return found
 
     def _kept(self, suspects: Sequence[Suspect]) -> dict[RecordKey, Lane]:
-        """Return what has a work item that is only in the journal."""
+        """Return the keys whose work item is in the journal alone."""
         backlog = self._sync.engine.state.backlog
         if not suspects or not backlog.has_more:
             return {}
@@ -79,5 +79,5 @@ class Owing:
 
 
 def _is_mended(kind: str, lane: Lane, force: bool) -> bool:
-    """Whether work in a lane can mend a divergence: damage to a vector shows in no text."""
+    """Whether work in a lane can mend a divergence; to compare texts does not show that a vector is damaged."""
     return force or lane in URGENT or kind not in _PAST_COMPARISON

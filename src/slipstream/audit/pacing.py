@@ -21,7 +21,7 @@ T = TypeVar("T")
 SMALL_PAGE = 16
 """A live change never waits for the comparison of more keys than this."""
 _REST_MAX_S = 5.0
-"""What an audit waits for, the index's catching up say, counts as work: there is an end to the rest behind it."""
+"""The longest rest: an audit that had to wait for the index would else rest in proportion to that."""
 
 
 class Pace(Protocol):
@@ -47,7 +47,7 @@ class Gait:
 
 @dataclass(frozen=True, slots=True)
 class SteadyPace:
-    """One gait, without a look at anything else; rests are left out."""
+    """Pages of one size, and no rests."""
 
     page: int = PAGE
 
@@ -85,7 +85,7 @@ class TrafficPace:
         return self._gait.page
 
     def rest(self) -> None:
-        """Rest so that work and rest together keep to the share of what flows now."""
+        """Rest for so long that the work before it took no more than its share of a core, as things are now."""
         worked_s = self._clock.monotonic() - self._began_s
         self._look()
         self._sleep(min(_REST_MAX_S, worked_s * (1 / self._gait.core_share - 1)))

@@ -1,7 +1,8 @@
 """
 Which kept audits are forgotten: the oldest of each kind, so that frequent audits do not push rare ones out.
 
-And the oldest of all past so many bytes, for an audit that names a million keys takes as much as a thousand others.
+Past a number of bytes the oldest of all go too, for an audit that names a million keys takes as much as a thousand
+others.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ KEPT_MAX = 500
 CLEAN_MAX = 100
 """Incremental audits that found nothing, and are all kept; of older ones, one an hour."""
 FORGET_EVERY = 16
-"""Audits between two looks at what is to be forgotten; a large one is a reason to look at once."""
+"""After so many audits it is looked again what is to be forgotten; after a large one at once."""
 HISTORY_BYTES_MAX = 64 * 1024 * 1024
 _FINDING_BYTES = 120
 """About what one key takes that an audit names: twice in the file, in the row and in its index."""
@@ -56,7 +57,7 @@ def size_bytes_of(report: Mapping[str, Any]) -> int:
 
 
 def is_large(report: Mapping[str, Any], bytes_max: int) -> bool:
-    """Whether a few such audits are as much as all may take together."""
+    """Whether a few audits of this size would fill all the room that there is."""
     return size_bytes_of(report) * FORGET_EVERY > bytes_max
 
 

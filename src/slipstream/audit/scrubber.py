@@ -49,7 +49,7 @@ _COUNTS_AS = {
     SAMPLE: (SAMPLE, INCREMENTAL),
     INCREMENTAL: (INCREMENTAL,),
 }
-"""What an audit leaves nothing to do for, by its kind."""
+"""Kinds of pass that are not due for a while when an audit of a kind has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class ScrubSettings:
 
 
 class ScrubInterruptedError(Exception):
-    """The scrubber is to stop; the pass that was under way counts for nothing."""
+    """The scrubber was told to stop: the pass that was under way does not count."""
 
 
 class Scrubber:
@@ -132,7 +132,7 @@ class Scrubber:
 
     @property
     def health(self) -> str:
-        """`off`, `paused`, `dead`, `failing`, `stopped` or `working`, the first that is so."""
+        """The first of `off`, `paused`, `dead`, `failing`, `stopped` and `working` that is so."""
         if not self.settings.enabled:
             return "off"
         if self.state.paused:
@@ -169,7 +169,7 @@ class Scrubber:
         """
         Return how long ago a full audit ended (or the PKG was first opened); None when none is scheduled.
 
-        None as well where nobody knows, for that was at a time to come: the clock has been set back.
+        It is None, too, when that time is still to come: the clock has been set back, and nobody knows.
         """
         if not self.settings.enabled or not self.settings.full_every_s:
             return None
@@ -358,7 +358,7 @@ class Scrubber:
                 self._waiting -= 1
 
     def interrupt(self) -> None:
-        """Give the pass that is under way up, if one is; it stays due."""
+        """Make the pass that is under way, if any, give up; it stays due."""
         self._interrupted.set()
 
     # ------------------------------------------------------------------ the thread

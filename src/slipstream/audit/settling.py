@@ -12,14 +12,14 @@ from slipstream.engine.runner import Sync
 
 Look = Callable[[Sequence[RecordKey]], Sequence[RecordKey]]
 _UNTOLD_S = 0.5
-"""How long it takes at most to notice what nobody is told of: that the engine has ended, say."""
+"""Look again after so long at the latest: nobody is told when the engine ends."""
 
 
 class Settling:
     """
-    What an audit waits with: for what the log has said of the keys.
+    Lets an audit wait until the index reflects what the log says of some keys.
 
-    With `beside` then also for what the generation beside the live one is owed of them.
+    With `beside` it waits also for what the generation beside the live one is still owed of them.
     """
 
     def __init__(self, sync: Sync, *, beside: bool = False) -> None:
@@ -28,7 +28,7 @@ class Settling:
     def __call__(
         self, position: Position, keys: Sequence[RecordKey], patience_s: float
     ) -> Sequence[RecordKey] | None:
-        """Return the keys that are not reflected up to the position when patience ends; None: they never will be."""
+        """Return the keys that are not reflected when patience ends; None when no engine is there to do it."""
         state, deadline = self._sync.engine.state, time.monotonic() + patience_s
         lagging = self._wait(partial(state.lagging, position), keys, deadline)
         if lagging is None or not self._beside:

@@ -5,8 +5,8 @@ A graph that was restored from a backup is older than its index, or has gone ano
 take positions that the index has seen already, and be fenced off. So when somebody takes it for the truth it is moved
 past everything that was ever seen, with a log entry there that has all of both sides compared again.
 
-Whether it is the same graph is told by a mark, a new one for every open, that stands in the graph and in the journal:
-a restored graph brings back the mark of an earlier day, wherever its positions may be by now. `audit/incidents.py`
+A mark that stands in the graph and in the journal, a new one for every open, tells whether it is the same graph: a
+restored one brings back the mark of an earlier day, wherever its positions may be by now. `audit/incidents.py`
 looks at it, and at the rest.
 """
 
@@ -43,7 +43,7 @@ from slipstream.ports.scans import PAGE
 logger = logging.getLogger(__name__)
 
 _MARKS_MAX = 128
-"""How many opens ago a journal may be from and is still known to be of this graph."""
+"""A journal that is older than so many opens is not known any more to be of this graph."""
 
 
 Schema = Callable[[], GraphSchema]

@@ -54,11 +54,11 @@ class MigrationStatus:
     phase: Phase
     is_paused: bool
     generation: int
-    """Number of the live generation of what has been migrated last."""
+    """Number of the live generation; where types were migrated one after the other, the highest."""
     spaces: Mapping[str, tuple[Space | None, Space | None]]
     progress: BackfillProgress | None
     waiting: int
-    """Keys whose record beside the live one is still to be made; beyond those that the backfill has yet to reach."""
+    """Keys that are known to lack their record beside the live one; the backfill may find more."""
     outage: str | None
     started_at: datetime | None
     since: datetime | None
@@ -161,7 +161,7 @@ class Migrations:
         names = self._types() | other.named_types()
         models = {recipe.space_of(name).model_id for name in names}
         for model_id in sorted(models - {self._live.space_of(name).model_id for name in names}):
-            self._parts.probe(model_id)  # what can not be reached is told now, and a model loads in nobody's way
+            self._parts.probe(model_id)  # an absent one is told now, and loading it keeps nobody waiting
         begun = replace(found, other=other, phase=Phase.BUILDING, number=number, started_at=now, since=now)
         self._put(begun, RecipePair(self._live, recipe), scan=True)
         self._begin_scan(begun, resume=True)
@@ -191,9 +191,9 @@ class Migrations:
         self, timeout_s: float | None = None, on_progress: Callable[[MigrationStatus], None] | None = None
     ) -> bool:
         """
-        Wait until the next generation is built, and lacks nothing of what it lacked then; False when time ran out.
+        Wait until the next generation is built and what it still lacked then is made; False when time ran out.
 
-        Raises `ConfigError` when none is being built or it is paused, `UnavailableError` while the engine stands.
+        Raises `ConfigError` when none is being built or it is paused, `UnavailableError` when no engine runs.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         mark: int | None = None
@@ -346,7 +346,7 @@ class Migrations:
         return found
 
     def _put(self, generations: Generations, pair: RecipePair, *, scan: bool = False) -> None:
-        """Keep a step and put its recipes in force, between two writes."""
+        """Store a step and put its recipes in force, between two writes of the engine."""
 
         def commit() -> None:
             with self._parts.journal.transaction():

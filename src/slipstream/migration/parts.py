@@ -21,7 +21,7 @@ from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.views.declaration import View
 
 GRACE_S = 24 * 3600.0
-"""How long a retired generation is kept, and kept in line, before it is dropped on its own."""
+"""How long a retired generation is kept, up to date, before it is dropped by itself."""
 
 Veto = Callable[[], Sequence[str]]
 """Returns the reasons against a cut-over, none when the quality of the next generation is good enough."""
@@ -42,11 +42,11 @@ class MigrationParts:
     declare: Callable[[Sequence[View], Mapping[str, str]], RecipeDeclaration]
     """Returns a declaration of views and routes, with the identity of their models."""
     auditor_of: Callable[[ViewRecipe], Auditor]
-    """Returns what audits the generation of a recipe, which stands beside the live one."""
+    """Returns an auditor of the generation of a recipe, beside the live one."""
     put_in_force: Callable[[RecipeDeclaration], None]
-    """Notes, inside the transaction of a cut-over, which recipe the index is of now."""
+    """Records, inside the transaction of a cut-over, which recipe the index follows now."""
     on_live: Callable[[RecipeDeclaration], None]
-    """Told, behind a cut-over, which recipe is live now."""
+    """Told, after a cut-over, which recipe is live now."""
     probe: Callable[[str], object]
     """Embeds something with a model; raises when that is not possible."""
     planning: Planning

@@ -25,17 +25,17 @@ from slipstream.recipes.in_force import RecipePair
 logger = logging.getLogger(__name__)
 
 UNTOLD_S = 0.5
-"""How long it takes at most to notice what nobody is told of: work that another process has put into the journal."""
+"""Look again after so long at the latest: nobody is told when another process puts work into the journal."""
 _ROUNDS_MAX = 3
 """How often what the audit finds is repaired before a cut-over is refused."""
 _DRAINED = frozenset({"live", "retry", "migration"})
-"""Lanes that are empty at the moment of a swap, for the generation beside."""
+"""Lanes in which the generation beside has nothing left at the moment of a swap."""
 
 Progress = Callable[[int], None]
 
 
 class OvertakenError(Exception):
-    """What was proven need not hold any more."""
+    """Something has happened since the proof, and it need not hold any more."""
 
 
 class LiveSwap:
@@ -74,7 +74,7 @@ class LiveSwap:
 
     @property
     def _buried(self) -> int:
-        """How many keys became dead letters: behind an audit, each may be a record that it still found."""
+        """How many keys have become dead letters; one that did so after an audit may be a record that it found."""
         return self._engine.state.buried
 
     def _proven(self, on_progress: Progress | None, patience_s: float) -> AuditReport:
@@ -94,9 +94,9 @@ class LiveSwap:
 
     def _is_complete(self, report: AuditReport) -> bool:
         """
-        Whether the generation beside lacks nothing; a record that the live one can not render either, it may.
+        Whether the generation beside lacks nothing but records that the live one can not render either.
 
-        What live traffic has just dirtied is not held against it: the swap waits until that is written.
+        What live traffic has only just made dirty does not count: the swap waits until that is written.
         """
         is_all_owed = bool(report.owed) and report.consistency is None
         if (
@@ -109,7 +109,7 @@ class LiveSwap:
         return all(self._fails_in_live(page) for page in batched(report.unrenderable, PAGE))
 
     def _fails_in_live(self, keys: Sequence[RecordKey]) -> bool:
-        """Whether the live recipe can render none of the records of some keys."""
+        """Whether the live recipe can render none of the keys either."""
         live = self._parts.pair.live
         for state in self._parts.graph.read(keys, live.hops()).states.values():
             try:
@@ -123,8 +123,8 @@ class LiveSwap:
         """
         Swap the two generations in a moment at which the one beside lacks nothing that the live one reflects.
 
-        `proven` is what was audited: whatever step another thread has taken meanwhile ends this one. False when
-        there are more dead letters than the `buried` ones that were there before the audit.
+        `proven` is what was audited; raises `ConfigError` when another thread has taken a step since. Returns False
+        when a key has become a dead letter since the audit began, at which there were `buried` of them.
         """
         with self._stepping:
             self._engine.state.is_draining = True
@@ -175,7 +175,7 @@ class LiveSwap:
         )
 
     def _await_recovery(self, patience_s: float) -> None:
-        """Wait while what the generation beside lacks can not be made; raises `UnavailableError` in the end."""
+        """Wait until the model of the generation beside works, or nothing waits for it; else `UnavailableError`."""
         if not self._wait_until(lambda: self._engine.migration_outage is None or not self._parts.waiting, patience_s):
             raise UnavailableError(self._why_not_drained(patience_s))
 
@@ -183,7 +183,7 @@ class LiveSwap:
         self._wait_until(lambda: not self._parts.waiting, patience_s)
 
     def _wait_until(self, is_so: Callable[[], bool], patience_s: float) -> bool:
-        """Look again whenever the engine has come on; False when patience has ended."""
+        """Ask again whenever the engine has got further; False when patience has ended."""
         changed, deadline = self._engine.changed, time.monotonic() + patience_s
         while True:
             seen = changed.count
