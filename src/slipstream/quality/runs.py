@@ -137,8 +137,8 @@ class Quality:
         """
         Compare the two generations, on sampled records of the types that differ and on queries.
 
-        Before a cut-over that is old against new, behind one the other way round: the live one is always first.
-        Raises `ConfigError` when there is no generation beside the live one that is kept in line, and
+        The live one comes first: before a cut-over that is the old one, after it the new one.
+        Raises `ConfigError` when there is no generation beside the live one that is kept up to date, and
         `InvalidInputError` for a query that expects what the graph does not have.
         """
         if sample < 0:

@@ -31,11 +31,11 @@ from slipstream.quality.sides import EmbedQuery, Sampler, Scoped
 
 SCHEMA = "slipstream.quality/1"
 FINDINGS_MAX = 1_000
-"""Listed of a kind; more are only counted."""
+"""Findings of a kind that are listed; more are only counted."""
 _UNIT_TOLERANCE = 1e-3
 _PAGE = 500
 _DIGITS = 6
-"""Of a norm or a distance that is kept."""
+"""Decimals of a norm or a distance that is kept."""
 
 
 class Weakness(StrEnum):
@@ -154,7 +154,7 @@ class QualityTracker:
     def _told(
         self, pages: Iterable[Sequence[Stamp]], on_progress: Callable[[int], None] | None
     ) -> Iterator[Sequence[Stamp]]:
-        """Pass pages on, and tell how many records have been looked at, twice where that is so."""
+        """Pass pages on, and tell how many looks at records that makes: one of the sample is looked at twice."""
         for page in pages:
             yield page
             self._looked_at += len(page)

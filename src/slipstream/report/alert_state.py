@@ -35,7 +35,7 @@ class AlertState:
 
     @classmethod
     def from_json(cls, text: str | None, rules: Collection[str], sinks: Collection[str]) -> Self:
-        """Return a state that was kept, without rules and sinks that there are no longer; of nonsense, nothing."""
+        """Return a state that was kept, but for rules and sinks that are gone; of nonsense an empty one."""
         if text is None:
             return cls()
         try:
@@ -78,7 +78,7 @@ class Keeping:
         self._busy = threading.Lock()
         self._is_read = False
         self._kept: AlertState | None = None
-        """None also where nothing has been kept yet: it is as soon as possible, while there is room for it."""
+        """None as long as nothing was kept: the state is kept as soon as possible then, while there is room."""
         self._rest_until = float("-inf")
         self.failure: str | None = None
         """Why the newest state is not kept; None when it is."""

@@ -96,7 +96,7 @@ class Notes:
 
 class WriteBack:
     """
-    Keeps the sync view in line. One thread at a time calls `step`; `note` and the rest may be called by any.
+    Keeps the sync view up to date. One thread at a time calls `step`; `note` and the rest may be called by any.
 
     Rows are written from what index, journal and letters say at that moment, so that no order of notes and no
     repetition matters. A row that an audit found divergent stays so until its record changes or an audit clears it.
@@ -121,7 +121,7 @@ class WriteBack:
         self._verified: tuple[datetime, frozenset[str]] | None = None
         self._hurry = False
         self._in_a_hurry = 0
-        """How many others are, and want the processor for themselves."""
+        """How many callers of `aside` want the processor for themselves."""
         self._counting = threading.Lock()
         self._paused_until = self._stepped_at = 0.0
         # Taken out of the journal at once, before anything can make it a lie.
@@ -142,7 +142,7 @@ class WriteBack:
         return True
 
     def leave(self, timeout_s: float) -> None:
-        """Close: write what there is time for, and leave word when that was all. Nothing may be written behind it."""
+        """Close: write what there is time for, and leave word when that was all. Nothing may be written after it."""
         try:
             if self.finish(timeout_s):
                 self._journal.set(WRITE_BACK, COMPLETE)
@@ -300,7 +300,7 @@ def _is_empty(states: SyncView) -> bool:
 
 
 def withdraw(states: SyncView, journal: Journal) -> None:
-    """Empty the view: no row at all tells less than one that nobody keeps in line."""
+    """Empty the view: no rows are better than rows that nobody keeps up to date."""
     journal.set(WRITE_BACK, None)
     for state in EntitySync:
         while rows := states.find(state, 1_000):
