@@ -1,4 +1,4 @@
-"""Hops of several steps, breadth first: the order that every graph adapter shares. Pure."""
+"""Follows hops of several steps breadth first, in the order that every graph adapter shares. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from slipstream.domain.entities import Hop, Relationship
 from slipstream.domain.keys import RelationshipRef
 
 EdgesOf = Callable[[Sequence[str]], Iterable[tuple[str, Relationship]]]
-"""Returns the relationships that a hop may follow from some entities, each with the entity that it starts from."""
+"""Returns the relationships that a hop may follow from the entities, each with the entity where it starts."""
 
 
 def other_end(ref: RelationshipRef, entity_id: str) -> str:
-    """Return where a relationship leads to from one of its ends."""
+    """Return the id of the other end of a relationship, given one end."""
     return ref.target_id if ref.source_id == entity_id else ref.source_id
 
 
 def reached(entity_id: str, hop: Hop, edges_of: EdgesOf) -> list[tuple[str, Relationship]]:
-    """Return what a hop reaches from an entity, nearest first: each entity once, cycles are harmless."""
+    """Return the entities that a hop reaches, nearest first, each once even in cycles, with the last relationship."""
     found: list[tuple[str, Relationship]] = []
     seen, level = {entity_id}, [entity_id]
     for _ in range(hop.depth):

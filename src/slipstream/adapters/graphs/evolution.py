@@ -1,4 +1,4 @@
-"""How a graph's schema grows: new types and properties, seen first in a mutation, become a new version. Pure."""
+"""How a graph's schema grows: types and properties that a mutation brings first make a new version. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kind_of(value: PropertyValue) -> str:
 
 
 class SchemaDraft:
-    """The schema that a transaction will leave behind, as what it adds; a refused admission changes nothing."""
+    """What a transaction adds to the schema; a refused admission changes nothing."""
 
     def __init__(self, base: GraphSchema) -> None:
         self.base = base
@@ -40,21 +40,21 @@ class SchemaDraft:
         return not (self.entity_types or self.relationship_types)
 
     def knows_entity(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
-        """Whether an entity brings nothing new."""
+        """Whether an entity brings no new type or property."""
         return _knows(self.base.entity_types, self.entity_types, name, properties)
 
     def knows_relationship(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
-        """Whether a relationship brings nothing new."""
+        """Whether a relationship brings no new type or property."""
         return _knows(self.base.relationship_types, self.relationship_types, name, properties)
 
     def admit_entity(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
-        """Make room for an entity; whether that took anything new."""
+        """Add what an entity brings; return whether any was new, or raise `InvalidInputError` for a bad name."""
         base = self.base
         taken = name in base.relationship_types or name in self.relationship_types
         return self._admit(base.entity_types, self.entity_types, name, properties, "entity_type", taken=taken)
 
     def admit_relationship(self, name: str, properties: Mapping[str, PropertyValue]) -> bool:
-        """Make room for a relationship; whether that took anything new."""
+        """Add what a relationship brings; return whether any was new, or raise `InvalidInputError` for a bad name."""
         base = self.base
         taken = name in base.entity_types or name in self.entity_types
         return self._admit(
@@ -64,7 +64,7 @@ class SchemaDraft:
     def extend(
         self, entity_types: Mapping[str, PropertyTypes], relationship_types: Mapping[str, PropertyTypes]
     ) -> bool:
-        """Make room for types and properties, whether anything has them or not; whether any is new."""
+        """Add types and properties, even unused ones; returns whether any is new."""
         entities = (self.base.entity_types, self.entity_types)
         relationships = (self.base.relationship_types, self.relationship_types)
         grew = [self._take_in(*entities, name, kinds, relationships) for name, kinds in entity_types.items()]
@@ -145,7 +145,7 @@ def extended(
     created_at: datetime,
     reason: str | None = None,
 ) -> GraphSchema:
-    """Return the version behind `base` that adds these types and properties."""
+    """Return the version after `base` that adds these types and properties."""
     version, changed = base.version + 1, [*entity_types, *relationship_types]
     return replace(
         base,

@@ -1,4 +1,4 @@
-"""The reference graph: everything in dictionaries. For the simulator, unit tests, and as the model of the others."""
+"""The reference graph: everything in dictionaries. For the simulator, unit tests, and as a model for other graphs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class MemoryFeed:
     """
     The change feed of a `MemoryGraph`.
 
-    With `virtual_time`, `wait` lets the clock sleep instead of blocking its thread: for the simulator, where
-    nobody else could wake it.
+    With `virtual_time`, `wait` sleeps on the clock instead of blocking its thread: for the simulator, where no other
+    thread could wake it.
     """
 
     def __init__(self, clock: Clock, *, virtual_time: bool) -> None:
@@ -63,7 +63,7 @@ class MemoryFeed:
             return self._positions[-1] if self._positions else self._trimmed
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
-        """Return the next entries behind `after`, in order."""
+        """Return the next entries after `after`, in order; raises `PositionLostError` for a trimmed range."""
         with self._opened():
             if after < self._trimmed:
                 raise PositionLostError(
@@ -73,7 +73,7 @@ class MemoryFeed:
             return self._entries[start : start + max(limit, 0)]
 
     def wait(self, after: Position, timeout_s: float) -> bool:
-        """Wait until there is an entry behind `after`."""
+        """Wait until there is an entry after `after`; False when the time ran out."""
         if self._virtual_time and self.head() <= after:
             self._clock.sleep(timeout_s)
             return self.head() > after
@@ -81,7 +81,7 @@ class MemoryFeed:
             return self._changed.wait_for(lambda: self.head() > after, timeout_s)
 
     def acknowledge(self, consumer: str, through: Position | None) -> None:
-        """Note that a consumer needs nothing up to `through` any more; None forgets it."""
+        """Note that a consumer needs no entry up to `through` any more; None forgets the consumer."""
         with self._opened():
             if through is None:
                 self._consumers.pop(consumer, None)
@@ -89,7 +89,7 @@ class MemoryFeed:
                 self._consumers[consumer] = max(through, self._consumers.get(consumer, ORIGIN))
 
     def trim(self, retention: Retention) -> int:
-        """Forget the oldest entries as far as `retention` allows; the head is never forgotten."""
+        """Forget the oldest entries as far as `retention` allows, never the head; returns how many."""
         with self._opened():
             now, left_bytes, count = self._clock.now(), sum(map(_size_bytes, self._entries)), 0
             floor = min(self._consumers.values(), default=self.head())
@@ -107,7 +107,7 @@ class MemoryFeed:
             return count
 
     def append(self, entries: Sequence[LogEntry], *, jump: bool = False) -> None:
-        """Add numbered entries and wake those who wait; only with `jump` may there be a gap before the first."""
+        """Add numbered entries, and wake waiting threads; only with `jump` may there be a gap before the first."""
         with self._opened():
             for entry in entries:
                 position, head = position_of(entry), self.head()
@@ -127,7 +127,7 @@ class MemoryFeed:
         return log
 
     def close(self) -> None:
-        """Refuse every later call, and tell those who wait."""
+        """Refuse every later call, and wake waiting threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -173,7 +173,7 @@ class MemoryGraph(Mutations):
 
     @property
     def capabilities(self) -> GraphCapabilities:
-        """No durability."""
+        """Not durable, within one process."""
         return GraphCapabilities(durable=False, system="memory")
 
     @property
@@ -284,23 +284,23 @@ class MemoryGraph(Mutations):
 
     @property
     def identity(self) -> str:
-        """The name that it was made with."""
+        """The name that the graph was made with."""
         with self._opened():
             return self._graph_id
 
     @property
     def timeline(self) -> str | None:
-        """The mark that was left last."""
+        """The mark that was set last."""
         with self._opened():
             return self._timeline
 
     def mark_timeline(self, mark: str) -> None:
-        """Leave a mark."""
+        """Set the mark."""
         with self._written_alone():
             self._timeline = mark
 
     def copy(self) -> MemoryGraph:
-        """Return a graph that has come as far as this one, as a backup of a closed file would be."""
+        """Return a graph with the same content and log, as a backup of a closed file would have."""
         graph = MemoryGraph(self._clock, graph_id=self._graph_id)
         with self._lock:
             graph._feed = self._feed.copy()
@@ -333,7 +333,7 @@ class MemoryGraph(Mutations):
         return self._entities.get(entity_id)
 
     def relationship(self, ref: RelationshipRef, types: tuple[str, str]) -> Relationship | None:  # noqa: ARG002
-        """Return a committed relationship; the types are not needed to find it here."""
+        """Return a committed relationship; `types` are not needed here."""
         return self._relationships.get(ref)
 
     def relationships_of(self, entity_id: str) -> Sequence[Relationship]:

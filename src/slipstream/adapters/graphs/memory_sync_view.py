@@ -12,9 +12,9 @@ from slipstream.ports.sync_view import EntitySync, SyncState
 
 class MemorySyncView:
     """
-    The rows of a `MemoryGraph`; see `ports.sync_states.SyncView`.
+    The rows of a `MemoryGraph`; see `ports.sync_view.SyncView`.
 
-    `guard` holds the graph's lock and refuses a closed graph; `entities` are those that the graph holds.
+    `guard` holds the graph's lock and refuses a closed graph; `entities` are the graph's.
     """
 
     def __init__(self, guard: Callable[[], AbstractContextManager[None]], entities: Container[str]) -> None:
@@ -34,7 +34,7 @@ class MemorySyncView:
                 self._rows.pop(entity_id, None)
 
     def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
-        """Set `last_verified` of fresh rows but those of `except_ids`."""
+        """Set `last_verified` of up to `limit` fresh rows, except those of `except_ids`; returns how many."""
         excluded = frozenset(except_ids)
         with self._guard():
             due = [
@@ -67,7 +67,7 @@ class MemorySyncView:
         return counts
 
     def prune(self, limit: int) -> int:
-        """Forget up to `limit` rows whose entity the graph does not hold."""
+        """Forget up to `limit` rows of entities that the graph does not hold; returns how many."""
         with self._guard():
             gone = [entity_id for entity_id in self._rows if entity_id not in self._entities][: max(limit, 0)]
             for entity_id in gone:

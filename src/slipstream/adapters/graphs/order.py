@@ -1,4 +1,4 @@
-"""The identities that every graph adapter shares. Pure."""
+"""Identities as every graph adapter parses them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from slipstream.domain.keys import RelationshipRef
 
 
 def parsed_ref(relationship_id: str) -> RelationshipRef | None:
-    """Return the relationship that an id names, None when it is not the one canonical form of any."""
+    """Return the relationship that an id names; None when the id is not in its canonical form."""
     try:
         ref = RelationshipRef.parse(relationship_id)
     except InvalidInputError:

@@ -11,7 +11,7 @@ from slipstream.domain.fences import Fence, RowName
 
 
 class CommittedFences(Protocol):
-    """What it asks of the store, under the writer's lock."""
+    """What `StagedFences` asks of the store, under the writer's lock."""
 
     def committed_fences(self) -> Mapping[RowName, Fence]:
         """Return every fence."""
@@ -19,7 +19,7 @@ class CommittedFences(Protocol):
 
 
 class StagedFences:
-    """Fences on top of the committed ones; see `ports.fences.Fences`. For small stores: it looks at all of them."""
+    """Fences on top of the committed ones; see `ports.fences.Fences`. For small stores: it reads all fences."""
 
     def __init__(self, committed: CommittedFences) -> None:
         self._below = committed
@@ -32,12 +32,12 @@ class StagedFences:
         return {row: every[row] for row in rows if row in every}
 
     def put_fences(self, fences: Mapping[RowName, Fence]) -> None:
-        """Put fences, each in the place of the one that its row had."""
+        """Set fences, each replacing the one of its row."""
         self._check_open()
         self._fences.update(fences)
 
     def rows_of(self, keys: Collection[str]) -> Mapping[str, RowName]:
-        """Return, by encoded key, the row that it is."""
+        """Return, by encoded key, the row that the record came from."""
         live = sorted(
             ((row, fence.key) for row, fence in self._every().items() if not fence.is_deleted), reverse=True
         )

@@ -86,7 +86,7 @@ class EventDraft:
         """
         Whether a time became its own ISO text, or the other way round: as JSON both look the same.
 
-        Such an event leaves the old data out, so that nobody takes it for no change at all.
+        Such an event leaves the old data out, so that it does not look like no change.
         """
         old, new = self.old or {}, self.new or {}
         return any(
@@ -201,7 +201,7 @@ class StagedTransaction(StagedFences):
         self._put_deleted(existing)
 
     def rename_entity(self, entity_id: str, new_id: str) -> Mapping[str, str]:
-        """Give an entity another id; its relationships follow, whose ids are told. See the port for errors."""
+        """Rename an entity, and return its relationships' new ids by the old ones; see the port for errors."""
         self._check_open()
         existing = self._existing_entity(entity_id)
         if self._entity(check_id(new_id, "new_id")) is not None:
@@ -383,7 +383,7 @@ class StagedTransaction(StagedFences):
         )
 
     def _change_type(self, existing: Entity, entity_type: str, given: dict[str, PropertyValue]) -> None:
-        """Delete under the old type and create under the new one; the relationships stay, but each has its events."""
+        """Delete under the old type and create under the new one; relationships stay, with an event for each step."""
         self._schema.admit_entity(entity_type, given)
         kept = list(self._relationships_of(existing.id))
         for relationship in kept:
@@ -428,7 +428,7 @@ def checked_ref(source_id: str, relationship_type: str, target_id: str, discrimi
     if discriminator:
         check_id(discriminator, "discriminator")
     ref = RelationshipRef(relationship_type, source_id, target_id, discriminator)
-    # No part grows more than threefold.
+    # Encoding makes no part more than three times as long.
     if 3 * sum(map(len, ref)) + 3 > RELATIONSHIP_ID_SIZE_MAX and len(ref.id) > RELATIONSHIP_ID_SIZE_MAX:
         raise InvalidInputError(
             f"has {len(ref.id)} characters when encoded, at most {RELATIONSHIP_ID_SIZE_MAX} : shorten the ids",

@@ -34,7 +34,7 @@ def check_type_name(name: object, field: str) -> str:
 
 
 def checked_advance(position: Position) -> Position:
-    """Return a position that a log can be advanced to; raises `InvalidInputError` for one that none can have."""
+    """Return a position that a log can be advanced to; raises `InvalidInputError` for any other."""
     if not ORIGIN <= position <= POSITION_MAX:
         raise InvalidInputError(f"{position} is no position: 0 to {POSITION_MAX}", field="position")
     return position
@@ -120,7 +120,7 @@ def _plain_map(value: Mapping[Any, Any], field: str, depth: int) -> dict[str, An
 
 def _encoded_size(text: str, field: str) -> None:
     if text.isascii() and len(text) <= TEXT_BYTES_MAX:
-        return  # as nearly all are
+        return  # nearly always
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -139,12 +139,12 @@ def _utc(value: datetime, field: str) -> datetime:
 
 
 def same_properties(left: Properties, right: Properties) -> bool:
-    """Whether both hold the same values; unlike `==`, 1, 1.0 and True are three values."""
+    """Whether both hold the same values; unlike with `==`, 1, 1.0 and True are three different values."""
     return left.keys() == right.keys() and all(same_value(left[name], right[name]) for name in left)
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """Whether two property values are the same; unlike `==`, 1, 1.0 and True are three values."""
+    """Whether two property values are the same; unlike with `==`, 1, 1.0 and True are three different values."""
     if type(left) is not type(right):
         return False
     if isinstance(left, list):
@@ -168,7 +168,7 @@ def encode_value(value: Any) -> Any:
 
 
 def decode_value(value: Any) -> Any:
-    """Return the value that `encode_value` was given; what only looks like a tag stays as it is."""
+    """Return the value that `encode_value` was given; a value that only looks like a tag stays as it is."""
     if isinstance(value, list):
         return [decode_value(item) for item in value]
     if not isinstance(value, dict):
@@ -181,7 +181,7 @@ def decode_value(value: Any) -> Any:
 
 
 def _moment_or_same(tagged: dict[str, str]) -> Any:
-    """Return the time of a tag in UTC; another program may have written anything there."""
+    """Return the time of a tag in UTC, or the tag as it is: another program may have written anything."""
     try:
         moment = datetime.fromisoformat(tagged[_DATETIME_TAG])
         return tagged if moment.utcoffset() is None else moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Types and properties that other programs have written: the schema takes them in as they are."""
+"""Adds types and properties that other programs have written to the schema, as they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipstream.domain.log import LogEntry
 from slipstream.domain.schema import GraphSchema
 
 Brought = dict[tuple[bool, str], dict[str, str]]
-"""By whether it is of an entity, and its type: properties with their kinds."""
+"""Properties with their kinds, by whether the type is one of entities, and by the type."""
 
 _ENTITY = "SELECT type, CAST(properties AS BLOB) FROM entity WHERE id = ?"
 _RELATIONSHIP = """SELECT type, CAST(properties AS BLOB) FROM relationship
@@ -36,7 +36,7 @@ def is_new_to(schema: GraphSchema, entry: LogEntry) -> bool:
 
 
 def what_they_bring(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> Brought:
-    """Return types and properties of some rows of the log; what is too long for the log is read from the tables."""
+    """Return types and properties in rows of the log; properties too long for the log are read from the tables."""
     brought: Brought = {}
     places: dict[tuple[Any, ...], None] = {}
     for row in rows:
@@ -49,7 +49,7 @@ def what_they_bring(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]
             if text is None:
                 places[(entity_id,) if is_entity else (source, name, target, key)] = None
             _note(brought, is_entity, name, text)
-    for place in places:  # each once, however often it changed
+    for place in places:  # each record once
         is_entity = len(place) == 1
         found = connection.execute(_ENTITY if is_entity else _RELATIONSHIP, place).fetchone()
         if found is not None:
@@ -58,7 +58,7 @@ def what_they_bring(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]
 
 
 def _everything(connection: sqlite3.Connection) -> Brought:
-    """Return whatever the tables hold: for a rescan, whose changes the log does not tell."""
+    """Return all types and properties in the tables: for a rescan, which does not say what has changed."""
     brought: Brought = {}
     for table, is_entity in (("entity", True), ("relationship", False)):
         statement = f"SELECT type, CAST(properties AS BLOB) FROM {table}"  # noqa: S608  (our own text)
@@ -74,7 +74,7 @@ def _note(brought: Brought, is_entity: bool, name: str, text: bytes | None) -> N
 
 
 def admit(connection: sqlite3.Connection, schemas: Schemas, brought: Brought) -> None:
-    """Extend the schema by what it does not know yet, inside the open transaction; names are taken as they are."""
+    """Extend the schema by what is new to it, inside the open transaction; names are not checked."""
     schema = schemas.current(connection)
     draft = SchemaDraft(schema)
     for (is_entity, name), kinds in brought.items():
@@ -91,5 +91,5 @@ def admit(connection: sqlite3.Connection, schemas: Schemas, brought: Brought) ->
 def _readable(text: bytes | None) -> dict[str, Any]:
     try:
         return {} if text is None else decode_properties(text, "")
-    except PoisonEventError:  # its key becomes a dead letter when it is read
+    except PoisonEventError:  # the engine makes its key a dead letter
         return {}

@@ -28,7 +28,7 @@ KINDS = {
     "~r": PKGEventType.RELATIONSHIP_UPDATED,
     "-r": PKGEventType.RELATIONSHIP_DELETED,
 }
-"""What `change.kind` says, but for a schema version and a rescan."""
+"""The event types of `change.kind`; two other kinds are schema versions and rescans."""
 _UPDATES = ("~e", "~r")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = (str, int, float)
@@ -53,10 +53,10 @@ def encode_properties(properties: Properties) -> str:
 
 def decode_properties(text: str | bytes, identity: str) -> dict[str, PropertyValue]:
     """
-    Return the properties that a row holds; null and an `id` of its own stand for nothing.
+    Return the properties that a row holds, without nulls and without a property `id`.
 
-    Raises `PoisonEventError` for what another program wrote and nobody can work with: no UTF-8, lone surrogates,
-    nested too deeply.
+    Raises `PoisonEventError` for properties that another program wrote and that can not be used: not UTF-8, lone
+    surrogates, nested too deeply.
     """
     if isinstance(text, bytes) and (plain := _plain(text)) is not None:
         return plain
@@ -68,7 +68,7 @@ def decode_properties(text: str | bytes, identity: str) -> dict[str, PropertyVal
 
 
 def readable_properties(text: str | bytes, identity: str) -> Properties:
-    """Return the properties that a row holds; those that can not be read raise as soon as somebody asks for them."""
+    """Return the properties that a row holds; unreadable ones raise `PoisonEventError` only when they are used."""
     try:
         return decode_properties(text, identity)
     except PoisonEventError as error:
@@ -76,7 +76,7 @@ def readable_properties(text: str | bytes, identity: str) -> Properties:
 
 
 class _Unreadable(Mapping[str, PropertyValue]):
-    """Stands for properties that can not be read, so that one such row spoils no batch: whoever needs it is told."""
+    """Stands in for unreadable properties, so that one such row fails no batch: raises when it is used."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
@@ -98,13 +98,13 @@ class _Unreadable(Mapping[str, PropertyValue]):
 
 
 def _loaded(text: str | bytes) -> dict[str, Any]:
-    """Return a JSON object as values; raises `ValueError` for one that can not be worked with."""
+    """Return a JSON object as values; raises `ValueError` for one that can not be used."""
     if isinstance(text, bytes):
         text = text.decode()  # strictly: `json` would let surrogates through
     found = _parsed(text)
     if not isinstance(found, dict):
         raise ValueError("they are not a JSON object")  # noqa: TRY004  (of the value, not of our argument)
-    # One character each: to look for two is slower, and most texts have neither.
+    # Search for one character first: two at a time is slower, and most texts have neither.
     if "\\" in text and "\\u" in text:
         json.dumps(found, ensure_ascii=False).encode()  # raises for a lone surrogate
     if "$" in text and '"$' in text:
@@ -115,8 +115,8 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
 
 
 def _plain(text: bytes) -> dict[str, PropertyValue] | None:
-    """Return properties that are all texts and numbers, as nearly all are; None where a closer look is needed."""
-    if b"\\" in text and b"\\u" in text:  # one character each: to look for two is slower
+    """Return properties if all are texts and numbers, as nearly always; None when they must be parsed in full."""
+    if b"\\" in text and b"\\u" in text:  # one character first: a search for two is slower
         return None
     try:
         decoded = text.decode()
@@ -128,7 +128,7 @@ def _plain(text: bytes) -> dict[str, PropertyValue] | None:
 
 
 def _parsed(text: str) -> Any:
-    """Return what `json.loads` does; what stands in the tables nearly always ends where the object does."""
+    """Return what `json.loads` does, faster for a text that ends with its object, as nearly all in the tables do."""
     try:
         found, end = _scan(text, 0)
     except (StopIteration, ValueError):
@@ -159,7 +159,7 @@ def rescan_types(text: object) -> frozenset[str] | None:
 
 
 def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
-    """Return what a row of the log says; its columns are those of `feed.COLUMNS`."""
+    """Return the entry of a row of the log with the columns `feed.COLUMNS`."""
     position, kind, entity_id, kind_type, source, target, key, old, new, at, source_type, target_type = row
     if not is_of_the_triggers(row):
         return Rescan(Position(position), rescan_types(_text_of(new)) if kind == RESCAN else None)
@@ -168,7 +168,7 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
     before = None if old is None else _told(old)
     after = None if new is None else _told(new)
     if kind in _UPDATES and (after is None or (before == after and old != new)):
-        before = None  # as JSON both look the same, or one is too long to be kept: nobody may take it for no change
+        before = None  # equal as JSON, or one was too long to keep: it must not look like no change
     data = after if after is not None else before
     return PKGEvent.unchecked(
         {
@@ -192,7 +192,7 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
 
 
 def is_of_the_triggers(row: _Row) -> bool:
-    """Whether a row of the log tells of an entity or a relationship; one written by hand may tell nothing."""
+    """Whether a row of the log is about an entity or a relationship; a row written by hand may be about nothing."""
     kind, entity_id, kind_type, source, target, key = row[1:7]
     event_type = KINDS.get(kind)
     if event_type is None or not _is_name(kind_type):
@@ -207,7 +207,7 @@ def _is_name(value: object) -> bool:
 
 
 def is_number(text: object) -> bool:
-    """Whether a text is a whole number that a position or a version can be."""
+    """Whether a text is a whole number, short enough for a position or a version."""
     return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
 
 
@@ -218,7 +218,7 @@ def version_told(row: _Row) -> int | None:
 
 
 def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Position) -> PKGEvent:
-    """Return the event of a schema version, of which the log keeps the number only."""
+    """Return the event of a schema version; the log keeps only its number."""
     old_data, new_data = evolution_data(old, new)
     return PKGEvent.model_construct(
         event_id=log_event_id(graph_id, position),
@@ -235,7 +235,7 @@ def schema_event(old: GraphSchema, new: GraphSchema, graph_id: str, position: Po
 
 @lru_cache(maxsize=64)
 def _moment_of(at_ms: object) -> datetime:
-    """Return the time of a row; one that another program has spoilt counts as long ago. Many rows have the same."""
+    """Return the time of a row; an invalid one counts as 1970. Cached, for many rows have the same."""
     if not isinstance(at_ms, int):
         return _EPOCH
     try:
@@ -245,7 +245,7 @@ def _moment_of(at_ms: object) -> datetime:
 
 
 def _told(text: str | bytes | None) -> dict[str, Any] | None:
-    """Return logged properties as the plain JSON of an event, None when they were not kept or can not be read."""
+    """Return logged properties as plain JSON for an event; None when they were not kept or can not be read."""
     if isinstance(text, bytes):
         if (plain := {} if text == _EMPTY else _plain(text)) is not None:
             return plain
@@ -260,7 +260,7 @@ def _told(text: str | bytes | None) -> dict[str, Any] | None:
 
 
 def _kept(found: dict[str, Any]) -> dict[str, Any]:
-    """Return properties without what stands for nothing."""
+    """Return properties without nulls and without `id`."""
     if "id" not in found and None not in found.values():
         return found
     return {name: value for name, value in found.items() if value is not None and name != "id"}

@@ -27,9 +27,9 @@ _PAGE = f"""SELECT {COLUMNS},
     (SELECT e.type FROM entity AS e WHERE e.id = change.target)
     FROM change WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"""  # noqa: S608  (names of columns)
 _PAGE_BYTES = 8 * 1024 * 1024
-"""A page ends behind the row that makes it this long."""
+"""A page ends with the row that makes it this long."""
 _TYPES_TOLD_MAX = 20_000
-"""In one page: each event of a schema version tells of all types there are."""
+"""Types told in one page: each event of a schema version holds all types."""
 _SIZE = "100 + length(coalesce(old, '')) + length(coalesce(new, ''))"
 _NOTE_TRIMMED = """INSERT INTO meta VALUES ('trimmed', CAST(? AS TEXT)) ON CONFLICT(name) DO UPDATE
     SET value = excluded.value WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)"""
@@ -37,7 +37,7 @@ _FLOOR = "SELECT min(position) FROM consumer WHERE typeof(position) = 'integer'"
 _MARK_ROWS = 500
 _TRIM_ROWS = 2_000
 _POLL_S, _POLL_IDLE_S = 0.003, 0.015
-"""How long a commit of another process may go unnoticed: just after one was seen, and after a while without any."""
+"""How long a commit of another process may go unnoticed: soon after the last one, and when idle."""
 _IDLE_AFTER_S = 1.0
 
 Exclusive = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -65,22 +65,22 @@ class SqliteFeed:
             return head_of(connection)
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
-        """Return the next entries behind `after`, in order; raises `PositionLostError` for a trimmed range."""
+        """Return the next entries after `after`, in order; raises `PositionLostError` for a trimmed range."""
         read = self._read(after, limit)
-        if read is None:  # another program has changed triggers: whoever writes puts them back first
+        if read is None:  # another program has changed triggers: a write transaction puts them back
             with self._exclusive():
                 pass
             read = self._read(after, limit, in_any_case=True) or ([], None)
         entries, brought = read
         if brought:
-            with self._exclusive() as connection:  # before anybody hears of it, the schema knows it
+            with self._exclusive() as connection:  # extend the schema before the entries are returned
                 admit(connection, self._schemas, brought)
         return entries
 
     def _read(
         self, after: Position, limit: int, *, in_any_case: bool = False
     ) -> tuple[list[LogEntry], Brought | None] | None:
-        """Return the next entries, and what the schema does not know yet; None when a trigger is gone."""
+        """Return the next entries, and what is new to the schema (None: nothing); None when a trigger is missing."""
         with self._database.reading() as connection:
             if not self._layout.is_whole(connection) and not in_any_case:
                 return None
@@ -94,7 +94,7 @@ class SqliteFeed:
     def _entries(
         self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], schema: GraphSchema
     ) -> list[LogEntry]:
-        """Return the entries of some rows; fewer, when many of them tell of the schema, and each of all its types."""
+        """Return the entries of rows; fewer when many are schema versions, each of which holds all types."""
         versions = self._schemas.versions_at([row[0] for row in rows])
         entries: list[LogEntry] = []
         told_max = max(1, _TYPES_TOLD_MAX // (1 + len(schema.entity_types) + len(schema.relationship_types)))
@@ -119,13 +119,13 @@ class SqliteFeed:
     # ------------------------------------------------------------------ waiting
 
     def notify(self) -> None:
-        """Wake those of this process who wait: it has committed."""
+        """Wake waiting threads of this process, after its commit."""
         with self._committed:
             self._commits += 1
             self._committed.notify_all()
 
     def wait(self, after: Position, timeout_s: float) -> bool:
-        """Wait until there is an entry behind `after`, of whatever process."""
+        """Wait until there is an entry after `after`, from any process; False when the time ran out."""
         deadline = time.monotonic() + timeout_s
         while True:
             seen, version = self._commits, self._watch.version()
@@ -146,7 +146,7 @@ class SqliteFeed:
     # ------------------------------------------------------------------ consumers and retention
 
     def acknowledge(self, consumer: str, through: Position | None) -> None:
-        """Note durably that a consumer needs nothing up to `through` any more; None forgets it."""
+        """Note durably that a consumer needs no entry up to `through` any more; None forgets the consumer."""
         with self._exclusive() as connection:
             if through is None:
                 connection.execute("DELETE FROM consumer WHERE name = ?", (consumer,))
@@ -158,7 +158,7 @@ class SqliteFeed:
             )
 
     def trim(self, retention: Retention) -> int:
-        """Forget the oldest entries as far as `retention` allows, in steps; the head is never forgotten."""
+        """Forget the oldest entries as far as `retention` allows, in steps, never the head; returns how many."""
         with self._database.reading() as connection:
             through = self._sizes.trimmable(connection, retention)
         removed = 0
@@ -187,7 +187,7 @@ class SqliteFeed:
 
 
 class _Watch:
-    """Notices commits of whatever process: `data_version` costs a few microseconds and reads no page."""
+    """Notices commits of any process: `data_version` costs a few microseconds and reads no page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -202,7 +202,7 @@ class _Watch:
         return _POLL_S if time.monotonic() - self._moved_at < _IDLE_AFTER_S else _POLL_IDLE_S
 
     def version(self) -> int:
-        """Return a number that differs from the last one when somebody has committed since."""
+        """Return a number that changes with each commit of another process."""
         with self._lock, mapped_errors(self._database.path):
             if self._connection is None:
                 raise UnavailableError(f"{self._database.path} is closed; open it anew")
@@ -219,7 +219,7 @@ class _Watch:
 
 
 class _Sizes:
-    """How long the log is, in bytes: kept at every so many rows, so that each row is measured once."""
+    """The size of the log in bytes, in steps of so many rows, so that each row is measured once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -227,7 +227,7 @@ class _Sizes:
         """Position, bytes since the mark before, and when the last row was written, on the monotonic clock."""
 
     def trimmable(self, connection: sqlite3.Connection, retention: Retention) -> int | None:
-        """Return the newest position that may be forgotten, None when there is none."""
+        """Return the newest position that `retention` allows to forget; None when there is none."""
         with self._lock:
             self._measure(connection)
             (floor,) = connection.execute(_FLOOR).fetchone()
@@ -237,7 +237,7 @@ class _Sizes:
                 if left <= retention.limit_bytes:
                     if left - size < retention.kept_bytes and at_s >= oldest_kept_s:
                         break
-                    if floor is not None and position > floor:  # it ends inside this stretch, or before it
+                    if floor is not None and position > floor:  # a consumer still needs some of these
                         chosen = max(floor, chosen or floor)
                         break
                 left, chosen = left - size, position
@@ -251,7 +251,7 @@ class _Sizes:
 
 
 def _measured(connection: sqlite3.Connection, after: int) -> Iterator[tuple[int, int, float]]:
-    # A wall clock that is set meanwhile changes the age of nothing; what was written at a time to come is new.
+    # Ages do not change when the wall clock is set later; an entry with a time in the future counts as new.
     wall_s, now_s = time.time(), time.monotonic()
     rows = connection.execute(f"SELECT position, {_SIZE}, at FROM change WHERE position > ?", (after,))  # noqa: S608
     while page := rows.fetchmany(_MARK_ROWS):
@@ -260,7 +260,7 @@ def _measured(connection: sqlite3.Connection, after: int) -> Iterator[tuple[int,
 
 
 def _page(connection: sqlite3.Connection, after: Position, limit: int) -> list[tuple[Any, ...]]:
-    """Return the next rows; what somebody wrote into the log by hand may be no text at all."""
+    """Return the next rows; entries written by hand may hold text that is not UTF-8."""
     try:
         return _bounded(connection.execute(_PAGE, (after, POSITION_MAX, limit)))
     except sqlite3.OperationalError as error:
@@ -286,13 +286,13 @@ def _bounded(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 
 
 def _check_whole(connection: sqlite3.Connection, after: Position, rows: Sequence[Sequence[Any]]) -> None:
-    """Raise `PositionLostError` when entries behind `after` are gone: trimmed, or removed by another program."""
+    """Raise `PositionLostError` when entries after `after` are gone: trimmed, or removed by another program."""
     row = connection.execute("SELECT value FROM meta WHERE name = 'trimmed'").fetchone()
     trimmed = int(row[0]) if row is not None and is_number(row[0]) else ORIGIN
     if after < trimmed:
         raise PositionLostError(f"the log was trimmed through {trimmed}, entries behind {after} are gone: backfill")
     expected = after + 1
     for position, kind, *_ in rows:
-        if position != expected and kind != RESCAN:  # only `advance` leaves a gap, and has everything compared there
+        if position != expected and kind != RESCAN:  # only `advance` leaves a gap, before a rescan
             raise PositionLostError(f"entries {expected} to {position - 1} of the log are gone: backfill")
         expected = position + 1

@@ -12,7 +12,7 @@ from slipstream.domain.fences import Fence, RowName
 
 _COLUMNS = "key, sequence, event_id, deleted, log, number, at_ms, unsent"
 _ONE = f"SELECT {_COLUMNS} FROM fence WHERE space = ? AND name = ?"  # noqa: S608  (our own text, as all of this file)
-# Not REPLACE: the index on `key` is then left alone when that stays, as it nearly always does.
+# Not REPLACE: an update leaves the index on `key` alone while the key stays, as it nearly always does.
 _PUT = f"""INSERT INTO fence(space, name, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT(space, name) DO UPDATE SET key = excluded.key, sequence = excluded.sequence,
     event_id = excluded.event_id, deleted = excluded.deleted, log = excluded.log, number = excluded.number,
@@ -37,12 +37,12 @@ class FenceRows:
         return {row: _fence(values) for row, values in found if values is not None}
 
     def put_fences(self, fences: Mapping[RowName, Fence]) -> None:
-        """Put fences, each in the place of the one that its row had."""
+        """Set fences, each replacing the one of its row."""
         self._check_open()
         self._connection.executemany(_PUT, ((*row, *_values(fence)) for row, fence in fences.items()))
 
     def rows_of(self, keys: Collection[str]) -> Mapping[str, RowName]:
-        """Return, by encoded key, the row that it is."""
+        """Return, by encoded key, the row that the record came from."""
         self._check_open()
         found = ((key, self._connection.execute(_OF, (key,)).fetchone()) for key in keys)
         return {key: RowName(*row) for key, row in found if row is not None}

@@ -1,4 +1,4 @@
-"""What a look into a graph file tells: the queries for `FileGlimpse`."""
+"""The queries for a `FileGlimpse` of a graph file."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ GRAPH_FACTS: Mapping[str, str] = MappingProxyType(
         "schema_version": "SELECT max(version) FROM schema_version",
     }
 )
-"""Each gives one number."""
+"""Each query gives one number."""

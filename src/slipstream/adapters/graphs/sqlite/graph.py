@@ -32,14 +32,14 @@ from slipstream.ports.pkg import Mutations
 from slipstream.ports.selfcheck import SelfCheck
 
 _BUSY_TIMEOUT_S = 30.0
-"""How long to wait for a program that writes the file without standing in the queue."""
+"""How long to wait for a program that writes the file without taking its place in the queue."""
 
 
 class SqliteGraph(Mutations):
     """
     A durable graph in one file, shared by any number of processes; its change feed is `feed`.
 
-    Also programs that know nothing of Slipstream may write the file: docs/graph.md is their contract.
+    Programs that know nothing of Slipstream may write the file too: docs/graph.md is their contract.
     """
 
     def __init__(self, path: Path, *, clock: Clock) -> None:
@@ -166,20 +166,20 @@ class SqliteGraph(Mutations):
 
     @property
     def identity(self) -> str:
-        """What the file was given when it was made."""
+        """The id that the file was given when it was made."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'graph_id'").fetchone()
         return self._graph_id if row is None else str(row[0])
 
     @property
     def timeline(self) -> str | None:
-        """The mark that was left last."""
+        """The mark that was set last."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'timeline'").fetchone()
         return None if row is None else str(row[0])
 
     def mark_timeline(self, mark: str) -> None:
-        """Leave a mark, durably."""
+        """Set the mark, durably."""
         with self._exclusive() as connection:
             connection.execute("REPLACE INTO meta VALUES ('timeline', ?)", (mark,))
 
@@ -194,7 +194,7 @@ class SqliteGraph(Mutations):
 
     @contextmanager
     def _exclusive(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one write transaction of the file; waiters hear of its commit."""
+        """Hold the one write transaction of the file; its commit wakes waiting threads."""
         if self._database.in_transaction:
             raise ConfigError("a transaction is open in this thread already: they do not nest")
         with self._database.writing() as connection:
@@ -208,7 +208,7 @@ class SqliteGraph(Mutations):
 
 
 def _replaced(path: Path) -> IncidentError:
-    """Return what is raised when the file that is open is not the one that anybody would find."""
+    """Return the error for an open file that has been removed or replaced at its path."""
     if not path.exists():
         return incident(IncidentKind.MISSING, f"{path} was removed while it was open").refusal()
     return incident(IncidentKind.ANOTHER, f"{path} was replaced by another file while it was open").refusal()

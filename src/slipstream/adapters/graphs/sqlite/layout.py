@@ -1,9 +1,10 @@
 """
 The tables, indexes and triggers of a graph file: a public contract, described in docs/graph.md.
 
-Any program may read and write these tables. So what must hold for everyone stands here and not in Python: what is not
-valid is refused, relationships go with their entities, and every change is logged in its own transaction. Triggers
-and not foreign keys or CHECKs: a writer's pragmas and conflict clauses (`OR REPLACE`, `OR IGNORE`) override those.
+Any program may read and write these tables. So the rules for every writer are here and not in Python: invalid rows
+are refused, relationships go with their entities, and every change is logged in its own transaction. They are
+triggers, not foreign keys or CHECKs, which a writer's pragmas and conflict clauses (`OR REPLACE`, `OR IGNORE`)
+override.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 
 APPLICATION_ID = 0x534C4947  # "SLIG"
 LAYOUT_VERSION = 2
-"""`PRAGMA user_version`: as many as there are steps of `LAYOUT`."""
+"""`PRAGMA user_version`: the number of steps in `LAYOUT`."""
 
 ID_SIZE_MAX = 1024
 TYPE_SIZE_MAX = 128
@@ -21,7 +22,7 @@ REFERENCE_SIZE_MAX = 8 * ID_SIZE_MAX
 PROPERTIES_SIZE_MAX = 16 * 1024 * 1024
 """Characters of JSON in one entity or relationship."""
 LOGGED_SIZE_MAX = 16 * 1024
-"""Longer properties are not kept in the log: a change then says that they changed, not from what to what."""
+"""Longer properties are not kept in the log: an entry then says that they changed, not from what to what."""
 
 _NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
@@ -43,7 +44,7 @@ TABLES = {
         type TEXT NOT NULL CHECK(typeof(type) = 'text'),
         properties TEXT NOT NULL DEFAULT '{}' CHECK(typeof(properties) = 'text'))""",
     "entity_type": "CREATE INDEX entity_type ON entity(type)",
-    # Stays empty. With it a program can not open `properties` as a blob and write past the triggers.
+    # Always empty. It keeps programs from opening `properties` as a blob and writing past the triggers.
     "entity_no_blob_io": "CREATE INDEX entity_no_blob_io ON entity(properties) WHERE key IS NULL",
     "relationship": f"""CREATE TABLE relationship(
         source TEXT NOT NULL,
@@ -55,7 +56,7 @@ TABLES = {
         PRIMARY KEY(source, type, target, key)) WITHOUT ROWID""",
     "relationship_in": "CREATE INDEX relationship_in ON relationship(target, type)",
     "relationship_id": "CREATE INDEX relationship_id ON relationship(id)",
-    # No UNIQUE and no CHECK: a conflict clause of the writer's would silently skip a row of the log.
+    # No UNIQUE and no CHECK: with them a writer's conflict clause could silently skip a row of the log.
     "change": f"""CREATE TABLE change(
         position INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL,
@@ -95,14 +96,14 @@ TABLES = {
 """Tables and indexes, by name, in the order in which they are made."""
 
 
-# A number that JSON can write and no double can hold (1e400) passes `json_valid`. Only a text that can hold one is
-# looked through: one with an exponent, or with as many digits as that takes. (A pattern that begins with a letter is
-# ten times as fast as one that begins with a digit.)
+# A number that JSON can write but no double can hold (1e400) passes `json_valid`. Only a text that can hold one is
+# searched: one with an exponent, or with so many digits. (A pattern that begins with a letter is ten times as fast as
+# one that begins with a digit.)
 _INFINITE = (
     "(length(new.properties) > 308 OR new.properties GLOB '*e[0-9+]*' OR new.properties GLOB '*E[0-9+]*') AND EXISTS("
     "SELECT 1 FROM json_tree(new.properties) WHERE type = 'real' AND (atom = 9e999 OR atom = -9e999))"
 )
-# Only what is not plain ASCII can hold a NUL that `length` does not see.
+# `length` ends at a NUL, so characters and bytes differ; they also do for text that is not ASCII.
 _NUL = "length(CAST(new.properties AS BLOB)) <> length(new.properties) AND instr(new.properties, char(0))"
 _GUARDED_PROPERTIES = {
     "properties: must be a JSON object": (
@@ -117,8 +118,8 @@ _GUARDED_PROPERTIES = {
 
 
 def _is_no_utf8(value: str) -> str:
-    """Return a condition that holds for a text with bytes that are no UTF-8; one test when it is plain ASCII."""
-    # SQLite reads U+FFFE and U+FFFF, which are no characters and yet UTF-8, as U+FFFD.
+    """Return a condition that is true for a text that is not valid UTF-8; a single test for plain ASCII."""
+    # SQLite reads U+FFFE and U+FFFF, which are valid UTF-8 though not characters, as U+FFFD.
     return (
         f"({value} GLOB '*[^ -~]*' AND EXISTS("
         f"WITH RECURSIVE place(at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length({value})) "
@@ -168,11 +169,11 @@ UNSOUND: Mapping[str, Mapping[str, str]] = {
         "relationship": _GUARDED_RELATIONSHIP,
     }.items()
 }
-"""What the triggers refuse, as conditions on rows that are there: by table, and by what is wrong with a row."""
+"""What the triggers refuse, as conditions on stored rows: by table, and by message."""
 
 
 def _guard(name: str, event: str, table: str, refused: Mapping[str, str]) -> str:
-    """Return a trigger that refuses a row, by the first condition that holds; one test when none does."""
+    """Return a trigger that refuses a row with the message of the first true condition; valid rows cost one test."""
     when = " OR ".join(f"({condition})" for condition in refused.values())
     body = "".join(
         f"SELECT RAISE(ABORT, '{table}.{message}') WHERE {condition};\n" for message, condition in refused.items()
@@ -199,7 +200,7 @@ def _rows(values: str, where: str) -> str:
 
 
 def _rows_of_relationships(kind: str, column: str) -> str:
-    """Return a statement that logs every relationship of an entity that is another one now, each once."""
+    """Return a statement that logs every relationship of a replaced, retyped or renamed entity, each once."""
     chosen = f"SELECT '{kind}', source, type, target, key, {_kept('relationship')} FROM relationship"
     return (
         f"INSERT INTO change(kind, source, type, target, key, {column}) "
@@ -214,7 +215,7 @@ TRIGGERS = {
     "entity_insert_guard": _guard(
         "entity_insert_guard", "BEFORE INSERT", "entity", {**_GUARDED_ENTITY, **_INSERTED_KEY_FREE}
     ),
-    # A key that is not given reads as -1 before the insert: only after it can a negative one be told.
+    # A key that is not given reads as -1 before the insert, so negative keys can be refused only after it.
     "entity_key_guard": _guard("entity_key_guard", "AFTER INSERT", "entity", _KEY_POSITIVE),
     "entity_update_guard": _guard(
         "entity_update_guard", "BEFORE UPDATE", "entity", {**_GUARDED_ENTITY, **_KEY_POSITIVE, **_UPDATED_KEY_FREE}
@@ -227,7 +228,7 @@ TRIGGERS = {
     ),
     "entity_inserted": f"""CREATE TRIGGER entity_inserted AFTER INSERT ON entity BEGIN
         {_entity_row("+e", "new", new=_NEW)} END""",
-    # REPLACE tells no trigger of the row that went; its relationships stay, and have another entity at their end.
+    # REPLACE fires no trigger for the row that it removes: its relationships stay, with another entity at their end.
     "entity_replaced": f"""CREATE TRIGGER entity_replaced AFTER INSERT ON entity
         WHEN EXISTS(SELECT 1 FROM relationship WHERE source = new.id)
             OR EXISTS(SELECT 1 FROM relationship WHERE target = new.id) BEGIN
@@ -238,7 +239,7 @@ TRIGGERS = {
     "entity_updated": f"""CREATE TRIGGER entity_updated AFTER UPDATE ON entity
         WHEN old.id IS new.id AND old.type IS new.type AND old.properties IS NOT new.properties BEGIN
         {_entity_row("~e", "new", old=_OLD, new=_NEW)} END""",
-    # Whoever shows a neighbour's type reads it anew: each relationship is logged as if it had gone and come back.
+    # Neighbours may show the type: each relationship is logged as if it had been deleted and created again.
     "entity_retyped": f"""CREATE TRIGGER entity_retyped AFTER UPDATE ON entity
         WHEN old.id IS new.id AND old.type IS NOT new.type BEGIN
         {_rows_of_relationships("-r", "old")}
@@ -262,11 +263,11 @@ TRIGGERS = {
         {_relationship_row("-r", "old", old=_OLD, where=_IDENTITY.format("IS NOT"))}
         {_relationship_row("+r", "new", new=_NEW, where=_IDENTITY.format("IS NOT"))} END""",
 }
-"""Triggers, by name. An older file gets those of this version when it is opened."""
+"""Triggers, by name. Opening an older file gives it those of this version."""
 
 _SECOND = ("fence", "fence_key")
 LAYOUT = (
     tuple(sql for name, sql in TABLES.items() if name not in _SECOND),
     tuple(TABLES[name] for name in _SECOND),
 )
-"""What brings the tables from each version to the next one."""
+"""The statements that bring the tables from each version to the next one."""

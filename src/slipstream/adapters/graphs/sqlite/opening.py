@@ -1,4 +1,4 @@
-"""Opening a graph file: made when it is new, brought to this version, triggers that are not ours put back."""
+"""Opens a graph file: makes a new one, brings an old one to this version, puts changed triggers back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_prepared(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is of this version, and as it should be; raises what `prepare_graph` raises."""
+    """Whether the file is of this version and nothing needs mending; raises what `prepare_graph` raises."""
     if _version(connection, path) != LAYOUT_VERSION or what_is_wrong(connection, path):
         return False
     return connection.execute("SELECT 1 FROM meta WHERE name = 'graph_id'").fetchone() is not None
@@ -71,13 +71,13 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _keep_copy(connection: sqlite3.Connection, path: Path) -> None:
-    """Keep a copy of a file that is about to be changed: whole and on the disk before it has its name."""
+    """Keep a copy of a file before it is changed: the copy gets its name once it is whole and on the disk."""
     version = _version(connection, path)
     copy = path.with_name(f"{path.name}.version-{version}")
     begun = copy.with_name(f"{copy.name}.begun")
     journal = begun.with_name(f"{begun.name}-journal")
     try:
-        for left in (journal, begun):  # of an attempt that was interrupted
+        for left in (journal, begun):  # left by an interrupted attempt
             left.unlink(missing_ok=True)
         make_private(begun)
         connection.execute("VACUUM INTO ?", (str(begun),))
@@ -102,14 +102,14 @@ def _sync(path: Path) -> None:
 
 
 class LayoutGuard:
-    """Looks whether the file is as it should be, whenever some program has changed its schema. Safe for threads."""
+    """Checks tables, triggers and indexes whenever a program has changed the file's schema. Safe for threads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: int | None = None
 
     def is_whole(self, connection: sqlite3.Connection) -> bool:
-        """Whether nothing is to be put back; costs next to nothing unless the schema has moved."""
+        """Whether nothing needs to be put back; nearly free while the schema has not changed."""
         (layout,) = connection.execute("PRAGMA schema_version").fetchone()
         if layout != self._seen:
             if what_is_wrong(connection, self._path):
@@ -125,7 +125,7 @@ class LayoutGuard:
 
 
 def mend_positions(connection: sqlite3.Connection, path: Path) -> None:
-    """Take out positions that no log gives: behind the last number of all, nothing could be written any more."""
+    """Remove positions past `POSITION_MAX`, which another program wrote: the log would run out of numbers."""
     (newest,) = connection.execute("SELECT max(position) FROM change").fetchone()
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change'").fetchone()
     given = row[0] if row is not None and isinstance(row[0], int) else 0
@@ -140,10 +140,10 @@ def mend_positions(connection: sqlite3.Connection, path: Path) -> None:
 
 def what_is_wrong(connection: sqlite3.Connection, path: Path) -> list[str]:
     """
-    Return the triggers and indexes that are missing or not as they should be.
+    Return the triggers, indexes and derived tables that are missing or changed.
 
-    Raises `CorruptionError` when a table is gone or was made anew in another way: what was in there, and what it
-    promised, can not be put back; and `ConfigError` when a newer Slipstream has changed the file meanwhile.
+    Raises `CorruptionError` when another table is gone or was made differently, for its content and constraints can
+    not be put back, and `ConfigError` when a newer Slipstream has changed the file meanwhile.
     """
     _version(connection, path)
     found = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
@@ -154,15 +154,15 @@ def what_is_wrong(connection: sqlite3.Connection, path: Path) -> list[str]:
                 f"the table {name} of {path} is gone, or a column or key of it (dropped or replaced by another "
                 "program): restore a backup of the file"
             )
-    # A table is made before what hangs on it.
+    # Tables first: triggers and indexes depend on them.
     return unlike + [name for name, sql in {**TRIGGERS, **_INDEXES}.items() if found.get(name) != sql]
 
 
 def mend(connection: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
     """
-    Put back the triggers and indexes that are wrong, inside the open transaction, and have everything compared.
+    Put back what is missing or changed, inside the open transaction, and log a rescan of all types.
 
-    What was written while a trigger was gone is not in the log, so a rescan of all types goes in there.
+    The rescan stands for what was written while a trigger was missing, which is not in the log.
     """
     wrong = what_is_wrong(connection, path)
     for name in wrong:
@@ -178,12 +178,12 @@ _INDEXES = {name: sql for name, sql in TABLES.items() if sql.startswith("CREATE 
 
 
 _DERIVED = frozenset({"sync_state"})
-"""Tables that are made anew, empty: the engine fills them."""
+"""Tables that may be made anew, empty: the engine fills them."""
 
 
 @functools.cache
 def _shapes() -> dict[str, frozenset[object]]:
-    """Return what each table of ours promises."""
+    """Return the columns and keys of each table of ours."""
     with closing(sqlite3.connect(":memory:")) as probe:
         for statement in TABLES.values():
             probe.execute(statement)
@@ -191,7 +191,7 @@ def _shapes() -> dict[str, frozenset[object]]:
 
 
 def _shape(connection: sqlite3.Connection, table: str) -> frozenset[object]:
-    """Return columns, keys and what is unique; more of any, which somebody has added, does not matter."""
+    """Return the columns, and the columns of each unique key; additions of other programs do not matter."""
     columns = connection.execute('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (table,))
     unique = connection.execute('SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (table,))
     keys = (connection.execute("SELECT name FROM pragma_index_info(?)", row).fetchall() for row in unique.fetchall())

@@ -1,4 +1,4 @@
-"""The graph file on one snapshot: what a backup copies, and an export reads."""
+"""The graph file at one snapshot: what a backup copies, and an export reads."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _ROWS_AT_ONCE = 1_000
 
 
 class PinnedSqliteGraph(PinnedFile):
-    """A `PinnedGraph`."""
+    """A `PinnedGraph` over a graph file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._schemas = Schemas(path)
 
     def facts(self) -> GraphFacts:
-        """Count, and look at the marks."""
+        """Return the counts and the marks of the file."""
         with mapped_errors(self.path):
             meta = dict(self.connection.execute("SELECT name, value FROM meta"))
             return GraphFacts(
@@ -51,7 +51,7 @@ class PinnedSqliteGraph(PinnedFile):
         return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  (our own text)
 
     def schema_steps(self) -> Iterator[SchemaStep]:
-        """Read the table of versions, up to the newest whole one."""
+        """Yield the schema versions, up to the newest complete one."""
         with mapped_errors(self.path):
             newest = self._schemas.current(self.connection).version
         for version, position, created_at, reason, text in self._rows(_VERSIONS, (newest,)):
@@ -65,12 +65,12 @@ class PinnedSqliteGraph(PinnedFile):
             yield SchemaStep(version, Position(position), created_at, reason, *types)
 
     def entities(self) -> Iterator[Entity]:
-        """Read the table of entities."""
+        """Yield all entities."""
         for entity_id, name, text in self._rows(_ENTITIES):
             yield Entity(entity_id, name, readable_properties(text, entity_id))
 
     def relationships(self) -> Iterator[tuple[Relationship, str, str]]:
-        """Read the table of relationships, in the order in which it is stored."""
+        """Yield all relationships with the types of their ends, in stored order."""
         for source, name, target, key, text, *types in self._rows(_RELATIONSHIPS):
             ref = RelationshipRef(name, source, target, key)
             yield Relationship(ref, readable_properties(text, ref.id)), types[0], types[1]

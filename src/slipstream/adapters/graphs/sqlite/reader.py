@@ -35,7 +35,7 @@ _RELATIONSHIPS = """SELECT w.key, CAST(r.properties AS BLOB) FROM json_each(?) A
     AND r.target = json_extract(w.value, '$[2]') AND r.key = json_extract(w.value, '$[3]')"""
 _EDGES = """SELECT wanted.value, r.source, r.target, r.key, CAST(r.properties AS BLOB) FROM json_each(?1) AS wanted
     CROSS JOIN relationship AS r {index} ON r.{this} = wanted.value AND r.type = ?2 {bound}"""
-# Of a hub no more is read than up to the neighbour that is so-manieth. (A blob is past any text.)
+# A hub is read only up to its neighbour number ?3 + 1. (A blob is greater than any text.)
 _BOUND = """AND r.{other} <= coalesce((SELECT b.{other} FROM relationship AS b {index}
     WHERE b.{this} = wanted.value AND b.type = ?2 ORDER BY b.{other}, b.key LIMIT 1 OFFSET ?3), x'')"""
 _ENDS = {
@@ -48,14 +48,14 @@ _SIDES = {
     Direction.OUT: ("relationship AS r", "source", "target"),
     Direction.IN: ("relationship AS r INDEXED BY relationship_in", "target", "source"),
 }
-"""Where the relationships of one direction are found: table, the column of this end, that of the other one."""
+"""Where the relationships of a direction are: table, column of this end, column of the other end."""
 _DIRECTIONS = {direction.value: direction for direction in _SIDES}
 _TOGETHER = 250
-"""Of so many entities adjacencies are looked up at once."""
+"""How many entities' adjacencies are looked up at once."""
 _NO_PROPERTIES: Properties = {}
 _NONE: Mapping[Hop, Sequence[Neighbour]] = {}
-_LAST = "\U0010ffff" * 129  # a type, which each begins with, has 128 characters at most
-"""Behind every relationship id."""
+_LAST = "\U0010ffff" * 129  # ids begin with a type, of 128 characters at most
+"""A bound above every relationship id."""
 
 
 def read_states(
@@ -85,7 +85,7 @@ def entity_states(
 def relationship_states(
     relationships: Iterable[Relationship], entities: Mapping[str, Entity]
 ) -> dict[RecordKey, RecordState]:
-    """Return the states of relationships whose ends are among some entities."""
+    """Return the states of the relationships whose ends are both among the entities."""
     states: dict[RecordKey, RecordState] = {}
     for found in relationships:
         source, target = entities.get(found.ref.source_id), entities.get(found.ref.target_id)
@@ -113,7 +113,7 @@ def find_relationships(connection: sqlite3.Connection, refs: Sequence[Relationsh
 def _neighbours(
     connection: sqlite3.Connection, entities: Sequence[Entity], hops: Mapping[str, Sequence[Hop]]
 ) -> dict[str, dict[Hop, Sequence[Neighbour]]]:
-    """Follow the hops of every entity, and fetch all neighbours that were not cut off at once."""
+    """Follow the hops of every entity, and fetch at once all neighbours within the limits."""
     if not entities:
         return {}
     by_hop: dict[Hop, list[str]] = {}
@@ -136,7 +136,7 @@ def _neighbours(
 
 
 _Nearest = dict[str, list[tuple[str, Relationship]]]
-"""By entity: what a hop leads to, each with the relationship that leads there."""
+"""By entity: the ids that a hop leads to, each with the relationship that leads there."""
 
 
 def _nearest(connection: sqlite3.Connection, entity_ids: Sequence[str], hop: Hop) -> _Nearest:
@@ -144,7 +144,7 @@ def _nearest(connection: sqlite3.Connection, entity_ids: Sequence[str], hop: Hop
         edges_of = partial(_edges, connection, hop)
         return {each: reached(each, hop, edges_of) for each in entity_ids}
     found: _Nearest = {}
-    # A relationship of an entity with itself comes from both sides: one more, so that the cut is right without it.
+    # A relationship of an entity with itself comes twice, from both sides: `_edges` reads one more than the limit.
     for entity_id, edge in _edges(connection, hop, entity_ids, hop.limit):
         found.setdefault(entity_id, []).append((other_end(edge.ref, entity_id), edge))
     for entity_id, edges in found.items():
@@ -157,7 +157,7 @@ def _nearest(connection: sqlite3.Connection, entity_ids: Sequence[str], hop: Hop
 def _edges(
     connection: sqlite3.Connection, hop: Hop, entity_ids: Iterable[str], behind: int | None = None
 ) -> Iterator[tuple[str, Relationship]]:
-    """Yield the relationships of some entities: all, or of each those up to the one behind so many."""
+    """Yield the relationships of entities: all, or of each those up to the neighbour after the first `behind`."""
     name, wanted = hop.relationship_type, json.dumps(list(entity_ids))
     statements = _ALL if behind is None else _FIRST
     for direction in (Direction.OUT, Direction.IN):
@@ -176,7 +176,7 @@ def read_adjacent(
     after: Adjacency | None,
     limit: int,
 ) -> list[Adjacency]:
-    """Return the next adjacencies in order; rows are read as they are needed, so a hub costs no more than a page."""
+    """Return the next adjacencies in order; rows are read only as needed, so a hub costs no more than a page."""
     start = None if after is None else after.order
     wanted = sorted({entity_id for entity_id in entity_ids if start is None or entity_id >= start[0]})
     found: list[Adjacency] = []
@@ -192,7 +192,7 @@ def read_adjacent(
 def _adjacent_to_all(
     connection: sqlite3.Connection, entity_ids: Sequence[str], hop_types: frozenset[str] | None, limit: int
 ) -> list[Adjacency]:
-    """Return the first adjacencies of some entities, in order: by two statements, unless there are more of them."""
+    """Return the first adjacencies of entities, in order: by two statements, or row by row when a limit cuts them."""
     if len(entity_ids) > 1:
         given = (json.dumps(entity_ids), json.dumps([] if hop_types is None else list(hop_types)), limit + 1)
         statement = _ADJACENT if hop_types is None else _ADJACENT_OF_TYPES
@@ -209,7 +209,7 @@ def _adjacent_to(
     hop_types: frozenset[str] | None,
     start: tuple[str, str, str, str, str] | None,
 ) -> Iterator[Adjacency]:
-    """Yield the relationships of one entity, behind `start` when that is among them."""
+    """Yield the relationships of one entity, after `start` if that is one of them."""
     for direction in (Direction.IN, Direction.OUT):
         if start is None or (entity_id, direction.value) >= start[:2]:
             yield from _adjacent(connection, entity_id, direction, hop_types, start)
@@ -228,7 +228,7 @@ def _adjacent(
     hop_types: frozenset[str] | None,
     start: tuple[str, str, str, str, str] | None,
 ) -> Iterator[Adjacency]:
-    """Yield the relationships of one entity in one direction, behind `start` when that is among them."""
+    """Yield the relationships of one entity in one direction, after `start` if that is one of them."""
     name, *place = start[2:] if start is not None and start[:2] == (entity_id, direction.value) else ("", "", "")
     for each in [None] if hop_types is None else sorted(hop_types):
         if each is None:
@@ -248,7 +248,7 @@ def _adjacent(
 def _behind(
     connection: sqlite3.Connection, direction: Direction, condition: str, parameters: Sequence[str]
 ) -> sqlite3.Cursor:
-    """Read the relationships of one end in index order; no row is read before it is asked for."""
+    """Read the relationships of one end in index order; each row is read only when it is fetched."""
     table, this, other = _SIDES[direction]
     return connection.execute(
         f"SELECT r.type, r.{other}, r.key, e.type FROM {table} JOIN entity AS e ON e.id = r.{other} "  # noqa: S608
@@ -257,7 +257,7 @@ def _behind(
     )
 
 
-# The entities first, and of a hub no more rows than are asked for.
+# Entities are the outer loop, and a hub's rows are limited to those asked for.
 _ADJACENT = {
     direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
     f"CROSS JOIN {table} ON r.{this} = w.value CROSS JOIN entity AS e ON e.id = r.{other} LIMIT ?3"
@@ -307,7 +307,7 @@ def scan_keys(
 
 
 def ranges_of(relationship_types: Collection[str] | None) -> list[tuple[str, str]]:
-    """Return between which ids the relationships of some types are, in order."""
+    """Return the ranges of ids that hold the relationships of the types, in order."""
     if relationship_types is None:
         return [("", _LAST)]
     prefixes = sorted(RelationshipRef(name, "", "").id[:-1] for name in set(relationship_types))  # `type:`

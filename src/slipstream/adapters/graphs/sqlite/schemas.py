@@ -1,4 +1,4 @@
-"""Schema versions of a graph file: each is kept as what it adds, and read once a process."""
+"""Schema versions of a graph file: each is stored as what it adds, and read once in a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slipstream.domain.positions import POSITION_MAX, Position
 from slipstream.domain.schema import GraphSchema
 
 _BEGUN = "{}"
-"""What a version adds before its transaction ends: it is no version yet, and never one if that is rolled back."""
+"""What a version adds until its transaction ends; a row with this does not count as a version yet."""
 _NEWEST = f"SELECT max(version) FROM schema_version WHERE added <> '{_BEGUN}'"  # noqa: S608  (our own text)
 _BEHIND = """SELECT version, position, created_at, reason, added FROM schema_version
     WHERE version > ? AND version <= ? ORDER BY version"""
@@ -28,10 +28,10 @@ _KEPT_MAX = 16
 
 class Schemas:
     """
-    What this process knows of the versions in the file. Safe to share between threads.
+    The schema versions of the file that this process has read. Safe to share between threads.
 
-    The newest version is kept, and those that were asked for last: a graph that made its types one by one has as many
-    versions as types, and each version is as long as there are types.
+    Only the newest and the last used versions are kept in memory: a graph that made its types one by one has as many
+    versions as types, and each version holds all types up to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class Schemas:
         return self._of(connection, version) if 1 <= version <= newest else None
 
     def versions_at(self, positions: Iterable[int]) -> list[int]:
-        """Return the versions that were in force at some positions, as far as this process has read."""
+        """Return the versions in force at the positions, as far as this process has read them."""
         with self._lock:
             return [1 + bisect.bisect_right(self._positions, position) for position in positions]
 
@@ -71,7 +71,7 @@ class Schemas:
             return found
 
     def _read(self, connection: sqlite3.Connection, version: int) -> GraphSchema:
-        """Put a version together from the nearest one before it and what was added since."""
+        """Make a version from the nearest kept one before it and what was added since; raises `CorruptionError`."""
         base = self._kept.get(max((each for each in self._kept if each < version), default=1), GraphSchema())
         last = base.version
         entity_types, relationship_types = dict(base.entity_types), dict(base.relationship_types)
@@ -100,14 +100,14 @@ class Schemas:
 
 
 def begin_version(connection: sqlite3.Connection, version: int, at: datetime) -> None:
-    """Put a version into the log and into the table, inside the open transaction; `end_version` says what it adds."""
+    """Write a version into log and table, inside the open transaction; `end_version` writes what it adds."""
     position = connection.execute("INSERT INTO change(kind, new) VALUES (?, ?)", (SCHEMA, str(version))).lastrowid
     row = (version, position, at.isoformat(), _BEGUN)
     connection.execute("INSERT INTO schema_version VALUES (?, ?, ?, '', ?)", row)
 
 
 def end_version(connection: sqlite3.Connection, draft: SchemaDraft) -> None:
-    """Write down what the version that was begun adds."""
+    """Write what the version begun in this transaction adds."""
     added = {"entity_types": draft.entity_types, "relationship_types": draft.relationship_types}
     reason = evolution_reason([*draft.entity_types, *draft.relationship_types])
     connection.execute(
@@ -117,6 +117,6 @@ def end_version(connection: sqlite3.Connection, draft: SchemaDraft) -> None:
 
 
 def head_of(connection: sqlite3.Connection) -> Position:
-    """Return the newest position that the connection's snapshot holds; one that no log gives does not count."""
+    """Return the newest position in the connection's snapshot, ignoring positions past `POSITION_MAX`."""
     newest = connection.execute("SELECT max(position) FROM change WHERE position <= ?", (POSITION_MAX,)).fetchone()
     return Position(newest[0] or 0)

@@ -1,8 +1,8 @@
 """
-The self-check of a graph file: what its triggers promise, looked at row by row.
+The self-check of a graph file: what its triggers promise, checked row by row.
 
-Entities and relationships are never changed: nobody knows what was there. The log, its numbers and the schema's
-places in it are: they are derived from what is there, and a rescan has everything compared.
+Entities and relationships are never mended: nobody knows what they were. The log, its numbers and the schema's
+places in it are mended, since they are derived, and a rescan has everything compared.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ _LOG = (
         wrong=_SPOILT,
         shown="position",
         what="entries that tell of properties which are no JSON",
-        # As if they were too long to be kept: such an entry says that something has changed, and not what.
+        # As for properties too long to keep: the entry then says that something changed, not what.
         mends=(f"UPDATE change SET old = NULL, new = iif(kind = 's', new, NULL) WHERE {_SPOILT}", _RESCAN),  # noqa: S608
     ),
     Rule(
@@ -106,7 +106,7 @@ _LOG = (
         wrong="true",
         shown="behind",
         what="entries before these are gone from the log",
-        # What is behind the last gap is whole: before it the log counts as trimmed, and all is compared.
+        # The log after the last gap is whole; before it, the log counts as trimmed, and everything is compared.
         mends=(
             f"DELETE FROM change WHERE position < (SELECT max(behind) FROM ({_GAPS}))",  # noqa: S608
             "REPLACE INTO meta SELECT 'trimmed', CAST(min(position) - 1 AS TEXT) FROM change",
@@ -123,7 +123,7 @@ _LOG = (
             """INSERT INTO sqlite_sequence(name, seq) SELECT 'change', 0
                 WHERE NOT EXISTS(SELECT 1 FROM sqlite_sequence WHERE name = 'change')""",
             f"UPDATE sqlite_sequence SET seq = 0 WHERE name = 'change' AND NOT seq BETWEEN 0 AND {POSITION_MAX}",  # noqa: S608
-            # Never back: positions may have been given that are not in the log any more.
+            # Never backwards: positions that have left the log may have been given out.
             f"""INSERT INTO change(position, kind) SELECT seq, '{RESCAN}' FROM sqlite_sequence
                 WHERE name = 'change' AND seq > {_HEAD}""",  # noqa: S608
             f"UPDATE sqlite_sequence SET seq = {_HEAD} WHERE name = 'change'",  # noqa: S608
@@ -169,7 +169,7 @@ _FEEDS = (
 
 
 def _unsound(table: str, refused: Mapping[str, str]) -> Rule:
-    """Return the rule that no row is what the triggers refuse; one scan, and each row is shown with its reason."""
+    """Return the rule for rows that the triggers refuse: one scan, which shows each row with its reason."""
     reasons = " ".join(f"WHEN {condition} THEN '{message}'" for message, condition in refused.items())
     return Rule(
         place=f"{table} (refused)",
@@ -185,7 +185,7 @@ _SINCE = f"max({_TRIMMED}, coalesce((SELECT max(position) FROM change WHERE kind
 
 
 def _unlogged(table: str, letter: str, names: str) -> Rule:
-    """Return the rule that each row is what the log says of it last, since everything was compared."""
+    """Return the rule for rows that differ from their last entry in the log since everything was compared."""
     kinds = f"('+{letter}', '~{letter}', '-{letter}')"
     newest = (
         f"SELECT max(position) AS position, kind, {names}{'' if 'type' in names else ', type'}, new FROM change "  # noqa: S608
@@ -193,7 +193,7 @@ def _unlogged(table: str, letter: str, names: str) -> Rule:
     )
     same = " AND ".join(f"t.{name} = w.{name}" for name in names.split(", "))
     differs = f"t.properties IS NOT w.new AND w.new IS NOT NULL{' OR t.type IS NOT w.type' if letter == 'e' else ''}"
-    # A log that begins at the first entry, and that nothing was compared for since, has a word on every row.
+    # A log that begins at the first entry, without a rescan, has an entry for every row.
     found = f"""(SELECT w.position AS place FROM ({newest}) AS w LEFT JOIN {table} AS t ON {same}
         WHERE CASE w.kind WHEN '-{letter}' THEN t.type IS NOT NULL ELSE t.type IS NULL OR {differs} END
         UNION ALL SELECT id FROM {table} WHERE {_SINCE} = 0 AND ({names}) NOT IN (

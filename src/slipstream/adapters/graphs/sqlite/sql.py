@@ -1,4 +1,4 @@
-"""A user's SQL over the graph file: one statement, which reads, within limits."""
+"""A user's SQL over the graph file: one read-only statement, within limits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_F
 _REFUSED_FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _STEPS_PER_LOOK = 10_000
 _VALUE_BYTES_MAX = 64 * 1024 * 1024
-"""What the properties of one entity can take."""
+"""Longest value, in bytes: longer than the properties of one entity can be."""
 _ANSWER_BYTES_MAX = 4 * _VALUE_BYTES_MAX
 _WRONG = (
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_AUTH,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_SCHEMA,  # `CREATE TABLE` under an authorizer that refuses it
+    sqlite3.SQLITE_SCHEMA,  # raised for a `CREATE TABLE` that the authorizer refuses
 )
 
 
@@ -35,7 +35,7 @@ class SqliteSql:
         self._path, self._timeout_s, self._rows_max = path, timeout_s, rows_max
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Run one statement that reads, and return its rows by column name."""
+        """Run one read-only statement, and return its rows by column name; see the port for errors."""
         if not statement.strip() or len(statement) > STATEMENT_SIZE_MAX:
             raise InvalidInputError(f"send one statement of at most {STATEMENT_SIZE_MAX} characters", field="sql")
         deadline = time.monotonic() + self._timeout_s

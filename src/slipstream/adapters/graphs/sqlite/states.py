@@ -1,4 +1,4 @@
-"""Scanning states, page by page: whole rows in the order of their keys, neighbours and ends by one read more."""
+"""Scans states page by page: whole rows in the order of their keys, then neighbours and ends by one more read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RELATIONSHIPS = """SELECT id, source, target, type, key, CAST(properties AS BLO
     WHERE id > ? AND id < ? AND id <= ? ORDER BY id LIMIT ?"""
 _ENTITY, _RELATIONSHIP = f"{KeyKind.ENTITY.value}:", f"{KeyKind.RELATIONSHIP.value}:"
 _BEHIND_TEXT = b""
-"""To SQLite any blob is greater than any text: no bound."""
+"""An upper bound above every key: to SQLite, any blob is greater than any text."""
 
 
 def scan_states(
@@ -26,7 +26,7 @@ def scan_states(
     hops: Mapping[str, Sequence[Hop]],
     relationship_types: Collection[str] | None,
 ) -> tuple[dict[RecordKey, RecordState], str | None]:
-    """Return the states of the next keys, and the last key that was looked at where more may follow."""
+    """Return the states of the next keys, and the last key read if more may follow, else None."""
     entities: list[Entity] = []
     if not after.startswith(_RELATIONSHIP):
         entities = _entities(connection, after.removeprefix(_ENTITY), through, limit)

@@ -49,7 +49,7 @@ class SqliteSyncView:
                 connection.executemany("DELETE FROM sync_state WHERE entity_id = ?", ((i,) for i in part))
 
     def mark_verified(self, at: datetime, except_ids: Collection[str] = (), limit: int | None = None) -> int:
-        """Set `last_verified` of fresh rows but those of `except_ids`."""
+        """Set `last_verified` of up to `limit` fresh rows, except those of `except_ids`; returns how many."""
         excluded, moment = frozenset(except_ids), _time(at)
         with self._database.reading() as connection:
             rows = connection.execute(_DUE, (moment, _EVERY if limit is None else limit + len(excluded)))
@@ -78,7 +78,7 @@ class SqliteSyncView:
         return {EntitySync(state): count for state, count in rows if state in known}
 
     def prune(self, limit: int) -> int:
-        """Forget up to `limit` rows whose entity the graph does not hold."""
+        """Forget up to `limit` rows of entities that the graph does not hold; returns how many."""
         with self._exclusive() as connection:
             gone = connection.execute(_ORPHANED, (max(limit, 0),)).fetchall()
             connection.executemany("DELETE FROM sync_state WHERE entity_id = ?", gone)
@@ -99,7 +99,7 @@ def _row(state: SyncState) -> tuple[Any, ...]:
 
 
 def _states(rows: Iterable[Sequence[Any]]) -> list[SyncState]:
-    """Return rows as states; what somebody else wrote and nobody can read is not there, and is written anew."""
+    """Return rows as states, without rows of other programs that can not be read; those are then written anew."""
     found: list[SyncState] = []
     for row in rows:
         with suppress(ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""A write transaction: typed mutations, each at once a statement; triggers of the file log them."""
+"""A write transaction: each typed mutation is a statement at once, and triggers of the file log it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SqliteTransaction(FenceRows):
     def upsert_entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
         """Make the entity have exactly this type and these properties, whatever was there before."""
         given = self._checked_entity(entity_type, entity_id, properties)
-        existing = self._entity(entity_id)  # first: an insert that finds the id taken has run all guards in vain
+        existing = self._entity(entity_id)  # first: an insert runs all guards before it finds the id taken
         if existing is None:
             self._insert_entity(entity_type, entity_id, given)
         else:
@@ -79,7 +79,7 @@ class SqliteTransaction(FenceRows):
             raise _no_entity(entity_id)
 
     def rename_entity(self, entity_id: str, new_id: str) -> Mapping[str, str]:
-        """Give an entity another id; its relationships follow, whose ids are told. See the port for errors."""
+        """Rename an entity, and return its relationships' new ids by the old ones; see the port for errors."""
         self._check_open()
         check_id(entity_id, "entity_id")
         given = (check_id(new_id, "new_id"), entity_id)
@@ -165,7 +165,7 @@ class SqliteTransaction(FenceRows):
     # ------------------------------------------------------------------ the end
 
     def finish(self) -> None:
-        """Complete the schema version that was begun, and move `position` to what the commit will be at."""
+        """Complete the schema version begun here, and move `position` to that of the commit."""
         self._open = False
         if self._has_version:
             end_version(self._connection, self._schema)
@@ -222,7 +222,7 @@ class SqliteTransaction(FenceRows):
         return existing
 
     def _insert_relationship(self, ref: RelationshipRef, given: dict[str, PropertyValue]) -> bool:
-        """Insert a relationship; False, and nothing happens, when it is there. Raises `NotFoundError` for an end."""
+        """Insert a relationship; False, and nothing happens, if it exists. Raises `NotFoundError` for a missing end."""
         text = _text(given)
         if not self._schema.knows_relationship(ref.type, given):
             self._check_ends(ref)
@@ -259,7 +259,7 @@ class SqliteTransaction(FenceRows):
             self._begin_version()
 
     def _begin_version(self) -> None:
-        """Log the new schema version ahead of what it is needed for; one a transaction."""
+        """Log a new schema version before the mutation that needs it; once in a transaction."""
         if not self._has_version:
             begin_version(self._connection, self._schema.base.version + 1, self._now)
             self._has_version = True
@@ -268,7 +268,7 @@ class SqliteTransaction(FenceRows):
 def _are_same(existing: Properties, given: Properties) -> bool:
     try:
         return same_properties(existing, given)
-    except PoisonEventError:  # what can not be read is replaced
+    except PoisonEventError:  # unreadable properties are replaced
         return False
 
 
