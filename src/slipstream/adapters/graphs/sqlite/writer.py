@@ -222,7 +222,7 @@ class SqliteTransaction(FenceRows):
         return existing
 
     def _insert_relationship(self, ref: RelationshipRef, given: dict[str, PropertyValue]) -> bool:
-        """Insert a relationship; False, and nothing happens, if it exists. Raises `NotFoundError` for a missing end."""
+        """Insert a relationship; False, and nothing happens, if it exists. Raises `NotFoundError` for no such end."""
         text = _text(given)
         if not self._schema.knows_relationship(ref.type, given):
             self._check_ends(ref)
