@@ -1,4 +1,4 @@
-"""How many keys a background batch takes while live changes flow."""
+"""How many keys a background batch takes while live changes flow, or somebody searches."""
 
 from __future__ import annotations
 

@@ -181,8 +181,12 @@ class SyncEngine(EngineFacts):
 
     @property
     def is_busy(self) -> bool:
-        """Whether live changes flow: work in the background then keeps out of their way."""
+        """Whether live changes flow, or somebody searches: work in the background then keeps out of their way."""
         return self._taking.is_busy
+
+    def note_search(self) -> None:
+        """Note that somebody searches now; waits for nothing."""
+        self._state.searched_at = self._clock.monotonic()
 
     def take(self, *, background: bool = True) -> list[Claim]:
         """Claim the next batch, without `background` of the urgent lanes only; empty when nothing is due."""

@@ -134,6 +134,8 @@ class EngineState:
         self.letter_count = letters.letter_count()
         self.live_at = float("-inf")
         """When a live change was read last, on the monotonic clock."""
+        self.searched_at = float("-inf")
+        """When somebody searched last, in this process."""
         self.owed: dict[RecordKey, int] = {}
         """Keys whose record beside the live one is still to be made, in the order in which they came."""
         self._owed_count = 0

@@ -78,11 +78,14 @@ class PoliteSizer:
 
 
 _BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
+_SEARCHING_S = 0.1
+"""How long after a search work in the background still stands back: the next one may be coming."""
 
 
 class Taking:
     """
-    Takes live changes first, in large batches; background work in small ones, and tiny ones while live changes flow.
+    Takes live changes first, in large batches; background work in small ones, and in tiny ones while live changes
+    flow or somebody searches.
 
     The migration lane never shares a batch with another lane, and has a breaker of its own: what nobody searches yet
     must not stop what somebody searches.
@@ -101,8 +104,10 @@ class Taking:
 
     @property
     def is_busy(self) -> bool:
-        """Whether live changes flow: work in the background then keeps out of their way."""
-        return self._clock.monotonic() - self._state.live_at < self._settings.quiet_after_s
+        """Whether live changes flow, or somebody searches: work in the background then keeps out of their way."""
+        now = self._clock.monotonic()
+        flows = now - self._state.live_at < self._settings.quiet_after_s
+        return flows or now - self._state.searched_at < _SEARCHING_S
 
     def take(self, *, background: bool) -> list[Claim]:
         """Claim the next batch; empty when nothing is due or a dependency is down. The engine's lock is held."""

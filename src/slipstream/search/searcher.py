@@ -60,12 +60,15 @@ class Searcher:
         frontier: Callable[[], Position],
         wait: Wait,
         patience: Patience | None = None,
+        on_search: Callable[[], object] | None = None,
         incident: Incident | None = None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._graph, self._index, self._vectors = graph, index, QueryVectors(service)
         self._warming = Warming(index)
         self._patience = patience
+        self._on_search = on_search
+        """Called when a search begins and when it ends, so that work in the background can stand back."""
         self._live, self._frontier, self._wait = live, frontier, wait
         self._incident = incident
         self._tracer, self._system = tracer, index.capabilities.system
@@ -101,6 +104,7 @@ class Searcher:
             schema_version_min=min_schema_version,
             metadata=metadata or {},
         )
+        self._announce()
         with self._tracer.span(SEARCH, {"db.system.name": self._system, "db.operation.name": "search"}) as span:
             behind = {} if after is None else self._wait_for(after, timeout_s, entity_type)
             frontier = self._frontier()
@@ -112,7 +116,12 @@ class Searcher:
             if expand and joining.can_ask:
                 hits = with_neighbours(self._graph, hits, expand)
             span.set("db.response.returned_rows", len(hits))
+        self._announce()
         return SearchResults(tuple(hits), frontier, joining.incident, unasked)
+
+    def _announce(self) -> None:
+        if self._on_search is not None:
+            self._on_search()
 
     def _wait_for(self, after: Position, timeout_s: float, entity_type: str | None) -> Mapping[str, str]:
         """Wait, but for models that are down as long as there is another one; returns those."""

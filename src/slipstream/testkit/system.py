@@ -56,6 +56,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.recipes.in_force import LivePlaces
+from slipstream.search.searcher import Searcher
 from slipstream.syncview.writeback import Notes, WriteBack
 from slipstream.testkit.clock import ManualClock
 from slipstream.testkit.embedders import HashEmbedder
@@ -109,6 +110,7 @@ class MemorySystem:
     opened: int = 0
     write_back: WriteBack = field(init=False)
     sync: Sync = field(init=False)
+    searcher: Searcher = field(init=False)
     store: SchemaVersionedEmbeddingStore = field(init=False)
     queue: EventQueue = field(init=False)
     handler: PKGSyncHandler = field(init=False)
@@ -148,6 +150,7 @@ class MemorySystem:
         )
         self.registry, self.service = models.registry, models.service
         self.engine, self.maintenance, self.sync = running.engine, running.maintenance, running.sync
+        self.searcher = running.searcher
         assert running.write_back is not None
         self.write_back, self.store, self.places = running.write_back, running.store, running.places
         self.queue, self.handler, self.reembedding = running.queue, running.handler, running.reembedding

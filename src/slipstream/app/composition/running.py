@@ -209,6 +209,7 @@ def _searcher(
         frontier=lambda: sync.engine.frontier,
         wait=sync.wait,
         patience=sync,
+        on_search=sync.engine.note_search,
         tracer=tracer,
     )
 
