@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
@@ -102,10 +103,10 @@ def installed_file(package: InstalledPackage) -> Path | None:
     if package.stdlib is not None:
         candidates = [package.stdlib / "os.py"]
     else:
-        files = package.distribution.files or [] if package.distribution else []
+        files = _listed(package.distribution) or []
         # RECORD is what an installer writes last; METADATA may be older, linked from its cache.
-        by_name = {file.name: file for file in files if file.parent.suffix == ".dist-info"}
-        candidates = [Path(str(by_name[name].locate())) for name in ("RECORD", "METADATA") if name in by_name]
+        by_name = {file.name: path for file, path in files if file.parent.suffix == ".dist-info"}
+        candidates = [by_name[name] for name in ("RECORD", "METADATA") if name in by_name]
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -113,16 +114,34 @@ def _paths(package: InstalledPackage, report: CorpusReport) -> Iterator[tuple[Pa
     if package.stdlib is not None:
         yield from _walk(package.stdlib)
         return
-    files = package.distribution.files if package.distribution else None
+    files = _listed(package.distribution)
     if files is None:
         report.skip("no file list", package.name)
         return
     editable = _is_editable(package.distribution)
-    for file in files:
+    for file, path in files:
         if file.suffix == ".py":
-            yield Path(str(file.locate())), file.as_posix()
+            yield path, file.as_posix()
         elif editable and file.suffix == ".pth":
-            yield from _walk_linked(Path(str(file.locate())), package, report)
+            yield from _walk_linked(path, package, report)
+
+
+def _listed(distribution: metadata.Distribution | None) -> list[tuple[PurePosixPath, Path]] | None:
+    """
+    Return the files that an installation lists, and where they are or should be; None when it lists none.
+
+    `Distribution.files` leaves out what is gone, from Python 3.12 on.
+    """
+    if distribution is None:
+        return None
+    record = distribution.read_text("RECORD")
+    if record is not None:
+        files = [PurePosixPath(row[0]) for row in csv.reader(record.splitlines()) if row]
+    elif distribution.files is not None:
+        files = [PurePosixPath(file) for file in distribution.files]
+    else:
+        return None
+    return [(file, Path(str(distribution.locate_file(file)))) for file in files]
 
 
 def _is_editable(distribution: metadata.Distribution | None) -> bool:
