@@ -27,6 +27,16 @@ def test_continuous_integration_runs_the_very_test_command_of_the_readme() -> No
     assert os.access(CI, os.X_OK), "run `chmod +x .ci/run`"
 
 
+def test_newer_pythons_are_tried_before_the_suite() -> None:
+    """The script finds by itself which ones are declared; the oldest is that of the suite."""
+    assert ".ci/pythons" in CI.read_text(encoding="utf-8").splitlines()
+    assert os.access(CI.with_name("pythons"), os.X_OK), "run `chmod +x .ci/pythons`"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.findall(r'^    "Programming Language :: Python :: 3\.(\d+)",$', project, re.MULTILINE)
+    assert declared == sorted(declared, key=int)
+    assert f'requires-python = ">=3.{declared[0]}"' in project
+
+
 @pytest.mark.parametrize("name", ["demo", "test"])
 def test_a_marked_command_needs_nothing_but_pip_and_the_lock_file(name: str) -> None:
     first, _, second = marked_commands()[name].partition(" && ")
