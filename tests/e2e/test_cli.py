@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import slipstream
 from slipstream.cli.app import app
+from tests import warm
 
 PEOPLE = [
     {"type": "node", "id": "0", "labels": ["Person"], "properties": {"id": "ada", "name": "Ada Lovelace"}},
@@ -222,7 +223,7 @@ def test_bad_lines_of_a_dump_are_rejected_by_number(cli: Cli, tmp_path: Path) ->
 def test_a_second_process_works_beside_the_one_that_has_the_pkg_open(cli: Cli, dump: Path) -> None:
     def beside(*arguments: str) -> Any:
         command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        done = warm.run(command, capture_output=True, text=True, check=False, timeout=600)
         assert done.returncode == 0, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 
