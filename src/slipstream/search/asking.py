@@ -16,7 +16,7 @@ from slipstream.domain.stamps import Vector
 PATIENCE_S = 5.0
 """How long a search waits for a model while others have answered."""
 _PAUSE_S = 10.0
-"""How long a model that has failed is not asked again, where there are others."""
+"""For how long a model that has failed is not asked again, where there are others."""
 
 
 class QueryEmbedder(Protocol):
@@ -38,7 +38,8 @@ class QueryVectors:
         """
         Return the vector of each model that answers, and why the others did not.
 
-        The only model is waited for as long as it takes, and its error raised; so is one when none answers.
+        An only model is waited for as long as it takes, and its error is raised. With several an error is raised when
+        none answers, or when it is not a `SlipstreamError`.
         """
         if len(models) == 1:
             return {models[0]: self._service.embed_query(text, models[0])}, {}
@@ -57,17 +58,17 @@ class QueryVectors:
         return vectors, failed
 
     def _answers(self, text: str, models: Sequence[str]) -> Iterator[tuple[str, Vector | BaseException]]:
-        """Yield what each says, as it comes; of those that are to come when patience ends, that they did not."""
+        """Yield the answer or error of each model as it comes; an `UnavailableError` for those that are too late."""
         answers: queue.Queue[tuple[str, Vector | BaseException]] = queue.Queue()
 
         def ask(model_id: str) -> None:
             try:
                 answers.put((model_id, self._service.embed_query(text, model_id)))
-            except BaseException as error:  # noqa: BLE001  (it is of whoever waits for the answer)
+            except BaseException as error:  # noqa: BLE001  (handed to whoever waits for the answer)
                 answers.put((model_id, error))
 
         for model_id in models:
-            # A thread of its own, which is left behind when nobody waits for it any more.
+            # A thread for each model: one that answers too late is left alone.
             run = partial(contextvars.copy_context().run, ask, model_id)
             threading.Thread(target=run, name=f"slipstream-query-{model_id}", daemon=True).start()
         missing, deadline = set(models), time.monotonic() + self._patience_s

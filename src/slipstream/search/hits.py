@@ -29,7 +29,7 @@ class SearchHit:
     """
     One live entity or relationship, best first.
 
-    `score` is the cosine similarity, or, where several models answer, comparable only by rank.
+    `score` is the cosine similarity; scores of different `model_id`s are not comparable, only the order of hits is.
     """
 
     entity_id: str
@@ -50,7 +50,7 @@ class Unasked:
 
     model_id: str
     types: tuple[str, ...]
-    """What it embeds: nothing of that is among the hits. Empty: all that was asked for."""
+    """The types that it embeds, none of which is among the hits; empty for all that was asked for."""
     reason: str
 
     @property
@@ -66,13 +66,13 @@ class SearchResults:
     hits: tuple[SearchHit, ...]
     frontier: Position
     incident: Incident | None = None
-    """Why they are what the index holds, whatever the graph says; None when they are joined with it."""
+    """Why the hits were not joined with the graph; None when they were."""
     unasked: tuple[Unasked, ...] = ()
-    """The models that were down: what they embed is not among the hits."""
+    """The models that were not asked: what they embed is not among the hits."""
 
     @property
     def degraded(self) -> bool:
-        """Whether hits may be of what the graph does not have, without its properties."""
+        """Whether hits may be of records that the graph does not have, and lack properties."""
         return self.incident is not None
 
     def __iter__(self) -> Iterator[SearchHit]:
@@ -103,7 +103,7 @@ def record_name(state: RecordState) -> str:
 
 
 def live_hit(hit: VectorHit, state: RecordState, shown: Shown | None) -> SearchHit:
-    """Return what the graph says of a record now, and what its recipe makes of that."""
+    """Return the hit with what the graph says of the record now, and the text that its recipe makes of that."""
     properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
     return SearchHit(
         entity_id=hit.stamp.key.id,
@@ -118,7 +118,7 @@ def live_hit(hit: VectorHit, state: RecordState, shown: Shown | None) -> SearchH
 
 
 def stamped_hit(hit: VectorHit) -> SearchHit:
-    """Return what the stamp says, without the graph."""
+    """Return the hit with what its stamp says, without the graph."""
     stamp = hit.stamp
     return SearchHit(
         entity_id=stamp.key.id,

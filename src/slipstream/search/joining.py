@@ -15,26 +15,26 @@ from slipstream.ports.recipe import ShowingRecipe
 from slipstream.search.hits import SearchHit, live_hit, stamped_hit, type_of
 
 _PAGE = 200
-"""Hits that are looked up in the graph at a time: behind many that are gone there may be many more."""
+"""How many hits are looked up in the graph at a time, at least: many of them may be gone."""
 
 
 class Joining:
     """
-    Joins the hits of one search with the graph; in an incident what the graph does not have stays.
+    Joins the hits of one search with the graph; in an incident hits stay that the graph does not have.
 
-    The filter holds for what the graph says now: what has changed its type or its values since its stamp was written
-    is no hit any more.
+    The filter holds for what the graph says now: a record whose type or values have changed since its stamp was
+    written, so that it no longer fits, is no hit.
     """
 
     def __init__(self, graph: GraphReader, where: SearchFilter, incident: Incident | None) -> None:
         self._graph, self._where, self.incident = graph, where, incident
         self._out: set[RecordKey] = set()
-        """What was looked up already, and is no hit."""
+        """Keys that were looked up already, and are no hits."""
         self.can_ask = True
         """Whether the graph answers at all."""
 
     def first(self, k: int, ranked: Sequence[VectorHit], recipe: ShowingRecipe) -> list[SearchHit]:
-        """Return the `k` best hits that are alive, of those in an incident all; fewer where there are no more."""
+        """Return the `k` best hits that are alive (in an incident: the `k` best); fewer where there are no more."""
         left = [hit for hit in ranked if hit.stamp.key not in self._out]
         found: list[SearchHit] = []
         for start in range(0, len(left), size := max(k, _PAGE)):
@@ -57,7 +57,7 @@ class Joining:
     def _states(self, keys: Sequence[RecordKey], recipe: ShowingRecipe) -> Mapping[RecordKey, RecordState]:
         try:
             return self._graph.read(keys, recipe.hops()).states if self.can_ask else {}
-        except IncidentError as error:  # of a file that was removed or replaced while it was open, too
+        except IncidentError as error:  # also of a file that was removed or replaced while it was open
             self.can_ask, self.incident = False, error.incident
             return {}
 
@@ -66,7 +66,7 @@ class Joining:
             return None if self.incident is None else stamped_hit(hit)
         try:
             shown = recipe.shown(state)
-        except PoisonEventError:  # it was rendered once; its present state can not be, and is a dead letter
+        except PoisonEventError:  # its present state can not be rendered, and is or becomes a dead letter
             shown = None
         return live_hit(hit, state, shown) if self._fits(hit, state, shown) else None
 

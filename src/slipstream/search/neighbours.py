@@ -1,4 +1,4 @@
-"""What is near the hits of a search in the graph: of all of them by one read for each hop, and one for the names."""
+"""What is near the hits of a search in the graph: one read for each hop of all hits, and one for the names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from slipstream.ports.graph import GraphReader
 from slipstream.search.hits import NeighbourHit, SearchHit, entity_name
 
 NEIGHBOURS_MAX = 100
-"""Of one hit."""
+"""Most neighbours of one hit."""
 
 _Found = dict[str, tuple[str, Direction, int]]
 
 
 def with_neighbours(graph: GraphReader, hits: Sequence[SearchHit], hops: int) -> list[SearchHit]:
-    """Return the hits with the entities within so many hops, nearest first."""
+    """Return the hits with the entities within `hops` relationships of each, nearest first."""
     reached: dict[str, _Found] = {hit.entity_id: {} for hit in hits}
     edges: dict[str, list[str]] = {entity_id: [entity_id] for entity_id in reached}
     for hop in range(1, hops + 1):
@@ -36,7 +36,7 @@ def with_neighbours(graph: GraphReader, hits: Sequence[SearchHit], hops: int) ->
 def _step(
     entity_id: str, edge: Sequence[str], found: _Found, by_end: Mapping[str, Sequence[Adjacency]], hop: int
 ) -> list[str]:
-    """Add what is one hop behind the edge, and return the new edge."""
+    """Add the entities one hop beyond the edge to `found`, and return them as the new edge."""
     new: list[str] = []
     for row in (row for end in sorted(edge) for row in by_end.get(end, ())):
         if len(found) == NEIGHBOURS_MAX:

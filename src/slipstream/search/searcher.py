@@ -32,18 +32,18 @@ SEARCH = "slipstream.search"
 Wait = Callable[[Position, float], bool]
 _Query = tuple[Space, Vector, SearchFilter]
 LiveNow = Callable[[str | None], LiveRecipe]
-"""Returns what is live, for a type (None: for every type): a search asks once, so that it sees one generation."""
+"""Returns what answers searches for a type (None: any); each search asks once, so that it sees one generation."""
 
 
 class Patience(Protocol):
     """What a search need not wait for."""
 
     def behind(self, position: Position) -> Mapping[str, str]:
-        """Return the models that are down, with the reason, when nothing else holds the index behind a position."""
+        """Return the models that alone keep the index behind a position, with the reason why they are down."""
         ...
 
     def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float) -> bool:
-        """Wait until the index reflects a position but for models that are down, where one of these is not."""
+        """Wait until the index reflects a position, but for those of `models` that are down, if one of them is up."""
         ...
 
 
@@ -92,8 +92,8 @@ class Searcher:
         `timeout_s` seconds. `expand` adds the neighbours within that many hops. A record whose entity is gone
         from the graph is never returned, however far the index lags.
 
-        In an incident the index answers alone, and says so: of what the graph does not have, or can not be asked for,
-        the hit tells what its stamp says. With `after` it raises `IncidentError`: nothing would ever get there.
+        In an incident the index answers alone, and the results say so: a hit that the graph does not have, or can not
+        tell, holds what its stamp says. With `after` it raises `IncidentError`: that position is never reached.
 
         A model that is down costs the hits of what it embeds, which `unasked` names; only when no model answers its
         error is raised.
@@ -124,7 +124,7 @@ class Searcher:
             self._on_search()
 
     def _wait_for(self, after: Position, timeout_s: float, entity_type: str | None) -> Mapping[str, str]:
-        """Wait, but for models that are down as long as there is another one; returns those."""
+        """Wait, but not for models that are down while another one is up; returns these, with the reason."""
         if self._patience is None:
             has_come = self._wait(after, timeout_s)
         else:
@@ -140,7 +140,7 @@ class Searcher:
     def _live_hits(
         self, k: int, queries: Sequence[_Query], joining: Joining, recipe: ShowingRecipe
     ) -> list[SearchHit]:
-        """Ask for more than `k`, and ever more, until `k` of them are alive, or there are no more."""
+        """Ask for `k`, then for ever more, until `k` of them are alive or there are no more."""
         wanted = k
         while True:
             rankings = [self._index.search(space, vector, wanted, narrowed) for space, vector, narrowed in queries]
@@ -152,7 +152,7 @@ class Searcher:
     def _queries(
         self, text: str, where: SearchFilter, scopes: Sequence[SpaceScope], behind: Mapping[str, str]
     ) -> tuple[list[_Query], tuple[Unasked, ...]]:
-        """Return what to ask each live space: a query embedded by one model never meets vectors of another."""
+        """Return a query for each live space, embedded by its model, and the models that could not be asked."""
         models = dict.fromkeys(scope.space.model_id for scope in scopes)
         asked = [model_id for model_id in models if model_id not in behind]
         vectors, failed = self._vectors.of(text, asked) if asked else ({}, {})

@@ -1,4 +1,4 @@
-"""What the first search needs is loaded beside the model that embeds its query."""
+"""Loading what the first search needs, while the model embeds its query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Warming:
         self._begun: set[Space] = set()
 
     def begin(self, spaces: Iterable[Space]) -> None:
-        """Begin with those that were not begun with; a search of one that is not ready waits for it by itself."""
+        """Begin to load the spaces that are new; a search of a space that is not ready waits by itself."""
         new = [space for space in dict.fromkeys(spaces) if space not in self._begun]
         if new and self._index is not None:
             self._begun.update(new)
