@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, and how long it has lasted by now."""
+    """One call to a model, and for how long it has lasted."""
 
     model_id: str
     lasts_s: float
 
 
 class Calls:
-    """Those of one service. Safe for threads."""
+    """The calls of one service. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class Calls:
                 del self._began[number]
 
     def longest(self) -> Call | None:
-        """Return the one that has lasted longest, None when there is none."""
+        """Return the call that has lasted longest, None when there is none."""
         with self._lock:
             oldest = min(self._began.values(), key=lambda begun: begun[1], default=None)
         return None if oldest is None else Call(oldest[0], time.monotonic() - oldest[1])

@@ -44,7 +44,7 @@ class TextComputer:
 
     def compute(self, model_id: str, wanted: Mapping[str, bool]) -> dict[str, Computed]:
         """
-        Return the vectors of the texts; the value of each says whether to compute it even if it is cached.
+        Return the vectors of the texts; the value of each in `wanted` says whether to compute it even if cached.
 
         Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector;
         an error of the model itself names it (`model_id`).
@@ -74,13 +74,13 @@ class TextComputer:
         self._stats.add(computed=len(missing), calls=1)
         fresh = dict(zip(missing, rows, strict=True))
         if cache is not None:
-            # Of a text that was cut, how much is known only now: it is not to be forgotten with the next process.
+            # Texts that were cut are not cached: only the call that embeds them tells how much of them was used.
             shares = dict(zip(missing, self._shares(model_id, missing), strict=True))
             cache.put({cache_key(spec, text): row for text, row in fresh.items() if shares[text] is None})
         return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
 
     def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
-        """Return the share of each text's tokens that fits the model, None where the model only estimates."""
+        """Return the share of each text's tokens that fits the model, None where that is not known."""
         spec = self._registry.spec(model_id)
         if not spec.counts_tokens:
             return list(self._shares(model_id, texts))
@@ -93,7 +93,7 @@ class TextComputer:
         return [min(1.0, spec.tokens_max / max(counts.get(text, 1), 1)) for text in texts]
 
     def _shares(self, model_id: str, texts: Sequence[str]) -> Sequence[float | None]:
-        """Return how much of each text went into its vector, where the model cuts and says so."""
+        """Return how much of each text went into its vector, None where the embedder does not tell."""
         embedder = self._registry.get(model_id)
         return embedder.shares(texts) if isinstance(embedder, Cutting) else [None] * len(texts)
 
@@ -111,7 +111,7 @@ class TextComputer:
 
 def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: ModelSpec) -> list[Vector]:
     """
-    Return the rows as unit-length float32 vectors, read-only, for they are shared by equal texts.
+    Return the rows as unit-length float32 vectors, read-only, since equal texts share them.
 
     Raises `PoisonEventError` when their number or one of them is wrong: a model can drop or spoil a single text,
     so the batch is refused and the caller bisects it.
@@ -125,7 +125,7 @@ def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: Mo
     if array.shape == (len(texts), spec.dimension):
         norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
         if bool(np.all(np.abs(norms - 1.0) < _UNIT_TOLERANCE)):  # False for NaN
-            return list(_frozen(array))  # rows of what can not be written can not be either
+            return list(_frozen(array))  # rows of a read-only array are read-only
     return [_checked_row(row, number, texts, spec) for number, row in enumerate(array)]
 
 

@@ -12,7 +12,7 @@ from slipstream.domain.temporal import TemporalEmbeddingContext
 
 _DIGEST_BYTES = 16
 RULES = "2"
-"""Grows when the same text, context and model get another fingerprint: everything is then compared once, at open."""
+"""Changes when the same text, context and model get another fingerprint: then the next open compares everything."""
 
 
 def fingerprint(
@@ -36,7 +36,7 @@ def fingerprint(
 
 
 def text_fingerprint(text: str, spec: ModelSpec) -> str:
-    """Return the same where the text alone decides."""
+    """Return the `fingerprint` of a text without a recipe, which the text and the model alone decide."""
     data = text.encode("utf-8", "surrogatepass")
     return _digest(len(data).to_bytes(8, "big") + data + _plain_end(spec.id, spec.version, spec.dimension))
 
@@ -61,7 +61,7 @@ def _plain_end(model_id: str, model_version: str, dimension: int) -> bytes:
 
 
 def _joined(parts: Iterable[str]) -> bytes:
-    # A lone surrogate is not text, but its key must still get as far as the error that says so.
+    # A lone surrogate is no text, but its fingerprint is needed before the error that says so.
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     return b"".join([piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data)])
 

@@ -94,7 +94,8 @@ class ModelRegistry:
         """
         Return the spec of a model; makes the model only when its spec is not known beforehand.
 
-        One that could not be made just now is not tried again for every record that asks for it.
+        A model that could not be made is tried again after a second, not for every record; its error is raised
+        meanwhile. Raises what `get` does.
         """
         entry = self._entry(model_id)
         if entry.spec is not None:

@@ -46,7 +46,7 @@ class MultiModelEmbeddingService:
         self._computer = TextComputer(registry, cache, self._stats, tracer)
 
     def reroute(self, router: ModelRouter) -> None:
-        """Route by another router from now on; requests that name their model are not touched."""
+        """Route by another router from now on; requests that name their model are not affected."""
         self._router = router
 
     @property
@@ -122,7 +122,7 @@ class MultiModelEmbeddingService:
             self._cache.close()
 
     def _parts(self, request: EmbeddingRequest) -> Sequence[WeightedText] | None:
-        """Return the texts that a vector is made of; None where it is the content alone, as in nearly all."""
+        """Return the texts that a vector is made of; None for a request without a context, as nearly all are."""
         context = request.temporal_context
         return None if context is None else parts_of(request.content, context, self._fusion)
 

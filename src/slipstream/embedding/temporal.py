@@ -65,7 +65,7 @@ def parts_of(
     """
     Return the texts to embed for a request; their weights sum to one.
 
-    Empty texts and zero weights drop out. Content that is alone stays, even when it is empty.
+    Empty texts and zero weights drop out; when nothing is left, the content stays, even if empty.
     """
     if context is None:
         return (WeightedText(1.0, content),)
@@ -82,7 +82,7 @@ def parts_of(
 
 
 def applies(context: TemporalEmbeddingContext | None, weights: FusionWeights) -> bool:
-    """Tell whether a context has anything to say that changes the vector."""
+    """Return whether a context holds anything that changes the vector."""
     if context is None:
         return False
     return bool((weights.time > 0 and time_text(context)) or (weights.causes > 0 and causes_text(context)))
@@ -132,7 +132,7 @@ def duration_text(duration: timedelta) -> str:
     """Return a duration in days, hours, minutes and seconds, the units that are zero left out."""
     sign = "minus " if duration < timedelta(0) else ""
     size = abs(duration)
-    hours, rest = divmod(size.seconds, 3600)  # `days` is apart from `seconds`: nothing wraps at 24 hours
+    hours, rest = divmod(size.seconds, 3600)  # `seconds` is less than a day; `days` has the rest
     minutes, seconds = divmod(rest, 60)
     exact_seconds = seconds + size.microseconds / 1e6
     amounts = ((size.days, "day"), (hours, "hour"), (minutes, "minute"), (exact_seconds, "second"))
