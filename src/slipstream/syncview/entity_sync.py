@@ -22,7 +22,7 @@ class EntitySyncReader:
     """
     Reads the state of entities; writes nothing.
 
-    A stamp is trusted to reflect the graph as it says: whether it really does is what an audit finds out.
+    A stamp is trusted to reflect the graph at its position; whether it really does, audits find out.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EntitySyncReader:
         held = self._index.stamps(keys)
         dead = self._dead_among(keys)
         bare = [key for key in keys if not held.get(key, _NOTHING).records]
-        # The graph is asked only where there is no record: one that was written stands for an entity that exists.
+        # The graph is asked only where there is no record: a record stands for an entity that exists.
         found = self._graph.read(bare, self._recipe.hops()).states if bare else {}
         states: dict[RecordKey, SyncState] = {}
         for key in keys:

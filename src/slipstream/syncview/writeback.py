@@ -5,9 +5,9 @@ It runs when the engine has nothing else to do, in pages of a few milliseconds, 
 look at is noted in memory when index and journal are written. Notes that did not fit, or that a crash has lost, are
 made good by a catch-up: a pass over all entities that writes only the rows which differ.
 
-The journal says `complete` only between a clean stop and the next start. So whatever a process dies of, and wherever,
-the next one finds no such word and catches up; a pass that dies half-way begins anew, and finds its first half done.
-So it does for a view without a single row, which another program may have emptied.
+The journal says `complete` only between a clean stop and the next start. So wherever a process dies, the next one
+does not find that word, and catches up; a pass that dies half-way begins anew, and finds its first half done. It also
+catches up for a view without a single row, which another program may have emptied.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ logger = logging.getLogger(__name__)
 COMPLETE = "complete"
 
 NOTES_MAX = 20_000
-"""Keys noted in memory; past it a catch-up looks at all of them."""
+"""Most keys noted in memory; past it a catch-up looks at all entities."""
 _PAGE = 64
 _CATCH_UP_PAGE = 128
 _PRUNED_PER_STEP = 128
 _VERIFIED_PAGE = 500
 _QUIET_S = 0.2
-"""How long nothing must have been noted: rows wait while changes come one after the other."""
+"""For how long nothing must have been noted before rows are written: they wait while changes flow."""
 _PATIENCE_S = 2.0
 """How long a note waits for that quiet at most."""
 _BUSY_PAUSE_S = 0.25
-"""How far apart pages are while it is not quiet, so that hardly any change meets one."""
+"""How far apart pages are written while changes flow, so that hardly any change meets one."""
 _PAUSE_S = 2.0
-"""How long to leave a graph or index alone that was not to be reached."""
+"""How long to leave a graph or index alone that could not be reached."""
 
 
 class Notes:
@@ -75,7 +75,7 @@ class Notes:
                 self.overflowed = True
 
     def take(self, count: int) -> list[RecordKey]:
-        """Take the oldest notes away."""
+        """Remove and return the `count` oldest notes."""
         with self._lock:
             taken = list(islice(self._keys, count))
             for key in taken:
@@ -117,14 +117,14 @@ class WriteBack:
         self._after: RecordKey | None = None
         self._is_scanned = False
         self._is_requested = False
-        """Whether another thread wants the catch-up to begin anew; only the one whose turn it is begins it."""
+        """Whether another thread wants the catch-up to begin anew; the thread that writes pages begins it."""
         self._verified: tuple[datetime, frozenset[str]] | None = None
         self._hurry = False
         self._in_a_hurry = 0
         """How many callers of `aside` want the processor for themselves."""
         self._counting = threading.Lock()
         self._paused_until = self._stepped_at = 0.0
-        # Taken out of the journal at once, before anything can make it a lie.
+        # The word goes out of the journal at once, before anything can make it untrue.
         self._catch_up_due = journal.get(WRITE_BACK) != COMPLETE or _is_empty(states)
         if not self._catch_up_due:
             journal.set(WRITE_BACK, None)
@@ -132,7 +132,7 @@ class WriteBack:
     # ------------------------------------------------------------------ life
 
     def finish(self, timeout_s: float | None = None) -> bool:
-        """Write what is noted in this thread; False when the time ran out. For a stopped engine."""
+        """Write, in this thread, all that is due; False when the time ran out. For a stopped engine."""
         deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
         while self.is_due:
             if deadline is not None and self._clock.monotonic() >= deadline:
@@ -150,7 +150,7 @@ class WriteBack:
             logger.warning("the sync view is not complete, the next start makes it good: %s", error)
 
     def request_catch_up(self) -> None:
-        """Look at every entity, from the first one on: rows or index may have changed behind our back."""
+        """Have every entity looked at, from the first one on: rows or index may have been changed by others."""
         self._is_requested = True
 
     # ------------------------------------------------------------------ working
@@ -159,7 +159,7 @@ class WriteBack:
     def is_due(self) -> bool:
         """Whether some rows may not be what they should be."""
         is_noted = self._notes.overflowed or len(self._notes) > 0
-        # The turn comes last: what was taken out of the notes just now is still being written.
+        # The turn is asked last: what was taken out of the notes just now is still being written.
         is_behind = self._is_requested or self._catch_up_due
         return is_noted or is_behind or self._verified is not None or self._turn.locked()
 
@@ -169,7 +169,7 @@ class WriteBack:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Write nothing while the block runs, unless somebody waits for the view: another one is in a hurry."""
+        """Let others go first: write nothing while the block runs, unless somebody waits for the view."""
         with self._counting:
             self._in_a_hurry += 1
         try:
@@ -179,7 +179,7 @@ class WriteBack:
                 self._in_a_hurry -= 1
 
     def step(self) -> bool:
-        """Write one page, when it is time; False when there was nothing to do or the store was not to be reached."""
+        """Write one page, when it is time; False when nothing was written, or the store could not be reached."""
         now = self._clock.monotonic()
         if now < self._paused_until or not self.is_due or not (self._hurry or self._is_time(now)):
             return False
@@ -251,8 +251,8 @@ class WriteBack:
         """
         Take in what an audit that began at `at` has found: these keys are divergent, all others are not.
 
-        Divergent rows are shown at once; the time at which all others were verified follows page by page, but for
-        `undecided` ones, of which the audit could not tell.
+        Divergent rows are written at once. The rows of the others get `at` as their `last_verified` page by page,
+        except for `undecided` keys, which the audit could not decide.
         """
         found = [key for key in divergent if key.kind is KeyKind.ENTITY]
         with self._turn:
@@ -277,14 +277,14 @@ class WriteBack:
             self._states.put(replace(state, state=EntitySync.DIVERGENT) for state in fresh)
 
     def state_of(self, entity_id: str) -> SyncState | None:
-        """Return how an entity stands right now, ahead of its row if need be; None when it is not there."""
+        """Return how an entity stands right now, even if its row is behind; None when there is no such entity."""
         key = entity_key(entity_id)
         state = self._reader.read([key]).get(key)
         return None if state is None else _kept(state, self._states.read([entity_id]).get(entity_id))
 
 
 def _kept(new: SyncState, old: SyncState | None) -> SyncState:
-    """Return the new row with what the old one knows of the very same record: what audits have found."""
+    """Return the new row with what audits have found of the same record, which the old row has."""
     if old is None or (new.position, new.embedded_at, new.model_id) != (old.position, old.embedded_at, old.model_id):
         return new
     if new.embedded_at is None:
