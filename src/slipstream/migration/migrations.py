@@ -1,4 +1,4 @@
-"""Migrations: the next generation is built beside the live one, cut over to in one step, and gone back from."""
+"""Migrations: the next generation is built beside the live one; cut-over and roll-back are one step each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _R = TypeVar("_R")
 
 
 def _stepwise(method: Callable[Concatenate[Migrations, _P], _R]) -> Callable[Concatenate[Migrations, _P], _R]:
-    """Let one step be taken after the other."""
+    """Have steps taken one at a time."""
 
     @wraps(method)
     def guarded(self: Migrations, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -49,7 +49,7 @@ def _stepwise(method: Callable[Concatenate[Migrations, _P], _R]) -> Callable[Con
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """How far a migration is. `spaces` has the types that differ: where they are, and where they are going."""
+    """How far a migration is. `spaces` has, for each type that differs, its live space and that of the other one."""
 
     phase: Phase
     is_paused: bool
@@ -69,7 +69,7 @@ class Migrations:
     Builds, checks, cuts over to and drops generations. One at a time; safe for threads.
 
     Every step is one journal transaction, taken between two writes of the engine: a process that dies leaves the step
-    done or not begun. What searches see is one generation before a cut-over and another one behind it.
+    done or not begun. Searches see one generation before a cut-over, and the other one after it.
     """
 
     def __init__(self, parts: MigrationParts) -> None:
@@ -118,7 +118,7 @@ class Migrations:
         return self._parts.declare(views, routes)
 
     def plan(self, candidate: RecipeDeclaration | None = None) -> MigrationPlan:
-        """Return what a migration would do and cost: texts, tokens, seconds and disk; changes nothing."""
+        """Return what a migration would do and cost, changing nothing; raises `ConfigError` when nothing differs."""
         live = self.generations.live
         chosen = candidate or self._parts.declared
         changed = self._checked(live, chosen)
@@ -258,7 +258,7 @@ class Migrations:
 
         Everything is audited first, and repaired where that is possible. Raises `ConfigError` when the generation is
         not built, is not at 100 % or is vetoed, and `UnavailableError` when mutations outran it for `patience_s`.
-        The veto is the gate of `[quality]`; one of the caller's stands in for it, and `gated=False` asks for none.
+        `veto` replaces the gate of `[quality]`; without one, `gated=False` skips that gate.
         """
         found = self._in(Phase.BUILT, doing="cut over")
         if veto is None and gated:
@@ -275,8 +275,8 @@ class Migrations:
         """
         Let searches be answered by the retired generation again, which has followed the log all the time.
 
-        It is audited and repaired as for a cut-over, and what `cut_over` raises is raised here. With `force` it is
-        not, and None is returned: where a bad generation answers searches, that may be worth more than proof.
+        It is audited and repaired as for a cut-over; raises what `cut_over` does. With `force` it is not audited, and
+        None is returned: while a bad generation answers searches, speed may be worth more than proof.
         """
         found = self._in(Phase.RETIRED, doing="roll back")
         if not force:

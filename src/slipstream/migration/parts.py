@@ -38,7 +38,7 @@ class MigrationParts:
     declared: RecipeDeclaration
     """What the configuration declares: the candidate, when it is not in force."""
     ready: Callable[[RecipeDeclaration], ViewRecipe]
-    """Makes a declaration ready."""
+    """Makes a recipe of a declaration."""
     declare: Callable[[Sequence[View], Mapping[str, str]], RecipeDeclaration]
     """Returns a declaration of views and routes, with the identity of their models."""
     auditor_of: Callable[[ViewRecipe], Auditor]
@@ -83,7 +83,7 @@ class MigrationParts:
         return max(self.journal.work_count(Lane.MIGRATION), self.sync.engine.pending()[Lane.MIGRATION])
 
     def check_alive(self) -> None:
-        """Raise `UnavailableError` when nothing will ever be built."""
+        """Raise `UnavailableError` when the engine has stopped or does not run."""
         if self.sync.failure is not None:
             raise UnavailableError(f"the engine has stopped: {self.sync.failure}")
         if not self.sync.running:

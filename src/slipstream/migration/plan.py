@@ -63,7 +63,7 @@ class Planning:
         return any(view.is_relationship and view.type == name for view in recipe.views.views)
 
     def _requests(self, recipe: ViewRecipe, types: frozenset[str]) -> list[EmbeddingRequest]:
-        """Return some texts, from the beginning of the graph on, as many of each type as there is room for."""
+        """Return the requests of a sample: of each type its first keys, about `_PROBE_TEXTS` in all."""
         quota = dict.fromkeys(types, -(-_PROBE_TEXTS // max(1, len(types))))
         found: list[EmbeddingRequest] = []
         after: RecordKey | None = None

@@ -42,7 +42,7 @@ class LiveSwap:
     """
     Cut-over and roll-back: the same swap in either direction.
 
-    `stepping` is held while it swaps, and not while it proves: then other steps may be taken, which end it.
+    `stepping` is held while it swaps, and not while it proves: another step that is taken meanwhile ends the swap.
     """
 
     def __init__(self, parts: MigrationParts, stepping: threading.RLock) -> None:
