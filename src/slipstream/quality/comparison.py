@@ -160,7 +160,7 @@ def _remedy(figure: str) -> str:
 def compare_generations(
     old: Side, new: Side, sample: Sequence[RecordKey], queries: Sequence[Query], k: int = 10
 ) -> QualityComparison:
-    """Ask both sides for the neighbours of each sampled record and for each query; raises `InvalidInputError`."""
+    """Ask both sides for the `k` nearest of each sampled record and query; raises `InvalidInputError` for a bad `k`."""
     if not 1 <= k <= K_MAX:
         raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
     samples: list[SampleFigures] = []
@@ -240,7 +240,7 @@ def _relevance_as_dict(side: Relevance | None) -> dict[str, float] | None:
 
 def parse_queries(lines: Iterable[str]) -> list[Query]:
     """
-    Parse JSON lines `{"query": "...", "expected": ["id", ...]}`; `expected` may be left out, blank lines too.
+    Parse JSON lines `{"query": "...", "expected": ["id", ...]}`; `expected` may be absent, blank lines are skipped.
 
     Raises `InvalidInputError` that names line and field.
     """

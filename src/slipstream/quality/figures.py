@@ -24,12 +24,12 @@ class RecordFigures:
     """Cosine distance of the nearest other record."""
     nearest: str | None = None
     neighbour_of: int = 0
-    """Of how many records that the run looked at it is among the nearest: a high one is a hub."""
+    """How many records that the run looked at have this one among their nearest; with a high number it is a hub."""
     self_rank: int | None = None
-    """At which place its own name finds it; 0 is not at all."""
+    """The rank at which a search for its own name finds it; 0: not found."""
 
     def row(self) -> Sequence[Any]:
-        """Return it as a row for JSON."""
+        """Return the figures as a row for JSON."""
         return astuple(self)
 
     @classmethod

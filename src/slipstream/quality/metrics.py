@@ -25,8 +25,8 @@ def kendall_tau_b(old: Sequence[Hashable], new: Sequence[Hashable]) -> float:
     """
     Return Kendall's tau-b (Kendall 1945) of two top-k lists, in -1..1.
 
-    Over all items of either; what a list lacks is tied just behind its last (as top-k lists are completed by Fagin,
-    Kumar and Sivakumar 2003). Without any pair to compare: 1.0 for equal lists, else 0.0.
+    Over all items of either; those that a list lacks are tied just behind its last (as top-k lists are completed by
+    Fagin, Kumar and Sivakumar 2003). Without any pair to compare: 1.0 for equal lists, else 0.0.
     """
     items = list(dict.fromkeys([*old, *new]))
     ranks = [{item: rank for rank, item in reversed(list(enumerate(ranking)))} for ranking in (old, new)]
@@ -73,7 +73,7 @@ def _discount(rank: int) -> float:
 
 def skewness(values: Sequence[float], zeros: int = 0) -> float:
     """
-    Return the third standardised moment of the values and so many zeros beside them, 0.0 when all are equal.
+    Return the third standardised moment of the values and as many more zeros, 0.0 when all are equal.
 
     Of N_k, how often each record is among others' `k` nearest, it is the measure of hubness (Radovanović, Nanopoulos
     and Ivanović 2010): far above 0, a few hubs turn up in everyone's neighbourhood.
@@ -87,7 +87,7 @@ def skewness(values: Sequence[float], zeros: int = 0) -> float:
 
 
 def mean_and_spread(values: npt.ArrayLike, zeros: int = 0) -> tuple[float, float]:
-    """Return mean and standard deviation of the values and so many zeros beside them; 0.0 of nothing."""
+    """Return mean and standard deviation of the values and as many more zeros; 0.0 for both without any."""
     array = np.asarray(values, dtype=np.float64)
     count = array.size + zeros
     if not count:
@@ -97,7 +97,7 @@ def mean_and_spread(values: npt.ArrayLike, zeros: int = 0) -> tuple[float, float
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """Return mean, least, quartiles and most of some values (linear interpolation); empty without values."""
+    """Return mean, least, most, quartiles, 10th and 90th percentile (interpolated) by name; empty without values."""
     if not values:
         return {}
     array = np.asarray(values, dtype=np.float64)

@@ -147,7 +147,7 @@ class Quality:
         if pair.other is None:
             raise ConfigError("there is no generation to compare with: `slipstream migrate start` builds one")
         self.check(queries)
-        # Of both: a view of a relationship may be in one of them only.
+        # The types of both: a view of a relationship may be in one of them only.
         types = list(dict.fromkeys([*self._parts.types(pair.live), *self._parts.types(pair.other)]))
         differing = {name for name in types if pair.live.space_of(name) != pair.other.space_of(name)}
         flipped = RecipePair(pair.other, pair.live)

@@ -16,7 +16,7 @@ from slipstream.quality.comparison import Side
 _PAGE = 500
 
 EmbedQuery = Callable[[str, str], Vector]
-"""Embeds a text with the model of an id."""
+"""Embeds a text with a model, given by its id."""
 Fuse = Callable[[Sequence[Sequence[VectorHit]]], Sequence[VectorHit]]
 """Joins the rankings of several spaces as a search does."""
 
@@ -79,10 +79,10 @@ def side_of(name: str, scoped: Scoped, embed_query: EmbedQuery, fuse: Fuse) -> S
 
 class Sampler:
     """
-    Keeps so many of the stamps that it is shown: those whose keys have the smallest digests.
+    Keeps `size` of the stamps that are added: those whose keys have the smallest digests.
 
-    So the sample is uniform, needs no more memory than itself, and is the same records from run to run while they
-    exist: a trend is one of quality, not of the draw.
+    So the sample is uniform, needs no more memory than itself, and has the same records from run to run while they
+    exist: a trend shows a change of quality, not of the sample.
     """
 
     def __init__(self, size: int) -> None:
@@ -90,7 +90,7 @@ class Sampler:
         self._heap: list[tuple[int, str, Stamp]] = []
 
     def add(self, stamp: Stamp) -> None:
-        """Show it a stamp."""
+        """Add a stamp, which may take another one's place in the sample."""
         text = stamp.key.encode()
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         item = (-int.from_bytes(digest, "big"), stamp.embedding_id, stamp)

@@ -3,8 +3,8 @@ Quality of the records of one generation: one pass over all of them, and a close
 
 All records: is the vector finite and of unit length, and how sure was the extraction? A sample: how near is the
 nearest other record (near-duplicates), how often is a record among others' nearest (hubs), and does its own name find
-it? Memory is bounded by the sample, and by so many findings of a kind. What was measured of each record of the sample
-is kept, up to a bound, so that a record has a trend.
+it? Memory is bounded by the sample, and by `FINDINGS_MAX` findings of a kind. Figures of sampled records are kept, up
+to `RECORDS_MAX` of them, so that a record has a trend.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Weakness(StrEnum):
 
 
 class Weak(NamedTuple):
-    """A record of low quality: `value` is its norm, distance, count among others' neighbours, or 0."""
+    """A record of low quality: `value` is its norm, distance, or count among others' neighbours; None without one."""
 
     kind: Weakness
     key: str
@@ -63,14 +63,14 @@ class QualitySettings:
     """How closely to look."""
 
     sample: int | None = 1_000
-    """Records whose neighbours are asked for; None is all of them, and memory for the key of each."""
+    """Records whose neighbours are asked for; None is all of them, which takes memory for the key of each."""
     self_sample: int | None = 200
     """Entities of the sample, at most, whose name is embedded and searched for; None is all of them."""
     k: int = 10
     near_duplicate_max: float = 0.02
     """Cosine distance up to which two records are near-duplicates."""
     hub_sigmas: float = 3.0
-    """A hub is among others' neighbours more often than the mean and so many standard deviations, and than `k`."""
+    """A hub is among others' neighbours more often than the mean plus this many standard deviations, and than `k`."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("sample", 0, 1_000_000), ("self_sample", 0, 1_000_000), ("k", 1, 100)):
