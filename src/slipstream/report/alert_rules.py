@@ -14,14 +14,14 @@ _REASON_CHARACTERS_MAX = 300
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A rule that has no limit: something is wrong, and a text says what, or it is not."""
+    """A rule without a limit: either something is wrong, and a text says what, or nothing is."""
 
     rule: str
     """Also the field of `Measurements` that holds the text."""
     bad: str
     good: str
     is_held: bool = True
-    """Whether it must last before it counts, and be gone as long before it is over."""
+    """Whether the trouble must last for `for_s` before it fires, and be gone as long before it resolves."""
 
 
 TROUBLES = (
@@ -85,7 +85,7 @@ class Measurements:
     """Since the last full audit ended; of an index that never had one, since it was first opened."""
     disk_free_mb: float | None = None
     disk_full: str | None = None
-    """What found no room on the disk, whatever is said to be free there."""
+    """What failed for want of room on the disk, however much is said to be free there; None when nothing did."""
     scrub_failed: str | None = None
     incident: str | None = None
     damage: str | None = None
@@ -121,8 +121,8 @@ def judge(measurements: Measurements, thresholds: AlertThresholds) -> Sequence[R
     """
     Hold every measurement that is known against its limit, in the order of `RULES`.
 
-    A reading knows nothing of the ones before it: for a command that looks once and ends with an exit code, this
-    is all; what keeps looking asks `Alerts`.
+    A reading does not depend on earlier ones: a command that looks once and ends with an exit code needs no more; a
+    process that keeps looking uses `Alerts`.
     """
     at, limits = measurements, thresholds
     readings: list[Reading] = []

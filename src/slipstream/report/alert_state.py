@@ -43,7 +43,7 @@ class AlertState:
             firing = [AlertEvent.from_dict(item) for item in data["firing"]]
             backlog = {name: tuple(map(AlertEvent.from_dict, items)) for name, items in data["backlog"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            # What may not be read must not stop the engine that it watches over.
+            # Alerts that can not be read must not stop the engine that they watch over.
             logger.error("the saved alerts can not be read (%s): open incidents fire once more", error)  # noqa: TRY400
             return cls()
         for name in backlog.keys() - set(sinks):
@@ -56,7 +56,7 @@ class AlertState:
         )
 
     def with_newer(self, newer: AlertState, sinks: Collection[str]) -> AlertState:
-        """Return this state, continued by what happened before it could be read; each incident of both is closed."""
+        """Return this kept state, continued by `newer`, from before it was read; what fires in both goes on as newer."""
         if not newer.firing and not newer.backlog:
             return self
         superseded = tuple(
@@ -71,7 +71,7 @@ class AlertState:
 
 
 class Keeping:
-    """Keeps a state in a memory that may fail: what it can not keep now, it is given again. Safe for threads."""
+    """Keeps a state in a memory that may fail; what can not be kept now is to be given again. Safe for threads."""
 
     def __init__(self, memory: AlertMemory, clock: Clock, rules: Collection[str], sinks: Sequence[str]) -> None:
         self._memory, self._clock, self._rules, self._sinks = memory, clock, rules, sinks
@@ -84,7 +84,7 @@ class Keeping:
         """Why the newest state is not kept; None when it is."""
 
     def recalled(self) -> AlertState | None:
-        """Return what was kept, once: the first time that it can be read."""
+        """Return what was kept, but only once, the first time that it can be read; else None."""
         if self._is_read or not self._busy.acquire(blocking=False):
             return None
         try:
@@ -125,11 +125,11 @@ class Keeping:
         self._kept, self.failure = state, None
 
     def hurry(self) -> None:
-        """Try once more whatever has failed just now."""
+        """Let the next call try again at once, even after a failure."""
         self._rest_until = float("-inf")
 
     def unknown(self, state: AlertState) -> Sequence[AlertEvent]:
-        """Return the open incidents of a state that whoever reads the memory will not know of."""
+        """Return the open incidents of a state that the memory does not know of."""
         known = set() if self._kept is None else {event.incident for event in self._kept.firing.values()}
         return [event for event in state.firing.values() if event.incident not in known]
 

@@ -71,9 +71,9 @@ class Alerts:
 
     def leave(self) -> None:
         """
-        Keep what is not kept yet, and resolve the incidents that nobody will know of: for the end of the process.
+        End the watch: keep what is not kept yet, and resolve the incidents that could not be kept.
 
-        Waits for no sink longer than a look does.
+        Waits for no sink longer than `evaluate` does.
         """
         self._keeping.hurry()
         self._keep()

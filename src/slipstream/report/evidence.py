@@ -66,7 +66,7 @@ def write_evidence(
 
 
 def evidence_base(path: Path) -> Path:
-    """Return the path without a suffix of evidence; raises `ConfigError` where none can be written."""
+    """Return the path without `.json` or `.html`; raises `ConfigError` where no evidence can be written."""
     base = path.with_suffix("") if path.suffix.lower() in (".json", ".html") else path
     if not base.name or path.is_dir():
         raise ConfigError(f"{path} is a directory: name a file in it, such as {path / 'audit.json'}")

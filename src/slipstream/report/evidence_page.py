@@ -19,7 +19,7 @@ from slipstream.report.plots import Plot, Sample, consistency_plot, count_plot
 SCHEMA = "slipstream.audit/1"
 _WHOLE_KINDS = frozenset({"full", "deep"})
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Characters that show nothing, or turn the text around them: ids are shown with their escapes instead."""
+"""Characters that are invisible, or change the direction of text: ids are shown with their escapes instead."""
 
 _NAMED_MAX = 20
 """Keys that are named in a sentence; the JSON has them all."""
@@ -348,7 +348,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text with everything that hides itself or turns the text around it written as an escape."""
+    """Return a text with the characters that are invisible or change its direction written as escapes."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(

@@ -54,7 +54,7 @@ class Plot:
     points: Sequence[Point]
     ticks: Sequence[Tick]
     is_from_zero: bool = True
-    """Whether the surface under the line means anything."""
+    """Whether the heights begin at 0, so that the area under the line means something."""
 
     @property
     def line(self) -> str:
@@ -102,7 +102,7 @@ def consistency_plot(samples: Sequence[Sample]) -> Plot:
 
 
 def count_plot(title: str, samples: Sequence[Sample]) -> Plot:
-    """Place counts between nothing and the most of them."""
+    """Place counts between 0 and the highest of them."""
     top = max(1.0, max((sample.value for sample in samples), default=1.0))
     ticks = [Tick(_y(height, 0.0, top, SMALL), f"{height:,.0f}") for height in (top, 0.0)]
     return Plot(title, SMALL, _points(samples, 0.0, top, SMALL), ticks)
