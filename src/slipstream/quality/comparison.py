@@ -160,7 +160,7 @@ def _remedy(figure: str) -> str:
 def compare_generations(
     old: Side, new: Side, sample: Sequence[RecordKey], queries: Sequence[Query], k: int = 10
 ) -> QualityComparison:
-    """Ask both sides for the `k` nearest of each sampled record and query; raises `InvalidInputError` for a bad `k`."""
+    """Ask both sides for the `k` nearest of each sampled record and query; raises `InvalidInputError` for `k`."""
     if not 1 <= k <= K_MAX:
         raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
     samples: list[SampleFigures] = []

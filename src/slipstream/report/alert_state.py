@@ -56,7 +56,7 @@ class AlertState:
         )
 
     def with_newer(self, newer: AlertState, sinks: Collection[str]) -> AlertState:
-        """Return this kept state, continued by `newer`, from before it was read; what fires in both goes on as newer."""
+        """Return this kept state, continued by `newer`, from before it was read; what fires in both goes on."""
         if not newer.firing and not newer.backlog:
             return self
         superseded = tuple(
