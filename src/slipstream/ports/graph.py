@@ -18,8 +18,6 @@ from slipstream.ports.fences import Fences, Records
 class GraphCapabilities:
     """Optional abilities of a graph adapter."""
 
-    multi_process: bool = False
-    """Another process may write at the same time."""
     durable: bool = True
     """Commits survive a kill."""
     system: str = "other"

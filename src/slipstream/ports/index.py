@@ -24,8 +24,6 @@ from slipstream.domain.stamps import (
 class IndexCapabilities:
     """Optional abilities of an index adapter."""
 
-    multi_process: bool = False
-    """Another process may read and write at the same time."""
     transactional: bool = False
     """Joins a journal transaction on the same store, so a batch and its checkpoint commit as one."""
     exact: bool = False

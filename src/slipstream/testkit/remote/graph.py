@@ -54,7 +54,7 @@ class RemoteGraph(Mutations):
     @property
     def capabilities(self) -> GraphCapabilities:
         """Others may write at the same time."""
-        return GraphCapabilities(multi_process=True, durable=True, system="remote")
+        return GraphCapabilities(durable=True, system="remote")
 
     @property
     def feed(self) -> RemoteFeed:

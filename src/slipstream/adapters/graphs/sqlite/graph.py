@@ -65,7 +65,7 @@ class SqliteGraph(Mutations):
     @property
     def capabilities(self) -> GraphCapabilities:
         """Any number of processes; durable."""
-        return GraphCapabilities(multi_process=True, system="sqlite")
+        return GraphCapabilities(system="sqlite")
 
     @property
     def path(self) -> Path:

@@ -93,7 +93,7 @@ class SqliteIndex:
     @property
     def capabilities(self) -> IndexCapabilities:
         """Exact and durable, for many processes, in transactions shared with the journal."""
-        return IndexCapabilities(multi_process=True, transactional=True, exact=True, durable=True, system="sqlite")
+        return IndexCapabilities(transactional=True, exact=True, durable=True, system="sqlite")
 
     def _require_open(self) -> None:
         if self._closed:
