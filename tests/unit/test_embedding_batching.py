@@ -38,7 +38,7 @@ def test_where_padding_costs_nothing_texts_of_several_lengths_share_a_run() -> N
     assert len(length_buckets([10, 200], pads=False)) == 2, "but attention does cost something"
 
 
-@pytest.mark.parametrize("texts", [40, 50, 100, 256])
+@pytest.mark.parametrize("texts", [8, 16, 40, 50, 100, 256])
 def test_two_threads_get_the_same_work(texts: int) -> None:
     loads = [0, 0]
     for bucket in length_buckets([20] * texts, threads=2):

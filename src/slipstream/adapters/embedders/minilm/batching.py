@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 _TOKENS_MAX = 512
 """About so many tokens of one run keep the matrix kernels busy, and fit the processor's cache."""
-_TOKENS_MIN = 128
+_TOKENS_MIN = 64
 """Less is not cut into runs for several threads."""
+_RUNS_EACH_MIN = 2
+"""Of several threads: the second run of each evens out by how much the first ones differ."""
 _RUN = 9.0
 """What a run costs by itself (every weight is read once, every node begun), in the time of so many tokens."""
 
@@ -20,8 +22,8 @@ def length_buckets(lengths: Sequence[int], *, threads: int = 1, pads: bool = Tru
     A shorter text wastes attention on the bucket's width, and where the model computes padding (`pads`) that too. A
     bucket ends before it wastes more than another run costs. The threads get buckets of equal size, as many each.
     """
-    runs = threads * math.ceil(sum(lengths) / (_TOKENS_MAX * threads))
-    enough = max(_TOKENS_MIN, sum(lengths) / max(1, runs))
+    runs_each = max(_RUNS_EACH_MIN if threads > 1 else 1, math.ceil(sum(lengths) / (_TOKENS_MAX * threads)))
+    enough = max(_TOKENS_MIN, sum(lengths) / (runs_each * threads))
     buckets: list[list[int]] = []
     width, tokens, waste = 0, 0, 0.0
     for number in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
