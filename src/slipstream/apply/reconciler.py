@@ -380,7 +380,7 @@ def _gained(current: Stamp | None, target: Target, bound: float | None) -> str |
     """
     Return why a record is embedded anew: its extraction confidence rose beyond the bound. None when it did not.
 
-    It counts from what it was when the record was embedded, or from the stamped one, if that is lower.
+    The rise counts from the confidence at which the record was embedded, or from the stamped one if that is lower.
     """
     now = target.extraction_confidence
     if bound is None or current is None or now is None:

@@ -23,7 +23,7 @@ class BrakeSettings:
     """How much may be deleted or embedded anew unasked: `share` of the index, and never less than `records_min`."""
 
     share: float = 0.05
-    """Of the records in the index, in 0..1."""
+    """Share of the records in the index, in 0..1."""
     records_min: int = 100
 
     def __post_init__(self) -> None:

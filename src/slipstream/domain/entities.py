@@ -92,7 +92,7 @@ class GraphSnapshot:
     """
     The state of some keys, none of it older than `position`.
 
-    Where the store has read transactions, all of it comes from one, and `position` is the head that this one saw.
+    Where the store has read transactions, all is read in one, and `position` is the head that it saw.
     A key that is not in `states` does not exist.
     """
 

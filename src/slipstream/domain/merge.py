@@ -15,7 +15,7 @@ def merge_join(
     """
     Yield each left item with all right items of the same key; right items of no left key come with None.
 
-    Both sides must be ordered by their key; the left keys are distinct. Needs the memory of one key only.
+    Both sides must be ordered by their key; the left keys are distinct. Holds the items of one key at a time.
     """
     rights = _grouped(right, right_key)
     group = next(rights, None)

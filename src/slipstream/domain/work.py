@@ -23,7 +23,7 @@ class Lane(IntEnum):
 
 
 URGENT = (Lane.LIVE, Lane.RETRY)
-"""What somebody waits for: everything else stands back behind it."""
+"""The lanes that somebody waits for; all others stand back."""
 
 
 def merged_lane(one: Lane, other: Lane, *, is_behind: bool) -> Lane:

@@ -92,7 +92,7 @@ class MultiModelEmbeddingService:
         return [results[number] for number in range(len(requests))]
 
     def embed_query(self, text: str, model_id: str) -> Vector:
-        """Embed a search query with one model; raises `ConfigError` for an unknown one."""
+        """Embed a search query with one model; raises `ConfigError` for an unknown model."""
         return self._computer.compute(model_id, {text: False})[text].vector
 
     def spec_for(self, entity_type: str, model_id: str | None = None) -> ModelSpec:

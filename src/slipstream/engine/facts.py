@@ -185,7 +185,7 @@ class EngineFacts:
 
         Without `migration` the migration lane and its backfills do not count: searches ask nothing of them.
         """
-        # The head first, then what it dirtied: what comes meanwhile is behind what was asked for.
+        # The head first, then what it dirtied: later entries are not asked about.
         head = self._log.head()
         kept, owed = (0, 0) if migration else (self._journal.work_count(), self._journal.work_count(Lane.MIGRATION))
         with self._state.changed:

@@ -142,7 +142,7 @@ class SyncEngine(EngineFacts):
         nothing is swapped, and False returned, unless the generation beside lacks nothing that the live one reflects.
         """
         with self._state.writing:
-            # Of any lane: a failure can have moved what is left for the other generation to a more urgent one.
+            # Work of any lane counts: a failure can have moved what the other generation lacks to a more urgent one.
             if drained and (self._journal.work_count() or self.pending()[Lane.MIGRATION]):
                 return False
             try:

@@ -129,7 +129,7 @@ def schema_changes(old: GraphSchema, new: GraphSchema, views: Shown) -> SchemaCh
 
 
 def _wider(before: str | None, after: str | None) -> str:
-    """Return the kind that is text, when one of the two is: what was or becomes text can show in a default text."""
+    """Return the textual one of two property types, if any: what was or becomes text can show in a default text."""
     return next((kind for kind in (before, after) if kind in _TEXTUAL), after or before or "")
 
 

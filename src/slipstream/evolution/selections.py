@@ -47,7 +47,7 @@ class Selection:
         return is_behind and any(self.selector.matches(stamp) for stamp in stamps)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the selection as plain data."""
         return {
             "id": self.id,
             "selector": self.selector.as_dict(),

@@ -25,7 +25,7 @@ class GraphFacts:
 
 @dataclass(frozen=True, slots=True)
 class SchemaStep:
-    """One schema version, as what it adds."""
+    """What one schema version adds."""
 
     version: int
     position: Position

@@ -25,7 +25,7 @@ class Cost:
     """Dimensions of all vectors together."""
 
     def scaled_to(self, texts: int) -> Cost:
-        """Return what so many texts of the same kind would cost."""
+        """Return what `texts` texts of the same kind would cost."""
         share = texts / self.texts if self.texts else 0.0
         return Cost(texts, round(self.tokens * share), self.embed_s * share, round(self.numbers * share))
 

@@ -53,7 +53,7 @@ class KeptDigests(RangeDigests, Protocol):
 
     def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
         """
-        Return the keys of a range, in order, of which other terms are kept than were just read, and keep these.
+        Return the keys of a range, in order, whose kept terms differ from those in `read`; then keep the latter.
 
         `read` has all records of the range, in key order. Raises `UnavailableError` when a store is down.
         """

@@ -79,10 +79,10 @@ class GraphReader(Protocol):
 
     def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
         """
-        Return the first `limit` relationships of each of the entities, whatever the others have.
+        Return the first `limit` relationships of each entity.
 
-        Of each entity the same, in the same order, as `adjacent` returns of it alone; all of one snapshot where a
-        store has such. The cost does not grow with what lies behind the limit.
+        For each they are those that `adjacent` returns for it alone, in the same order; all of one snapshot where a
+        store has such. The cost does not grow with the number of relationships behind the limit.
         """
         ...
 
@@ -98,7 +98,7 @@ class GraphReader(Protocol):
         """
         Return how many entities and relationships there are, by type; types without any are left out.
 
-        Of relationships those of some types only (None: all): the others are not read.
+        Of relationships only the given types are counted (None: all); the others are not read.
         """
         ...
 
@@ -109,7 +109,7 @@ class GraphReader(Protocol):
 
 @runtime_checkable
 class StateScan(Protocol):
-    """A graph that can scan states, not keys alone; optional, whoever wants them falls back to `scan` and `read`."""
+    """A graph that can scan states, not keys alone; optional, as callers fall back to `scan` and `read`."""
 
     def states(
         self,

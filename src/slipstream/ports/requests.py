@@ -97,9 +97,9 @@ class Requests(Protocol):
 
     def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
         """
-        Forget answered requests that were asked earlier, then the oldest past so many, and past so many bytes.
+        Forget answered requests asked before `answered_before`, then the oldest past `keep` or `keep_bytes` in all.
 
-        Returns how many. What is not answered is never forgotten: see `submit` for its bound.
+        Returns how many. Unanswered requests are never forgotten: `submit` bounds them.
         """
         ...
 

@@ -54,7 +54,7 @@ def scan_both(
     """
     Yield every key of either side behind `after`, in key order: its row in the graph, if any, and its stamps.
 
-    Of relationships of other types than the given ones (None: all) only what the index has is seen.
+    Relationships whose type is not given (None: all are) are seen only where the index has records of them.
     """
     return merge_join(
         scan_graph(graph, page, after, relationship_types),

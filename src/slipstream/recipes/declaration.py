@@ -69,7 +69,7 @@ class RecipeDeclaration:
         """
         Return this declaration as the next generation of `live`: what differs for the types is in `number`.
 
-        Types that are the same stay where they are, so that nothing of them is embedded.
+        Types that do not differ keep their generation, so that none of their records is embedded.
         """
         known = self.named_types() | live.named_types() | set(types)
         changed = differing_types(live, self, known)

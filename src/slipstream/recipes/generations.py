@@ -59,7 +59,7 @@ class Generations:
 
 
 def load_generations(journal: Journal) -> Generations | None:
-    """Return what the journal keeps, None for a new one; raises `CorruptionError` for what is unreadable."""
+    """Return what the journal keeps, None for a new journal; raises `CorruptionError` for what is unreadable."""
     text = journal.get(GENERATIONS)
     if text is None:
         return None

@@ -97,7 +97,7 @@ class Recipes:
         return self._pair
 
     def hides(self) -> Callable[[Placed], bool] | None:
-        """Return what tells records of the generation beside the live one; None while there is no such generation."""
+        """Return a test for records of the generation beside the live one; None while there is no such generation."""
         return self._pair.is_hidden if self._pair.beside is not None else None
 
     def swap(self, pair: RecipePair) -> None:

@@ -67,7 +67,7 @@ class CompiledView:
 
     @property
     def dependencies(self) -> Dependencies:
-        """What the record itself contributes to what it depends on; neighbours and endpoints are not in it."""
+        """What the record depends on, except its neighbours and endpoints."""
         return Dependencies(
             properties=tuple(sorted(self._decisive)),
             all_text=self._template is None,

@@ -127,7 +127,7 @@ class Dependencies:
     """What a record's text, vector and stamp depend on, as its view says."""
 
     properties: tuple[str, ...]
-    """Of the record itself, in alphabetical order."""
+    """The record's own properties that it depends on, in alphabetical order."""
     all_text: bool
     """Whether every property that is text shows too (the default text)."""
     all_properties: bool

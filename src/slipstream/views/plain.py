@@ -25,7 +25,7 @@ class NotPlainError(Exception):
 
 
 class PlainTemplate:
-    """One such template; see `plain_template`."""
+    """A template that needs no Jinja; see `plain_template`."""
 
     def __init__(self, writers: Sequence[_Writer]) -> None:
         self._writers = writers
