@@ -1,5 +1,5 @@
 """
 The command line: parses, calls `app`, shows.
 
-Holds one file a group of commands. May touch: app, and values of domain.
+Holds one file for each group of commands. May touch: app, and values of domain.
 """

@@ -10,7 +10,7 @@ from slipstream.domain.incidents import Adoption
 
 
 def adopt(settings: Context, *, as_json: bool) -> AuditReport:
-    """Say what it is about, do it, and return the audit behind it; raises `ConfigError` when there is no incident."""
+    """Show what adopting means, adopt, and return the audit after it; raises `ConfigError` without an incident."""
     with settings.opened(run=False) as slipstream:
         about = slipstream.adoption()
         print_incident(about.incident)

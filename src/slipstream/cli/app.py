@@ -18,7 +18,7 @@ app = typer.Typer(
     help="Keeps a vector index directly behind a property graph.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # the help of a terminal without it, in a third of the time
+    rich_markup_mode=None,  # plain help takes a third of the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

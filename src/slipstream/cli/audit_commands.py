@@ -77,7 +77,7 @@ def verify(
     """
     Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
 
-    It catches up with the log like any command, and changes nothing else.
+    The index catches up with the log as with any command; nothing else is changed.
     """
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
@@ -100,7 +100,7 @@ def verify(
 
 
 def exit_by(report: AuditReport) -> None:
-    """Return when all is consistent; else exit by what the audit found."""
+    """Return when everything is consistent; else exit with the code for what the audit found."""
     if report.is_divergent:
         raise typer.Exit(EXIT_DIVERGENT)
     if not report.is_consistent:
@@ -118,10 +118,10 @@ def _sample_size(deep: str | None) -> int | None:
 
 
 def _audit(slipstream: Slipstream, *, incremental: bool, deep: int | None, shown: bool) -> AuditReport:
-    # Relationships that no view covers are compared as well, so this is what a full audit looks at.
+    # A full audit compares relationships that no view covers too, so these are all its keys.
     total = None if incremental else sum(slipstream.pkg.counts().values())
     with progress_bar("comparing", "keys", shown=shown) as update:
-        # Where nobody else is in this process, what flows is what this command waits for.
+        # In a process of its own, the only live changes are those that this command waits for.
         return slipstream.verify(
             lambda compared: update(compared, total),
             incremental=incremental,
@@ -187,12 +187,12 @@ def repair(
     ] = False,
 ) -> None:
     """
-    Audit, mend what differs, and look at it again; a repair that was cut short goes on first.
+    Audit, mend what differs, and compare that again; an interrupted repair is continued first.
 
     What is more than the brake allows is not mended: its plan is shown, and `--confirm PLAN` applies it.
 
-    Exit code as of verify, and 2 when nothing was done because the brake holds; with --dry-run 1 says that there is
-    something to mend.
+    Exit code as of verify, and 2 when the brake held and nothing was done; with --dry-run, 1 when there is something
+    to mend.
     """
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
@@ -259,7 +259,7 @@ def _repair(
 
 
 def _confirmed(slipstream: Slipstream, plan_id: str, budget: RepairBudget, *, as_json: bool) -> AuditReport:
-    """Apply a plan, and return what became of its keys."""
+    """Apply a plan, and return the audit of its keys afterwards."""
     with slipstream.scrubber.aside(), progress_bar("repairing", "keys", shown=not as_json) as update:
         result = slipstream.repairer.confirm(plan_id, budget, update)
     drain(slipstream, shown=not as_json)
@@ -279,7 +279,7 @@ def _resumed(result: RepairResult) -> dict[str, object]:
 def _mend(
     slipstream: Slipstream, audit_id: int | None, kinds: list[str], budget: RepairBudget, *, shown: bool
 ) -> tuple[RepairResult, AuditReport]:
-    # One repair at a time, and somebody waits for this one.
+    # One repair at a time; this one goes first, for somebody waits for it.
     with slipstream.scrubber.aside(), progress_bar("repairing", "keys", shown=shown) as update:
         result = slipstream.repairer.repair(audit_id, kinds, budget, update)
     drain(slipstream, shown=shown)
@@ -349,7 +349,7 @@ def show_audit(
     kind: Annotated[
         str | None, typer.Option("--class", help="Only this class of divergence, `owed` or `unsettled`.")
     ] = None,
-    after: Annotated[str | None, typer.Option(help="Go on behind this CLASS/KEY, the last one shown.")] = None,
+    after: Annotated[str | None, typer.Option(help="Go on after this CLASS/KEY, the last one shown.")] = None,
     limit: Annotated[int, typer.Option(help="How many keys.", min=1)] = 100,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Commands about copies of a PKG: `backup`, `restore`, `export`. None of them opens it, nor asks whoever has."""
+"""Commands about copies of a PKG: `backup`, `restore`, `export`. None opens the PKG, or asks who has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ELSEWHERE = {
     "chroma-server": "not in the backup (chroma-server): a restore does not touch the server. What differs there is "
     "made anew; where it is newer than the backup, behind `slipstream repair --adopt`",
 }
-"""Where vectors are that a backup does not hold, by the adapter of the index, and what becomes of them."""
+"""Where vectors that a backup does not hold are, and what becomes of them, by adapter of the index."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -39,13 +39,13 @@ def register(app: typer.Typer) -> None:
 def backup(
     context: typer.Context,
     destination: Annotated[Path | None, typer.Argument(help="The folder that gets the new backup.")] = None,
-    keep: Annotated[int | None, typer.Option(help="Remove older backups of this graph there beyond so many.")] = None,
+    keep: Annotated[int | None, typer.Option(help="Keep only so many backups of this graph there.")] = None,
     with_cache: Annotated[bool, typer.Option("--with-cache", help="Take the cache of embeddings along.")] = False,
     rate_mb_s: Annotated[float | None, typer.Option(help="Copy at most so many megabytes a second.")] = None,
     keep_divergent: Annotated[
         bool, typer.Option("--keep-divergent", help="Keep it also if graph and index differ for no known reason.")
     ] = False,
-    verify: Annotated[Path | None, typer.Option(help="Make none: look at this backup once more.")] = None,
+    verify: Annotated[Path | None, typer.Option(help="Make no backup; check this one again.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a backup while everything runs, as of one moment; it is restored aside and audited before it counts."""
@@ -84,7 +84,7 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Replace the PKG that is there, in one step.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make --dir the PKG that a backup holds. What is there stays as it is until all of that stands beside it."""
+    """Restore a backup into --dir. What is there stays untouched until the restored PKG is complete beside it."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with _bars(shown=not as_json) as on_progress:

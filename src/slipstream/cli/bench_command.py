@@ -1,4 +1,4 @@
-"""The commands `bench`, `bench-audits` and `bench-migrations`: what it all costs on this machine."""
+"""The commands `bench`, `bench-audits` and `bench-migrations`: what everything costs on this machine."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ def bench_audits(
 
 def bench_migrations(
     entities: Annotated[int, typer.Option(help="Entities in the graph.")] = 20_000,
-    seconds: Annotated[float, typer.Option(help="How long it is measured before and behind each migration.")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="How long it is measured before and after each migration.")] = 20.0,
     case: Annotated[
         list[str] | None, typer.Option(help="'same model' or 'static model'; both, when none is given.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure migrations beside 50 live changes a second: freshness and searches before, during and behind them."""
+    """Measure migrations beside 50 live changes a second: freshness and searches before, during and after them."""
     with handled_errors(as_json=as_json):
         from slipstream.bench.migrations import CASES, measure_migrations
 
@@ -163,10 +163,10 @@ def _show_audits(figures: Mapping[str, Any]) -> None:
 
 
 def show_figures(figures: Mapping[str, Any]) -> None:
-    """Print the figures of a run as tables: what was measured, beside what, and whether it is good enough."""
+    """Print the figures of a run as tables: each figure, what it is compared with, and whether its target is met."""
     table = Table("", "value", "raw", "/ raw", "target", "met", header_style="bold")
     for column in table.columns:
-        column.no_wrap = True  # several targets of one row stay beside their verdicts
+        column.no_wrap = True  # keeps several targets of one row beside their verdicts
     for column in table.columns[1:4]:
         column.justify = "right"
     for label, unit, figure, raw, ratio, decimals in _ROWS:

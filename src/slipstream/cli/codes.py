@@ -1,4 +1,4 @@
-"""Exit codes: 0 is what was hoped for."""
+"""Exit codes; 0 is success."""
 
 from __future__ import annotations
 

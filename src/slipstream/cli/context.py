@@ -29,15 +29,15 @@ class Context:
         self, *, run: bool = True, wait: Callable[[float], bool] | None = None, mend: bool = True
     ) -> Iterator[Slipstream]:
         """
-        Open the PKG; with `run` the engine works from the start, here or in the process that has it open already.
+        Open the PKG; with `run` the engine works from the start, here or in the process that runs it already.
 
-        With `wait` it is opened when no other process runs the engine any more, or when that says to wait no more.
-        Without `mend` nothing is repaired here that nobody asks for, and no edited view is put in force.
+        With `wait` the PKG is opened when no other process runs the engine any more, or when `wait` returns True.
+        Without `mend` nothing is repaired here unless asked for, and no edited view is put in force.
 
-        Models that slipstream.toml declares, and that nothing has migrated to, are warned of and left alone.
+        Warns of models that slipstream.toml declares but that are not in force: they need a migration.
         """
         options = Options(on_other_recipe=OnOtherRecipe.KEEP_MODELS if mend else OnOtherRecipe.KEEP_AND_TELL)
-        with nullcontext() if wait else telling_of_opening(self.directory):  # who stands by has said so
+        with nullcontext() if wait else telling_of_opening(self.directory):  # standing by is said elsewhere
             opened = open_pkg(self.directory, run=run, options=options, wait=wait, mend=mend)
         with opened as slipstream:
             if slipstream.refused_recipe is not None:
@@ -49,9 +49,9 @@ class Context:
 
 def spare_the_collector() -> None:
     """
-    Take what is loaded by now out of garbage collection: it stays until the process ends.
+    Take all objects loaded so far out of garbage collection: they live until the process ends.
 
-    A full audit makes so many short-lived values that looking through all the rest takes a fifth of its time.
+    A full audit makes so many short-lived values that collecting among all others takes a fifth of its time.
     """
     gc.collect()
     gc.freeze()
@@ -65,8 +65,8 @@ def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) 
     """
     Wait, with a progress bar, until the index reflects everything; returns the status then.
 
-    An outage is waited out, for no longer than `patience_s` in one piece, counted from here on: what was waited for
-    in vain before may come just now.
+    Gives up when an outage has lasted for `patience_s` without a break, counted from this call: an earlier outage may
+    be ending. Raises `UnavailableError` when the engine has halted.
     """
     began = time.monotonic()
     outage_since: float | None = None
@@ -80,7 +80,7 @@ def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) 
                 raise UnavailableError(status.halted)
             outage_since = None if status.outage is None else (outage_since or time.monotonic())
             call = slipstream.embedding.calls.longest()
-            # A server that hangs is down, too.
+            # A server that hangs counts as an outage, too.
             asked_s = 0.0 if call is None else min(call.lasts_s, time.monotonic() - began)
             if asked_s > patience_s or (outage_since and time.monotonic() - outage_since > patience_s):
                 raise _PatienceEndedError

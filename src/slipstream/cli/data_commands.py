@@ -33,11 +33,11 @@ KeyColumns = Annotated[
 ]
 Tables = Annotated[
     list[str] | None,
-    typer.Option(help="PARTITION=TABLE: take the rows of a partition for those of its table."),
+    typer.Option(help="PARTITION=TABLE: treat the rows of a partition as those of its table."),
 ]
 UnsentNulls = Annotated[
     list[str] | None,
-    typer.Option(help="TABLE=COLUMN[,COLUMN]: columns whose null in an update says that they were not sent."),
+    typer.Option(help="TABLE=COLUMN[,COLUMN]: columns whose null in an update means that the value was not sent."),
 ]
 NoSync = Annotated[bool, typer.Option("--no-sync", help="Only capture; the index follows at the next open.")]
 
@@ -65,7 +65,7 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="A graph as apoc.export.json writes it, in any of its JSON forms.")],
     id_prefix: Annotated[
         str | None,
-        typer.Option(help="Before the row number of nodes without properties.id; without: the file's name and #."),
+        typer.Option(help="Prefix for row numbers as ids of nodes without properties.id; default: file name and #."),
     ] = None,
     no_sync: NoSync = False,
     as_json: Json = False,
@@ -109,7 +109,7 @@ def apply(
     table: Tables = None,
     unsent_null: UnsentNulls = None,
 ) -> None:
-    """Apply change events (native, CloudEvents, Neo4j CDC, Debezium); none twice, and none behind a newer one."""
+    """Apply change events (native, CloudEvents, Neo4j CDC, Debezium), each once, none after a newer one."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with (
@@ -157,5 +157,5 @@ def _finish(result: dict[str, object], rejected: int, errors: list[str], *, as_j
 
 
 def _counts(value: object) -> object:
-    """Return counts by kind as a text: `3 heartbeats`."""
+    """Return counts by kind as a text, `3 heartbeats` say; any other value as it is."""
     return " + ".join(f"{count} {kind}" for kind, count in value.items()) or 0 if isinstance(value, dict) else value

@@ -58,7 +58,7 @@ class RichNarrator:
         return progress_bar(label, unit, shown=True)
 
     def tell(self, result: object) -> None:
-        """Print what a chapter brought."""
+        """Print the result of a chapter."""
         match result:
             case Capture():
                 _capture(result)

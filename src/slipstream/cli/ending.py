@@ -20,7 +20,7 @@ _OURS = "slipstream-"
 
 
 def ended(run: Callable[[], object]) -> NoReturn:
-    """Run a command to its end and exit by its code, also where a thread of ours hangs in a model."""
+    """Run a command and exit with its code, even when a thread of ours hangs in a model."""
     code: object = 0
     _make_usable()
     try:
@@ -41,7 +41,7 @@ def ended(run: Callable[[], object]) -> NoReturn:
 
 
 def _make_usable() -> None:
-    """Give a place to streams that were closed (`>&-`), and let none refuse a character that it has no byte for."""
+    """Open streams that were closed (`>&-`), and let none fail on a character that its encoding lacks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -51,21 +51,21 @@ def _make_usable() -> None:
 
 
 def _is_answered(*, has_failed: bool) -> bool:
-    """Write what is still to be written to standard output; says why when that can not be, once."""
+    """Flush standard output; if that fails, return False, and say why unless the command failed or nobody reads."""
     try:
         sys.stdout.flush()
     except OSError as error:
         if not (has_failed or isinstance(error, BrokenPipeError)):  # as in `| head`
             with suppress(OSError):
                 sys.stderr.write(f"standard output: {error.strerror}: not all of the answer was written\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would say the same once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would report the same again
         return False
     return True
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit at once: what was left behind is not waited for, nor may its native code meet the interpreter's end."""
+    """Exit at once, without waiting for threads left behind, whose native code must not meet Python's shutdown."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads any more
+        with suppress(OSError, ValueError):  # the reader has gone
             stream.flush()
     os._exit(code)

@@ -56,7 +56,7 @@ def status(
     ] = False,
 ) -> None:
     """
-    Show how far the index is behind the graph, also while something is broken: then what is known, and what is not.
+    Show how far the index is behind the graph; while something is broken, show what is known, and what is not.
 
     Exit code: 0; 1 with --check when a threshold is breached; 2 when something could not be read.
     """
@@ -78,7 +78,7 @@ def status(
 
 
 def _looked(settings: Context) -> tuple[dict[str, Any], list[Reading]]:
-    """Return what the open PKG tells, and the thresholds that are breached."""
+    """Return the status of the open PKG, and the thresholds that are breached."""
     with settings.opened(run=False) as slipstream:
         if slipstream.incident is not None:
             print_incident(slipstream.incident)
@@ -87,7 +87,7 @@ def _looked(settings: Context) -> tuple[dict[str, Any], list[Reading]]:
 
 
 def _glimpsed(settings: Context, error: SlipstreamError) -> dict[str, Any]:
-    """Return what the files tell of a PKG that can not be opened, or whose owner does not answer."""
+    """Return what the files tell of a PKG that can not be opened, or whose engine's owner does not answer."""
     found = glimpse(settings.directory)
     reason = {"the PKG as a whole": f"{type(error).__name__}: {error}"}
     return {**found, "unknown": {**reason, **found["unknown"]}}
@@ -169,7 +169,7 @@ def discard_letters(context: typer.Context, ids: Ids = None, every: All = False,
 
 
 def _chosen(slipstream: Slipstream, ids: list[str] | None, *, every: bool) -> list[str] | None:
-    """Return the ids that were named, None for all; raises `NotFoundError` when one of them is not there."""
+    """Return the ids that were given, None for all; raises `NotFoundError` for an unknown one."""
     if bool(ids) == every:
         raise ConfigError("name the ids of dead letters, or pass --all")
     there = {letter.id for letter in slipstream.list_dead_letters()} if ids else set()

@@ -52,13 +52,13 @@ EXAMPLES = {
     "views explain": "views explain ada",
     "views check": "views check --config edited.toml --all",
 }
-"""By command: what stands behind `slipstream --dir my-pkg`."""
+"""By command: what follows `slipstream --dir my-pkg`."""
 
 
 def show_examples(app: typer.Typer, group: str = "") -> None:
     """Put the example of each command at the end of its help; raises `KeyError` for a command without one."""
     for command in app.registered_commands:
-        # \b: on one line, to be copied
+        # \b: keep it on one line, to be copied
         command.epilog = f"\b\nExample: slipstream --dir my-pkg {EXAMPLES[f'{group}{command.name}']}"
     for each in app.registered_groups:
         if each.typer_instance is not None and not isinstance(each.name, DefaultPlaceholder):

@@ -1,4 +1,4 @@
-"""Lines for `apply`, of a file or of a live pipe, in batches that do not wait for what has not come yet."""
+"""Lines for `apply`, from a file or a live pipe, in batches that do not wait for lines to come."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PIPE_PAUSE_S = 0.02
 
 @contextmanager
 def opened_lines(file: str) -> Iterator[Iterable[Line]]:
-    """Give the lines of a file, or of standard input for `-`; raises `ConfigError` when it is no such file."""
+    """Yield batches of lines of a file, or of standard input for `-`; raises `ConfigError` for a wrong file."""
     if file == "-":
         yield _standard_input()
         return
@@ -30,7 +30,7 @@ def opened_lines(file: str) -> Iterator[Iterable[Line]]:
         try:
             stream = stack.enter_context(Path(file).open("rb"))
             chunks = checked_chunks(iter(partial(stream.read, CHUNK_BYTES), b""), file, EVENTS_FORM)
-            first = next(chunks, b"")  # here, where a wrong file is told before anything is opened for it
+            first = next(chunks, b"")  # read here, so that a wrong file is refused before the PKG is opened
         except OSError as error:
             raise ConfigError(f"{file} can not be read: {error.strerror}") from error
         yield _lines_in(chain([first], chunks))
@@ -41,9 +41,9 @@ def _standard_input() -> Iterable[Line]:
         raise ConfigError("standard input is closed: name a file, or pipe the events in")
     try:
         descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):  # replaced by something that is no file
+    except (OSError, ValueError):  # standard input was replaced by something that is not a file
         return sys.stdin
-    # Not through `sys.stdin`: a thread that waits in it holds its lock, and an interrupted process could not end.
+    # Not through `sys.stdin`: a thread that waits in it holds its lock, so that an interrupted process could not end.
     chunks = iter(partial(os.read, descriptor, CHUNK_BYTES), b"")
     return _lines_in(checked_chunks(chunks, "standard input", EVENTS_FORM, is_stream=True))
 
@@ -53,7 +53,7 @@ def _lines_in(chunks: Iterable[bytes]) -> Iterator[Line]:
 
 
 class _Reading:
-    """A thread that reads ahead; what it raises is raised where its lines are taken."""
+    """A thread that reads ahead; what it raises is raised by `next`."""
 
     def __init__(self, stream: Iterable[Line]) -> None:
         self._stream = stream
@@ -79,7 +79,7 @@ class _Reading:
 
 
 def batches(stream: Iterable[Line]) -> Iterator[list[Line]]:
-    """Yield lines together while they come quickly, and at once when the stream pauses."""
+    """Yield lines in batches while they come quickly, and at once when the stream pauses."""
     reading = _Reading(stream)
     ended = False
     while not ended:

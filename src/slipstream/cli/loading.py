@@ -1,4 +1,4 @@
-"""Commands that are loaded when they are called: to list them all, none is."""
+"""Commands that are loaded only when they are called; listing them loads none."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SHOWN = {
     ),
     "apply": (
         "data_commands",
-        "Apply change events (native, CloudEvents, Neo4j CDC, Debezium); none twice, and none behind a newer one.",
+        "Apply change events (native, CloudEvents, Neo4j CDC, Debezium), each once, none after a newer one.",
     ),
     "status": (
         "engine_commands",
         (
-            "Show how far the index is behind the graph, also while something is broken: then what is known, and "
-            "what is not."
+            "Show how far the index is behind the graph; while something is broken, show what is known, and what "
+            "is not."
         ),
     ),
     "backup": (
@@ -33,7 +33,7 @@ _SHOWN = {
     ),
     "restore": (
         "backup_commands",
-        "Make --dir the PKG that a backup holds. What is there stays as it is until all of that stands beside it.",
+        "Restore a backup into --dir. What is there stays untouched until the restored PKG is complete beside it.",
     ),
     "export": (
         "backup_commands",
@@ -45,12 +45,12 @@ _SHOWN = {
     ),
     "repair": (
         "audit_commands",
-        "Audit, mend what differs, and look at it again; a repair that was cut short goes on first.",
+        "Audit, mend what differs, and compare that again; an interrupted repair is continued first.",
     ),
     "reembed": (
         "schema_commands",
         (
-            "Embed records anew, past the cache: those for which everything given holds, highest extraction "
+            "Embed records anew, past the cache: those that meet all given conditions, highest extraction "
             "confidence first."
         ),
     ),
@@ -74,7 +74,7 @@ _SHOWN = {
     ),
     "bench-migrations": (
         "bench_command",
-        "Measure migrations beside 50 live changes a second: freshness and searches before, during and behind them.",
+        "Measure migrations beside 50 live changes a second: freshness and searches before, during and after them.",
     ),
     "dead-letters": ("engine_commands", "Keys and events that failed for good."),
     "audits": ("audit_commands", "Past audits and what they found."),
@@ -87,7 +87,7 @@ _SHOWN = {
     "schema": ("schema_commands", "Versions of the graph's schema."),
     "views": ("views_commands", "Which text stands for what, and why."),
 }
-"""By command, in the order of the help: the module that registers it, and the first sentence of its own help."""
+"""By command, in the order of the help: the module that registers it, and the first paragraph of its own help."""
 
 
 class LoadedCommands(Mapping[str, Any]):
@@ -119,14 +119,14 @@ def _commands_of(module: str) -> dict[str, Any]:
 
 
 class LazyGroup(TyperGroup):
-    """The commands of `slipstream`; its help is that of the table."""
+    """The commands of `slipstream`; their list in the help comes from the table."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = cast("Any", LoadedCommands())  # nobody adds any
+        self.commands = cast("Any", LoadedCommands())  # a mapping suffices: no command is added
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the commands, none of them loaded."""
+        """List the commands without loading any."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, shown) for name, (_, shown) in _SHOWN.items()])

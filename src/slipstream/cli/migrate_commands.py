@@ -35,7 +35,7 @@ from slipstream.recipes.generations import Phase
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Work until it is done; Ctrl-C leaves it resumable.")]
-Force = Annotated[bool, typer.Option("--force", help="Without an audit: what is missing from it is not found then.")]
+Force = Annotated[bool, typer.Option("--force", help="Skip the audit: what the old generation lacks stays missing.")]
 
 _STAGES = {
     Phase.ALONE: "no migration: one generation",
@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def _opened(context: typer.Context, *, run: bool = True) -> Iterator[Slipstream]:
-    """Open with the recipe in force: what slipstream.toml declares is only the candidate."""
+    """Open with the recipe in force: the one that slipstream.toml declares is only the candidate."""
     settings: Context = context.obj
     options = Options(on_other_recipe=OnOtherRecipe.KEEP)
     with open_pkg(settings.directory, run=run, options=options) as slipstream:
@@ -98,7 +98,7 @@ def start(
 
 
 def wait(context: typer.Context, as_json: Json = False) -> None:
-    """Work until the next generation is built, and lacks nothing."""
+    """Work until the next generation is built and complete."""
     with handled_errors(as_json=as_json), _opened(context) as slipstream:
         _work(slipstream, wait=True, as_json=as_json)
 
@@ -159,7 +159,7 @@ def cut_over(
     as_json: Json = False,
 ) -> None:
     """
-    Audit the next generation, compare it with the live one, and let searches be answered by it.
+    Audit the next generation, compare it with the live one, and let it answer searches.
 
     Refused below 100 %, and by the thresholds of the quality gate.
     """
@@ -169,7 +169,7 @@ def cut_over(
             raise InvalidInputError("can not go with --queries or --report", field="--skip-comparison")
 
         def on_comparison(comparison: QualityComparison) -> None:
-            bar.close()  # no bar between the figures
+            bar.close()  # no progress bar amid the figures
             found["comparison"] = comparison_as_dict(comparison, slipstream.quality.gate.reasons(comparison))
             show_comparison(found["comparison"], report, as_json=as_json)
 
@@ -188,7 +188,7 @@ def cut_over(
 
 
 def roll_back(context: typer.Context, force: Force = False, as_json: Json = False) -> None:
-    """Audit the old generation and, at 100 %, let searches be answered by it again."""
+    """Audit the old generation and, at 100 %, let it answer searches again."""
     with handled_errors(as_json=as_json), _opened(context) as slipstream:
         with _comparing(slipstream, shown=not (as_json or force)) as on_progress:
             slipstream.migrations.roll_back(force=force, on_progress=on_progress)

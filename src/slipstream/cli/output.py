@@ -32,7 +32,7 @@ _FIXES = {
     errno.EISDIR: "name a file",
     errno.EMFILE: "let the process open more files (`ulimit -n`)",
 }
-"""What to do about what the operating system refuses."""
+"""What to do about errors of the operating system."""
 
 out = SafeConsole(highlight=False)
 err = SafeConsole(stderr=True, highlight=False)
@@ -72,17 +72,17 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_warning(text: str) -> None:
-    """Say on stderr, in one line for logs, what is not as somebody may think."""
+    """Print a warning on stderr, in one line, for logs."""
     err.print(f"[yellow]warning[/yellow]: {escape(printable(text))}", soft_wrap=True)
 
 
 def brake_line(brake: Mapping[str, Any]) -> str:
-    """Return what the brake holds and what to do about it, of the scrubber's summary."""
+    """Return what the brake holds and what to do about it, from the scrubber's summary."""
     return f"braked: {brake['why']}: {brake['command']}"
 
 
 def print_incident(incident: Incident) -> None:
-    """Say on stderr what is wrong, in one line, and every way on."""
+    """Print on stderr what is wrong, in one line, and every way on."""
     err.print(f"[red]{escape(printable(incident.line))}[/red]", soft_wrap=True)
     err.print("ways on:")
     for way in incident.ways:
@@ -99,13 +99,13 @@ def handled_errors(*, as_json: bool = False, more: Mapping[str, Any] | None = No
         err.print("[yellow]interrupted[/yellow]: nothing is lost, run the same command again to go on")
         raise typer.Exit(EXIT_INTERRUPTED) from error
     except (SlipstreamError, OSError, MemoryError) as error:
-        if not isinstance(error, BrokenPipeError):  # nobody reads any more, as in `| head`: nobody needs to be told
+        if not isinstance(error, BrokenPipeError):  # the reader has gone, as in `| head`: say nothing
             _tell(error, as_json=as_json, more=more or {})
         raise typer.Exit(EXIT_ERROR) from error
 
 
 def _tell(error: Exception, *, as_json: bool, more: Mapping[str, Any]) -> None:
-    """Say in one line what failed, on what, and what to do; for programs as JSON, too."""
+    """Print in one line what failed, on what, and what to do; for programs also as JSON."""
     message, name = _message(error), type(error).__name__
     if as_json:
         details: dict[str, Any] = {"error": name, "message": message}

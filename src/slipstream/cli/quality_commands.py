@@ -62,7 +62,7 @@ def run(
     as_json: Json = False,
     sample: Annotated[str, typer.Option(help="Records whose neighbours are asked for: a number, or all.")] = "1000",
     self_sample: Annotated[
-        str | None, typer.Option(help="Entities of them whose own name is searched for; 200, with --sample all all.")
+        str | None, typer.Option(help="How many of them are searched by name; default: 200, all with --sample all.")
     ] = None,
     report: Report = None,
     sync: Sync = True,
@@ -112,7 +112,7 @@ def list_weak(
     not_self_retrieved: NotSelfRetrieved = False,
     confidence_below: Below = None,
 ) -> None:
-    """List weak records: those that the last run found, and with --confidence-below those of now."""
+    """List weak records: those of the last run; with --confidence-below, those that are below it now."""
     with handled_errors(as_json=as_json):
         opened: Context = context.obj
         kinds = _kinds(invalid=invalid, near=near_duplicates, hubs=hubs, not_found=not_self_retrieved)
@@ -175,8 +175,8 @@ def compare(
     overlap_min: Annotated[float | None, typer.Option(help="Least mean overlap@k.")] = None,
     rank_correlation_min: Annotated[float | None, typer.Option(help="Least mean Kendall tau-b.")] = None,
     recall_min: Annotated[float | None, typer.Option(help="Least mean recall@k of the next generation.")] = None,
-    mrr_min: Annotated[float | None, typer.Option(help="Least mean reciprocal rank of it.")] = None,
-    ndcg_min: Annotated[float | None, typer.Option(help="Least mean nDCG@k of it.")] = None,
+    mrr_min: Annotated[float | None, typer.Option(help="Least mean reciprocal rank of the next generation.")] = None,
+    ndcg_min: Annotated[float | None, typer.Option(help="Least mean nDCG@k of the next generation.")] = None,
     report: Report = None,
 ) -> None:
     """Compare the two generations of a migration. Exit code: 0 passed, 1 below a threshold, 2 could not tell."""
@@ -203,14 +203,14 @@ def compare(
 def judged(
     slipstream: Slipstream, gate: QualityGate, queries: Sequence[Query], sample: int = SAMPLE, k: int = 10
 ) -> tuple[Sequence[str], dict[str, Any]]:
-    """Compare the two generations; returns the reasons against a cut-over, and the report."""
+    """Compare the two generations; return the reasons against a cut-over, and the report."""
     comparison = slipstream.quality.compare(queries, sample=sample, k=k)
     reasons = gate.reasons(comparison)
     return reasons, comparison_as_dict(comparison, reasons)
 
 
 def show_comparison(data: dict[str, Any], report: Path | None, *, as_json: bool) -> None:
-    """Write the page of a comparison, when one is asked for, and print its figures and what speaks against it."""
+    """Write the page of a comparison, if asked for, and print the figures and the reasons against a cut-over."""
     if report is not None:
         _written(write_page(report, comparison_page(data)))
     if not as_json:
@@ -248,7 +248,7 @@ def _kinds(*, invalid: bool, near: bool, hubs: bool, not_found: bool) -> tuple[W
 
 
 def _chosen(slipstream: Slipstream, kinds: Sequence[Weakness], below: float | None) -> list[dict[str, Any]]:
-    """Return the weak records asked for; every kind of the last run when nothing is."""
+    """Return the weak records of the given kinds; without any, every kind of the last run."""
     rows: list[dict[str, Any]] = []
     if kinds or below is None:
         found = slipstream.quality.weak(kinds or tuple(Weakness))

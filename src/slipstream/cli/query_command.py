@@ -84,12 +84,12 @@ def _params(pairs: list[str]) -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
-    """Return a value as JSON has it: no number there is infinite."""
+    """Return a value that JSON can hold: None for infinite numbers and NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:
-    """Return a value for a table: text as it is, what has parts as JSON."""
+    """Return a value for a table: text as it is, lists and objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, list | dict):

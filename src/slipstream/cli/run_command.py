@@ -38,7 +38,7 @@ def run(context: typer.Context, metrics: Metrics = None, token_file: TokenFile =
         settings: Context = context.obj
         with _terminated() as ending:
             while (ended := _served(settings, ending, metrics, token_file)) is None:
-                pass  # graph and index do not belong together, or do again: it is opened anew
+                pass  # an incident has begun or ended: open the PKG anew
         if ended.failure is not None:
             err.print(f"the engine has stopped: {ended.failure}", markup=False)
             raise typer.Exit(EXIT_ERROR)
@@ -50,7 +50,7 @@ def run(context: typer.Context, metrics: Metrics = None, token_file: TokenFile =
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How it went to the end."""
+    """How the run ended: the engine's failure, if any, and the alerts still firing."""
 
     failure: BaseException | None = None
     firing: Sequence[str] = ()
@@ -59,9 +59,9 @@ class _Ended:
 def _served(
     settings: Context, ending: threading.Event, metrics: str | None, token_file: Path | None
 ) -> _Ended | None:
-    """Open the PKG and stay until the end; None when it is to be opened anew."""
+    """Open the PKG and serve until the end; None when the PKG must be opened anew."""
     with settings.opened(wait=_standing_by(ending)) as slipstream:
-        if not slipstream.runs_engine:  # it was told to end while it stood by
+        if not slipstream.runs_engine:  # told to end while standing by
             return _Ended()
         with serving(slipstream, metrics, token_file):
             if isinstance(slipstream, IncidentSlipstream):
@@ -74,7 +74,7 @@ def _served(
 
 
 def _wait_in_incident(ending: threading.Event, slipstream: IncidentSlipstream) -> bool:
-    """Answer searches and serve metrics until somebody decides; whether the graph was adopted."""
+    """Serve searches and metrics until the end or a decision; returns whether the graph was adopted."""
     print_incident(slipstream.incident)
     err.print("waiting: it goes on by itself once the graph is adopted; to restore a backup, end it first (Ctrl-C)")
     while not slipstream.adopted.is_set() and not ending.wait(_LOOK_S):
@@ -83,7 +83,7 @@ def _wait_in_incident(ending: threading.Event, slipstream: IncidentSlipstream) -
 
 
 def _run_until(ending: threading.Event, slipstream: Slipstream) -> BaseException | None:
-    """Wait for the end; returns why the engine can not go on, when it can not."""
+    """Wait for the end; returns why the engine can not go on, None when it was told to end."""
     err.print("running; Ctrl-C ends", markup=False)
     while slipstream.sync.failure is None and not ending.wait(_LOOK_S):
         pass
@@ -91,7 +91,7 @@ def _run_until(ending: threading.Event, slipstream: Slipstream) -> BaseException
 
 
 def _standing_by(ending: threading.Event) -> Callable[[float], bool]:
-    """Return what says to wait until another process's engine has ended; it says so once to the user, too."""
+    """Return a `wait` for `open` that is True once this process must end; says once that it stands by."""
     told = threading.Event()
 
     def wait(timeout_s: float) -> bool:
@@ -105,7 +105,7 @@ def _standing_by(ending: threading.Event) -> Callable[[float], bool]:
 
 @contextmanager
 def _terminated() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set: a service manager's stop is no failure."""
+    """Yield an event that Ctrl-C and SIGTERM set: a stop by a service manager is not a failure."""
     ending = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

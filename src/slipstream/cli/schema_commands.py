@@ -72,7 +72,7 @@ def diff(
     new: Annotated[int | None, typer.Argument(help="Another one; the current one when it is left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what differs between two versions, and which views show something of it."""
+    """Show what differs between two versions, and which views show some of that."""
     with handled_errors(as_json=as_json):
         opened: Context = context.obj
         with opened.opened(run=False) as slipstream:
@@ -113,15 +113,15 @@ def reembed(
     types: Annotated[list[str] | None, typer.Option("--type", help="Records of this type; may be repeated.")] = None,
     confidence_below: Annotated[float | None, typer.Option(help="Extraction confidence below this.")] = None,
     older_than: Annotated[str | None, typer.Option(help="Embedded longer ago: 90s, 15m, 6h, 30d, 2w.")] = None,
-    marked: Annotated[bool, typer.Option("--marked", help="Whatever is marked already.")] = False,
+    marked: Annotated[bool, typer.Option("--marked", help="Records that are marked already.")] = False,
     reason: Annotated[str, typer.Option(help="Kept with the records.")] = "requested",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would do and cost.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Records that are marked at a time.")] = 100,
 ) -> None:
     """
-    Embed records anew, past the cache: those for which everything given holds, highest extraction confidence first.
+    Embed records anew, past the cache: those that meet all given conditions, highest extraction confidence first.
 
-    It can be interrupted: what is selected is kept, and done by the next `slipstream run` or `reembed --marked`.
+    It can be interrupted: the selection is kept, and done by the next `slipstream run` or `reembed --marked`.
     """
     with handled_errors(as_json=as_json):
         opened: Context = context.obj

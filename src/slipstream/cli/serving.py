@@ -22,7 +22,7 @@ TokenFile = Annotated[Path | None, typer.Option(help="A file with the token that
 
 @contextmanager
 def serving(slipstream: Slipstream, metrics: str | None, token_file: Path | None) -> Iterator[None]:
-    """Serve metrics and health while the block runs, when an address is given."""
+    """Serve metrics and health while the block runs, if an address is given."""
     if metrics is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""The one place through which texts reach a terminal or a log: nothing of data is obeyed there."""
+"""The one place through which text reaches a terminal or a log, so that no control character in data takes effect."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from slipstream.domain.texts import on_one_line, printable
 
 
 class SafeConsole(Console):
-    """A console that shows the control characters of whatever it prints as their escapes; its own it still sends."""
+    """A console that prints control characters of texts as escapes, and still sends its own."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield the segments of something, with safe texts."""
+        """Yield the segments of a renderable, with safe texts."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print as any console does; an error says to which stream."""
+        """Print as any console does; an `OSError` names the stream."""
         try:
             super().print(*objects, **how)
         except OSError as error:
@@ -29,14 +29,14 @@ class SafeConsole(Console):
             raise
 
     def on_broken_pipe(self) -> None:
-        """Let the command end by exit code 2 when nobody reads its answer; without its messages it goes on."""
+        """End with exit code 2 when nobody reads the answer; when nobody reads stderr, go on without messages."""
         if not self.stderr:
             raise  # noqa: PLE0704  (called while the error is handled)
         self.quiet = True
 
 
 class SafeFormatter(logging.Formatter):
-    """Formats each record on a line of its own, with its control characters as escapes; tracebacks have lines."""
+    """Formats each record on one line, with control characters as escapes; only tracebacks take several lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's own name)
         """Return the line of a record."""
@@ -44,5 +44,5 @@ class SafeFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's own name)
-        """Return a traceback."""
+        """Return a traceback with control characters as escapes."""
         return printable(super().formatException(ei))

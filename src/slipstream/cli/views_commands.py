@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _opened(context: typer.Context) -> Slipstream:
-    """Open with the views in force: what slipstream.toml declares meanwhile is not applied."""
+    """Open with the views in force: views that were edited in slipstream.toml are not applied."""
     settings: Context = context.obj
     return open_pkg(settings.directory, run=False, options=Options(on_other_recipe=OnOtherRecipe.KEEP))
 
@@ -86,7 +86,7 @@ def explain(
     entity: Annotated[str, typer.Argument(help="An entity's id, or a record's key (e:ID, r:ID).")],
     as_json: Json = False,
 ) -> None:
-    """Tell why a record is as it is: its text, what it depends on, and what its last changes did."""
+    """Tell why a record is as it is: its text, what that depends on, and what the last changes did."""
     with handled_errors(as_json=as_json):
         with _opened(context) as slipstream:
             key = RecordKey.decode(entity) if entity[:2] in ("e:", "r:") else entity_key(entity)

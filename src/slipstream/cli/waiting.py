@@ -1,4 +1,4 @@
-"""What a command says while it waits: nobody should look at a silent terminal, and wonder."""
+"""What a command says while it waits, so that nobody looks at a silent terminal and wonders."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from slipstream.domain.errors import SlipstreamError
 
 _LOOK_S = 0.5
 _SILENT_S_MAX = 2.0
-"""For how long something may be waited for without a word."""
+"""How long a wait may last before something is said."""
 _AGAIN_S, _AGAIN_S_MAX = 30.0, 300.0
-"""It is said again after so long, and then ever later."""
+"""When it is said again at first, and the longest pause: each pause is twice the last one."""
 _ASK_S = 5.0
-"""How often another process is asked, instead of looking at what is here."""
+"""How often another process is asked what it waits for."""
 _GOES_ON = "It goes on by itself; Ctrl-C ends, and nothing is lost"
 
 Look = Callable[[], str | None]
-"""Tells what is waited for now; None when nothing is."""
+"""Returns what is waited for now; None when nothing is."""
 
 
 @contextmanager
 def telling(slipstream: Slipstream, *, running: bool = True) -> Iterator[None]:
-    """Say on stderr what is waited for while the block runs: of the engine too, when it is `running` for it."""
+    """Say on stderr what is waited for during the block; with `running`, also what an engine elsewhere waits for."""
     other = _Asked(slipstream) if running and not slipstream.runs_engine else None
 
     def look() -> str | None:
@@ -45,7 +45,7 @@ def telling(slipstream: Slipstream, *, running: bool = True) -> Iterator[None]:
 
 @contextmanager
 def telling_of_opening(directory: Path) -> Iterator[None]:
-    """Say on stderr that opening takes long, and who else has the PKG open."""
+    """Say on stderr that opening takes long, and which process runs the engine."""
 
     def look() -> str | None:
         holder = engine_holder(directory)
@@ -70,7 +70,7 @@ def _said(look: Look) -> Iterator[None]:
 
 
 def _tell(look: Look, ending: threading.Event) -> None:
-    """Say each wait that lasts when it has begun, and then ever more sparsely."""
+    """Report each wait that lasts, soon after it began, and then ever more rarely."""
     since: float | None = None
     due_s, pause_s = _SILENT_S_MAX, _AGAIN_S
     while not ending.wait(_LOOK_S):
@@ -86,7 +86,7 @@ def _tell(look: Look, ending: threading.Event) -> None:
 
 
 class _Asked:
-    """What the process that runs the engine waits for: asked now and then."""
+    """What the process that runs the engine waits for, asked at intervals."""
 
     def __init__(self, slipstream: Slipstream) -> None:
         self._slipstream, self._asked_at = slipstream, float("-inf")
@@ -99,7 +99,7 @@ class _Asked:
         return self._outage
 
     def _asked(self) -> str | None:
-        """Return what it says; None also where nobody can tell."""
+        """Return its outage; None also when it does not answer."""
         try:
             outage = self._slipstream.status().outage
         except SlipstreamError:

@@ -1,4 +1,4 @@
-"""Reading a request with a limit on its size and on its time, however slowly it comes."""
+"""Reads a request with a limit on its size and on its time, however slowly it comes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class BoundedRequest(io.RawIOBase):
         self._deadline = time.monotonic() + seconds_max
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Receive what has come, at most what is still allowed."""
+        """Receive bytes, at most as many as are still allowed, and return how many."""
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the request took too long")

@@ -28,7 +28,7 @@ METRICS_PORT = 9464
 TOKEN_CHARACTERS_MIN = 16
 REQUEST_BYTES_MAX = 16 * 1024
 REQUEST_S_MAX = 5.0
-"""For a request to arrive, and again for its answer to be taken; also the longest that closing can take."""
+"""How long a request may take to arrive, and its answer to be received; also the longest that closing can take."""
 CONNECTIONS_MAX = 16
 
 _TEXT = "text/plain; charset=utf-8"
@@ -65,7 +65,7 @@ def serve_metrics(
     """
     Serve the metrics and the health of an open PKG, from a thread of its own, until the server is closed.
 
-    Port 0 takes a free one. With a `token` (see `read_token`) every request must bear it. Raises `ConfigError` for
+    Port 0 takes a free one. With a `token` (see `read_token`) every request must carry it. Raises `ConfigError` for
     an address beyond the loopback interface without a token, for one that can not be bound, and when the extra
     `metrics` is not installed.
     """
@@ -97,7 +97,7 @@ class MetricsServer:
         self, pages: dict[str, Callable[[], Answer]], host: str = "127.0.0.1", port: int = 0, token: str | None = None
     ) -> None:
         if token is not None:
-            _checked(token, "the token")  # an empty one would let everybody in
+            _checked(token, "the token")  # an empty one would let anybody in
         family, address = _resolved(host, port)
         if token is None and not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
             raise ConfigError(
@@ -118,12 +118,12 @@ class MetricsServer:
 
     @property
     def host(self) -> str:
-        """The address that is listened on."""
+        """The address that the server listens on."""
         return str(self._server.server_address[0])
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return int(self._server.server_address[1])
 
     @property
@@ -150,7 +150,7 @@ class MetricsServer:
 
 
 def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
-    """Return the very address that will be bound: what is checked must be what is used."""
+    """Return the address to bind, resolved once, so that the checked address is the one used."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError) as error:
@@ -160,7 +160,7 @@ def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ..
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for them; each is bounded
+    daemon_threads = False  # closing waits for the threads; each takes a limited time
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(cast("tuple[str, int]", address), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking the name service who we are."""
+        """Bind without looking up this host's name."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
@@ -188,14 +188,14 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and make room for the next one."""
+        """Answer, and make room for the next request."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Note a connection that broke off; what it had sent is nobody's business."""
+        """Log a broken connection, without what it has sent."""
         del request
         logger.debug("a connection from %s broke off", client_address[0])
 
