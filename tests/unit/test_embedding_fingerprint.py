@@ -18,7 +18,7 @@ BASE: dict[str, Any] = {
     "text": "a text",
     "temporal_context": TemporalEmbeddingContext(timestamp=MOMENT),
     "spec": SPEC,
-    "recipe": "fusion/1:0.6,0.3,0.1",
+    "fusion_rule": "fusion/1:0.6,0.3,0.1",
 }
 
 
@@ -31,8 +31,8 @@ BASE: dict[str, Any] = {
         {"spec": replace(SPEC, id="other")},
         {"spec": replace(SPEC, version="2")},
         {"spec": replace(SPEC, dimension=16)},
-        {"recipe": "fusion/1:0.5,0.3,0.2"},
-        {"recipe": ""},
+        {"fusion_rule": "fusion/1:0.5,0.3,0.2"},
+        {"fusion_rule": ""},
     ],
 )
 def test_each_part_decides(change: dict[str, Any]) -> None:
@@ -45,15 +45,15 @@ def test_limits_of_a_model_do_not_decide() -> None:
 
 
 def test_parts_do_not_run_together() -> None:
-    plain = BASE | {"recipe": "", "temporal_context": None}
+    plain = BASE | {"fusion_rule": "", "temporal_context": None}
     one = fingerprint(**(plain | {"text": "a", "spec": replace(SPEC, id="bc")}))
     assert one != fingerprint(**(plain | {"text": "ab", "spec": replace(SPEC, id="c")}))
     assert one != fingerprint(**(plain | {"text": "a", "spec": replace(SPEC, id="b", version="c1")}))
 
 
 def test_without_fusion_the_context_does_not_decide() -> None:
-    without = BASE | {"recipe": "", "temporal_context": None}
-    assert fingerprint(**(BASE | {"recipe": ""})) == fingerprint(**without)
+    without = BASE | {"fusion_rule": "", "temporal_context": None}
+    assert fingerprint(**(BASE | {"fusion_rule": ""})) == fingerprint(**without)
 
 
 def test_it_is_the_same_in_every_release() -> None:

@@ -200,8 +200,8 @@ def test_fingerprints_follow_the_fusion_only_where_it_applies() -> None:
     empty = EmbeddingRequest("Event", "release", TemporalEmbeddingContext())
     assert one.fingerprint(plain) == two.fingerprint(plain) == one.fingerprint(empty)
     assert one.fingerprint(event) != two.fingerprint(event)
-    assert one.recipe(CONTEXT) != two.recipe(CONTEXT)
-    assert one.recipe(None) == one.recipe(TemporalEmbeddingContext()) == ""
+    assert one.fusion_rule(CONTEXT) != two.fusion_rule(CONTEXT)
+    assert one.fusion_rule(None) == one.fusion_rule(TemporalEmbeddingContext()) == ""
 
 
 def test_a_view_can_ask_for_a_model_of_its_own() -> None:

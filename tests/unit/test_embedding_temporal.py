@@ -76,5 +76,5 @@ def test_useless_weights_are_refused(weights: tuple[float, float, float]) -> Non
 
 
 def test_the_recipe_names_shares_not_sums() -> None:
-    assert FusionWeights(6, 3, 1).recipe == FusionWeights().recipe == "fusion/1:0.6,0.3,0.1"
-    assert FusionWeights(0.5, 0.3, 0.2).recipe != FusionWeights().recipe
+    assert FusionWeights(6, 3, 1).rule == FusionWeights().rule == "fusion/1:0.6,0.3,0.1"
+    assert FusionWeights(0.5, 0.3, 0.2).rule != FusionWeights().rule

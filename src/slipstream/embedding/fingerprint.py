@@ -20,23 +20,23 @@ def fingerprint(
     text: str,
     temporal_context: TemporalEmbeddingContext | None,
     spec: ModelSpec,
-    recipe: str,
+    fusion_rule: str,
 ) -> str:
     """
     Return the digest of what decides a record's vector, 32 hexadecimal digits.
 
     The text decides, not the template that it came from (docs/adr/0018). Each part goes in with its length before it,
-    so that no two lists of parts can run together. Without a `recipe` (no fusion applies) the temporal context
+    so that no two lists of parts can run together. Without a `fusion_rule` (no fusion applies) the temporal context
     decides nothing and stays out.
     """
-    if not recipe:
+    if not fusion_rule:
         return text_fingerprint(text, spec)
     context = canonical_context(temporal_context)
-    return _digest(_joined((text, context, spec.id, spec.version, str(spec.dimension), recipe)))
+    return _digest(_joined((text, context, spec.id, spec.version, str(spec.dimension), fusion_rule)))
 
 
 def text_fingerprint(text: str, spec: ModelSpec) -> str:
-    """Return the `fingerprint` of a text without a recipe, which the text and the model alone decide."""
+    """Return the `fingerprint` of a text to which no fusion applies: text and model alone decide it."""
     data = text.encode("utf-8", "surrogatepass")
     return _digest(len(data).to_bytes(8, "big") + data + _plain_end(spec.id, spec.version, spec.dimension))
 

@@ -99,9 +99,9 @@ class MultiModelEmbeddingService:
         """Return the model that embeds a type; raises `ConfigError` for an unknown `model_id`."""
         return self._registry.spec(self._router.model_for(entity_type, model_id))
 
-    def recipe(self, temporal_context: TemporalEmbeddingContext | None) -> str:
+    def fusion_rule(self, temporal_context: TemporalEmbeddingContext | None) -> str:
         """Return the fusion rule that applies to a context, empty when the content alone makes the vector."""
-        return self._fusion.recipe if applies(temporal_context, self._fusion) else ""
+        return self._fusion.rule if applies(temporal_context, self._fusion) else ""
 
     def fingerprint(self, request: EmbeddingRequest) -> str:
         """Return the digest of everything that decides the request's vector."""
@@ -109,7 +109,7 @@ class MultiModelEmbeddingService:
         spec = self.spec_for(entity_type, model_id)
         if context is None:
             return text_fingerprint(text, spec)
-        return fingerprint(text=text, temporal_context=context, spec=spec, recipe=self.recipe(context))
+        return fingerprint(text=text, temporal_context=context, spec=spec, fusion_rule=self.fusion_rule(context))
 
     def count_tokens(self, texts: Sequence[str], model_id: str | None = None) -> Sequence[int]:
         """Return how many tokens each text has for a model (None: the default one)."""

@@ -45,7 +45,7 @@ class FusionWeights:
             )
 
     @property
-    def recipe(self) -> str:
+    def rule(self) -> str:
         """The weights and the version of the rules below, as they go into a fingerprint."""
         total = self.content + self.time + self.causes
         shares = (round(weight / total, 9) for weight in (self.content, self.time, self.causes))
