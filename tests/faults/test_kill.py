@@ -17,6 +17,7 @@ from slipstream.app.slipstream import Slipstream
 from slipstream.domain.keys import KeyKind
 from slipstream.events.importing import Importer
 from tests import warm
+from tests.depth import deeper, examples, first_few
 from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
 from tests.faults.restoring import copy_graph, restore_graph
 
@@ -36,6 +37,9 @@ FAILPOINTS = (
     "journal.commit.after",
 )
 INDEXES = ("sqlite", "chroma")
+CASES = [(adapter, failpoint, 6) for adapter in INDEXES for failpoint in FAILPOINTS]
+CASES += [("sqlite", failpoint, 1) for failpoint in FAILPOINTS]
+MORE = [("chroma", failpoint, 1) for failpoint in FAILPOINTS]
 
 
 def _start(root: Path, adapter: str, failpoint: str, count: int, seed: int, *more: str) -> subprocess.Popen[bytes]:
@@ -87,9 +91,7 @@ def _work_done_twice(root: Path) -> int:
     return sum(count - 1 for count in texts.values())
 
 
-@pytest.mark.parametrize("count", [1, 6])
-@pytest.mark.parametrize("failpoint", FAILPOINTS)
-@pytest.mark.parametrize("adapter", INDEXES)
+@pytest.mark.parametrize(("adapter", "failpoint", "count"), first_few([*CASES, *MORE], len(CASES)))
 def test_killed_at_a_failpoint_nothing_is_lost_or_left_over(
     tmp_path: Path, adapter: str, failpoint: str, count: int
 ) -> None:
@@ -167,10 +169,11 @@ def test_a_killed_import_resumes_and_ends_whole(tmp_path: Path, failpoint: str, 
     _prove_whole(tmp_path, "sqlite", 0)
 
 
+@deeper
 @pytest.mark.parametrize("adapter", INDEXES)
 def test_killed_again_and_again_at_random_times(tmp_path: Path, adapter: str) -> None:
     rng = random.Random(5)
-    for round_number in range(5):
+    for round_number in range(examples(3, 10)):
         process = _start(tmp_path, adapter, "signal", 1, seed=round_number)
         assert process.stdout is not None
         for _ in range(rng.randrange(1, 60)):
