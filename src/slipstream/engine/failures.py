@@ -99,11 +99,11 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What is waited for and why, for how long already, and in how long it is tried again (None: now)."""
+    """What is waited for and why, for how long already, and in how long it is tried again."""
 
     what: str
     for_s: float
-    retry_in_s: float | None = None
+    retry_in_s: float
 
     @classmethod
     def of(cls, breaker: CircuitBreaker, now: float) -> Self:
@@ -112,8 +112,6 @@ class Wait:
         return cls(breaker.error or "", now - began, breaker.wait_s(now))
 
     def __str__(self) -> str:
-        if self.retry_in_s is None:
-            return f"{self.what}, for {self.for_s:.0f} s"
         return f"{self.what} (for {self.for_s:.0f} s, next try in {self.retry_in_s:.0f} s)"
 
 

@@ -95,9 +95,9 @@ class Requests(Protocol):
         """Tell the owner that nobody waits for a request; no effect when it is unknown, answered or cancelled."""
         ...
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """
-        Forget answered requests asked before `answered_before`, then the oldest past `keep` or `keep_bytes` in all.
+        Forget answered requests asked before `asked_before`, then the oldest past `keep` or `keep_bytes` in all.
 
         Returns how many. Unanswered requests are never forgotten: `submit` bounds them.
         """

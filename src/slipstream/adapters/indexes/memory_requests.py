@@ -87,7 +87,7 @@ class MemoryRequests:
         """Mark an unanswered request."""
         self._change(request_id, lambda request: replace(request, is_cancelled=True))
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """Drop old answered requests, and the oldest of too many."""
         self._require_owner()
         kept = kept_bytes = gone = 0
@@ -96,7 +96,7 @@ class MemoryRequests:
                 if request.answer is None:
                     continue
                 size = len(request.arguments) + len(request.progress or "") + len(request.answer)
-                if request.asked_at < answered_before or kept >= keep or kept_bytes + size > keep_bytes:
+                if request.asked_at < asked_before or kept >= keep or kept_bytes + size > keep_bytes:
                     del self._desk.requests[identity]
                     gone += 1
                 else:

@@ -106,11 +106,11 @@ class LetsGuestsAnswer(MemoryRequests):
 class ForgetsTheUnanswered(MemoryRequests):
     """Forgets by age alone."""
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """Drop what is old, answered or not."""
-        gone = super().forget(answered_before, keep, keep_bytes)
+        gone = super().forget(asked_before, keep, keep_bytes)
         for request in self.waiting(0, 1_000):
-            if request.asked_at < answered_before:
+            if request.asked_at < asked_before:
                 del self._desk.requests[request.id]
                 gone += 1
         return gone
@@ -119,9 +119,9 @@ class ForgetsTheUnanswered(MemoryRequests):
 class ForgetsTheNewest(MemoryRequests):
     """Keeps the oldest of too many."""
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """Drop from the wrong end."""
-        gone = super().forget(answered_before, 1_000_000, keep_bytes)
+        gone = super().forget(asked_before, 1_000_000, keep_bytes)
         answered = [i for i, request in sorted(self._desk.requests.items()) if request.answer is not None]
         for identity in answered[keep:]:
             del self._desk.requests[identity]
@@ -132,10 +132,10 @@ class ForgetsTheNewest(MemoryRequests):
 class KeepsAnySize(MemoryRequests):
     """Bounds the number alone."""
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """Ignore the size."""
         del keep_bytes
-        return super().forget(answered_before, keep, 10**18)
+        return super().forget(asked_before, keep, 10**18)
 
 
 class AppendsProgress(MemoryRequests):

@@ -80,12 +80,12 @@ class SqliteRequests:
         with self._database.writing(guarded=False) as connection:
             connection.execute(f"UPDATE requests SET is_cancelled = 1 WHERE {_OPEN}", (request_id,))  # noqa: S608
 
-    def forget(self, answered_before: datetime, keep: int, keep_bytes: int) -> int:
+    def forget(self, asked_before: datetime, keep: int, keep_bytes: int) -> int:
         """Delete answered rows: the old ones, and the oldest of too many."""
         gone: list[tuple[int]] = []
         kept = kept_bytes = 0
         with self._database.reading() as connection:
-            for identity, is_old, size in connection.execute(_ANSWERED, (microseconds(answered_before),)):
+            for identity, is_old, size in connection.execute(_ANSWERED, (microseconds(asked_before),)):
                 if is_old or kept >= keep or kept_bytes + size > keep_bytes:
                     gone.append((identity,))
                 else:
