@@ -18,7 +18,7 @@ from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import WorkItem
 from slipstream.evolution.changes import SchemaChanges, changes_told, schema_changes, schema_from_data
-from slipstream.evolution.drains import Drain, EngineDrain, OwnDrain, Settle
+from slipstream.evolution.reembedders import EngineReembedder, OwnReembedder, Reembedder, Settle
 from slipstream.evolution.selector import ReembeddingSelector, SelectedPage, selected_pages, selector_of
 from slipstream.ports.clock import Clock
 from slipstream.ports.costs import measured_cost, rendered
@@ -109,8 +109,8 @@ class ReembeddingService:
     """
     Compares schema versions, and embeds anew what is selected: all of it, durably, resumably.
 
-    With a `drain` of a running engine the work is done there, in the migration lane. Without one it is done in the
-    calling thread, which takes a graph (`pkg_client`) to read texts from.
+    With the `reembedder` of a running engine the work is done there, in the migration lane. Without one it is done in
+    the calling thread, which takes a graph (`pkg_client`) to read texts from.
     """
 
     def __init__(
@@ -120,15 +120,15 @@ class ReembeddingService:
         pkg_client: GraphReader | None = None,
         *,
         views: ViewSet | Recipes | None = None,
-        drain: Drain | None = None,
+        reembedder: Reembedder | None = None,
     ) -> None:
         self._store, self._service, self._graph = embedding_store, embedding_service, pkg_client
         self._recipes = (
             views if isinstance(views, Recipes) else Recipes(ViewRecipe(views or ViewSet(), embedding_service))
         )
-        self._drain = drain
-        if drain is None and pkg_client is not None:
-            self._drain = OwnDrain(embedding_store.index, embedding_store.journal, self._reconcile)
+        self._reembedder = reembedder
+        if reembedder is None and pkg_client is not None:
+            self._reembedder = OwnReembedder(embedding_store.index, embedding_store.journal, self._reconcile)
 
     def _reconcile(self, items: Sequence[WorkItem], settle: Settle) -> None:
         store, forced = self._store, frozenset(item.key for item in items if item.force)
@@ -140,10 +140,10 @@ class ReembeddingService:
             raise ConfigError("there is no graph to read texts from: pass pkg_client")
         return self._graph
 
-    def _draining(self) -> Drain:
-        if self._drain is None:
+    def _working(self) -> Reembedder:
+        if self._reembedder is None:
             raise ConfigError("there is no graph to read texts from: pass pkg_client")
-        return self._drain
+        return self._reembedder
 
     # ------------------------------------------------------------------ schema versions
 
@@ -191,7 +191,7 @@ class ReembeddingService:
         newer = schema_from_data({"version": event.schema_version, **told}) if "entity_types" in told else None
         self._store.evolve_schema(event.schema_version, newer)
         concerned = self._concern(event, position)
-        if not isinstance(self._drain, EngineDrain):
+        if not isinstance(self._reembedder, EngineReembedder):
             self._move_stamps()
         return concerned
 
@@ -201,19 +201,19 @@ class ReembeddingService:
         except InvalidInputError as error:
             logger.warning("schema evolution %s does not tell what it changes: %s", event.event_id, error)
             everything = ReembeddingSelector(schema_version=max(1, event.schema_version))
-            return 0 if self._drain is None else self._compare(everything, "schema evolution")
+            return 0 if self._reembedder is None else self._compare(everything, "schema evolution")
         reason = f"schema version {changes.new_version}"
-        if self._drain is None:
+        if self._reembedder is None:
             return self._forget(changes.removed_types, position) + self._flag(changes.views_affected, reason)
         types = (*changes.views_affected, *changes.removed_types)
         return self._compare(ReembeddingSelector(entity_types=types), reason) if types else 0
 
     def _compare(self, selector: ReembeddingSelector, reason: str) -> int:
-        drain = self._draining()
-        added = drain.selections.add(selector, reason, force=False)
-        if not isinstance(drain, EngineDrain):
-            self._work(drain, added.id, PAGE, None)
-        return drain.selections.marked(added.id)
+        reembedder = self._working()
+        added = reembedder.selections.add(selector, reason, force=False)
+        if not isinstance(reembedder, EngineReembedder):
+            self._work(reembedder, added.id, PAGE, None)
+        return reembedder.selections.marked(added.id)
 
     def _move_stamps(self) -> None:
         """Move the stamps of what is up to date to the current schema version, as the engine's maintenance does."""
@@ -287,37 +287,41 @@ class ReembeddingService:
         """
         if batch_size < 1:
             raise InvalidInputError(f"must be at least 1, not {batch_size}", field="batch_size")
-        drain = self._draining()
+        reembedder = self._working()
         if selector is None and schema_version is None and entity_ids is None:
             selector = ReembeddingSelector(needs_reembedding=True)
         chosen = selector_of(selector, schema_version=schema_version, entity_ids=entity_ids)
-        added = drain.selections.add(chosen.at(self._store.clock.now()), reason, force=True, page_size=batch_size)
-        return self._work(drain, added.id, batch_size, on_progress)
+        added = reembedder.selections.add(
+            chosen.at(self._store.clock.now()), reason, force=True, page_size=batch_size
+        )
+        return self._work(reembedder, added.id, batch_size, on_progress)
 
     def resume(self, *, batch_size: int = 100, on_progress: Progress | None = None) -> ReembeddingResult:
         """Go on with what an earlier process has left, and return when it is done; nothing new is selected."""
-        drain = self._draining()
-        last = max((selection.id for selection in drain.selections.due), default=0)
-        return self._work(drain, last, batch_size, on_progress)
+        reembedder = self._working()
+        last = max((selection.id for selection in reembedder.selections.due), default=0)
+        return self._work(reembedder, last, batch_size, on_progress)
 
     def _work(
-        self, drain: Drain, selection_id: int, batch_size: int, on_progress: Progress | None
+        self, reembedder: Reembedder, selection_id: int, batch_size: int, on_progress: Progress | None
     ) -> ReembeddingResult:
         tell = on_progress or _ignore
         clock = self._store.clock
         began = clock.monotonic()
-        drain.begin()
-        while drain.selections.is_due(selection_id):
-            drain.advance(batch_size)
+        reembedder.begin()
+        while reembedder.selections.is_due(selection_id):
+            reembedder.advance(batch_size)
             tell(ReembeddingProgress(0, None, 0.0, None))
-        total, began_work = drain.left(), clock.monotonic()
-        while left := drain.left():
+        total, began_work = reembedder.left(), clock.monotonic()
+        while left := reembedder.left():
             done, passed_s = max(0, total - left), clock.monotonic() - began_work
             rate = done / passed_s if passed_s > 0 else 0.0
             tell(ReembeddingProgress(done, total, rate, left / rate if rate else None))
-            drain.advance(batch_size)
+            reembedder.advance(batch_size)
         tell(ReembeddingProgress(total, total, 0.0, 0.0))
-        return ReembeddingResult(drain.selections.marked(selection_id), clock.monotonic() - began, dict(drain.failed))
+        return ReembeddingResult(
+            reembedder.selections.marked(selection_id), clock.monotonic() - began, dict(reembedder.failed)
+        )
 
 
 def _ignore(progress: ReembeddingProgress) -> None:

@@ -46,7 +46,7 @@ from slipstream.engine.runner import Sync
 from slipstream.engine.settings import SyncSettings
 from slipstream.events.handler import PKGSyncHandler
 from slipstream.events.queue import EventQueue
-from slipstream.evolution.drains import EngineDrain
+from slipstream.evolution.reembedders import EngineReembedder
 from slipstream.evolution.reembedding import ReembeddingService
 from slipstream.evolution.store import SchemaVersionedEmbeddingStore
 from slipstream.migration.migrations import Migrations
@@ -67,7 +67,7 @@ def _nothing(name: str) -> None:
     del name
 
 
-class _SteppingDrain(EngineDrain):
+class _SteppingReembedder(EngineReembedder):
     """Steps the engine in the calling thread, on its clock."""
 
     def __init__(self, system: MemorySystem, sync: Sync, journal: Journal) -> None:
@@ -142,7 +142,7 @@ class MemorySystem:
             models,
             Handed(
                 rng=random.Random(1),
-                drain=lambda sync, journal: _SteppingDrain(self, sync, journal),
+                reembedder=lambda sync, journal: _SteppingReembedder(self, sync, journal),
                 pace=lambda: FULL_SPEED,
                 probe=lambda _: None,
                 gate=tuple,  # asks for nothing

@@ -26,7 +26,7 @@ from slipstream.engine.runner import Sync
 from slipstream.engine.settings import SyncSettings
 from slipstream.events.handler import PKGSyncHandler
 from slipstream.events.queue import EventQueue
-from slipstream.evolution.drains import Drain, EngineDrain
+from slipstream.evolution.reembedders import EngineReembedder, Reembedder
 from slipstream.evolution.reembedding import ReembeddingService
 from slipstream.evolution.store import SchemaVersionedEmbeddingStore
 from slipstream.migration.migrations import Migrations
@@ -55,7 +55,7 @@ class Handed:
 
     engine: type[SyncEngine] = SyncEngine
     rng: random.Random | None = None
-    drain: Callable[[Sync, Journal], Drain] | None = None
+    reembedder: Callable[[Sync, Journal], Reembedder] | None = None
     """Returns how selected records get embedded."""
     pace: Callable[[], Pace] | None = None
     """Returns how fast an audit of a migration may go."""
@@ -98,8 +98,8 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
     places = LivePlaces(models.recipes, partial(searched_types, graph, index))
     store = _embeddings(stores, models, sync, places, clock)
     queue = EventQueue(stores.messages, letters, clock, config.queue.topic_mb << 20)
-    drain = (handed.drain or _engine_drain)(sync, journal)
-    reembedding = ReembeddingService(store, service, graph, views=models.recipes, drain=drain)
+    reembedder = (handed.reembedder or _engine_reembedder)(sync, journal)
+    reembedding = ReembeddingService(store, service, graph, views=models.recipes, reembedder=reembedder)
     auditor, repairer = audits_of(
         sync,
         stores,
@@ -134,8 +134,8 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
     )
 
 
-def _engine_drain(sync: Sync, journal: Journal) -> Drain:
-    return EngineDrain(sync.engine.intake_stage.selections, journal, sync.pause)
+def _engine_reembedder(sync: Sync, journal: Journal) -> Reembedder:
+    return EngineReembedder(sync.engine.intake_stage.selections, journal, sync.pause)
 
 
 def _embeddings(

@@ -22,7 +22,7 @@ Settle = Callable[[Sequence[RecordKey]], None]
 _WAIT_S = 0.2
 
 
-class Drain(Protocol):
+class Reembedder(Protocol):
     """Looks through selections and works off what they mark."""
 
     @property
@@ -48,7 +48,7 @@ class Drain(Protocol):
         ...
 
 
-class EngineDrain:
+class EngineReembedder:
     """Leaves the work to the running engine's migration lane; what fails for good becomes a dead letter."""
 
     def __init__(self, selections: Selections, journal: Journal, pause: Callable[[float], None]) -> None:
@@ -69,7 +69,7 @@ class EngineDrain:
 
 
 @dataclass
-class OwnDrain:
+class OwnReembedder:
     """Does the work in the calling thread, for stores without an engine."""
 
     index: VectorIndex
