@@ -27,6 +27,8 @@ from slipstream.engine.state import EngineState
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import DeadLetters, Journal
 
+logger = logging.getLogger(__name__)
+
 RETRY_AFTER_S_MAX = 300.0
 """The longest pause that a server may ask for: it may have named a date, and one of the two clocks may be wrong."""
 
@@ -113,9 +115,6 @@ class Wait:
 
     def __str__(self) -> str:
         return f"{self.what} (for {self.for_s:.0f} s, next try in {self.retry_in_s:.0f} s)"
-
-
-logger = logging.getLogger(__name__)
 
 
 class FailedKeys:

@@ -11,6 +11,9 @@ from slipstream.engine.settings import SyncSettings
 from slipstream.engine.state import EngineState
 from slipstream.ports.clock import Clock
 
+_BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
+_SEARCHING_S = 0.1
+"""How long after a search work in the background still stands back: the next one may be coming."""
 _SMOOTHING = 0.2
 _CHEAP_S = 1e-5
 """Assumed cost of a key that needs no embedding."""
@@ -75,11 +78,6 @@ class PoliteSizer:
             self._size = max(1.0, self._size * 0.6)
         elif is_full and keys >= int(self._size):
             self._size = min(float(self._settings.batch_max), self._size * 1.2 + 0.1)
-
-
-_BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
-_SEARCHING_S = 0.1
-"""How long after a search work in the background still stands back: the next one may be coming."""
 
 
 class Taking:
