@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
@@ -96,7 +96,11 @@ class Planner:
                 plan.evolutions.append(entry)
                 plan.note(entry.event_type, "accepted")
             elif (affected := self._affected_or_poison(plan, entry)) is not None:
-                changes.append(_Change(entry, position, affected))
+                if changes or affected.fanouts:
+                    changes.append(_Change(entry, position, affected))
+                else:  # nothing to look up for it, nor for one before it, whose marks come first
+                    _mark_own(plan, entry, position, affected.keys)
+                    plan.note(entry.event_type, "accepted" if affected.keys else "irrelevant")
         reached = self._reached_by_all(fanout for change in changes for fanout in change.affected.fanouts)
         for change in changes:
             self._mark_or_poison(plan, change, reached)
@@ -116,9 +120,7 @@ class Planner:
     def _mark_or_poison(self, plan: Plan, change: _Change, reached: _Reached) -> None:
         event, position, (keys, fanouts) = change
         marked = len(plan.marks)
-        if keys:
-            for key in keys if len(keys) < 2 else sorted(keys):
-                plan.marks.append(Mark(key, position, event.timestamp))
+        _mark_own(plan, event, position, keys)
         if fanouts:
             try:
                 self._mark_reached(plan, change, reached)
@@ -198,6 +200,12 @@ class Planner:
                     if fanout.direction in (Direction.BOTH, adjacency.direction):
                         yield adjacency
                 after = page[-1]
+
+
+def _mark_own(plan: Plan, event: PKGEvent, position: Position, keys: Collection[RecordKey]) -> None:
+    """Mark the keys that a view has named, in key order."""
+    for key in keys if len(keys) < 2 else sorted(keys):
+        plan.marks.append(Mark(key, position, event.timestamp))
 
 
 def _key_across(adjacency: Adjacency, fanout: Fanout) -> RecordKey | None:
