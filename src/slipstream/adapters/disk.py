@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def free_bytes(path: Path) -> int:
-    """Return how many bytes this user may still write where the path is; raises `OSError` when it is not there."""
+    """Return how many bytes this user may still write on the disk of a path; raises `OSError` for a missing path."""
     return shutil.disk_usage(path).free

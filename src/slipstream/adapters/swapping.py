@@ -1,4 +1,4 @@
-"""What of the file system the standard library does not have: two names exchanged in one step."""
+"""Exchanges two names of the file system in one step, which the standard library can not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 _Exchange = Callable[[bytes, bytes], int]
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
-"""The system, or this file system, does not have it."""
+"""Errors that mean that the system, or this file system, has no such call."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _RENAME_SWAP = 2
@@ -19,9 +19,9 @@ _RENAME_SWAP = 2
 
 def exchange(one: Path, other: Path) -> bool:
     """
-    Let two names that are there change places, in one step; False where the system can not do that.
+    Exchange two existing names in one step; False where the system can not do that.
 
-    Raises `OSError` when one is not there, or may not be renamed.
+    Raises `OSError` when one does not exist, or may not be renamed.
     """
     call = _call()
     if call is None:

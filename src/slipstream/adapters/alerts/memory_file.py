@@ -1,4 +1,4 @@
-"""The memory of the alerts in a file of its own, whose room is taken in advance: a full disk does not concern it."""
+"""The memory of the alerts in a file whose space is allocated in advance, so that it works on a full disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOT_BYTES = 128 * 1024
 _SLOTS = 2
 _DIGEST_BYTES = 16
 _HEAD_BYTES = _DIGEST_BYTES + 8 + 4
-"""Digest of the rest, number of the writing, length."""
+"""Digest of the rest, serial number of the write, length."""
 
 
 class _Kept(NamedTuple):
@@ -28,10 +28,10 @@ class _Kept(NamedTuple):
 
 class AlertFile:
     """
-    An `AlertMemory` of one value, which depends on neither index nor journal.
+    An `AlertMemory` of one value, independent of index and journal.
 
-    Two slots are written in turn and in place: a writing that is cut short leaves the one before. `owns` says whether
-    this process runs the engine, as far as it knows without asking the journal.
+    Two slots are written in turn and in place, so that an interrupted write leaves the one before. `owns` says
+    whether this process runs the engine, as far as it knows without the journal.
     """
 
     def __init__(self, path: Path, owns: Callable[[], bool]) -> None:
@@ -39,7 +39,7 @@ class AlertFile:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> str | None:
-        """Return what was set last; None when there is none that can be read."""
+        """Return the value set last; None when there is no readable one."""
         del name
         try:
             newest = self._newest(self._path.read_bytes())
@@ -50,7 +50,7 @@ class AlertFile:
         return newest.text if newest and newest.text else None
 
     def set(self, name: str, value: str | None) -> None:
-        """Write the slot that is not the newest, and flush it."""
+        """Write the older slot, and flush it."""
         del name
         if not self._owns():
             raise LeaseLostError("the alerts are another process's: this one does not run the engine (any more)")
@@ -67,7 +67,7 @@ class AlertFile:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size < _SLOTS * SLOT_BYTES:
-                _put(descriptor, b"\0" * (_SLOTS * SLOT_BYTES), 0)  # zeros that are written, not a hole
+                _put(descriptor, b"\0" * (_SLOTS * SLOT_BYTES), 0)  # write zeros, to allocate the space
             newest = self._newest(_all_of(descriptor))
             slot, number = (0, 1) if newest is None else ((newest.slot + 1) % _SLOTS, newest.number + 1)
             body = number.to_bytes(8) + len(packed).to_bytes(4) + packed

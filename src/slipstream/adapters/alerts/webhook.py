@@ -33,11 +33,11 @@ class WebhookSink:
     """
     Posts each event as one JSON object; any 2xx status means that it has arrived.
 
-    `timeout_s` bounds the connection, and once more the exchange over it, however slowly the other side drips. Its
-    answer is not read beyond the status and headers. Redirects are refused: the alert, and the token with it, goes
-    to this host or nowhere. Proxies of the environment are not looked at. The path and query of a hook's URL are
-    often its password, so no error and no log shows more than scheme and host. `token_file` holds a bearer token;
-    it is read at each alert, so that it can be replaced.
+    `timeout_s` limits connecting, and again the whole exchange, however slowly the other side answers. Only status
+    and headers of the answer are read. Redirects are refused: the alert and its token go to this host or nowhere.
+    Proxies of the environment are ignored. Path and query of a hook's URL are often its password, so errors and logs
+    show only scheme and host. `token_file` holds a bearer token; it is read for each alert, so that it can be
+    replaced.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 5.0, token_file: Path | None = None) -> None:
@@ -74,7 +74,7 @@ class WebhookSink:
                 connection.request("POST", self._target, body, dict(headers))
                 with connection.getresponse() as response:
                     status = response.status
-            if is_over.is_set():  # what came before the cut may be half an answer
+            if is_over.is_set():  # an answer before the cut may be incomplete
                 raise TimeoutError
             return status
         except (OSError, http.client.HTTPException) as error:
@@ -102,14 +102,14 @@ class WebhookSink:
 @contextmanager
 def _deadline(connected: socket.socket, timeout_s: float, is_over: threading.Event) -> Iterator[None]:
     """
-    Cut the connection when the block takes longer.
+    Cut the connection when the block takes longer than `timeout_s`.
 
     A socket's own timeout is for each read: a server that sends a byte now and then would hold the caller for ever.
     """
 
     def cut() -> None:
         is_over.set()
-        with suppress(OSError):  # it may end by itself in this very moment
+        with suppress(OSError):  # it may be closing at this moment
             socket.socket.shutdown(connected, socket.SHUT_RDWR)  # below TLS, whose own shutdown would wait
 
     watchdog = threading.Timer(timeout_s, cut)
@@ -131,7 +131,7 @@ def _parts(url: str) -> tuple[str, str, int | None, str]:
     except ValueError:
         raise InvalidInputError(
             "has a host or port that can not be read", field="url"
-        ) from None  # it would repeat it
+        ) from None  # the cause repeats the URL
     if parts.scheme not in ("http", "https") or not host:
         raise InvalidInputError("must begin with http:// or https:// and a host", field="url")
     if "@" in parts.netloc:

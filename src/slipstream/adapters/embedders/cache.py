@@ -20,11 +20,11 @@ _APPLICATION_ID = 0x534C4543  # "SLEC": tells this file from any other SQLite fi
 _KEYS_PER_QUERY_MAX = 500
 _TOUCHED_MAX = 1_000
 _KEPT_SHARE = 0.98
-"""How far eviction goes below the limit: a little at a time, so that no write takes long."""
+"""The share of the limit that eviction leaves: it evicts a little at a time, so that no write takes long."""
 _BUSY_TIMEOUT_MS = 2_000
 _SIZE_LIMIT_BYTES_MIN = 1 << 20
 _LOG_BYTES_KEPT = 16 << 20
-"""Of the write-ahead log beside the file, once a large write has made it larger."""
+"""The size to which the write-ahead log shrinks after a large write."""
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -41,10 +41,10 @@ class SqliteEmbeddingCache:
 
     It is only a cache: commits are not flushed one by one (WAL, `synchronous=NORMAL`), so a power cut can lose
     the newest entries but not damage the file; a damaged entry counts as absent; a damaged file is put aside,
-    with a warning, and a new one begun; a write that can not be made is left out, with a warning.
+    with a warning, and a new one begun; a write that fails is left out, with a warning.
 
-    Eviction goes by use, counted in writes: each `put` is one tick of the clock, and what was read since the last
-    one is marked as used then. So a read writes nothing, and the order is exact to one `put`.
+    Eviction is by last use, counted in writes: each `put` is one tick, and marks the entries that were read since the
+    last `put` as used now. So reads write nothing, and the order is exact to one `put`.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class SqliteEmbeddingCache:
         )
 
     def _recover(self, error: sqlite3.DatabaseError, doing: str) -> None:
-        """Go on without what failed; begin a new file when the old one is damaged."""
+        """Go on without the failed call; begin a new file when the old one is damaged."""
         if not _is_damage(error):  # locked, disk full: the file itself is sound
             _LOG.warning("%s the embedding cache %s failed, going on without: %s", doing, self._path, error)
             return
@@ -153,7 +153,7 @@ class SqliteEmbeddingCache:
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        make_private(self._path)  # vectors tell of their texts
+        make_private(self._path)  # vectors reveal their texts
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
             connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
@@ -162,10 +162,10 @@ class SqliteEmbeddingCache:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
             with connection:
-                connection.execute("BEGIN IMMEDIATE")  # check and creation in one: another process may do it too
+                connection.execute("BEGIN IMMEDIATE")  # check and create in one step: another process may do so too
                 self._create(connection)
                 self._evict(connection)
-            if _page_bytes(connection, "page_count") > self._size_limit_bytes:  # the limit was higher before
+            if _page_bytes(connection, "page_count") > self._size_limit_bytes:  # the limit was lowered
                 connection.executescript("PRAGMA incremental_vacuum")  # `execute` frees one page and stops
         except (sqlite3.DatabaseError, ConfigError):
             connection.close()
@@ -185,7 +185,7 @@ class SqliteEmbeddingCache:
     def _put_aside(self, error: sqlite3.DatabaseError) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
         _LOG.warning("the embedding cache %s is damaged (%s): moved to %s, beginning anew", self._path, error, aside)
-        if self._path.exists():  # unless another process has moved it already
+        if self._path.exists():  # another process may have moved it already
             self._path.replace(aside)
         for suffix in ("-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
@@ -207,5 +207,5 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _checksum(key: str, blob: bytes) -> bytes:
-    # Over the key too: a vector under a wrong key is as bad as a wrong vector.
+    # The checksum covers the key too: a vector under a wrong key is as bad as a wrong vector.
     return hashlib.blake2b(blob, digest_size=8, key=key.encode()[:64]).digest()

@@ -28,11 +28,11 @@ WORDLLAMA_SPEC = ModelSpec(
 
 class WordLlamaEmbedder:
     """
-    Averages the token vectors that the wordllama wheel carries: its own `embed(norm=True)`, about twice as fast.
+    Averages the token vectors of the wordllama wheel, as its own `embed(norm=True)` does, about twice as fast.
 
-    The wheel's files are read, its code is never imported: that would configure the process's logging and look
-    for downloads. A text without any token (the empty one) gets the vector of the begin-of-text token. What is
-    past `tokens_max` tokens is cut off, to bound the memory of one text.
+    Only the wheel's files are read; importing its code would configure the process's logging and look for downloads.
+    A text without tokens (the empty one) gets the vector of the begin-of-text token. Tokens past `tokens_max` are cut
+    off, to bound the memory for one text.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class WordLlamaEmbedder:
         if table is None:
             raise UnavailableError("the WordLlama model is closed: make a new embedder")
         sums = np.empty((len(texts), table.shape[1]), dtype=np.float32)
-        # Text by text: its few rows stay in the processor's cache, which one gather over the batch would not.
+        # Text by text, so that the few rows of each stay in the processor's cache.
         for row, encoding in zip(sums, self._encodings(texts), strict=True):
             ids = encoding.ids[: WORDLLAMA_SPEC.tokens_max] or [_BEGIN_OF_TEXT]
             table[ids].sum(axis=0, out=row)
@@ -68,7 +68,7 @@ class WordLlamaEmbedder:
 
     def _encodings(self, texts: Sequence[str]) -> list[Any]:
         try:
-            if len(texts) == 1:  # the batch call goes through a thread pool of its own
+            if len(texts) == 1:  # the batch call would go through the tokenizer's own thread pool
                 return [self._tokenizer.encode(texts[0], add_special_tokens=False)]
             return list(self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False))
         except (UnicodeEncodeError, TypeError) as error:

@@ -32,7 +32,7 @@ class OpenTelemetryTracer:
     """
     Makes spans with a provider; None means the process's global one, as the application has set it.
 
-    Errors are noted by their class only: messages may quote what an entity says.
+    Errors are recorded by class only: their messages may quote an entity's content.
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
@@ -50,7 +50,7 @@ class OpenTelemetryTracer:
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, parent: Span | None = None
     ) -> Iterator[Span]:
-        """Return a span for the body of a `with`."""
+        """Yield a span for the block."""
         context = self._api.set_span_in_context(parent.vendor) if isinstance(parent, OpenTelemetrySpan) else None
         with self._tracer.start_as_current_span(
             name, context=context, attributes=attributes, record_exception=False, set_status_on_exception=False

@@ -18,7 +18,7 @@ Samples = Mapping[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One exported metric; `read` finds it in a snapshot, where None means that it is not known."""
+    """One exported metric; `read` gives its value in a snapshot, None when that is unknown."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -160,7 +160,7 @@ class PrometheusExposition:
     """
     A page of metrics in Prometheus' text format, made from a snapshot for each call.
 
-    It has a registry of its own: nothing that the process registers elsewhere is shown, and nothing is left there.
+    It has its own registry: it shows nothing that the process registers elsewhere, and leaves nothing there.
     """
 
     def __init__(self, snapshot: Callable[[], MetricsSnapshot]) -> None:

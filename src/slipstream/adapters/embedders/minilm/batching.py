@@ -6,21 +6,21 @@ import math
 from collections.abc import Sequence
 
 _TOKENS_MAX = 512
-"""About so many tokens of one run keep the matrix kernels busy, and fit the processor's cache."""
+"""About how many tokens of one run keep the matrix kernels busy and fit the processor's cache."""
 _TOKENS_MIN = 64
-"""Less is not cut into runs for several threads."""
+"""Fewer tokens than this are not cut into runs for several threads."""
 _RUNS_EACH_MIN = 2
 """Of several threads: the second run of each evens out by how much the first ones differ."""
 _RUN = 9.0
-"""What a run costs by itself (every weight is read once, every node begun), in the time of so many tokens."""
+"""The fixed cost of a run (each weight is read, each node started), in the time of so many tokens."""
 
 
 def length_buckets(lengths: Sequence[int], *, threads: int = 1, pads: bool = True) -> list[list[int]]:
     """
-    Group the numbers of the texts by similar length; every number is in exactly one bucket, the greatest go first.
+    Group the indexes of texts by similar length; each index is in one bucket, and the largest buckets come first.
 
-    A shorter text wastes attention on the bucket's width, and where the model computes padding (`pads`) that too. A
-    bucket ends before it wastes more than another run costs. The threads get buckets of equal size, as many each.
+    A text that is shorter than its bucket wastes attention, and, if the model computes padding (`pads`), that too. A
+    bucket ends before it wastes more than another run costs. Each thread gets as many buckets, of equal size.
     """
     runs_each = max(_RUNS_EACH_MIN if threads > 1 else 1, math.ceil(sum(lengths) / (_TOKENS_MAX * threads)))
     enough = max(_TOKENS_MIN, sum(lengths) / (runs_each * threads))
@@ -40,5 +40,5 @@ def length_buckets(lengths: Sequence[int], *, threads: int = 1, pads: bool = Tru
 
 
 def _attention(width: int) -> float:
-    """Return what the attention of one text costs, in the time that all else of a token takes (measured)."""
+    """Return the cost of attention for one text, in units of what a token costs otherwise (measured)."""
     return width * (width + 64) / 1024

@@ -25,13 +25,13 @@ _DRIFT_OF_ROUNDING = 5e-5
 _DRIFT_OF_BFLOAT16 = 2e-4
 _AMX = "amx_bf16"
 _VNNI = {"avx512_vnni", "avx_vnni"}
-"""Products of 8-bit numbers, summed in 32 bits, by one instruction."""
+"""Processor flags for products of 8-bit numbers, summed in 32 bits, by one instruction."""
 
 # The files behind an id and version are pinned by digest: change one, and the version must change.
 MINILM_SPEC = ModelSpec(id="minilm-l6-v2", version="int8-1", dimension=384, tokens_max=256, tolerance=_TOLERANCE)
 """8-bit weights, arithmetic in float32."""
 MINILM_INT8_SPEC = ModelSpec(
-    # On one machine equal to the bit; the last bit of a float on another one can move a term by one step.
+    # Equal to the bit on one machine; on another, the last bit of a float can move a term by one step.
     id="minilm-l6-v2-int8",
     version="two7-1",
     dimension=384,
@@ -46,12 +46,12 @@ MINILM_BF16_SPEC = ModelSpec(
 
 
 def fastest_minilm(cpuinfo: Path = CPUINFO) -> ModelSpec:
-    """Return the packaged model for a new PKG: integers with VNNI, float32 without it and where nothing is told."""
+    """Return the packaged model for a new PKG: integers on a processor with VNNI, else, or if unknown, float32."""
     return MINILM_INT8_SPEC if processor_flags(cpuinfo) & _VNNI else MINILM_SPEC
 
 
 class _PipelineEmbedder:
-    """A pipeline under a name."""
+    """An embedder made of a pipeline and a spec."""
 
     def __init__(self, pipeline: Pipeline, spec: ModelSpec) -> None:
         self._pipeline = pipeline
@@ -63,7 +63,7 @@ class _PipelineEmbedder:
         return self._spec
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return unit-length vectors, in the order of the texts; what is past `tokens_max` tokens is cut off."""
+        """Return unit-length vectors, in the order of the texts; tokens past `tokens_max` are cut off."""
         return self._pipeline.embed(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
@@ -94,7 +94,7 @@ class MiniLMEmbedder(_PackagedEmbedder):
 
 
 class MiniLMInt8Embedder(_PackagedEmbedder):
-    """The packaged MiniLM in integers: the faster one on processors with VNNI, and right on every other."""
+    """The packaged MiniLM in integers: the faster one on processors with VNNI, and correct on all."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         super().__init__(MINILM_INT8_SPEC, partial(_own_graph, "two7.onnx", _TWO7_SHA256), threads)
@@ -102,9 +102,9 @@ class MiniLMInt8Embedder(_PackagedEmbedder):
 
 class MiniLMBf16Embedder(_PackagedEmbedder):
     """
-    The packaged MiniLM in bfloat16, by OpenVINO: experimental, and for processors with AMX alone.
+    The packaged MiniLM in bfloat16, by OpenVINO: experimental, and only for processors with AMX.
 
-    Raises `ConfigError` on another one, for there the same name would give the vectors of another arithmetic.
+    Raises `ConfigError` on any other processor, where the same model would give vectors of another arithmetic.
     """
 
     def __init__(self, *, threads: int | None = None, cpuinfo: Path = CPUINFO) -> None:
@@ -152,7 +152,7 @@ class OnnxEmbedder(_PipelineEmbedder):
 def _own_graph(name: str, sha256: str, weights: Path) -> OnnxSession:
     graph = Path(__file__).with_name(name)
     _check_sha256(graph, sha256, "reinstall slipstream-pkg")
-    return OnnxSession(graph, weights.parent, pads=False)  # it leaves padding out, but for the attention
+    return OnnxSession(graph, weights.parent, pads=False)  # padding costs nothing but in the attention
 
 
 def _packaged_weights() -> Path:

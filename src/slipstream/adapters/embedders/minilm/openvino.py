@@ -18,10 +18,10 @@ _EXTRA = "the model minilm-l6-v2-bf16 needs OpenVINO: install slipstream-pkg[ope
 
 class OpenVinoSession:
     """
-    A model that OpenVINO runs, in few shapes: widths in steps of 8, rows a power of two.
+    A model that OpenVINO runs in few shapes: widths in steps of 8, rows in powers of two.
 
-    It makes its kernels ready for each shape it meets, so a batch is cut into shapes that come again. `precision` is
-    what products are computed in where the processor can.
+    OpenVINO compiles kernels for each new shape, so batches are cut into shapes that recur. `precision` is the type
+    in which products are computed, where the processor can.
     """
 
     runs_alone, pads = False, True
@@ -33,7 +33,7 @@ class OpenVinoSession:
         self._own = threading.local()
 
     def run(self, ids: Ids, mask: Ids) -> Output:
-        """Return what the model says of the rows."""
+        """Return the model's output for the rows."""
         width = ids.shape[1]
         padding = ((0, 0), (0, -width % _WIDTH_STEP))
         ids, mask = np.pad(ids, padding), np.pad(mask, padding)

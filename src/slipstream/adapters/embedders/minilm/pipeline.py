@@ -22,8 +22,8 @@ class Pipeline:
     """
     A sentence encoder: tokenizer.json, a model, mean pooling over the tokens, unit length.
 
-    One session, single-threaded inside, is run by `threads` Python threads beside each other: that is faster for
-    short texts than one run on all cores. A text on its own runs on the caller's thread.
+    One single-threaded session is run by `threads` Python threads in parallel, which is faster for short texts than
+    one run on all cores. A lone text runs on the caller's thread.
     """
 
     def __init__(self, session: Session, tokenizer: Path, *, tokens_max: int, threads: int | None = None) -> None:
@@ -60,14 +60,14 @@ class Pipeline:
         return length_buckets(lengths, threads=self._threads, pads=self._pads)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens each text has, those that the model adds and those past its limit too."""
+        """Return how many tokens each text has, including those that the model adds and those past its limit."""
         return [
             len(encoding) + sum(len(part) - self._specials for part in encoding.overflowing)
             for encoding in self._encodings(texts)
         ]
 
     def close(self) -> None:
-        """Let go of the session, after the runs that have begun; closing twice is harmless."""
+        """Release the session once running calls have ended; closing twice is harmless."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._session = None
 
@@ -76,7 +76,7 @@ class Pipeline:
 
     def _encodings(self, texts: Sequence[str]) -> list[Any]:
         try:
-            if len(texts) == 1:  # the batch call goes through a thread pool of its own
+            if len(texts) == 1:  # the batch call would go through the tokenizer's own thread pool
                 return [self._tokenizer.encode(texts[0])]
             return list(self._tokenizer.encode_batch_fast(list(texts)))
         except (UnicodeEncodeError, TypeError) as error:
@@ -98,7 +98,7 @@ class Pipeline:
 
 
 def _pooled(output: npt.NDArray[np.float32], mask: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    if output.ndim == 3:  # one vector a token; a model that pools by itself returns one a text
+    if output.ndim == 3:  # one vector for each token; a model that pools by itself returns one for each text
         output = np.matmul(mask[:, None, :].astype(np.float32), output)[:, 0, :]
     norms = np.linalg.norm(output, axis=1, keepdims=True)
     pooled: npt.NDArray[np.float32] = output / np.maximum(norms, np.float32(1e-12))

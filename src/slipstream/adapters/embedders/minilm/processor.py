@@ -8,7 +8,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def processor_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """Return what the first processor can do, by Linux's names; empty where there is no such file."""
+    """Return the flags of the first processor, by Linux's names; empty when there is no such file."""
     try:
         lines = cpuinfo.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

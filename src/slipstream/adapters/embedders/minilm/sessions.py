@@ -1,4 +1,4 @@
-"""Models made ready to run: from token ids to what the model says of them."""
+"""Loaded models: from token ids to the model's output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Session(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in errors."""
+        """The model's name in errors."""
         ...
 
     @property
@@ -30,11 +30,11 @@ class Session(Protocol):
 
     @property
     def pads(self) -> bool:
-        """Whether padding costs what tokens cost."""
+        """Whether padding costs as much as tokens."""
         ...
 
     def run(self, ids: Ids, mask: Ids) -> Output:
-        """Return one vector a token, or one a text; `mask` has a 0 where a row is padded."""
+        """Return one vector for each token, or for each text; `mask` is 0 where a row is padded."""
         ...
 
 
@@ -42,24 +42,24 @@ class OnnxSession:
     """A model in ONNX, run by onnxruntime on the caller's thread alone."""
 
     def __init__(self, model: Path, weights: Path | None = None, *, pads: bool = True) -> None:
-        """Load it; `weights` is the folder of the file that the graph refers to, unless it is the graph's own."""
+        """Load a model; `weights` is the folder of its weights, if they are not beside the graph."""
         self.pads = pads
         self._session = _open_session(model, weights)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
         self.name = model.name
-        # Activations quantised by the range of the whole batch would tie a vector to its neighbours.
+        # Activations quantised over the whole batch would make a vector depend on the other texts.
         self.runs_alone = _quantises_dynamically(model)
 
     def run(self, ids: Ids, mask: Ids) -> Output:
-        """Return what the model says of the rows."""
+        """Return the model's output for the rows."""
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         output: Output = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
         return output
 
 
 def _open_session(path: Path, weights: Path | None) -> Any:
-    # onnxruntime reports to its maker, and writes under ~/.cache, unless it is told not to before its import.
-    # A setting that the user has made is left alone.
+    # onnxruntime sends telemetry, and writes under ~/.cache, unless told not to before its import. A setting of the
+    # user's is left alone.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 

@@ -21,9 +21,9 @@ _NORM_MIN = 1e-12
 
 def unit_rows(body: str, texts: int, dimension: int | None, where: str, shown: str) -> Rows:
     """
-    Return unit-length vectors, one a text.
+    Return unit-length vectors, one for each text.
 
-    Raises `ConfigError` for what no retry can mend, and `RefusedError` where one text may be at fault: too few
+    Raises `ConfigError` for an answer that no retry can mend, and `RefusedError` when a text may be at fault: too few
     vectors, or one without a direction.
     """
     vectors = [_numbers(item, where) for item in _in_order(_items(body, where, shown), texts, where)]
@@ -62,7 +62,7 @@ def _in_order(items: Sequence[dict[str, Any]], texts: int, where: str) -> list[d
         raise RefusedError(f"{where} returned {len(items)} vectors for {texts} texts", 200, "too many")
     told = [item.get("index") for item in items]
     if all(index is None for index in told):
-        return list(items)  # many leave it out, and answer in order
+        return list(items)  # many servers leave `index` out, and answer in order
     by_index = {index: item for index, item in zip(told, items, strict=True) if isinstance(index, int)}
     if sorted(by_index) != list(range(texts)):
         raise ConfigError(

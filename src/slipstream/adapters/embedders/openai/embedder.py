@@ -1,4 +1,4 @@
-"""The embedder over HTTP: a `Wire` to the server, and what is made of its refusals."""
+"""The embedder over HTTP: a `Wire` to the server, and the handling of its refusals."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class OpenAIEmbedder:
     """
     Embeds over HTTP. Proxies and certificates of the environment are not looked at.
 
-    `base_url` with or without `/v1`. `dimension` is what the vectors must have; None asks the server once, now.
-    With `shorten` the server is asked for that dimension (matryoshka models). `version` names the weights behind
-    the model's name: change it when they change, for no server tells. `served_as` is its name there, when that is
-    another one. `count_tokens` estimates.
+    `base_url` may end with `/v1` or not. `dimension` is that of the vectors; None asks the server once, now. With
+    `shorten` the server is asked for vectors of that dimension (matryoshka models). `version` names the weights
+    behind the model's name: change it when they change, for no server tells. `served_as` is the model's name at the
+    server, if it differs. `count_tokens` only estimates.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class OpenAIEmbedder:
         Return unit-length vectors, in the order of the texts, in requests within the limits.
 
         Raises `PoisonEventError` that names the texts at fault, `TransientError` while the server can not answer,
-        `ConfigError` when it never will as it is.
+        `ConfigError` when it will never answer in this configuration.
         """
         wrong = {text: reason for text in texts if (reason := _unsendable(text))}
         if wrong:
@@ -83,7 +83,7 @@ class OpenAIEmbedder:
         return rows
 
     def shares(self, texts: Sequence[str]) -> Sequence[float | None]:
-        """Return how much of each text went into its vector, where it was cut; None where the server may have."""
+        """Return the share of each text that went into its vector; None where only the server can know."""
         return [self._share(text) for text in texts]
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
@@ -121,7 +121,7 @@ class OpenAIEmbedder:
 
 
 def _unsendable(text: str) -> str | None:
-    """Return why a text is not sent at all; servers differ in what they make of it, and none makes sense."""
+    """Return why a text is not sent at all, None when it is: servers treat such texts differently, none usefully."""
     if not text:
         return "an empty text has nothing to embed"
     try:

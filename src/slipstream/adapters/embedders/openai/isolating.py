@@ -1,9 +1,8 @@
 """
-Whose fault is a refusal: a text's, the request's size, or the model's?
+Finds out what causes a refusal: a text, the request's size, or the model.
 
-No status tells; what the server does with other texts does. So a request that is refused is halved, down to single
-texts, while a text that every model takes shows that the server does its work. One that is refused alone, twice, is
-at fault.
+No status tells, but what the server does with other texts does. So a refused request is halved, down to single texts,
+while a text that every model takes shows that the server works. A text that is refused twice on its own is at fault.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ KNOWN_GOOD = "test"
 """A text that every model takes: when it is refused, no text is at fault."""
 _CUTS_MAX = 20
 _ALL_REFUSED_MIN = 8
-"""So many different texts refused, and none ever taken: then the server takes only the shortest of words, or so."""
+"""When so many different texts are refused and none was ever taken, the server itself is at fault."""
 _DEATHS_ALONE = 2
-"""Requests with a text that ended the server: from then on it goes alone, so that it can not stop the others."""
+"""After so many requests that ended the server, a text in them is sent alone, so that it can not stop others."""
 _DEATHS_MAX = 4
 _REMEMBERED_MAX = 10_000
 
 
 class Remembered:
-    """What a client has learned of single texts, by their digests; bounded, and gone with the process."""
+    """What a client has learned about single texts, by digest; bounded, and lost with the process."""
 
     def __init__(self) -> None:
         self._deaths: dict[bytes, int] = {}
@@ -46,25 +45,25 @@ class Remembered:
         return is_long or self.deaths(text) >= _DEATHS_ALONE
 
     def deaths(self, text: str) -> int:
-        """Return how often the server ended amid a request with this text."""
+        """Return how often the server died during a request with this text."""
         return self._deaths.get(_digest(text), 0) if self._deaths else 0
 
     def note_death(self, texts: Sequence[str]) -> None:
-        """Note that the server ended amid these."""
+        """Note that the server died during a request with these texts."""
         if len(self._deaths) > _REMEMBERED_MAX:
             self._deaths.clear()
         for text in texts:
             self._deaths[_digest(text)] = self.deaths(text) + 1
 
     def note_taken(self, texts: Sequence[str]) -> None:
-        """Note texts that went through."""
+        """Note texts that the server embedded."""
         self.has_accepted = True
         if self._deaths:
             for text in texts:
                 self._deaths.pop(_digest(text), None)
 
     def share(self, text: str) -> float | None:
-        """Return how much of a text went into its vector, where it was cut."""
+        """Return the share of a text that went into its vector, if it was cut, else None."""
         return self._shares.get(_digest(text)) if self._shares else None
 
     def note_share(self, text: str, share: float) -> None:
@@ -87,7 +86,7 @@ class Isolation:
         self._is_proven = False
 
     def ask_all(self) -> None:
-        """Fill the rows; raises what makes the model, not a text, unable to answer."""
+        """Fill the rows, and note the texts at fault; raises only what is the fault of server or model."""
         alone = [self._known.goes_alone(text) for text in self._texts]
         for batch in self._batches.of(self._texts, alone):
             if self._known.deaths(self._texts[batch[0]]) >= _DEATHS_MAX:
@@ -103,7 +102,7 @@ class Isolation:
             )
 
     def _ask(self, numbers: Sequence[int]) -> bool:
-        """Ask for some; returns whether they went through in one piece."""
+        """Request vectors of texts by number; returns whether one request sufficed."""
         texts = [self._texts[number] for number in numbers]
         try:
             self._take(numbers, self._wire.rows(texts))
@@ -111,7 +110,7 @@ class Isolation:
             self._take_apart(numbers, refused)
         except DiedError as died:
             self._known.note_death(texts)
-            self._prove(anew=True)  # else all is down, and nobody is to blame
+            self._prove(anew=True)  # raises when the server is down: then no text is at fault
             self._take_apart(numbers, RefusedError(str(died), 0))
         else:
             return True
@@ -134,7 +133,7 @@ class Isolation:
             self._batches.learn(refused.status, [[self._texts[number] for number in half] for half in halves])
 
     def _blame(self, number: int) -> None:
-        """Find out whether a text that was refused alone is at fault, is too long, or was unlucky."""
+        """Try a text that was refused alone once more: it is at fault, too long, or was unlucky."""
         self._prove(anew=True)
         text = self._texts[number]
         try:
@@ -169,7 +168,7 @@ class Isolation:
         self.faults[number] = str(refused)
 
     def _prove(self, *, anew: bool = False) -> None:
-        """Have the server embed what every model takes; raises why it does not."""
+        """Have the server embed a text that every model takes; raises if it does not."""
         if self._is_proven and not anew:
             return
         try:
@@ -180,7 +179,7 @@ class Isolation:
 
 
 def empty_rows(texts: int, dimension: int) -> Rows:
-    """Return where the vectors go."""
+    """Return an empty matrix for the vectors."""
     return np.zeros((texts, dimension), dtype=np.float32)
 
 

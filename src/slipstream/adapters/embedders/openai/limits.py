@@ -1,4 +1,4 @@
-"""How much goes into one request, and how much of a text: settings, and what refusals have taught in this run."""
+"""How much goes into one request, and how much of a text: settings, and what refusals have taught this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipstream.domain.errors import ConfigError
 
 CHARACTERS_PER_TOKEN = 4
 _OVERHEAD_BYTES = 4
-"""Of a text in a JSON list: quotes, comma, blank."""
+"""What a text costs beside itself in a JSON list: quotes, comma, blank."""
 
 
 class TooLong(StrEnum):
@@ -19,7 +19,7 @@ class TooLong(StrEnum):
     CUT = "cut"
     """Its beginning is embedded: as much of it as the server takes."""
     REFUSE = "refuse"
-    """It is a dead letter."""
+    """It becomes a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class RequestLimits:
     """
     What one request may hold, and one text.
 
-    `tokens_max` is of a request, by the estimate of four characters to a token. Of a text longer than
-    `characters_max` the beginning is embedded; None leaves that to what the server refuses, see `TooLong`.
+    `tokens_max` limits a request, estimated at four characters to a token. Of a text longer than `characters_max`
+    only the beginning is embedded; None sends all of it, and leaves it to the server to refuse (see `TooLong`).
     """
 
     texts_max: int = 32
@@ -44,12 +44,12 @@ class RequestLimits:
 
     @property
     def rule(self) -> str:
-        """What it decides of a vector, as a part of the model's version; empty when it decides nothing."""
+        """The limits that change vectors, as a part of the model's version; empty when none does."""
         return "" if self.characters_max is None else f"+first{self.characters_max}"
 
 
 class Batches:
-    """Divides texts into requests. What a server refuses as too much makes them smaller, until the process ends."""
+    """Divides texts into requests; requests that a server refuses as too large make later ones smaller."""
 
     def __init__(self, limits: RequestLimits) -> None:
         self.texts_max = limits.texts_max
@@ -57,7 +57,7 @@ class Batches:
         self._tokens_max = limits.tokens_max
 
     def of(self, texts: Sequence[str], alone: Sequence[bool]) -> Iterator[list[int]]:
-        """Yield the numbers of the texts of each request; some have to go alone."""
+        """Yield the indexes of the texts of each request; texts marked in `alone` get one of their own."""
         batch: list[int] = []
         size = tokens = 0
         for number, text in enumerate(texts):
@@ -73,7 +73,7 @@ class Batches:
             yield batch
 
     def learn(self, status: int, halves: Sequence[Sequence[str]]) -> None:
-        """Note that a request was too much, and its halves were not."""
+        """Note that a request was too large, and its halves were not."""
         if status == 413:
             self.bytes_max = min(self.bytes_max, max(sum(map(size_of, half)) for half in halves))
         else:

@@ -1,4 +1,4 @@
-"""What a server's refusal is about, as far as its status and words tell; the rest is found out by trial."""
+"""What a server's refusal is about, as far as status and text tell; `isolating` finds out the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RATIO_MARGIN = 0.95
 
 
 class RefusedError(Exception):
-    """A server did not take a request, or answered it with nonsense: some text may be at fault, or all may be."""
+    """A server refused a request, or answered nonsense: one text may be at fault, or all of them."""
 
     def __init__(self, said: str, status: int, body: str = "") -> None:
         super().__init__(said)
@@ -44,23 +44,23 @@ class RefusedError(Exception):
 
     @property
     def is_too_much(self) -> bool:
-        """Whether it may be that the request is too large: half of it could go through."""
+        """Whether the request may be too large, so that half of it could succeed."""
         return self.status in (413, 429) or bool(_TOO_MANY.search(self._body))
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it may be that a text is too long."""
+        """Whether a text may be too long."""
         return self.status == 413 or bool(_TOO_LONG.search(self._body))
 
     @property
     def share(self) -> float:
-        """About how much of a text would fit: by the two numbers that such an answer commonly holds."""
+        """About which share of a text would fit, by the two numbers that such an answer usually holds."""
         numbers = sorted({int(found) for found in _NUMBER.findall(self._body) if len(found) < 10})
         told = _RATIO_MARGIN * numbers[-2] / numbers[-1] if len(numbers) > 1 and numbers[-1] else 0.0
         return told if 0.01 < told < 1 else _RATIO_UNTOLD
 
     def as_fault_of_all(self) -> SlipstreamError:
-        """Return it as the model's fault: it refuses what it should take, too."""
+        """Return the error for a model that refuses even what every model takes."""
         if self.status >= 500:
             return UnavailableError(f"{self}, whatever the text is")
         return ConfigError(
@@ -70,14 +70,14 @@ class RefusedError(Exception):
 
 
 class DiedError(UnavailableError):
-    """A connection ended, or nothing came, amid a request: the server may have died of it."""
+    """A connection ended, or nothing came, during a request: the request may have killed the server."""
 
 
 def refusal(said: str, status: int, headers: Mapping[str, str], body: str, texts: int) -> Exception:
-    """Return what an answer that is not 200 means."""
+    """Return the error that an answer other than 200 means."""
     waits = headers.get("retry-after")
     if status == 429 and not waits and texts > 1:
-        return RefusedError(said, status, body)  # some refuse what is too much at once so, for ever
+        return RefusedError(said, status, body)  # some servers always answer this to a request that is too large
     if status == 429 or (status in _DOWN and waits):
         return RateLimitedError(said, retry_after_s=retry_after_s(waits))
     if status in _DOWN:
@@ -94,7 +94,7 @@ def retry_after_s(header: str | None) -> float:
     try:
         return max(0.0, float(header))
     except ValueError:
-        pass  # then it is a date
+        pass  # not a number: a date
     try:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):  # TypeError: a date without a zone

@@ -1,4 +1,4 @@
-"""One request to `/v1/embeddings`, and what comes of it."""
+"""One request to `/v1/embeddings`, and its answer or error."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from slipstream.domain.errors import ConfigError, UnavailableError
 
 _EXCERPT_CHARACTERS_MAX = 200
 _LARGE_BYTES = 1_000_000
-"""A server that takes no more than that commonly closes while one still sends."""
+"""A server that takes less often closes the connection while a larger request is still being sent."""
 
 
 class Wire:
     """
     The client of one model at one address. Proxies and certificates of the environment are not looked at.
 
-    Keys are never shown, and an address that holds one is refused: addresses stand in errors and logs.
+    Keys are never shown, and an address that holds one is refused, since errors and logs show addresses.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Wire:
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """
-        Return unit vectors in the order of the texts, of one request.
+        Return unit vectors in the order of the texts, by one request.
 
-        Raises `RefusedError` when some text may be at fault, `DiedError` when the server ended amid it,
+        Raises `RefusedError` when a text may be at fault, `DiedError` when the server died during the request,
         `TransientError` when it can not answer now, `ConfigError` when it never will.
         """
         import httpx
