@@ -20,22 +20,22 @@ SQLITE_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
 _WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024
 _READERS_IDLE_MAX = 8
 _SWITCH_PAUSE_S = 0.005
-_CACHE_KIB = 32 * 1024  # overwrites land all over the file: half as fast again as with the default
+_CACHE_KIB = 32 * 1024  # overwrites are spread over the file: 1.5 times as fast as with the default
 
 Prepare = Callable[[sqlite3.Connection, Path], None]
 """Makes or checks the tables of a file, in a transaction of its own."""
 IsPrepared = Callable[[sqlite3.Connection, Path], bool]
-"""Whether they are as they should be, looked at without a write."""
+"""Returns whether the tables need nothing, without writing."""
 OnReplaced = Callable[[Path], SlipstreamError]
-"""Returns what to raise when the file was removed, or another one was put in its place, while it was open."""
+"""Returns the error for a file that was removed or replaced while it was open."""
 
 
 class Database:
     """
     The file and its connections.
 
-    A write transaction belongs to one thread; writers of other threads queue at the lock, writers of other
-    processes at `queue`, if there is one, and else at SQLite's own. Readers wait for nobody.
+    A write transaction belongs to one thread. Other threads that write wait at the lock, other processes at `queue`,
+    if there is one, else at SQLite's own lock. Readers never wait.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Database:
         self._readers_lock = threading.Lock()
         self._closed = False
         make_private(path)
-        # Before it is opened: one that is put in its place meanwhile (a restore) is another one.
+        # Before opening, so that a file put in its place meanwhile (by a restore) counts as another.
         self._identity = _identity(path)
         with mapped_errors(path), ExitStack() as stack:
             self._writer = self.connect()
@@ -75,13 +75,13 @@ class Database:
             self._writer.execute("PRAGMA synchronous = FULL")
             self._writer.execute(f"PRAGMA wal_autocheckpoint = {wal_pages_max}")
             self._writer.execute(f"PRAGMA journal_size_limit = {_WAL_SIZE_KEPT_BYTES}")
-            if is_prepared is None or not is_prepared(self._writer, path):  # else opening waits for no writer
+            if is_prepared is None or not is_prepared(self._writer, path):  # else no waiting for writers
                 with self._turn():
                     prepare(self._writer, path)
             stack.pop_all()
 
     def _journal_mode(self) -> str:
-        """Switch the file to a write-ahead log; SQLite does not wait for others who do so to a new one."""
+        """Switch the file to a write-ahead log; try again while others do so, for SQLite does not wait for them."""
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
             try:
@@ -109,7 +109,7 @@ class Database:
             yield
             return
         try:
-            self._queue.acquire()  # inside: Ctrl-C right behind it must not leave the others waiting
+            self._queue.acquire()  # inside the try: Ctrl-C right after it must not leave others waiting
             yield
         finally:
             self._queue.release()
@@ -129,9 +129,9 @@ class Database:
         """
         Make the block one atomic, durable step; an exception takes back everything in it.
 
-        A block inside another one of the same thread is atomic in itself, and commits with the outer one; one of a
-        single statement (`is_single`) is so without a savepoint. A `guarded` one first passes the fence, if there is
-        one, or `LeaseLostError` is raised.
+        A nested block of the same thread is atomic in itself, and commits with the outer one; a block of one
+        statement (`is_single`) needs no savepoint for that. A `guarded` block passes the fence first, if there is
+        one, or raises `LeaseLostError`.
         """
         with self._lock:
             self._require_open()
@@ -145,7 +145,7 @@ class Database:
                 yield from self._nested(guarded=guarded)
 
     def _pass_fence(self, *, guarded: bool) -> None:
-        """Compare inside the transaction: nobody can take over between this and its end."""
+        """Check the fence inside the transaction, so that nobody can take over before it ends."""
         if guarded and self._fence is not None and not self._has_passed:
             with mapped_errors(self.path):
                 self._fence.check(self._writer)
@@ -172,7 +172,7 @@ class Database:
                 self._owner, self._depth, self._has_passed = None, 0, False
 
     def _require_same_file(self) -> None:
-        """Refuse to commit to a file that nobody would find again: removed, or with another one in its place."""
+        """Raise when the file was removed or replaced: what is committed to it would be lost."""
         if _identity(self.path) != self._identity:
             if self._on_replaced is not None:
                 raise self._on_replaced(self.path)
@@ -203,7 +203,7 @@ class Database:
             self._depth -= 1
 
     def _require_transaction(self) -> None:
-        # SQLite rolls back by itself when the disk is full or fails; going on would commit the rest alone.
+        # SQLite rolls back by itself when the disk is full or fails; going on would commit only the rest.
         if not self._writer.in_transaction:
             raise UnavailableError(
                 f"{self.path}: SQLite rolled the transaction back after an error; repeat all of it"
@@ -211,16 +211,16 @@ class Database:
 
     @contextmanager
     def writing(self, *, guarded: bool = True, is_single: bool = False) -> Iterator[sqlite3.Connection]:
-        """Give the writer's connection inside a transaction, with errors mapped."""
+        """Yield the writer's connection inside a transaction, with errors mapped."""
         with mapped_errors(self.path), self.transaction(guarded=guarded, is_single=is_single) as connection:
             yield connection
 
     def reading(self) -> _Reading:
         """
-        Give a connection on one snapshot, taken by its first statement.
+        Return a context with a connection on one snapshot, taken by its first statement.
 
-        Inside a transaction of this thread on that one, if the file `reads_own_writes`; else of what is committed.
-        What is read of a file that nobody would find again is nothing to go by: with `on_replaced` that is raised.
+        Inside a transaction of this thread it sees that, if the file `reads_own_writes`; else what is committed. With
+        `on_replaced`, reading a file that was removed or replaced raises that error.
         """
         return _Reading(self)
 
@@ -320,7 +320,7 @@ def check_sqlite() -> None:
 
 def make_private(path: Path) -> None:
     """
-    Create the file for its owner alone when it is not there; raises `ConfigError` when it can not be used.
+    Create a missing file, for its owner alone; raises `ConfigError` when the file can not be used.
 
     An existing file is not opened: closing it again would drop the locks that this process holds on it.
     """

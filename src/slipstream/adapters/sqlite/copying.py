@@ -1,4 +1,4 @@
-"""Files as a backup sees them: pinned on one snapshot, copied page by page, checked, and held alone."""
+"""Files for a backup: pinned at one snapshot, copied page by page, checked, and held exclusively."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 class PinnedFile:
     """
-    A file on the snapshot of the moment when this was made, whoever goes on writing it.
+    A file at the snapshot of the moment when this was made, while others go on writing it.
 
-    One read transaction is open until it is closed: a copy by pages that is made without one begins anew at each
-    commit of another process. Nobody waits for it, but the write-ahead log grows meanwhile.
+    A read transaction stays open until `close`: without one, a copy by pages would begin anew at each commit of
+    another process. Writers do not wait for it, but the write-ahead log grows meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,28 +44,28 @@ class PinnedFile:
 
     def copy_into(self, path: Path, on_step: Callable[[int], None]) -> None:
         """
-        Copy the snapshot into a new file, which is not synced; `on_step` is told how many bytes there are so far.
+        Copy the snapshot into a new file, which is not synced.
 
-        It is called every two megabytes, and may raise to end the copy.
+        `on_step` is called with the bytes copied, every two megabytes, and may raise to end the copy.
         """
 
         def told(_: int, left: int, pages: int) -> None:
             on_step((pages - left) * self.page_bytes)
 
         with mapped_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as copy:
-            copy.execute("PRAGMA journal_mode = OFF")  # a copy that is cut short is thrown away
+            copy.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is thrown away
             copy.execute("PRAGMA synchronous = OFF")
             copy.execute("PRAGMA locking_mode = EXCLUSIVE")
             copy.execute("PRAGMA cache_size = 100")  # each page is written once, and never read
             self.connection.backup(copy, pages=_PAGES_A_STEP, progress=told)
 
     def close(self) -> None:
-        """Let go of the snapshot; closing twice is harmless."""
+        """Release the snapshot; closing twice is harmless."""
         self.connection.close()
 
 
 def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    # Not created when it is not there, and not read-only: the log beside it may have to be looked through.
+    # A missing file is not created. Not read-only: the log beside the file may have to be replayed.
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -77,9 +77,9 @@ def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
 
 def problems_of(path: Path) -> list[str]:
     """
-    Return what SQLite itself finds wrong with a file that nobody else has open, the first of it.
+    Return the first faults that SQLite finds in a file that nobody else has open.
 
-    Raises `UnavailableError` where the disk is full or fails: that says nothing of the file.
+    Raises `UnavailableError` when the disk is full or fails, which says nothing about the file.
     """
     try:
         with closing(_connect(path, _ALONE_TIMEOUT_S)) as connection:
@@ -95,14 +95,14 @@ def problems_of(path: Path) -> list[str]:
 @contextmanager
 def held_alone(path: Path) -> Iterator[None]:
     """
-    Keep everybody else out of a file; raises `UnavailableError` when somebody has it open.
+    Keep all other processes out of a file; raises `UnavailableError` when one has it open.
 
-    A file that is too damaged to be opened is nobody's.
+    A file that is too damaged to be opened counts as free.
     """
     with closing(_connect(path, _ALONE_TIMEOUT_S)) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            # Only whoever is alone can leave the write-ahead log. The next one who opens the file goes back to it.
+            # Leaving WAL mode succeeds only for the sole user. The next open switches back to it.
             (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             connection.execute("BEGIN EXCLUSIVE")
             is_alone = mode == "delete"

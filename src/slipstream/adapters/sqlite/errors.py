@@ -1,4 +1,4 @@
-"""The one place where SQLite's errors become ours."""
+"""The one place that maps SQLite's errors to ours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FIXES = {
 """Primary result codes that mean "not now", and what to do about each. Every other one means damage."""
 
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
-"""The disk is full: for the file itself, or for what a new connection needs beside it."""
+"""Codes for a full disk: no room for the file, or for what a new connection needs beside it."""
 
 
 class mapped_errors:  # noqa: N801  (read as a word; a class, for a generator would cost as much as a statement)

@@ -1,4 +1,4 @@
-"""The fence: which writes of this process a file takes, decided inside each of them."""
+"""The fence: decides inside each write whether the file accepts it from this process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Fence:
     """
     Compares the epoch that this process writes under with the one in the file (table `lease`).
 
-    One that stands open compares nothing: for a file that one program has to itself. Closed without an epoch nothing
-    passes. Safe for threads: the epoch is replaced as a whole, and the file decides.
+    An open fence compares nothing: for a file that one program has to itself. Without an epoch, a closed one lets
+    nothing pass. Safe for threads: the epoch is replaced as a whole, and the file decides.
     """
 
     def __init__(self, path: Path, *, is_open: bool) -> None:
@@ -25,7 +25,7 @@ class Fence:
 
     @property
     def epoch(self) -> int | None:
-        """The epoch that this process writes under; None for one that does not own the engine."""
+        """The epoch under which this process writes; None when it does not own the engine."""
         return self._epoch
 
     @property
@@ -34,12 +34,12 @@ class Fence:
         return self._is_open or self._epoch is not None
 
     def own(self, epoch: int) -> None:
-        """Let writes pass for as long as the file has this epoch."""
+        """Let writes pass while the file has this epoch."""
         with self._lock:
             self._epoch, self._is_open, self._is_taken = epoch, False, False
 
     def disown(self) -> None:
-        """Let nothing pass from now on; one that stood open and was never owned stays so."""
+        """Let nothing pass from now on; an open fence that was never owned stays open."""
         with self._lock:
             self._epoch = None
 
@@ -55,7 +55,7 @@ class Fence:
             raise self._taken_over()
 
     def refusal(self) -> LeaseLostError:
-        """Return why nothing of this process passes, which has no epoch (any more)."""
+        """Return the error for writes of this process, which has no epoch (any more)."""
         if self._is_taken:
             return self._taken_over()
         return LeaseLostError(
@@ -71,7 +71,7 @@ class Fence:
 
     def _forget(self, epoch: int) -> None:
         with self._lock:
-            if self._epoch == epoch:  # and not a newer one, of a lease that was acquired meanwhile
+            if self._epoch == epoch:  # not the newer epoch of a lease that was acquired meanwhile
                 self._epoch, self._is_taken = None, True
 
 

@@ -1,4 +1,4 @@
-"""A look into a SQLite file that nobody can open as usual: read-only, with a bounded wait, on a full disk too."""
+"""Reads facts of a SQLite file that can not be opened as usual: read-only, bounded, on a full disk too."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from slipstream.domain.errors import NotFoundError
 _WAIT_S = 1.0
 _LOOK = "SELECT count(*) FROM sqlite_schema"
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-"""Primary codes of errors that another way of opening does not help."""
+"""Primary codes of errors for which opening the file in another way does not help."""
 
 
 class FileGlimpse:
     """
     Facts of one file, by queries. Writes nothing, and keeps no lock.
 
-    On a full disk a connection has no room for what it needs beside the file: the file is then read by itself,
-    without its write-ahead log, and `is_old` says so. Raises `NotFoundError` where there is no file,
-    `UnavailableError` when it can not be read now, `CorruptionError` when it is damaged.
+    On a full disk a connection has no room for what it needs beside the file: the file is then read alone, without
+    its write-ahead log, and `is_old` is True. Raises `NotFoundError` when there is no file, `UnavailableError` when
+    it can not be read now, `CorruptionError` when it is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class FileGlimpse:
         return None if row is None else row[0]
 
     def open(self) -> bool:
-        """Open the file, where that has not been done; True when it returns."""
+        """Open the file, unless it is open already; returns True."""
         return self._opened() is not None
 
     def _opened(self) -> sqlite3.Connection:

@@ -1,8 +1,8 @@
 """
-A lock file that one process holds, and that others can see living.
+A lock file that one process holds, and whose holder others can see to be alive.
 
-The holder changes the file's time now and then. Nobody reads a clock from it: it only has to be another one than
-before.
+The holder changes the file's time at intervals. Others do not read a clock from it: the time only has to differ from
+the one before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Sign(NamedTuple):
-    """What tells one holder of a lock file from the next, and one beat from the last."""
+    """Identifies the holder of a lock file, and its latest beat."""
 
     device: int
     inode: int
@@ -38,15 +38,15 @@ class LockFile(Protocol):
         ...
 
     def is_current(self) -> bool:
-        """Whether the file that is locked here is still the one at the path."""
+        """Whether the file locked here is still the one at the path."""
         ...
 
     def touch(self) -> None:
-        """Let others see that the holder lives."""
+        """Show others that the holder is alive."""
         ...
 
     def sign(self) -> Sign | None:
-        """Return what others see at the path; None when there is no file."""
+        """Return the sign of the file at the path; None when there is no file."""
         ...
 
     def unlock(self) -> None:
@@ -55,7 +55,7 @@ class LockFile(Protocol):
 
 
 def lock_file(path: Path) -> LockFile:
-    """Return the lock file at a path, by the means of this system."""
+    """Return the lock file at a path, in the kind that this system has."""
     try:
         import fcntl  # noqa: F401  (asked for, used below)
     except ImportError:
@@ -74,7 +74,7 @@ class PosixLockFile:
         self._touched_ns = 0
 
     def lock(self) -> bool:
-        """Lock the file at the path; what was replaced between opening and locking counts for nothing."""
+        """Lock the file at the path; try again if it was replaced between opening and locking."""
         while True:
             descriptor = self._opened(self._path, os.O_CREAT)
             if not _flock(descriptor):
@@ -95,7 +95,7 @@ class PosixLockFile:
             ) from error
 
     def _sign_in(self) -> None:
-        """Leave the process's number in the file, for people who look for it: a full disk only leaves it out."""
+        """Write the process's number into the file, for people; on a full disk it is left out."""
         if self._descriptor is None:
             return
         try:
@@ -105,20 +105,20 @@ class PosixLockFile:
             logger.warning("%s does not say which process holds it: %s", self._path, error.strerror)
 
     def is_current(self) -> bool:
-        """Compare the file that is locked with the one at the path."""
+        """Return whether the locked file is the one at the path."""
         if self._descriptor is None:
             return False
         mine, found = os.fstat(self._descriptor), self.sign()
         return found is not None and (found.device, found.inode) == (mine.st_dev, mine.st_ino)
 
     def touch(self) -> None:
-        """Change the time of the file that is locked, even if it is not the one at the path any more."""
+        """Change the time of the locked file, even if it is no longer the one at the path."""
         if self._descriptor is not None:
             self._touched_ns = max(time.time_ns(), self._touched_ns + 1)
             os.utime(self._descriptor, ns=(self._touched_ns, self._touched_ns))
 
     def sign(self) -> Sign | None:
-        """Look at the path."""
+        """Return the sign of the file at the path; None when there is none."""
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
@@ -126,13 +126,13 @@ class PosixLockFile:
         return Sign(found.st_dev, found.st_ino, found.st_mtime_ns)
 
     def unlock(self) -> None:
-        """Close the file; it stays where it is, for a removed one could be locked by somebody who has it open."""
+        """Close the file without removing it: a process that has it open could lock a removed file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def successor(self) -> Successor:
-        """Return a new file, locked already, that can be put in the place of the one that somebody holds."""
+        """Return a new, locked file that can replace the one that another process holds."""
         beside = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")
         successor = Successor(self._path, beside)
         successor._descriptor = self._opened(beside, os.O_CREAT | os.O_EXCL)  # noqa: SLF001  (same module)
@@ -142,7 +142,7 @@ class PosixLockFile:
 
 
 class Successor(PosixLockFile):
-    """A locked file that is not at its path yet."""
+    """A locked file that has not been moved to its path yet."""
 
     def __init__(self, path: Path, beside: Path) -> None:
         super().__init__(path)
@@ -153,13 +153,13 @@ class Successor(PosixLockFile):
         self._beside.replace(self._path)
 
     def discard(self) -> None:
-        """Let go of it, and leave no file beside the path."""
+        """Unlock it, and remove it from beside the path."""
         self.unlock()
         self._beside.unlink(missing_ok=True)
 
 
 class PortableLockFile:
-    """Locked by the library `filelock`, where there is no `flock`. A holder that is stopped is waited for."""
+    """Locked by the library `filelock`, where there is no `flock`. A stopped holder is never replaced."""
 
     can_be_replaced = False
 
@@ -181,14 +181,14 @@ class PortableLockFile:
         return True
 
     def is_current(self) -> bool:
-        """Nobody replaces it."""
+        """Return whether the file is locked: it is never replaced."""
         return self._lock.is_locked
 
     def touch(self) -> None:
-        """Nobody looks."""
+        """Do nothing: nobody reads the time."""
 
     def sign(self) -> Sign | None:
-        """Tell nothing: nobody is replaced."""
+        """Return None: holders are never replaced."""
         return None
 
     def unlock(self) -> None:
@@ -197,7 +197,7 @@ class PortableLockFile:
 
 
 def holder_of(path: Path) -> str | None:
-    """Return who holds a lock file, as it says; None when nobody does. Takes nothing from whoever is about to."""
+    """Return who holds a lock file, as the file says; None when nobody does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

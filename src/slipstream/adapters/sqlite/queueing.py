@@ -1,13 +1,14 @@
 """
-The queue of writers: whoever writes a file holds its lock file for that moment.
+The queue of writers: a writer holds the file's lock file during its transaction.
 
-SQLite's own waiting is no queue. Beside a bulk writer of another process a single commit waited 0.7 to 2 s for its
-turn; behind a blocking lock it waits for one transaction of the other's. Programs that do not take the lock are still
-waited for.
+SQLite's own waiting is not a queue. Beside a bulk writer of another process a single commit waited 0.7 to 2 s for its
+turn; at a blocking lock it waits for one transaction of the other writer. Programs that do not take the lock are
+still waited for.
 
-There are two locks, for one alone is no queue either: whoever gives it back and wants it again at once is often
-faster than the one that it wakes. Who holds the second one is next, and everybody takes it first. It is a courtesy
-only: one that was stopped while it is next holds up nobody for more than a moment.
+There are two locks, for one alone is not a queue either: a writer that releases it and wants it again at once is
+often faster than the waiter that it wakes. The holder of the second lock is next, and every writer takes that one
+first. It is a courtesy only: a process that is stopped while it is next holds up the others for no more than a
+moment.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class WriterQueue:
         self._locks: _Locks | None = None
 
     def acquire(self) -> None:
-        """Wait for this writer's turn; raises `UnavailableError` when it does not come in time, or never can."""
+        """Wait for this writer's turn; raises `UnavailableError` when it does not come in time, or locking fails."""
         try:
             if self._locks is None:
                 self._locks = _Locks.opened(self._path)
@@ -57,7 +58,7 @@ class WriterQueue:
             has_turn = waiter.has_lock_within(wait_s)
         finally:  # also at Ctrl-C
             if waiter.give_up():
-                self._locks = None  # the waiting thread's
+                self._locks = None  # they now belong to the waiting thread
             elif not has_turn:
                 self.release()
         return has_turn
@@ -75,7 +76,7 @@ class WriterQueue:
 
 
 class _Locks(NamedTuple):
-    """Descriptors of the two lock files: of the one whose turn it is, and of the next one."""
+    """Descriptors of the two lock files: that of the writer in turn, and that of the next one."""
 
     turn: int
     next: int
@@ -100,7 +101,7 @@ class _Locks(NamedTuple):
             _unlock(self.next)
 
     def wait(self) -> None:
-        """Take the lock, as the next one if the one before does not stand there for ever."""
+        """Take the lock, after waiting for a limited time to be the next one."""
         for _ in range(_NEXT_TRIES):
             if _lock(self.next, blocking=False):
                 break
@@ -115,7 +116,7 @@ class _Locks(NamedTuple):
 
 
 class _Waiter:
-    """Waits in a thread of its own: a blocking lock knows no time limit."""
+    """Waits in a thread of its own, since a blocking lock has no time limit."""
 
     def __init__(self, locks: _Locks) -> None:
         self._locks = locks
@@ -136,7 +137,7 @@ class _Waiter:
                 self._is_over.set()
 
     def has_lock_within(self, wait_s: float) -> bool:
-        """Wait for the lock."""
+        """Wait for the lock; returns whether it was taken in time."""
         threading.Thread(target=self._wait, name="slipstream-queue", daemon=True).start()
         is_over = self._is_over.wait(wait_s)
         if self._error is not None:
@@ -153,7 +154,7 @@ class _Waiter:
 
 
 def _lock(descriptor: int, *, blocking: bool) -> bool:
-    if sys.platform == "win32":  # SQLite's own waiting has to do there
+    if sys.platform == "win32":  # there only SQLite's own waiting is used
         return True
     import fcntl
 

@@ -1,4 +1,4 @@
-"""The self-check of one SQLite file: its structure, its schema, and rules that rows must keep to."""
+"""The self-check of one SQLite file: its structure, its schema, and rules that its rows must keep."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _EXAMPLES_MAX = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What no row of a table may be."""
+    """A condition that no row of a table may meet, and its remedy."""
 
     place: str
     """`table.column`, or another name of its own."""
     table: str
     wrong: str
-    """A condition, in which `:head` stands for the newest position of the graph."""
+    """The condition; `:head` stands for the newest position of the graph."""
     shown: str
-    """An expression that names a row."""
+    """An expression that names a row to people."""
     what: str
     mends: tuple[str, ...] = ()
-    """Statements, run in one transaction with the same parameters; none where nobody can know what was there."""
+    """Statements, run in one transaction with the same parameters; none when the right value can not be known."""
     remedy: str = ""
     is_deep: bool = False
 
@@ -42,18 +42,18 @@ class Kept:
 
     store: str
     remedy: str
-    """What to do about what can not be mended."""
+    """What to do about damage that can not be mended."""
     rules: Sequence[Rule]
     unlike_schema: Callable[[sqlite3.Connection], Sequence[str]]
-    """Returns names of what is declared and not there, or not as it was declared."""
+    """Returns the names of declared triggers and indexes that are missing or differ."""
     mend_schema: Callable[[sqlite3.Connection], None]
     newest: Mapping[str, str]
-    """By table: what to order rows by of which only one may be; the last one stays."""
+    """By table: the order of duplicate rows, of which the last one stays."""
     untriggered: frozenset[str] = frozenset()
     duplicates: Callable[[Index, Sequence[tuple[object, ...]]], tuple[str, ...]] = lambda _index, _rows: ()
     """Returns the encoded keys of records that are there more than once."""
     others: Callable[[sqlite3.Connection], Mapping[str, str]] = lambda _connection: {}
-    """Returns what else is wrong, by place: what no condition of SQL can tell, and nobody can mend."""
+    """Returns, by place, damage that no condition of SQL can find and that can not be mended."""
     after_rebuild: tuple[str, ...] = ()
     """Statements to run when an index was made anew, in the same transaction."""
 
@@ -77,7 +77,7 @@ class SqliteSelfCheck:
     # ------------------------------------------------------------------ looking
 
     def check(self, *, deep: bool, head: Callable[[], Position]) -> Sequence[Damage]:
-        """Look at schema, indexes and rules on one snapshot; with `deep` at every page as well."""
+        """Return the damage in schema, indexes and rows at one snapshot; with `deep`, check every page as well."""
         found: dict[str, Damage] = {}
         try:
             with self._database.reading() as connection:
@@ -146,7 +146,7 @@ class SqliteSelfCheck:
     # ------------------------------------------------------------------ mending
 
     def mend(self, damage: Damage, *, head: Callable[[], Position]) -> bool:
-        """Mend one place, in one transaction, and look there again."""
+        """Mend one place, in one transaction, check it again, and return whether it is sound."""
         with self._exclusive() as connection:
             if damage.place == SCHEMA:
                 self._kept.mend_schema(connection)
@@ -162,7 +162,7 @@ class SqliteSelfCheck:
         known = connection.execute(
             "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?", (name,)
         ).fetchone()
-        if known is None:  # it came from another process, or a report of another day
+        if known is None:  # the damage was reported by another process, or earlier
             return False
         rebuild(connection, name, self._kept.newest, self._kept.untriggered)
         for statement in self._kept.after_rebuild:

@@ -1,8 +1,8 @@
 """
-What SQLite tells of a file's structure, and what it does not: rows past an index, compared with those read by it.
+Checks of a file's structure: SQLite's own, and comparisons of indexes with their tables.
 
-An entry that is lost from an index, or left in it, is no error to SQLite: rows are not found, or found twice. Its
-own `integrity_check` sees that, and reads every page for it; the comparisons here read rows and index entries only.
+A missing or surplus entry of an index is no error to SQLite: rows are not found, or found twice. Its
+`integrity_check` finds that, but reads every page; the comparisons here read only rows and index entries.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Index:
     columns: tuple[str, ...]
     is_unique: bool
     primary: str
-    """What names a row in both: `rowid`, or the columns of the primary key, by commas."""
+    """What identifies a row in both: `rowid`, or the columns of the primary key, separated by commas."""
     whole: str
-    """How a scan is made to read the table itself and no index."""
+    """The clause that makes a scan read the table itself and no index."""
 
     def same_row(self, one: str, other: str) -> str:
-        """Return the condition that an entry is that of a row."""
+        """Return the SQL condition that an entry belongs to a row."""
         names = dict.fromkeys([*self.columns, *self.primary.split(", ")])
         return " AND ".join(f"{one}.{name} IS {other}.{name}" for name in names)
 
 
 def indexes_of(connection: sqlite3.Connection) -> Iterator[Index]:
-    """Yield the indexes that cover every row; a partial one is `integrity_check`'s alone."""
+    """Yield the indexes that cover every row; partial ones are left to `integrity_check`."""
     for table, is_keyed in connection.execute(_TABLES).fetchall():
         listed = connection.execute(
             'SELECT name, "unique", origin FROM pragma_index_list(?) WHERE NOT partial', (table,)
         ).fetchall()
         primary, whole = "rowid", "NOT INDEXED"
-        if is_keyed:  # the table is the b-tree of its primary key: there is nothing to compare that one with
+        if is_keyed:  # the table is the b-tree of its primary key, so that index has nothing to be compared with
             (own,) = [name for name, _, origin in listed if origin == "pk"]
-            # NOT INDEXED would let SQLite scan another index, if that is shorter.
+            # Here NOT INDEXED would still let SQLite scan a shorter index.
             primary, whole = ", ".join(_columns(connection, own)), f"INDEXED BY {own}"
             listed = [row for row in listed if row[0] != own]
         for name, is_unique, _ in listed:
@@ -62,7 +62,7 @@ def _columns(connection: sqlite3.Connection, index: str) -> list[str]:
 
 def unlike_table(connection: sqlite3.Connection, index: Index) -> str | None:
     """Return how an index differs from its table, None when it does not."""
-    # A count(*) would take the shortest index there is, whatever it is told.
+    # count(*) would use the shortest index, whatever the clause says.
     by_it = f"{index.table} AS i INDEXED BY {index.name}"
     rows = _total(connection, f"{index.table} {index.whole}")
     entries = _total(connection, by_it)
@@ -74,7 +74,7 @@ def unlike_table(connection: sqlite3.Connection, index: Index) -> str | None:
 
 
 def repeated(connection: sqlite3.Connection, index: Index, *, past_it: bool) -> list[tuple[object, ...]]:
-    """Return what is in a unique index, or (`past_it`) in its table, more than once."""
+    """Return the values that are more than once in a unique index, or (`past_it`) in its table."""
     columns = ", ".join(index.columns)
     source = index.whole if past_it else f"INDEXED BY {index.name}"
     statement = f"SELECT {columns} FROM {index.table} {source} GROUP BY {columns} HAVING count(*) > 1"  # noqa: S608
@@ -114,14 +114,14 @@ def rebuild(
     connection: sqlite3.Connection, name: str, newest: Mapping[str, str], untriggered: frozenset[str]
 ) -> None:
     """
-    Make an index anew from its table, inside the open transaction; of rows that it may hold once, one stays.
+    Rebuild an index from its table, inside the open transaction; of rows that a unique index repeats, one stays.
 
-    `newest` says by table what to order rows by, else it is the rowid. To delete a second row of a table that is
-    `untriggered` tells no trigger: it would tell of the row that stays.
+    `newest` gives the order by table (default: rowid). Deleting a duplicate row of an `untriggered` table fires no
+    trigger: the trigger would log the row that stays as deleted.
     """
     index = next((each for each in indexes_of(connection) if each.name == name), None)
     if index is not None and index.is_unique and index.primary == "rowid":
-        # To delete a row whose entry is gone is an error to newer versions of SQLite, unless this is on.
+        # Newer versions of SQLite fail to delete a row that has no index entry, unless this is on.
         connection.execute("PRAGMA writable_schema = ON")
         try:
             _keep_newest(connection, index, newest.get(index.table, "rowid"), index.table in untriggered)

@@ -11,7 +11,7 @@ from slipstream.adapters.sqlite.errors import mapped_errors
 _SHORTEST_S = 0.002
 _LONGEST_S = 0.02
 _GROWTH = 1.25
-"""From the shortest to the longest pause within a tenth of a second: a wait is short, or costs next to nothing."""
+"""Factor between pauses: the longest one is reached within 0.1 s, so a wait is short or costs next to nothing."""
 
 
 class SqliteCommitWatch:
@@ -30,7 +30,7 @@ class SqliteCommitWatch:
         return int(version)
 
     def wait(self, timeout_s: float) -> bool:
-        """Look at the file, often at first and then less so."""
+        """Wait for a commit, checking ever less often; returns whether there was one."""
         deadline, pause_s = time.monotonic() + timeout_s, _SHORTEST_S
         while (version := self._version()) == self._seen:
             remaining = deadline - time.monotonic()
@@ -41,7 +41,7 @@ class SqliteCommitWatch:
         return True
 
     def interrupt(self) -> None:
-        """End the wait that is under way, and every later one, at once."""
+        """End the present wait, and every later one, at once."""
         self._interrupted.set()
 
     def close(self) -> None:

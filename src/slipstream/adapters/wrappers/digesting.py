@@ -1,10 +1,10 @@
 """
-Digests kept beside an index whose own store keeps none, and shares no transaction with what does.
+Digests kept beside an index whose own store keeps none, without transactions across both.
 
-Before a write its keys are noted as doubted, durably; then the index writes. So wherever the process dies, each key
-of which something else is kept than the index holds is in doubt, and read anew by whoever asks for digests next.
-What somebody else writes in the store shows where the number of records does not fit; the rest is found by full
-audits, which hand over what they read.
+Before a write, its keys are durably noted as in doubt; then the index writes. So wherever the process dies, every key
+for which the kept terms differ from the index is in doubt, and is read anew by the next request for digests. A
+foreign write into the store shows by the number of records; other foreign writes are found by full audits, which hand
+over what they read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _EVERYTHING = KeyRange()
 _ALL = 1 << 62
 _ROUNDS_MAX = 3
-"""How often keys are read again that were written while they were read; then what is kept of them stands."""
+"""How often keys that are written while being read are read again; then their old terms stay."""
 
 
 class DigestingIndex(PassingIndex):
@@ -46,7 +46,7 @@ class DigestingIndex(PassingIndex):
         self._lock = threading.Lock()
         self._writing: Counter[str] = Counter()
         self._written: set[str] | None = None
-        """Keys that were written while somebody reads; None while nobody does."""
+        """Keys that were written during a read; None while there is no read."""
         self._reading = threading.Lock()
 
     # ------------------------------------------------------------------ writes
@@ -71,24 +71,24 @@ class DigestingIndex(PassingIndex):
             self._written.update(keys)
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
-        """Doubt, then write."""
+        """Note the keys as in doubt, then write."""
         with self._doubting([record.stamp.key for record in records]):
             return self._inner.upsert(records)
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
-        """Doubt, then delete."""
+        """Note the keys as in doubt, then delete."""
         with self._doubting([deletion.key for deletion in deletions]):
             return self._inner.delete(deletions)
 
     def restamp(self, stamps: Sequence[Stamp]) -> None:
-        """Doubt, then restamp."""
+        """Note the keys as in doubt, then restamp."""
         with self._doubting([stamp.key for stamp in stamps]):
             self._inner.restamp(stamps)
 
     # ------------------------------------------------------------------ digests
 
     def digests(self, ranges: Sequence[KeyRange]) -> Sequence[RangeDigest]:
-        """Read what is in doubt, and answer from what is known then."""
+        """Read the keys in doubt anew, and return the digests of the kept terms."""
         with self._reading:
             self._refresh()
             if ranges and not ranges[0].after and ranges[-1].through is None:
@@ -96,7 +96,7 @@ class DigestingIndex(PassingIndex):
             return self._terms.digests(ranges)
 
     def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
-        """Compare what was read with what is kept; what differs is read once more before it is told."""
+        """Return the keys whose kept terms differ from what was read, after reading these keys once more."""
         found = _by_key(read)
         with self._reading:
             kept = _by_key(self._terms.terms(bounds))
@@ -110,12 +110,12 @@ class DigestingIndex(PassingIndex):
         return [RecordKey.decode(key) for key in sure if key not in written and now.get(key) != kept.get(key)]
 
     def _keep(self, read: Callable[[], tuple[Sequence[str], Sequence[KeptTerm]]]) -> set[str]:
-        """Read keys with all their terms and keep those; not of keys that are written meanwhile, which it returns."""
+        """Read terms of keys and keep them, except those of keys that are written meanwhile, which are returned."""
         with self._lock:
             self._written = written = set(self._writing)
         try:
             keys, terms = read()
-            with self._lock:  # held while it is kept: a write that begins now would find its keys in doubt already
+            with self._lock:  # so that no write begins before its keys are settled
                 steady = [key for key in keys if key not in written]
                 self._terms.settle(steady, [term for term in terms if term.key not in written])
         finally:
@@ -145,7 +145,7 @@ class DigestingIndex(PassingIndex):
         return held_page(stamps, damaged_vectors(stamps, vectors_of(self._inner, stamps))).terms()
 
     def _count(self) -> None:
-        """Read everything anew where the number of records is not the one that is known of."""
+        """Read everything anew when the number of records differs from the known one."""
         with self._lock:
             is_written = bool(self._writing)
         counted, known = self._sealed.record_count(), self._terms.known()
@@ -176,7 +176,7 @@ class DigestingIndex(PassingIndex):
 
     @property
     def selfcheck(self) -> SelfCheck | None:
-        """That of the index below, None when it has none; behind what it mends, everything is digested anew."""
+        """The self-check of the index below, None when it has none; after it mends, everything is digested anew."""
         found = getattr(self._inner, "selfcheck", None)
         return _Mending(found, self._terms) if isinstance(found, SelfCheck) else None
 
@@ -198,7 +198,7 @@ def _by_key(terms: Iterable[KeptTerm]) -> dict[str, list[KeptTerm]]:
 
 
 class _Mending:
-    """A `SelfCheck` of a store whose records it may change past the index."""
+    """A `SelfCheck` that may change records past the index, so that the kept terms are forgotten."""
 
     def __init__(self, inner: SelfCheck, terms: TermStore) -> None:
         self._inner, self._terms = inner, terms

@@ -1,11 +1,12 @@
 """
-Named failpoints around any port: where a test lets a write fail, half-apply, lose its acknowledgement or kill.
+Named failpoints around any port: where a test makes a write fail, half-apply, lose its acknowledgement, or kills the
+process.
 
 Each wrapper calls `hook(name)` at its failpoints and is otherwise transparent. A hook that raises simulates a
 failure there; one that kills the process simulates a crash there. Survived faults, by name:
 
     graph.read.before/after            an outage; state read but not used
-    graph.commit.after                 a mutation that nobody was told of
+    graph.commit.after                 a mutation that was not acknowledged
     embed.before/after                 an outage; vectors computed but not written
     index.upsert.before/middle/after   nothing, half of a batch, or all of it written, without acknowledgement
     index.delete.before/after, index.restamp.before/after, index.vacuum.before/after, index.stamps.before
@@ -15,13 +16,13 @@ failure there; one that kills the process simulates a crash there. Survived faul
     leaves.put.before/after            a part of an audit's digest tree about to be stored, or stored
     leaves.clear.before/after          the old digest tree about to be forgotten, or forgotten
     audit_ledger.before/after          the digest tree about to be declared valid (or void), or declared
-    audit.keep.before/after            an audit about to be kept, or kept without anybody knowing its number
+    audit.keep.before/after            an audit about to be kept, or kept without its id being returned
     repair.before/after                a page of a repair marked, its progress about to be saved, or saved
     scrub.before/after                 the schedule about to note a pass, or noted
     states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
     states.remove.before/after, states.prune.before/after
     timeline.before/after              the graph's mark about to be changed in the journal, or changed
-    write_back.before/after            the word that the sync view is complete, about to be given or taken back, or so
+    write_back.before/after            the note that the sync view is complete, about to be set or removed, or done
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ class FaultyJournal(PassingJournal):
         self._hook("journal.commit.after")
 
     def set(self, name: str, value: str | None) -> None:
-        """Save through `<name>.before` and `.after`; of names with a colon only what stands before it counts."""
+        """Save through `<name>.before` and `.after`; of a name with a colon only the part before it is used."""
         kind = name.partition(":")[0]
         self._hook(f"{kind}.before")
         self._inner.set(name, value)
@@ -267,7 +268,7 @@ class FaultySyncView(ReadingSyncView):
         self._hook = hook
 
     def put(self, states: Iterable[SyncState]) -> None:
-        """Write in two halves, with failpoints before, between and after; nothing at all passes none."""
+        """Write in two halves, with failpoints before, between and after; an empty call passes none."""
         rows = list(states)
         if not rows:
             return
@@ -279,7 +280,7 @@ class FaultySyncView(ReadingSyncView):
         self._hook("states.put.after")
 
     def remove(self, entity_ids: Iterable[str]) -> None:
-        """Remove through `states.remove.before` and `.after`; nothing at all passes none."""
+        """Remove through `states.remove.before` and `.after`; an empty call passes none."""
         ids = list(entity_ids)
         if not ids:
             return

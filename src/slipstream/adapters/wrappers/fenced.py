@@ -1,4 +1,4 @@
-"""Stores that can not compare the epoch, behind the lease: before each write it is made sure that it is held."""
+"""Stores that can not compare the epoch: each write checks first that the lease is held."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipstream.ports.sync_view import SyncState, SyncView
 
 
 class SealedVectorIndex(VectorIndex, SealedIndex, Protocol):
-    """An index in a store of its own, that knows how many records it holds without reading them."""
+    """An index in a store of its own, which can count its records without reading them."""
 
     def record_count(self) -> int:
         """Return how many records there are, of all spaces."""
@@ -27,8 +27,8 @@ class FencedIndex(PassingIndex):
     """
     A `VectorIndex` that writes only while `check` lets it (`Lease.renew`, which raises `LeaseLostError`).
 
-    For an index that can not compare the epoch itself. A process that is stopped between the check and the write
-    still writes when it goes on: that one batch is fenced by positions, record by record, and seen by the next audit.
+    For an index that can not compare the epoch itself. A process that is stopped between check and write still writes
+    when it goes on: that one batch is fenced by positions, record by record, and the next audit sees it.
     """
 
     def __init__(self, inner: VectorIndex, check: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class FencedIndex(PassingIndex):
 
     @property
     def selfcheck(self) -> SelfCheck | None:
-        """That of the index below, None when it has none."""
+        """The self-check of the index below, None when it has none."""
         found = getattr(self._inner, "selfcheck", None)
         return found if isinstance(found, SelfCheck) else None
 
@@ -63,7 +63,7 @@ class FencedIndex(PassingIndex):
 
 
 class FencedSealedIndex(FencedIndex):
-    """A `FencedIndex` over one that bears a seal."""
+    """A `FencedIndex` over an index with a seal."""
 
     def __init__(self, inner: SealedVectorIndex, check: Callable[[], None]) -> None:
         super().__init__(inner, check)
@@ -85,10 +85,10 @@ class FencedSealedIndex(FencedIndex):
 
 class FencedSyncView(ReadingSyncView):
     """
-    A `SyncView` that writes only while `check` lets it: the graph's file is everybody's, and knows no owner.
+    A `SyncView` that writes only while `check` lets it: the graph's file has many writers, and no owner.
 
-    What a process stopped between the check and the write still writes is derived data, of a few entities: the next
-    change of them makes it right.
+    A process that is stopped between check and write still writes derived data of a few entities, which their next
+    change corrects.
     """
 
     def __init__(self, inner: SyncView, check: Callable[[], None]) -> None:

@@ -1,8 +1,8 @@
 """
-Wrappers that tell which keys were written: for whoever keeps something in line with index and journal.
+Wrappers that report which keys were written, for what is kept in line with index and journal.
 
-A key is told when the call ends, also by an error: its effect may be there all the same. Inside an open journal
-transaction that is before the commit, so the one who listens must not act on it while the engine is at work.
+A key is reported when the call ends, even by an error, for it may have taken effect. Inside an open journal
+transaction that is before the commit, so a listener must not act on it while the engine is at work.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class NotingJournal(PassingJournal):
 
 
 class NotingLetters:
-    """`DeadLetters` that note the keys which become letters, and those that are none any more."""
+    """`DeadLetters` that note the keys that become letters or cease to be."""
 
     def __init__(self, inner: DeadLetters, note: Note) -> None:
         self._inner, self._note = inner, note

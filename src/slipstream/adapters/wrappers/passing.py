@@ -1,4 +1,4 @@
-"""Ports that pass every call on: what a wrapper is made of that changes only some of them."""
+"""Ports that pass every call on: bases for wrappers that change only some calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipstream.ports.sync_view import EntitySync, SyncState, SyncView
 
 
 class PassingIndex:
-    """A `VectorIndex` that is as the index below it."""
+    """A `VectorIndex` that passes everything on to the index below it."""
 
     def __init__(self, inner: VectorIndex) -> None:
         self._inner = inner
@@ -74,7 +74,7 @@ class PassingIndex:
 
 
 class PassingJournal:
-    """A `Journal` that is as the journal below it."""
+    """A `Journal` that passes everything on to the journal below it."""
 
     def __init__(self, inner: Journal) -> None:
         self._inner = inner
@@ -113,7 +113,7 @@ class PassingJournal:
 
 
 class ReadingSyncView:
-    """What a wrapper of a `SyncView` reads: as the view below."""
+    """The reads of a wrapper around a `SyncView`, passed on to the view below."""
 
     def __init__(self, inner: SyncView) -> None:
         self._inner = inner

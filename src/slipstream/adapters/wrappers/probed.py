@@ -1,8 +1,8 @@
 """
-A model whose vector of one fixed text is kept beside the index: what a server never says, its weights, is noticed.
+Keeps a model's vector of one fixed text beside the index, to notice that a server has changed the model's weights.
 
-Servers go on under a model's name when another file is put in its place, and answer 200. Vectors of both are never to
-be compared with each other, so from then on nothing is embedded with it.
+A server goes on to answer under a model's name when the file behind it is replaced. Vectors of two models must never
+be compared with each other, so from then on nothing is embedded with the model.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from slipstream.ports.embedder import Cutting, Embedder
 logger = logging.getLogger(__name__)
 
 PROBE = "A lighthouse keeper counts 12 ships, three gulls and one small storm before breakfast."
-"""Never to be changed: kept vectors are of this text."""
+"""Must never change: kept vectors are of this text."""
 DISTANCE_MAX = 2e-4
-"""Batching and threads move a vector by less than 1e-6; 8-bit weights in the place of 16-bit ones by 3e-4."""
+"""Batching and threads move a vector by less than 1e-6, 8-bit instead of 16-bit weights by 3e-4."""
 EVERY_S = 300.0
 
 
 class ProbeMemory(Protocol):
-    """Where the vectors are kept: the journal."""
+    """Where the vectors are kept, that is, the journal."""
 
     def get(self, name: str) -> str | None:
         """Return a named value, None when it was never set."""
@@ -44,9 +44,9 @@ class ProbeMemory(Protocol):
 
 class ProbedEmbedder:
     """
-    Compares before the first text, after each outage, and every few minutes; raises `ConfigError` when it differs.
+    Checks the model before the first text, after each outage, and every few minutes.
 
-    A model that is met for the first time is remembered as it is.
+    Raises `ConfigError` when the kept vector differs. A model's first vector is kept as it is.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ProbedEmbedder:
                 self._due_s = self._monotonic() + EVERY_S
             return self._embedder.embed(texts)
         except TransientError:
-            self._due_s = float("-inf")  # whatever comes back may be another one
+            self._due_s = float("-inf")  # the model may have been replaced meanwhile
             raise
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
@@ -76,7 +76,7 @@ class ProbedEmbedder:
         return self._embedder.count_tokens(texts)
 
     def shares(self, texts: Sequence[str]) -> Sequence[float | None]:
-        """Return how much of each text went into its vector, where that is known."""
+        """Return the share of each text that went into its vector, None where that is unknown."""
         return self._embedder.shares(texts) if isinstance(self._embedder, Cutting) else [None] * len(texts)
 
     def close(self) -> None:

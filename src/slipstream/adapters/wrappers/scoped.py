@@ -1,4 +1,4 @@
-"""A vector index as one generation sees it: records of the one beside it are left out of what is read."""
+"""A vector index as one generation sees it: reads leave out the records of the generation beside it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.scans import read_contents, scan_range, vectors_of
 
 Hides = Callable[[], Callable[[Placed], bool] | None]
-"""Returns what tells whether a record is of another generation; None while there is only one."""
+"""Returns a test for records of another generation; None while there is only one generation."""
 
 
 class ScopedIndex(PassingIndex):
     """
-    Reads of one generation. Writes go through as they are, and so do searches: they name their space.
+    Reads of one generation. Writes and searches are passed on as they are: they name their space.
 
-    While there is only one generation it costs nothing; beside another one, digests are computed from what is read.
+    With only one generation this costs nothing; with two, digests are computed from what is read.
     """
 
     def __init__(self, inner: VectorIndex, hides: Hides) -> None:
@@ -46,7 +46,7 @@ class ScopedIndex(PassingIndex):
             shown = page if is_hidden is None else [stamp for stamp in page if not is_hidden(stamp)]
             if shown:
                 return shown
-            after = page[-1].key  # a whole page of the other one is not the end
+            after = page[-1].key  # a page with records of the other generation only is not the end
         return ()
 
     def contents(self, after: str, limit: int) -> HeldPage:
@@ -88,7 +88,7 @@ class ScopedKeptIndex(ScopedDigestingIndex):
         self._kept = digests
 
     def missed(self, bounds: KeyRange, read: Sequence[KeptTerm]) -> Sequence[RecordKey]:
-        """As of the index below; of one generation alone nothing can be said."""
+        """As of the index below; nothing while there are two generations."""
         return [] if self._hides() is not None else self._kept.missed(bounds, read)
 
 

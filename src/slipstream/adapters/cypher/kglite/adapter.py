@@ -26,7 +26,7 @@ from slipstream.ports.graph import GraphTransaction
 
 MEMORY_BYTES = 1_500_000_000
 MEMORY_BYTES_MIN = 500_000_000
-"""Less is not enough for kglite and a few thousand entities."""
+"""kglite with a few thousand entities needs as much."""
 TIMEOUT_S = 30.0
 ROWS_MAX = 100_000
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -39,8 +39,8 @@ class KgliteCypher:
     Answers Cypher about the graph file at `path`, one statement at a time.
 
     A statement that takes more than `timeout_s`, `memory_bytes` (where the system can limit it), `rows_max` rows or
-    `answer_bytes_max` ends with `QueryLimitError`; the process that ran it is replaced when it has to be. Raises
-    `ConfigError` for a limit that nothing could be done in.
+    `answer_bytes_max` ends with `QueryLimitError`; if necessary, the process that ran it is replaced. Raises
+    `ConfigError` for a limit that is too low for any statement.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class KgliteCypher:
         """
         Run a statement on a throw-away copy, and return what it would have written.
 
-        Raises `UnsupportedError` for an effect that can not be told exactly; nothing is ever written here.
+        Raises `UnsupportedError` for an effect that can not be given as exact mutations; writes nothing.
         """
         statement = statement_of(cypher, writing=True)
         mutations, end = self._asked(statement, parameters, plans=True)
@@ -81,9 +81,9 @@ class KgliteCypher:
 
     def close(self) -> None:
         """
-        End the process, which saves the mirror first if that is worth it; closing twice is harmless.
+        End the process, which first saves the mirror if that is worth it; closing twice is harmless.
 
-        A statement that runs for longer than a moment is ended with `UnavailableError`.
+        A statement that does not end within a moment is ended, with `UnavailableError`.
         """
         self._closed = True
         if not self._lock.acquire(timeout=_CLOSE_WAIT_S):
@@ -123,7 +123,7 @@ class KgliteCypher:
                 raise _told(error, statement) from error
 
     def _answer(self, message: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Ask the process, a new one if there is none; once more if it had died before it came to the statement."""
+        """Ask the process, or a new one; ask once more if the process died before the statement ran."""
         for attempt in (1, 2):
             worker = self._running()
             try:
@@ -136,7 +136,7 @@ class KgliteCypher:
                     raise self._out_of_memory("it was ended") from error
                 if attempt == 2:
                     raise self._out_of_memory("the graph did not fit") from error
-                # A saved mirror that ends the process must not end every one.
+                # A saved mirror that kills the process must not kill the next one too.
                 self._may_load = self._may_save = worker.answered > 0
             except SlipstreamError:
                 if not worker.is_usable:
@@ -172,7 +172,7 @@ class KgliteCypher:
 
 
 def _parameters(statement: Statement, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that the statement uses, as the mirror holds values; raises `InvalidInputError`."""
+    """Return the parameters that the statement uses, in the mirror's form; raises `InvalidInputError`."""
     missing = sorted(statement.parameters - given.keys())
     if missing:
         raise InvalidInputError("is used by the statement and not given", field=missing[0])
@@ -214,7 +214,7 @@ def _told(error: SlipstreamError, statement: Statement) -> SlipstreamError:
 
 
 def _apply(transaction: GraphTransaction, mutations: Sequence[Sequence[Any]]) -> None:
-    """Do planned mutations, in order."""
+    """Apply planned mutations, in order."""
     for name, *arguments in mutations:
         if name == "relate":
             *plain, discriminator = arguments

@@ -1,9 +1,9 @@
 """
-What a statement may say, decided on its parts before kglite sees any of it. Pure.
+What a statement may contain, decided on its parts before kglite sees any of it. Pure.
 
-A list of what is allowed, not of what is not: a word that is no allowed clause can only be a name, two names never
-stand side by side, and a name in front of a parenthesis is a function of the list. So a clause that this list does
-not know can not be said, whatever kglite would make of it.
+This lists what is allowed, not what is forbidden: a word that is not an allowed clause can only be a name, two names
+are never adjacent, and a name before a parenthesis must be a listed function. So a clause that is not listed can not
+be written, whatever kglite would make of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FUNCTIONS = """
     date.truncate datetime.truncate localdatetime.truncate duration.indays duration.inmonths duration.inseconds
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
-"""In lower case: upper and lower case are the same."""
+"""In lower case; case does not matter."""
 FUNCTION_ALIASES = {
     "percentilecont": "percentile_cont",
     "percentiledisc": "percentile_disc",
@@ -38,7 +38,7 @@ FUNCTION_ALIASES = {
     "character_length": "size",
     "rels": "relationships",
 }
-"""Names of the standard that kglite spells otherwise."""
+"""Standard names that kglite spells differently."""
 _WRONG_FUNCTIONS = {
     "duration.between": "use duration.inMonths, duration.inDays or duration.inSeconds, which say what they count",
 }
@@ -103,7 +103,7 @@ def _opens_block(parts: Sequence[Part], index: int) -> bool:
 
 
 def function_name(parts: Sequence[Part], index: int) -> str:
-    """Return the whole name of the function that is called here, in lower case."""
+    """Return the full name of the function called at `index`, in lower case."""
     name = parts[index].token.value
     while index >= 2 and parts[index - 1].symbol == ".":
         index -= 2

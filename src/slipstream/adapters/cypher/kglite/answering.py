@@ -16,14 +16,14 @@ from slipstream.domain.errors import InvalidInputError, QueryLimitError, Unsuppo
 
 _ROWS_A_FRAME = 100
 _TRIES_MAX = 1000
-"""Each one makes another property of another label known."""
+"""Each try makes one more property of a label known."""
 _IMMUTABLE_ID = "Cannot SET node id"
 _TOO_MANY_CHANGES = "this cursor is too old"
 _RELATIONSHIPS = "MATCH (a {id: $s})-[r:$type]->(b {id: $t}) RETURN r.id AS id"
 _ENTITIES = "UNWIND $ids AS i MATCH (n {id: i}) RETURN i AS id, n"
 
 
-# Of the optimizer: the first miscounts steps without a direction, the second loses groups behind OPTIONAL MATCH. Only
+# Optimizer passes: the first miscounts steps without a direction, the second loses groups after OPTIONAL MATCH. Only
 # a graph that could be written takes this option: so what only reads runs on a copy too, which is thrown away.
 _WRONG_PASSES = ["fuse_match_return_aggregate", "fuse_optional_match_aggregate"]
 
@@ -33,13 +33,13 @@ class Limits:
     """What one statement may take."""
 
     rows: int
-    """Of an answer; also the changes of a statement that writes."""
+    """Rows of an answer, and changes of a statement that writes."""
     timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement as the parent sends it: checked and rewritten there."""
+    """A statement, checked and rewritten by the parent."""
 
     text: str
     parameters: Mapping[str, Any]
@@ -58,7 +58,7 @@ def run_query(mirror: Mirror, question: Question, limits: Limits) -> tuple[list[
 
 
 def _run(mirror: Mirror, question: Question, limits: Limits, runner: Callable[[], Any]) -> Any:
-    """Run a statement, again as often as it names a property that has to be made known first."""
+    """Run a statement; whenever it names an unknown property, make that known and run it again."""
     for _ in range(_TRIES_MAX):
         try:
             return runner()(
@@ -96,14 +96,14 @@ def _pieces(mirror: Mirror, result: Any) -> Iterator[list[list[Any]]]:
 
 
 def _find(mirror: Mirror, shower: Shower) -> None:
-    """Look up entities that a result only names: the starts and ends of relationships."""
+    """Look up the entities of which a result has only the id: starts and ends of relationships."""
     for row in mirror.run(_ENTITIES, ids=sorted(shower.missing)):
         shower.found[row["id"]] = shower.shown(row["n"])
     shower.missing.clear()
 
 
 def plan_writes(mirror: Mirror, question: Question, limits: Limits) -> list[Mutation]:
-    """Run a statement on a copy, which is thrown away, and return what it did as mutations."""
+    """Run a statement on a copy, which is thrown away, and return its effects as mutations."""
     copies: list[Any] = []
     cursors: list[str] = []
 

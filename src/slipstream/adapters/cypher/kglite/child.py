@@ -1,7 +1,7 @@
 """
 The process that holds the mirror: `main` is started by `worker.py`, asked through stdin, and answers on stdout.
 
-Its memory is limited before kglite is loaded, which otherwise sets more aside than a low limit leaves.
+Its memory is limited before kglite is loaded; otherwise kglite reserves more than a low limit leaves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from slipstream.adapters.cypher.kglite.frames import encoded, read_frame
 def main() -> None:
     """Serve until stdin ends; the first message says what to serve."""
     inbox, outbox = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed does not get among the answers
+    os.dup2(2, 1)  # keeps other output from mixing with the answers
     settings = read_frame(inbox)
     if settings is None:
         return
@@ -28,11 +28,11 @@ def main() -> None:
         outbox.flush()
     else:
         serve(settings, inbox, outbox)
-    os._exit(0)  # the thread that reads may still stand in stdin
+    os._exit(0)  # the reading thread may still wait on stdin
 
 
 def _limit_memory(limit_bytes: int) -> None:
-    with suppress(ImportError, ValueError, OSError):  # where the system has no such limit, there is none
+    with suppress(ImportError, ValueError, OSError):  # the system may have no such limit
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))

@@ -1,4 +1,4 @@
-"""How the columns of a result are called: as their alias, or as the caller wrote them. Pure."""
+"""Names of the columns of a result: their alias, or the caller's text. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Columns:
     """The items of the RETURN that names the columns."""
 
     items: tuple[str | None, ...] = ()
-    """The text of each item that has no alias, None for one that has."""
+    """The text of each item; None for an item with an alias."""
     after_star: bool = False
-    """Whether they stand behind `*`, which is any number of columns."""
+    """Whether the items follow `*`, which stands for any number of columns."""
 
     def named(self, found: Sequence[str]) -> list[str]:
-        """Return the names of the columns that kglite found; raises `InvalidInputError` when two are the same."""
+        """Return the names of kglite's columns; raises `InvalidInputError` when two are the same."""
         names = list(found)
         offset = len(names) - len(self.items) if self.after_star else 0
         for number, item in enumerate(self.items):
@@ -34,7 +34,7 @@ class Columns:
 
 
 def columns_of(cypher: str, parts: Sequence[Part]) -> Columns:
-    """Return the items of the first RETURN outside of all brackets; of a UNION that is the one that names them."""
+    """Return the items of the first RETURN outside of brackets, which names the columns of a UNION too."""
     start = next((index for index in _outside(parts, 0) if parts[index].word == "RETURN"), None)
     if start is None:
         return Columns()
@@ -59,7 +59,7 @@ def _text(cypher: str, parts: Sequence[Part], item: range) -> str | None:
 
 
 def _outside(parts: Sequence[Part], start: int, end: int | None = None) -> Iterator[int]:
-    """Yield the places from `start` on that are inside no bracket opened there; an opening one is such a place."""
+    """Yield the places from `start` on that are outside of brackets opened there, opening brackets included."""
     index = start
     while index < (len(parts) if end is None else end):
         yield index

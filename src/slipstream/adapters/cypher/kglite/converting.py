@@ -21,10 +21,10 @@ _PATH = frozenset({"nodes", "relationships"})
 
 def stored_properties(text: str) -> dict[str, Any]:
     """
-    Return the properties of a row of the graph file as the mirror holds them, without an `id` of their own.
+    Return the properties of a row of the graph file in the mirror's form, without a property `id`.
 
-    What kglite can not hold comes as near as it can: an integer past 64 bits as a float, what is nested too deeply as
-    JSON text. JSON that Python can not read at all counts as no properties.
+    Values that kglite can not hold are approximated: an integer past 64 bits by a float, deep nesting by JSON text.
+    JSON that Python can not read counts as no properties.
     """
     if text == "{}":
         return {}
@@ -69,12 +69,12 @@ def _without_surrogates(value: Any) -> Any:
 
 class Shower:
     """
-    Shows values of a result as users know them, encoded as `decode_value` takes them.
+    Converts values of a result to the user's form, encoded for `decode_value`.
 
     An entity is a map of `_label`, `id` and its properties, a relationship one of `_label`, `id`, `source_id`,
-    `target_id` and its properties, a path one of `nodes` and `relationships`. What holds for the keys of maps is in
-    `names.py`. The start or end of a relationship comes from kglite as the entity's title, which is `marker` and its
-    id; it is remembered in `missing` until `found` says what is there.
+    `target_id` and its properties, a path one of `nodes` and `relationships`. For the keys of maps see `names.py`.
+    kglite gives the start or end of a relationship as the entity's title, which is `marker` and its id; such an id is
+    kept in `missing` until `found` has the entity.
     """
 
     def __init__(self, marker: str) -> None:
@@ -83,7 +83,7 @@ class Shower:
         self.missing: set[str] = set()
 
     def shown(self, value: Any) -> Any:
-        """Return a value of the result; None stands for an entity that is still missing."""
+        """Return a value of the result in the user's form; None for an entity that is still missing."""
         if isinstance(value, str):
             return self._entity(value) if value.startswith(self._marker) else value
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Keeping the mirror at the head of the log. Runs in the child process."""
+"""Keeps the mirror at the head of the log. Runs in the child process."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from slipstream.domain.errors import UnavailableError
 
 _PAGE = 20_000
 _PAGES_MAX = 8
-"""Read in pages so often; then all that is left at once, whatever is written meanwhile."""
+"""How many pages are read; then all that is left at once, so that a busy writer can not prevent the end."""
 _FILLS_MAX = 3
 _ANEW_FROM = 50_000
-"""So far behind, and by more changes than there are elements, filling anew is cheaper."""
+"""When the mirror is behind by more changes than this, and than its size, filling anew is cheaper."""
 
 
 @dataclass(slots=True)
 class Standing:
-    """A mirror, and where in the log it stands."""
+    """A mirror, and its place in the log."""
 
     mirror: Mirror
     mark: Mark
     unsaved: int = 0
-    """Changes since it was saved last."""
+    """Changes since the mirror was saved last."""
 
 
 class Follower:
     """
     Keeps one mirror at the head.
 
-    `progress` is called between pieces of work, so that whoever waits knows that it goes on.
+    `progress` is called between pieces of work, so that the parent knows that work goes on.
     """
 
     def __init__(self, file: GraphFile, progress: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class Follower:
         self.standing: Standing | None = None
 
     def catch_up(self) -> Standing:
-        """Return the mirror exactly as the graph stood at some moment since the call began."""
+        """Return the mirror exactly as the graph was at some moment since the call began."""
         for _ in range(_FILLS_MAX):
             if self.standing is None:
                 self.standing = self._filled()
@@ -62,7 +62,7 @@ class Follower:
         raise UnavailableError("the graph is being replaced or rebuilt all the time; try again")
 
     def _filled(self) -> Standing:
-        """Fill a new mirror, page by page; what changes meanwhile stands in the log behind the mark."""
+        """Fill a new mirror, page by page; what changes meanwhile is in the log after the mark."""
         with self._file.reading() as connection:
             mark = head_of(connection)
         mirror = Mirror(secrets.token_hex(6) + ":")
@@ -94,7 +94,7 @@ class Follower:
             page = changes_since(connection, standing.mark, limit)
             if page is None or page.rows == 0:
                 return page
-            self.standing = None  # what an error leaves half applied is filled anew
+            self.standing = None  # after an error half way, the mirror is filled anew
             self._apply(standing.mirror, page, connection)
         standing.mark = page.mark
         standing.unsaved += page.rows
@@ -103,9 +103,9 @@ class Follower:
 
     def _apply(self, mirror: Mirror, page: Page, connection: sqlite3.Connection) -> None:
         """
-        Make everything that the page names as it stands there; a node can not change its label, so it is new.
+        Bring everything that the page names to its present state; a node with a new label is made anew.
 
-        Ends that are gone are deleted first: that takes all their relationships along at once.
+        Deleted entities go first, with all their relationships at once.
         """
         ends = {end for source, _, target, _ in page.relationship_keys for end in (source, target)}
         types = types_of(connection, page.entity_ids | ends)

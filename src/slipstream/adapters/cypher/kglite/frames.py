@@ -1,4 +1,4 @@
-"""Messages between the two processes: JSON behind its length. Pure but for the stream."""
+"""Messages between the two processes: a length, then JSON. Pure but for the stream."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ FRAME_SIZE_MAX = 512 * 1024 * 1024
 
 
 def encoded(message: dict[str, Any]) -> bytes:
-    """Return a message as bytes; times in it are kept."""
+    """Return a message as bytes, with its values encoded by `encode_value`, so that times are kept."""
     return framed(encode_value(message))
 
 
 def framed(message: dict[str, Any]) -> bytes:
-    """Return a message as bytes whose values `encode_value` has been over."""
+    """Return a message as bytes, given values already encoded by `encode_value`."""
     data = json.dumps(message, separators=(",", ":")).encode()
     return len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 
 def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
-    """Return the next message, None when the stream has ended, also in the middle of one."""
+    """Return the next message, None when the stream has ended, even within a message."""
     head = stream.read(_LENGTH_BYTES)
     if len(head) < _LENGTH_BYTES:
         return None

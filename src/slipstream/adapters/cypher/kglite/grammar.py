@@ -27,14 +27,14 @@ class Role(StrEnum):
     """EXISTS, COUNT or COLLECT before a block."""
     FUNCTION = "function"
     NAMESPACE = "namespace"
-    """What stands before the dot of a function's name."""
+    """The part before the dot of a function's name."""
     VARIABLE = "variable"
     MEMBER = "member"
-    """A property behind a dot."""
+    """A property after a dot."""
     KEY = "key"
     """A key of a map, also of one in a pattern."""
     SHORTHAND = "shorthand"
-    """A variable that is key and value of a map projection."""
+    """A variable that is both key and value in a map projection."""
     LABEL = "label"
     """Also the type of a relationship."""
     ALIAS = "alias"
@@ -60,14 +60,14 @@ _NAMES_AFTER_LABEL = frozenset({":", "|", "&", "!"})
 
 @dataclass(slots=True)
 class Part:
-    """A token with its role; of a bracket also what it opens, and where it is closed."""
+    """A token with its role; for a bracket, also what it opens, and where it closes."""
 
     token: Token
     role: Role
     bracket: Bracket | None = None
     close: int = -1
     inside: Bracket | None = None
-    """What the innermost bracket around it opens."""
+    """The kind of the innermost bracket around it."""
 
     @property
     def word(self) -> str:
@@ -81,7 +81,7 @@ class Part:
 
     @property
     def ends_operand(self) -> bool:
-        """Whether a value ends here, so that no other one can begin right behind it."""
+        """Whether a value ends here, so that no other value can begin right after it."""
         return self.role in _ENDS_OPERAND or self.symbol in (")", "]", "}")
 
 
@@ -178,5 +178,5 @@ class _Reader:
 
 
 def parts_of(cypher: object) -> list[Part]:
-    """Return the parts of one statement; `InvalidInputError` (field `cypher`) when its brackets do not match."""
+    """Return the parts of one statement; raises `InvalidInputError` (field `cypher`) when brackets do not match."""
     return _Reader(tokens_of(cypher)).read()

@@ -1,4 +1,4 @@
-"""The graph in kglite: filled, changed to what the file says now, and asked. Runs in the child process."""
+"""The graph in kglite: filled, brought up to date, and queried. Runs in the child process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from slipstream.adapters.cypher.kglite.source import BATCH, EntityRow, Relations
 from slipstream.domain.keys import RelationshipRef
 
 _SCAN_FROM = 16
-"""From so many changed relationships of one type on they are found by one look at all of that type."""
+"""From so many changed relationships of one type on, one scan of that type finds them."""
 _UNKNOWN_PROPERTY = re.compile(r"Unknown property '")
 _CREATE_NODES = "UNWIND $rows AS r CREATE (n:$label) SET n = r"
 _SET_NODES = "UNWIND $rows AS r MATCH (n:$label {id: r.id}) SET n = r"
 _DELETE_NODES = "UNWIND $ids AS i MATCH (n:$label {id: i}) DETACH DELETE n"
 _FOUND = "UNWIND $ids AS i MATCH (n:$label {id: i}) RETURN i AS id"
 _LABELS = "UNWIND $ids AS i MATCH (n {id: i}) RETURN i AS id, labels(n)[0] AS label"
-# With the labels of the ends: without them kglite looks for the id among each label there is.
+# With the labels of the ends, for without them kglite searches every label for the id.
 _RELATE = (
     "UNWIND $rows AS r MATCH (a:$source {id: r.s}) MATCH (b:$target {id: r.t}) CREATE (a)-[x:$type]->(b) SET x = r.p"
 )
@@ -34,8 +34,7 @@ class Mirror:
     """
     Nodes and relationships of the graph file, with their ids.
 
-    The title of a node is `marker` and its id: that is what kglite answers for the start and the end of a
-    relationship.
+    The title of a node is `marker` and its id, which kglite returns for the start and end of a relationship.
     """
 
     def __init__(self, marker: str, graph: Any = None) -> None:
@@ -83,7 +82,7 @@ class Mirror:
     # ------------------------------------------------------------------ following
 
     def labels(self, ids: Iterable[str], likely: Mapping[str, str]) -> dict[str, str]:
-        """Return the labels of those of the entities that are mirrored; most have their `likely` one."""
+        """Return the labels of the mirrored ones among the entities; tries the `likely` label of each first."""
         by_type: dict[str, list[str]] = defaultdict(list)
         for identity, label in likely.items():
             by_type[label].append(identity)
@@ -97,7 +96,7 @@ class Mirror:
         return found | {row["id"]: row["label"] for part in _parts(others) for row in self.run(_LABELS, ids=part)}
 
     def put_entities(self, rows: Sequence[EntityRow], known: AbstractSet[str]) -> None:
-        """Make nodes as the rows say; `known` are those that are there, with the right label."""
+        """Create or replace nodes; `known` are those that exist with the right label."""
         self._write_nodes(_SET_NODES, (row for row in rows if row.id in known))
         self.add_entities(row for row in rows if row.id not in known)
 
@@ -111,7 +110,7 @@ class Mirror:
                 self.run(_DELETE_NODES, ids=part, label=label)
 
     def delete_relationships(self, keys: Iterable[RelationshipKey]) -> None:
-        """Delete relationships; those that are not there do not matter."""
+        """Delete relationships; missing ones are ignored."""
         by_type: dict[str, list[dict[str, str]]] = defaultdict(list)
         for source, relationship_type, target, key in keys:
             identity = RelationshipRef(relationship_type, source, target, key).id
@@ -126,10 +125,10 @@ class Mirror:
 
     def learn(self, message: str, keys: Iterable[str]) -> bool:
         """
-        Make a property known that a pattern names and no node has, and return whether there was one.
+        Make known to kglite a property that a pattern names and no node has; return whether there was one.
 
-        kglite refuses `(n:Person {unknown: 1})`; in Cypher the property is NULL, so that nothing matches. Once any
-        node has had it, it is known.
+        kglite refuses `(n:Person {unknown: 1})`; in Cypher the property is NULL, so that nothing matches. A property
+        is known once any node has had it.
         """
         if not _UNKNOWN_PROPERTY.search(message):
             return False

@@ -1,9 +1,9 @@
 """
-Names of properties as users know them, and as the mirror stores them. Pure.
+Names of properties in the user's form, and in the mirror's. Pure.
 
 kglite answers some names itself (`n.type` is the label, `n.name` the title, `r.start` an end) and drops others when
-they are set. So those are stored under a prefix, wherever a user can write one: then what kglite answers under the
-bare name is never a user's, and can be left out.
+they are set. So a user's properties of these names are stored under a prefix; a value that kglite returns under the
+bare name is then never a user's, and is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 PREFIX = "slip__"
-"""Also of the names of parameters and variables that a rewritten statement brings along."""
+"""Also the prefix of parameters and variables that rewriting adds to a statement."""
 
 RESERVED = frozenset({
     # of a node
@@ -25,7 +25,7 @@ RESERVED = frozenset({
     # keys of the maps that stand for a node, a relationship and a path in a result
     "labels", "properties", "nodes", "relationships",
 })  # fmt: skip
-"""All that were found by trying 42,000 names on kglite 0.21.2, and the structural ones; `id` is the identity."""
+"""Found by trying 42,000 names on kglite 0.21.2, plus the structural ones; `id` is the identity."""
 
 
 @lru_cache(maxsize=10_000)
@@ -35,12 +35,12 @@ def stored_name(name: str) -> str:
 
 
 def user_name(stored: str) -> str:
-    """Return the name that `stored_name` was given."""
+    """Return the user's name of a stored one: the inverse of `stored_name`."""
     return stored.removeprefix(PREFIX)
 
 
 def stored_value(value: Any) -> Any:
-    """Return a value with the keys of all its maps as the mirror holds them."""
+    """Return a value with the keys of all its maps in the mirror's form."""
     if isinstance(value, Mapping):
         return {stored_name(key): stored_value(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -49,7 +49,7 @@ def stored_value(value: Any) -> Any:
 
 
 def user_value(value: Any) -> Any:
-    """Return a value of the mirror as its user knows it, without the keys that kglite added."""
+    """Return a value of the mirror in the user's form, without keys that kglite added."""
     if isinstance(value, dict):
         return {user_name(key): user_value(item) for key, item in value.items() if key not in RESERVED}
     if isinstance(value, list):

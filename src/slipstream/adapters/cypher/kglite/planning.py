@@ -1,4 +1,4 @@
-"""What a writing statement did to a copy of the mirror, as mutations of the graph. Pure."""
+"""Turns what a statement wrote to a copy of the mirror into mutations of the graph. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOOKS_LIKE = {
     "duration": frozenset({"months", "days", "seconds"}),
     "point": frozenset({"latitude", "longitude"}),
 }
-"""Values that kglite gives as maps, by the function that makes them."""
+"""Values that kglite returns as maps, recognised by their keys, by the function that makes them."""
 
 
 @dataclass(slots=True)
@@ -33,9 +33,9 @@ class Planner:
     functions: frozenset[str]
     """Functions that the statement calls."""
     labels: frozenset[str]
-    """Labels that it names."""
+    """Labels that the statement names."""
     known_relationships: Callable[[str, str, str], Iterable[str]]
-    """Gives the ids of the relationships of (source, type, target) before the statement."""
+    """Returns the ids of the relationships of (source, type, target) before the statement."""
     _planned: dict[str, list[Mutation]] = field(default_factory=lambda: defaultdict(list))
     _taken: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
     _freed: set[str] = field(default_factory=set)
@@ -44,7 +44,7 @@ class Planner:
     _deleted: set[str] = field(default_factory=set)
 
     def planned(self, events: Sequence[Mapping[str, Any]]) -> list[Mutation]:
-        """Return the mutations in an order that works; `UnsupportedError` for what can not be told exactly."""
+        """Return the mutations in an applicable order; raises `UnsupportedError` for an effect that is not exact."""
         for event in events:
             (self._node if event["elementType"] == "node" else self._relationship)(event)
         for identity, *ends in self._unrelated:
@@ -156,7 +156,7 @@ class Planner:
 
 
 def _given_ref(given: str, expected: RelationshipRef) -> RelationshipRef:
-    """Return the identity that an id of the caller's stands for, if it is one of that place."""
+    """Return the identity in the caller's id, if it fits the type and ends."""
     try:
         ref = RelationshipRef.parse(given)
     except InvalidInputError as error:

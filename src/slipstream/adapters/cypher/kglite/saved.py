@@ -1,8 +1,8 @@
 """
 The mirror in a file beside the graph, so that the next process need not fill it anew.
 
-It is disposable: what is damaged, of another graph or of another version is as good as none. Written beside its place
-and moved there, readable by its owner only.
+The file is disposable: one that is damaged, of another graph or of another version is ignored. It is written under
+another name and then moved into place, readable by its owner only.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def saved_path(graph: Path) -> Path:
 
 
 def _form() -> str:
-    """Return what decides how a mirror is laid out: of another form it is of no use."""
+    """Return what decides the layout of a saved mirror: a file of another form is useless."""
     names = zlib.crc32(" ".join((PREFIX, *sorted(RESERVED))).encode())
     return f"{_VERSION}/{kglite.__version__}/{names}"
 
 
 def save(standing: Standing, path: Path) -> None:
-    """Save the mirror; a place that can not be written is left as it is."""
+    """Save the mirror; do nothing if the file can not be written."""
     payload = standing.mirror.graph.to_bytes()
     mark = standing.mark
     header = json.dumps({
@@ -59,7 +59,7 @@ def save(standing: Standing, path: Path) -> None:
 
 
 def load(path: Path) -> Standing | None:
-    """Return the saved mirror, None when there is none that is any good."""
+    """Return the saved mirror, None when there is no usable one."""
     try:
         header, payload = _read(path)
         if header["form"] != _form() or header["size"] != len(payload) or header["crc"] != zlib.crc32(payload):

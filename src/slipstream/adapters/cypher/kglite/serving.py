@@ -1,7 +1,7 @@
 """
 Answers what the parent asks, with one mirror. Runs in the child process.
 
-It ends when its inbox does, at once when it is in the middle of something: a parent that was killed leaves no orphan.
+It ends when its inbox ends, even in the middle of a question: a killed parent leaves no orphan.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from slipstream.adapters.cypher.kglite.source import GraphFile, Layout
 from slipstream.domain.errors import InvalidInputError, QueryLimitError, SlipstreamError
 
 _IDLE_S = 1.0
-"""Nothing asked for so long: time to save."""
+"""After so long without a question, the mirror is saved."""
 _SAVED_FROM = 5000
-"""Changes, or elements of a mirror that was filled anew, from which on it is worth saving."""
+"""A mirror with so many changes, or newly filled with so many elements, is worth saving."""
 _PLAN_A_FRAME = 1000
 
 
@@ -63,7 +63,7 @@ class _Server:
 
     def _send(self, message: dict[str, Any]) -> None:
         if "done" in message or "error" in message:
-            self._inbox.is_busy = False  # whoever has the answer may close at once: there is still time to save
+            self._inbox.is_busy = False  # the parent may close after this answer: leave time to save
         self._write(encoded(message))
 
     def _write(self, data: bytes) -> None:
@@ -92,7 +92,7 @@ class _Server:
             else:
                 self._query(standing, message)
         except MemoryError:
-            os._exit(1)  # as when kglite finds none left: the parent knows the limit
+            os._exit(1)  # as kglite does out of memory: the parent knows the limit
         except SlipstreamError as error:
             self._send(_as_message(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent waits for an answer

@@ -17,7 +17,7 @@ from slipstream.domain.errors import ConfigError, UnavailableError
 
 BATCH = 5000
 _PIECE_SIZE_MAX = 8 * 1024 * 1024
-"""Characters of properties."""
+"""Characters of properties in one piece."""
 _BUSY_TIMEOUT_S = 10.0
 _RESCAN = "*"
 _RELATIONSHIP_COLUMNS = "r.id, r.source, s.type, r.type, r.target, t.type, r.key, r.properties"
@@ -25,11 +25,11 @@ _ENDS = "CROSS JOIN entity AS s ON s.id = r.source CROSS JOIN entity AS t ON t.i
 _CHANGE_COLUMNS = "position, kind, id, type, source, target, key, at"
 
 RelationshipKey: TypeAlias = tuple[str, str, str, str]
-"""Source, type, target, key: as the table's primary key has them."""
+"""Source, type, target, key: the columns of the table's primary key."""
 
 
 class Layout(NamedTuple):
-    """The kind of file that is expected. Given by the parent: to ask the graph adapter costs the child 0.1 s."""
+    """The expected kind of file. Given by the parent, for importing the graph adapter costs the child 0.1 s."""
 
     application_id: int
     version: int
@@ -61,28 +61,28 @@ _Row = TypeVar("_Row", EntityRow, RelationshipRow)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in the log of one graph, with a digest of the row there: another history has another one."""
+    """A place in the log of one graph, with a digest of the row there, which differs in another history."""
 
     graph_id: str
     position: int
     digest: str
-    """Empty when there is no such row, or not any more."""
+    """Empty when there is no such row (any more)."""
 
 
 @dataclass(slots=True)
 class Page:
-    """What the log names behind a mark, up to the head or a limit."""
+    """What the log names after a mark, up to the head or a limit."""
 
     mark: Mark
     is_last: bool
-    """Whether nothing more had changed when it was read."""
+    """Whether the page reached the head."""
     rows: int = 0
     entity_ids: set[str] = field(default_factory=set)
     relationship_keys: set[RelationshipKey] = field(default_factory=set)
 
 
 class GraphFile:
-    """The file, opened anew when another one has taken its place. Errors are those of the graph adapter."""
+    """The file, opened anew when it was replaced. Errors are those of the graph adapter."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._layout = path, layout
@@ -91,14 +91,14 @@ class GraphFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection inside a read transaction; its first statement takes the snapshot."""
+        """Yield a connection inside a read transaction; its first statement takes the snapshot."""
         with mapped_errors(self._path):
             connection = self._opened()
             connection.execute("BEGIN")
             try:
                 yield connection
             finally:
-                if connection.in_transaction:  # without memory SQLite has rolled it back by itself
+                if connection.in_transaction:  # out of memory, SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
 
     def _opened(self) -> sqlite3.Connection:
@@ -157,10 +157,9 @@ def _mark_at(connection: sqlite3.Connection, position: int) -> Mark:
 
 def changes_since(connection: sqlite3.Connection, mark: Mark, limit: int | None) -> Page | None:
     """
-    Return what changed behind a mark.
+    Return what changed after a mark.
 
-    Returns None when the log can not tell: trimmed past the mark, of another graph or history, or told to look at
-    everything anew.
+    Returns None when the log can not tell: trimmed past the mark, of another graph or history, or with a rescan.
     """
     if not _reaches(connection, mark):
         return None
@@ -181,7 +180,7 @@ def changes_since(connection: sqlite3.Connection, mark: Mark, limit: int | None)
 
 
 def _reaches(connection: sqlite3.Connection, mark: Mark) -> bool:
-    """Whether the log is the one of the mark and holds everything behind it; the row there may have been trimmed."""
+    """Whether the log is the mark's and holds everything after it; the mark's own row may have been trimmed."""
     now = _mark_at(connection, mark.position)
     if now.graph_id != mark.graph_id or (now.digest and now.digest != mark.digest):
         return False
@@ -190,13 +189,13 @@ def _reaches(connection: sqlite3.Connection, mark: Mark) -> bool:
 
 
 def types_of(connection: sqlite3.Connection, ids: AbstractSet[str]) -> dict[str, str]:
-    """Return the types of those of the entities that are there."""
+    """Return the types of the existing ones among the entities."""
     statement = "SELECT e.id, e.type FROM json_each(?) AS j CROSS JOIN entity AS e ON e.id = j.value"
     return {identity: kind for part in _parts(ids) for identity, kind in connection.execute(statement, (part,))}
 
 
 def entities_of(connection: sqlite3.Connection, ids: AbstractSet[str]) -> Iterator[list[EntityRow]]:
-    """Yield those of the entities that are there, in pieces."""
+    """Yield the existing ones among the entities, in pieces."""
     statement = "SELECT e.id, e.type, e.properties FROM json_each(?) AS j CROSS JOIN entity AS e ON e.id = j.value"
     for part in _parts(ids):
         yield from _pieces(EntityRow(*row) for row in connection.execute(statement, (part,)))
@@ -205,7 +204,7 @@ def entities_of(connection: sqlite3.Connection, ids: AbstractSet[str]) -> Iterat
 def relationships_of(
     connection: sqlite3.Connection, keys: AbstractSet[RelationshipKey], ends: AbstractSet[str]
 ) -> Iterator[list[RelationshipRow]]:
-    """Yield those of the relationships that are there, and all others of the `ends`, each once, in pieces."""
+    """Yield the existing ones among the relationships, and all relationships of the `ends`, each once, in pieces."""
     chosen = f"SELECT {_RELATIONSHIP_COLUMNS} FROM json_each(?) AS j CROSS JOIN relationship AS r ON "  # noqa: S608 - ours
     by_key = (
         "r.source = json_extract(j.value, '$[0]') AND r.type = json_extract(j.value, '$[1]') "
@@ -245,7 +244,7 @@ def all_entities(file: GraphFile) -> Iterator[list[EntityRow]]:
     """
     Yield all entities in pieces, each read in a transaction of its own: not all at the same position.
 
-    By id, so that none comes twice and what is missed stands in the log.
+    In the order of ids, so that none comes twice, and whatever is missed is in the log.
     """
     last = ""
     while True:

@@ -1,9 +1,9 @@
 """
-A caller's statement as kglite gets it. Pure.
+Rewrites a caller's statement for kglite. Pure.
 
-It is written anew, token by token: texts become parameters and names stand in backticks, so that kglite never reads a
-quote, an escape or a comment of the caller's. Names that it would answer itself are stored under others (`names.py`),
-and what it answers otherwise than Cypher says is written so that it does not: `keys(x)`, `x[key]`, `id(x)`.
+It is written anew, token by token: texts become parameters and names are put in backticks, so that kglite never reads
+a quote, an escape or a comment of the caller's. Names that kglite would answer itself are replaced (`names.py`), and
+expressions on which kglite differs from Cypher are rewritten: `keys(x)`, `x[key]`, `id(x)`.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class Statement:
 
     text: str
     literals: Mapping[str, Any]
-    """Parameters that stand for its texts."""
+    """Parameters that replace its texts."""
     columns: Columns
     parameters: frozenset[str]
-    """Names of the caller's parameters that it uses."""
+    """The caller's parameters that it uses."""
     keys: frozenset[str]
-    """Names in its maps, those of patterns among them, as the mirror stores them."""
+    """Keys of its maps, including those in patterns, in the mirror's form."""
     labels: frozenset[str]
     functions: frozenset[str]
     writes: bool
 
     def in_words_of_the_caller(self, message: str) -> str:
-        """Return a message of kglite's about this statement, as if it had got the caller's."""
+        """Return a message of kglite's in terms of the caller's statement."""
         message = re.sub(r" at line \d+, col \d+|`", "", message.partition("\n")[0])
         for name, value in sorted(self.literals.items(), reverse=True):
             message = message.replace(f"${name}", repr(value))
@@ -58,7 +58,7 @@ class Statement:
 
 
 def statement_of(cypher: object, *, writing: bool) -> Statement:
-    """Return what may run; raises `InvalidInputError` (field `cypher`) or `UnsupportedError` for what may not."""
+    """Return the rewritten statement, or raise `InvalidInputError` (field `cypher`) or `UnsupportedError`."""
     parts = parts_of(cypher)
     check(parts, writing=writing)
     writer = _Writer(parts)
@@ -96,7 +96,7 @@ class _Writer:
         return "".join(pieces)
 
     def _piece(self, index: int) -> tuple[str, int]:
-        """Return the text for the part here, and for all that is written together with it, and what comes next."""
+        """Return the text for the part at `index` and those written with it, and the index of the next part."""
         part = self.parts[index]
         if part.role is Role.FUNCTION:
             return self._function(index)
@@ -121,7 +121,7 @@ class _Writer:
         return f"`{name}`"
 
     def _literal(self, part: Part, *, is_key: bool = False) -> str:
-        """Return the parameter that stands for a text; the same one for the same text, as UNION needs it."""
+        """Return the parameter that replaces a text; equal texts get the same one, as UNION needs."""
         value = stored_name(part.token.value) if is_key else part.token.value
         return "$" + self.literals.setdefault(value, f"{PREFIX}{len(self.literals)}_")
 
@@ -151,7 +151,7 @@ class _Writer:
         return (f"([{inner}])" if is_comprehension else f"[{inner}]"), close + 1
 
     def _index(self, index: int) -> tuple[str, int]:
-        """Write `x[key]`: a key that is known here as it is stored, one that is not so that it is looked up."""
+        """Write `x[key]`: a literal key in its stored form, any other so that it is converted at run time."""
         close = self.parts[index].close
         inside = self.parts[index + 1 : close]
         if len(inside) == 1 and inside[0].token.kind is Kind.TEXT:

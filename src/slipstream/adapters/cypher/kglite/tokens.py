@@ -64,12 +64,12 @@ class Token:
 
 
 def refused(message: str) -> InvalidInputError:
-    """Return what is raised for a statement that is wrong or not allowed."""
+    """Return the error for a statement that is wrong or not allowed."""
     return InvalidInputError(message, field="cypher")
 
 
 def tokens_of(cypher: object) -> list[Token]:
-    """Return the tokens of ONE statement; `InvalidInputError` (field `cypher`) for what is none or several."""
+    """Return the tokens of ONE statement; raises `InvalidInputError` (field `cypher`) for none or several."""
     if not isinstance(cypher, str) or not cypher.strip():
         raise refused("is empty: send one Cypher statement")
     if len(cypher) > STATEMENT_SIZE_MAX:

@@ -1,4 +1,4 @@
-"""The child process as the parent sees it: started, asked, killed when it takes too long, replaced by the caller."""
+"""The child process for its parent: started, asked, killed when it takes too long; the caller replaces it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from slipstream.domain.errors import (
 
 QUESTION_BYTES_MAX = 64 * 1024 * 1024
 PROGRESS_TIMEOUT_S = 120.0
-"""While it fills the mirror the child reports every few thousand elements."""
+"""Longest silence while the child fills the mirror: it reports every few thousand elements."""
 _GRACE_S = 1.0
-"""kglite keeps the time limit itself where it can; this much later it is killed."""
+"""kglite keeps the time limit itself where it can; so much later the process is killed."""
 _CLOSE_TIMEOUT_S = 10.0
-# As `multiprocessing` does it: the child finds its modules where this process finds them, and nowhere else.
+# As in `multiprocessing`: the child finds its modules where this process does, and nowhere else.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from slipstream.adapters.cypher.kglite.child import main; main()"
@@ -52,7 +52,7 @@ class ChildDiedError(Exception):
 
 
 class Worker:
-    """One child process. Not thread-safe; of no use after any error but a `SlipstreamError`."""
+    """One child process. Not thread-safe; not usable after any error but a `SlipstreamError`."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         if find_spec("kglite") is None:
@@ -71,7 +71,7 @@ class Worker:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it runs, and is this process's own: after a fork it is the parent's."""
+        """Whether the process runs, and belongs to this process: after a fork it belongs to the parent."""
         return self._owner == os.getpid() and self._process.poll() is None
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ class Worker:
         return None
 
     def interrupt(self) -> None:
-        """End the process at once, from another thread than the one that asks it, which is told."""
+        """End the process at once, from another thread than the one that asks it, which gets an error."""
         if self._owner == os.getpid():
             self._process.kill()
 
@@ -170,7 +170,7 @@ def _pump(stream: BinaryIO, put: Callable[[dict[str, Any] | None], None]) -> Non
 
 
 def too_slow(timeout_s: float) -> str:
-    """Return what is said about a statement that took longer."""
+    """Return the message for a statement that took longer than `timeout_s`."""
     return f"took more than {timeout_s:g} s and was ended: ask for less, or raise the limit"
 
 
