@@ -59,7 +59,9 @@ class TextComputer:
     def _computed(self, model_id: str, wanted: Mapping[str, bool]) -> dict[str, Computed]:
         spec = self._registry.spec(model_id)
         cache = self._cache if spec.cacheable else None
-        found = {} if cache is None else self._cached(cache, spec, [t for t, anew in wanted.items() if not anew])
+        keys = {} if cache is None else {text: cache_key(spec, text) for text in wanted}
+        asked = {text: key for text, key in keys.items() if not wanted[text]}
+        found = {} if cache is None else self._cached(cache, spec, asked)
         missing = [text for text in wanted if text not in found]
         if not missing:
             return found
@@ -76,7 +78,7 @@ class TextComputer:
         if cache is not None:
             # Texts that were cut are not cached: only the call that embeds them tells how much of them was used.
             shares = dict(zip(missing, self._shares(model_id, missing), strict=True))
-            cache.put({cache_key(spec, text): row for text, row in fresh.items() if shares[text] is None})
+            cache.put({keys[text]: row for text, row in fresh.items() if shares[text] is None})
         return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
 
     def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
@@ -97,8 +99,7 @@ class TextComputer:
         embedder = self._registry.get(model_id)
         return embedder.shares(texts) if isinstance(embedder, Cutting) else [None] * len(texts)
 
-    def _cached(self, cache: EmbeddingCache, spec: ModelSpec, texts: Sequence[str]) -> dict[str, Computed]:
-        keys = {text: cache_key(spec, text) for text in texts}
+    def _cached(self, cache: EmbeddingCache, spec: ModelSpec, keys: Mapping[str, str]) -> dict[str, Computed]:
         held = cache.get(list(keys.values()))
         found = {
             text: Computed(_frozen(held[key]), cached=True)
