@@ -59,6 +59,7 @@ def test_an_adapter_without_its_fence_fails(project: Path) -> None:
     run = _pytest(project, "test_tiny_index.py", "-k", "fenced or positions")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "test_stale_upsert_is_fenced" in run.stdout
+    assert re.search(r"assert \[\] == \[RecordKey", run.stdout), "the failure shows both sides"
 
 
 def test_an_adapter_that_acknowledges_before_it_writes_fails_when_it_is_killed(project: Path) -> None:
