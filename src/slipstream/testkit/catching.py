@@ -1,4 +1,4 @@
-"""Suites that are to fail, run in a process of their own: does each fault fail the case that was written for it?"""
+"""Runs suites over broken adapters in a separate process: does each fault fail the case written for it?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 
 def failed_cases(suites: Path, faults: Mapping[type, str], folder: Path) -> dict[str, set[str]]:
     """
-    Run, of a file with a class `Test<fault>` for each fault, the case that was written for it; return what failed.
+    Run one case of each class `Test<fault>` in a file, and return the failed cases by class.
 
-    Raises `AssertionError` when nothing failed, and for an error in a case, which is no verdict.
+    `faults` gives the case that was written for each fault. Raises `AssertionError` when nothing failed, and for an
+    error in a case, which is not a verdict.
     """
     report = folder / "report.xml"
     cases = [f"{suites}::Test{fault.__name__}::{case}" for fault, case in faults.items()]

@@ -28,7 +28,7 @@ class ManualClock:
             return self._elapsed_s
 
     def set_by(self, days: float) -> None:
-        """Set the wall clock forward or back, as an administrator does; monotonic time goes on as if nothing was."""
+        """Set the wall clock forward or back, as an administrator may; monotonic time is not affected."""
         with self._lock:
             self._start += timedelta(days=days)
 

@@ -14,15 +14,15 @@ from slipstream.domain.models import ModelSpec
 
 _WORDS_HELD_MAX = 100_000
 _TEXT_SHARE = 0.25
-"""Weight of the digest of the whole text beside one word: texts of equal words in another order still differ."""
+"""Weight of the whole text's digest relative to one word's, so that texts with reordered words differ."""
 
 
 class HashEmbedder:
     """
-    Embeds by hashing words: texts that share words are near each other, any other change moves a vector a little.
+    Embeds by hashing words: texts that share words are near each other, and any other change moves a vector a little.
 
-    Needs no model file. Depends on nothing but text, id, version and dimension, so that two versions are two
-    models. `embedded` and `calls_count` record what it was asked, for tests that assert how often.
+    Needs no model file. Depends only on text, id, version and dimension, so that two versions are two models.
+    `embedded` and `calls_count` record what it was asked, for tests that count calls.
     """
 
     def __init__(self, dimension: int = 64, id: str = "hash", version: str = "1", tokens_max: int = 8192) -> None:  # noqa: A002 - `id` is what a spec calls it
@@ -94,7 +94,7 @@ class HashEmbedder:
     def _hashed(self, kind: bytes, text: str) -> npt.NDArray[np.float32]:
         data = self._salt + kind + text.encode("utf-8", "surrogatepass")
         digest = hashlib.shake_128(data).digest(self._spec.dimension)
-        # Bytes as odd numbers around zero: no component, hence no vector, can be zero.
+        # Bytes as odd numbers around zero, so that no component, and hence no vector, is zero.
         return np.frombuffer(digest, dtype=np.uint8).astype(np.float32) * 2 - 255
 
 
@@ -106,6 +106,6 @@ class NotingEmbedder(HashEmbedder):
         self.seen: list[str] = [] if seen is None else seen
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed as ever, and note."""
+        """Embed as the base does, and note the texts."""
         self.seen += texts
         return super().embed(texts)

@@ -1,8 +1,8 @@
 """
-The kill harness: a process that writes is ended with `kill -9`, again and again, and what it leaves is looked at.
+The kill harness: a writing process is ended with `kill -9`, again and again, and what it leaves is checked.
 
-`killed_worker` is for whatever acknowledges its writes line by line. `IndexKillSuite` does it for a `VectorIndex`: an
-adapter's test file subclasses it, and names what opens the index.
+`killed_worker` is for any function that acknowledges its writes line by line. `IndexKillSuite` is for a
+`VectorIndex`: an adapter's test file subclasses it, and names the function that opens the index.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _START = (
 )
 
 Held: TypeAlias = "dict[RecordKey, VectorRecord | Position]"
-"""What an index is to hold of each key: a record, or the position of its tombstone."""
+"""What an index must hold of each key: a record, or the position of its tombstone."""
 
 
 def killed_worker(
@@ -41,9 +41,10 @@ def killed_worker(
     spin_max: int = 2_000_000,
 ) -> list[str]:
     """
-    Run a function of a module in a process of its own, and kill it behind some of its lines; returns all of them.
+    Run a function in a process of its own, and kill it after some lines of its output; returns all lines.
 
-    It prints a line (flushed) whenever something is durable. The kill comes a random part of its next call later.
+    The function must print and flush a line whenever something is durable. The kill comes after a random number of
+    these lines, at a random moment of the next call.
     """
     start = _START.format(module=function.__module__, name=function.__name__)
     command = [sys.executable, "-c", start, json.dumps(sys.path), *arguments]
@@ -53,17 +54,17 @@ def killed_worker(
     try:
         told.extend(worker.stdout.readline().strip() for _ in range(rng.randint(*acknowledgements)))
         for _ in range(rng.randint(0, spin_max)):
-            pass  # no clock decides when the kill comes
+            pass  # a loop, not a clock, delays the kill
     finally:
         worker.kill()
         rest, _ = worker.communicate()
-    whole = [*told, *rest.split("\n")[:-1]]  # a torn last line is no acknowledgement
+    whole = [*told, *rest.split("\n")[:-1]]  # an incomplete last line is not an acknowledgement
     assert whole and all(whole), f"the worker ended by itself behind {whole[-5:]}; what it says of it is above"
     return whole
 
 
 def write_for_ever(opener: str, folder: str, number: str) -> None:
-    """Go on behind a batch until killed: two lines a batch, one after the upsert and one after the deletion."""
+    """Go on after a batch until killed, with two lines for each batch: after the upsert and after the deletion."""
     index, batch = _opened(opener, Path(folder)), int(number)
     while True:
         batch += 1
@@ -74,14 +75,14 @@ def write_for_ever(opener: str, folder: str, number: str) -> None:
 
 
 class IndexKillSuite:
-    """Nothing that a `VectorIndex` acknowledged is lost, doubled or risen, whenever its process is killed."""
+    """Nothing that a `VectorIndex` acknowledged is lost, doubled or resurrected, whenever its process is killed."""
 
     opener = ""
-    """`module:function`: what opens the index in a folder; a process of its own imports it."""
+    """`module:function` that opens the index in a folder; a separate process imports it."""
     kills = 5
 
     def test_killed_at_random_moments(self, tmp_path: Path) -> None:
-        """Kill, reopen, compare each key with before and after the one step in flight, make that step, and go on."""
+        """Kill, reopen, compare each key with before and after the step in flight, make that step, and go on."""
         rng = random.Random(20260103)
         expected: Held = {}
         number = 0
@@ -93,7 +94,7 @@ class IndexKillSuite:
         assert number > 3 * self.kills
 
     def _look(self, folder: Path, expected: Held, last: str) -> int:
-        """Check what a killed worker left behind its last acknowledgement; returns the batch that is whole then."""
+        """Check what a worker left after its last acknowledgement, complete its batch, and return the number."""
         after = dict(expected)
         steps = _behind(last)
         _apply(after, steps[0])
@@ -122,7 +123,7 @@ def _opened(opener: str, folder: Path) -> VectorIndex:
 
 
 def _identities(number: int) -> list[str]:
-    """Return what a batch is about; batches overlap and come round again, over keys that were deleted too."""
+    """Return the ids in a batch; batches overlap and wrap around, so that deleted keys come again."""
     return [f"n{(number * _BATCH + i) % _KEYS:04}" for i in range(_BATCH)]
 
 
@@ -131,7 +132,7 @@ def _upserts(number: int) -> list[VectorRecord]:
 
 
 def _deletions(number: int) -> list[Deletion]:
-    """Return what a batch deletes once it has upserted: some of its own, some of the batch before."""
+    """Return what a batch deletes after its upserts: some of its own keys, some of the batch before."""
     identities = [*_identities(number)[::9], *_identities(number - 1)[1::9]]
     return [Deletion(entity_key(identity), Position(number)) for identity in identities]
 
@@ -151,7 +152,7 @@ def _apply(held: Held, step: str) -> None:
 
 
 def _behind(step: str) -> list[str]:
-    """Return the step in flight behind an acknowledged one, and what ends its batch."""
+    """Return the step in flight after an acknowledged one, and the rest of its batch."""
     kind, number = step.split()
     behind = int(number) + (kind == "delete")
     return [f"delete {behind}"] if kind == "upsert" else [f"upsert {behind}", f"delete {behind}"]

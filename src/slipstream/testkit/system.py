@@ -75,7 +75,7 @@ class _SteppingReembedder(EngineReembedder):
         self._system = system
 
     def advance(self, batch_size: int) -> None:
-        """Do one step, or let time pass."""
+        """Do one step of the engine, or advance the clock."""
         del batch_size
         if not self._system.engine.step():
             self._system.clock.sleep(max(0.05, self._system.engine.wait_s()))

@@ -1,4 +1,4 @@
-"""Indexes that hide damage from an audit or from its repair, each in one way: the tampering suite must fail them."""
+"""Indexes that each hide damage from an audit or its repair in one way: the tampering suite must fail them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from slipstream.ports.scans import scan_range
 
 
 class HonestIndex(PassingIndex):
-    """Passes everything on, and digests what it has read: the others are this one, broken."""
+    """Passes everything on, and digests what it has read: the base of the broken ones."""
 
     def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, KeyStamps]:
         """As of the index below, but for what is shown of each stamp."""
@@ -65,7 +65,7 @@ class MendsOnRead(HonestIndex):
     """Returns every vector at unit length, with the checksum of what it returns."""
 
     def vectors(self, keys: Sequence[RecordKey], space: Space) -> Mapping[RecordKey, Vector]:
-        """Normalise what is there, and make something up for what can not be normalised."""
+        """Normalise the stored vectors, and invent one where that is impossible."""
         return {key: _unit(vector, space) for key, vector in super().vectors(keys, space).items()}
 
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
@@ -84,14 +84,14 @@ class ShowsOneRecordOfAKey(HonestIndex):
 
 
 class HidesTheFuture(HonestIndex):
-    """Shows no position that is larger than it thinks positions are."""
+    """Shows positions modulo 2**32, so that larger ones look old."""
 
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
         return [stamp._replace(position=Position(stamp.position % 2**32)) for stamp in stamps]
 
 
 class SkipsNeedlessWrites(HonestIndex):
-    """Leaves a record alone that has the right fingerprint already, whatever its vector is by now."""
+    """Does not write a record with an equal fingerprint, even if its vector has changed."""
 
     def upsert(self, records: Sequence[VectorRecord]) -> Sequence[RecordKey]:
         """Write what has another fingerprint."""
@@ -102,7 +102,7 @@ class SkipsNeedlessWrites(HonestIndex):
 
 
 class LosesFilterValues(HonestIndex):
-    """Loses what is kept for filters when it reads a stamp."""
+    """Loses the metadata for filters when it reads a stamp."""
 
     def _shown(self, stamps: Sequence[Stamp]) -> Sequence[Stamp]:
         return [stamp._replace(metadata={}) for stamp in stamps]

@@ -10,7 +10,7 @@ from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 
 
 class PutsLeavesOneByOne(MemoryAudits):
-    """Dies with half of a step done."""
+    """Applies a step one leaf at a time, so that a crash leaves half of it."""
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Remove, then add one at a time."""
@@ -38,7 +38,7 @@ class MergesLeaves(MemoryAudits):
 
 
 class KeepsOldHeads(MemoryAudits):
-    """Digests a leaf when it sees it first."""
+    """Keeps the digest that a leaf had at first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class CutsTerms(MemoryAudits):
 
 
 class DropsEmptyLeaves(MemoryAudits):
-    """Takes a leaf without keys for nothing to keep; its range then belongs to nobody."""
+    """Does not keep a leaf without keys, so that no leaf covers its range."""
 
     def put_leaves(self, leaves: Iterable[Leaf], *, remove: Sequence[str] = ()) -> None:
         """Leave them out."""
@@ -118,7 +118,7 @@ class ResumesByKey(MemoryAudits):
 
 
 class KeepsInTwoSteps(MemoryAudits):
-    """Keeps the audit first and its findings then."""
+    """Keeps the audit first, and its findings in a second step."""
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Die in between, when something dies."""
@@ -130,7 +130,7 @@ class KeepsInTwoSteps(MemoryAudits):
 
 
 class ReusesNumbers(MemoryAudits):
-    """Numbers an audit by how many there are."""
+    """Numbers an audit by the count of kept ones, so that ids come again."""
 
     def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
         """Start behind the newest."""

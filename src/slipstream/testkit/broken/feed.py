@@ -17,7 +17,7 @@ _NO_LIMIT = 1 << 60
 
 
 class BrokenFeedGraph(MemoryGraph):
-    """A graph whose feed is another one."""
+    """A graph with a broken feed."""
 
     _Feed: ClassVar[type[MemoryFeed]] = MemoryFeed
 
@@ -36,7 +36,7 @@ class ServesTrimmedRanges(BrokenFeedGraph):
 
 
 class AcknowledgesBackwards(BrokenFeedGraph):
-    """Takes the last word of a consumer for its place."""
+    """Moves a consumer back when it acknowledges an older position."""
 
     class _Feed(MemoryFeed):
         def acknowledge(self, consumer: str, through: Position | None) -> None:
@@ -45,7 +45,7 @@ class AcknowledgesBackwards(BrokenFeedGraph):
 
 
 class KnowsOneConsumer(BrokenFeedGraph):
-    """Keeps one place for whoever acknowledges."""
+    """Keeps one place for all consumers."""
 
     class _Feed(MemoryFeed):
         def acknowledge(self, consumer: str, through: Position | None) -> None:
@@ -62,7 +62,7 @@ class NeverForgetsAConsumer(BrokenFeedGraph):
 
 
 class TrimsByCount(BrokenFeedGraph):
-    """Keeps so many entries, however long they are."""
+    """Keeps a number of entries, whatever their size."""
 
     class _Feed(MemoryFeed):
         def trim(self, retention: Retention) -> int:
@@ -104,7 +104,7 @@ class ForgetsTheHead(BrokenFeedGraph):
 
 
 class WaitsForNothing(BrokenFeedGraph):
-    """Looks once, and says that the time is up."""
+    """Checks once, and reports a timeout."""
 
     class _Feed(MemoryFeed):
         def wait(self, after: Position, timeout_s: float) -> bool:  # noqa: ARG002 - the fault
@@ -112,7 +112,7 @@ class WaitsForNothing(BrokenFeedGraph):
 
 
 class ShowsALatecomer(BrokenFeedGraph):
-    """Shows an entry, once, before the one that comes before it."""
+    """Once shows an entry before its predecessor."""
 
     class _Feed(MemoryFeed):
         _is_late = False

@@ -35,14 +35,14 @@ class ForgetsFences(_BrokenFences):
 
 
 class PutsFencesAtOnce(_BrokenFences):
-    """Lets a fence stay when its mutation does not: what was never applied is never applied again."""
+    """Keeps a fence whose mutation was rolled back, so that the mutation is never applied."""
 
     def _spoil(self, tx: StagedTransaction) -> None:
         tx.put_fences = self._fences.update  # type: ignore[method-assign, assignment]
 
 
 class MixesSpaces(_BrokenFences):
-    """Finds the living rows of every space whose name begins like the one that was asked for."""
+    """Finds the living rows of every space whose name begins with the given one."""
 
     def _spoil(self, tx: StagedTransaction) -> None:
         every = tx._every  # noqa: SLF001 - the fault
@@ -61,7 +61,7 @@ class MixesSpaces(_BrokenFences):
 
 
 class FindsDeletedRows(_BrokenFences):
-    """Says that a record is the row that it was before that was deleted."""
+    """Returns a deleted row as the row of a record."""
 
     def _spoil(self, tx: StagedTransaction) -> None:
         every = tx._every  # noqa: SLF001 - the fault
@@ -76,7 +76,7 @@ class FindsDeletedRows(_BrokenFences):
 
 
 class ForgetsWhatIsOwed(_BrokenFences):
-    """Keeps of a fence what orders it, and not which properties are still to come."""
+    """Keeps the order of a fence, but not the properties that were not sent."""
 
     def _spoil(self, tx: StagedTransaction) -> None:
         put = tx.put_fences

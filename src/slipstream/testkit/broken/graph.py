@@ -39,7 +39,7 @@ class LosesEvents(_BrokenGraph):
 
 
 class PositionBeforeText(_BrokenGraph):
-    """Takes the position first and reads the texts later: a commit in between is stamped as seen too early."""
+    """Takes the position first and reads the texts later: a newer text gets an older position."""
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         position = self.feed.head()
@@ -49,7 +49,7 @@ class PositionBeforeText(_BrokenGraph):
 
 
 class PositionAfterText(_BrokenGraph):
-    """Reads the texts first and takes the position later: it claims to have seen a commit in between."""
+    """Reads the texts first and takes the position later: an older text gets a newer position."""
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         states = super().read(keys, hops).states
@@ -144,7 +144,7 @@ class EchoesEvents(_BrokenGraph):
 
 
 class ForgetsTheRescan(_BrokenGraph):
-    """Advances its head without saying that everything is to be looked at again."""
+    """Advances its head without logging a rescan."""
 
     def advance(self, position: Position) -> Position:
         if position > self.feed.head():
@@ -162,7 +162,7 @@ class CountsOnFromBefore(_BrokenGraph):
 
 
 class StaysWhereItBegan(_BrokenGraph):
-    """Gives a transaction the position that it began at, also when it has committed."""
+    """Returns the position at which a transaction began, even after its commit."""
 
     @contextmanager
     def transaction(self) -> Iterator[StagedTransaction]:
@@ -173,7 +173,7 @@ class StaysWhereItBegan(_BrokenGraph):
 
 
 class CommitsNothingSomewhere(_BrokenGraph):
-    """Gives a transaction that changed nothing a position that nothing will ever reach."""
+    """Returns for a transaction without changes a position that the log never reaches."""
 
     @contextmanager
     def transaction(self) -> Iterator[StagedTransaction]:

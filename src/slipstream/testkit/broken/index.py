@@ -1,8 +1,7 @@
 """
-Faults of an index, to be laid over any index: the suite of `VectorIndex` must fail every one of them.
+Faulty wrappers around any index: the suite of `VectorIndex` must fail every one of them.
 
-Over the in-memory index they show that the suite catches them; over an index of your own, that your fixture and your
-raw hooks do.
+Around the in-memory index they prove the suite; around an index of your own, your fixture and raw hooks.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _LATEST = Position(2**53 - 1)
 
 
 class FaultyIndex(PassingIndex):
-    """An index with a fault over one without; what only that one has is found through it, as raw hooks need it."""
+    """A fault over a sound index; other attributes of that index are reached through it, as raw hooks need them."""
 
     def __init__(self, inner: VectorIndex | None = None) -> None:
         super().__init__(MemoryIndex() if inner is None else inner)
@@ -93,7 +92,7 @@ class ResurrectsDeleted(FaultyIndex):
 
 
 class LeavesNoTombstoneForAbsentKeys(FaultyIndex):
-    """Takes the deletion of an absent key for nothing to do."""
+    """Ignores the deletion of an absent key."""
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
         """Delete what is there."""
@@ -102,7 +101,7 @@ class LeavesNoTombstoneForAbsentKeys(FaultyIndex):
 
 
 class DeletesEverySpace(FaultyIndex):
-    """Overlooks that a deletion may be meant for one space."""
+    """Deletes in every space even when a deletion names one."""
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
         """Delete everywhere."""
@@ -139,7 +138,7 @@ class MovesTheBaseline(FaultyIndex):
     """Takes the confidence of a restamp for that of the vector."""
 
     def restamp(self, stamps: Sequence[Stamp]) -> None:
-        """Make them one."""
+        """Overwrite the vector's confidence by the restamp's."""
         super().restamp([stamp._replace(embedded_confidence=stamp.extraction_confidence) for stamp in stamps])
 
 

@@ -6,7 +6,7 @@ from slipstream.adapters.indexes.memory_lease import LeaseRoom, MemoryLease
 
 
 class TakesAHeldLease(MemoryLease):
-    """Asks nobody."""
+    """Takes the lease even while another holds it."""
 
     def _take(self) -> bool:
         self._room.holder = None
@@ -14,7 +14,7 @@ class TakesAHeldLease(MemoryLease):
 
 
 class ForgetsTheEpochCheck(MemoryLease):
-    """Writes whatever it believes in."""
+    """Writes without any epoch check."""
 
     def write(self, name: str, value: str) -> None:
         """Write without a look."""
@@ -23,7 +23,7 @@ class ForgetsTheEpochCheck(MemoryLease):
 
 
 class ChecksItsOwnMemory(MemoryLease):
-    """Writes as long as it believes to hold the lease: nobody tells it that it was replaced."""
+    """Checks only its own memory, which does not know that another owner has taken over."""
 
     def write(self, name: str, value: str) -> None:
         """Look at what it remembers."""
@@ -34,7 +34,7 @@ class ChecksItsOwnMemory(MemoryLease):
 
 
 class GivesAnEpochAgain(MemoryLease):
-    """Counts only those who replace a silent owner."""
+    """Gives a new epoch only when a silent owner is replaced."""
 
     def _take(self) -> bool:
         was_free, before = self._room.holder is None, self._room.epoch
@@ -54,14 +54,14 @@ class ForgetsTheEpochAtReopen(MemoryLease):
 
 
 class WaitsForSilentOwners(MemoryLease):
-    """Never replaces anybody."""
+    """Never replaces a silent owner."""
 
     def _take(self) -> bool:
         return self._room.holder is None and super()._take()
 
 
 class ReplacesTheLiving(MemoryLease):
-    """Hears nobody."""
+    """Replaces a living owner, whose renewals it ignores."""
 
     def _take(self) -> bool:
         holder = self._room.holder
@@ -76,7 +76,7 @@ class ReplacesTheLiving(MemoryLease):
 
 
 class ReplacesAtOnce(MemoryLease):
-    """Has no patience with whoever is silent for a moment."""
+    """Replaces an owner that is silent for a moment only."""
 
     def _take(self) -> bool:
         if self._room.holder is not None and self._room.holder.stalled:
@@ -85,7 +85,7 @@ class ReplacesAtOnce(MemoryLease):
 
 
 class ReleasesForOthers(MemoryLease):
-    """Lets go of a lease that somebody else holds by now."""
+    """Releases a lease that another owner holds by now."""
 
     def release(self) -> None:
         """Empty the room."""
@@ -94,15 +94,15 @@ class ReleasesForOthers(MemoryLease):
 
 
 class RenewsWhateverComes(MemoryLease):
-    """Finds nothing wrong."""
+    """Renews without checking the epoch."""
 
     def renew(self) -> None:
-        """Only be heard of."""
+        """Only note the time."""
         self._room.heard_at = self._room.clock()
 
 
 class WritesAfterItsRelease(MemoryLease):
-    """Remembers the epoch that it had."""
+    """Goes on writing under its old epoch after its release."""
 
     _last: int | None = None
 
@@ -116,7 +116,7 @@ class WritesAfterItsRelease(MemoryLease):
 
 
 class TriesOnce(MemoryLease):
-    """Does not wait."""
+    """Tries once, whatever the time limit."""
 
     def acquire(self, timeout_s: float) -> bool:
         """Try."""
@@ -138,4 +138,4 @@ BROKEN_LEASES: dict[type[MemoryLease], str] = {
     WritesAfterItsRelease: "test_who_has_released_it_writes_no_more",
     TriesOnce: "test_a_waiter_gets_it_when_it_is_released",
 }
-"""Each with a case that is there for its fault."""
+"""Each broken lease, and the case that was written for its fault."""

@@ -1,4 +1,4 @@
-"""Clients of the remote database with one fault each: what is easy to get wrong where nothing is a snapshot."""
+"""Clients of the remote database with one fault each: what is easily done wrong without snapshots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipstream.testkit.remote.line import Line
 
 
 class _BrokenRemote(RemoteGraph):
-    """A client whose feed is another one."""
+    """A client with a broken feed."""
 
     _Feed: ClassVar[type[RemoteFeed]] = RemoteFeed
 
@@ -24,7 +24,7 @@ class _BrokenRemote(RemoteGraph):
 
 
 class StampsAfterReading(_BrokenRemote):
-    """Reads the texts first and the position behind them: what committed in between counts as read."""
+    """Reads the texts first and the position later: a commit in between counts as read."""
 
     def read(self, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> GraphSnapshot:
         states = self._states(keys, hops)
@@ -32,7 +32,7 @@ class StampsAfterReading(_BrokenRemote):
 
 
 class PassesHoles(_BrokenRemote):
-    """Takes the newest row that there is for the head, whatever is still missing before it."""
+    """Takes the newest visible row for the head, even if earlier rows are missing."""
 
     class _Feed(RemoteFeed):
         def head(self) -> Position:
@@ -40,7 +40,7 @@ class PassesHoles(_BrokenRemote):
 
 
 class BoundsNothing(_BrokenRemote):
-    """Knows a sound head, and reads the log past it."""
+    """Computes the head correctly, but reads the log past it."""
 
     class _Feed(RemoteFeed):
         def _bound(self) -> Position:
@@ -67,7 +67,7 @@ class KeepsPlacesAtHome(_BrokenRemote):
 
 
 class HearsItselfOnly(_BrokenRemote):
-    """Waits for what comes at once, as the commits of its own client do."""
+    """Waits only for a moment, which is enough for the commits of its own client alone."""
 
     class _Feed(RemoteFeed):
         def wait(self, after: Position, timeout_s: float) -> bool:

@@ -11,7 +11,7 @@ from slipstream.ports.requests import CommitWatch, Request
 
 
 class AnswersTwice(MemoryRequests):
-    """Lets the last answer stand."""
+    """Lets a second answer replace the first."""
 
     def answer(self, request_id: int, answer: str) -> bool:
         """Answer whatever was answered."""
@@ -25,7 +25,7 @@ class AnswersTwice(MemoryRequests):
 
 
 class LosesRequestsAtReopen(MemoryRequests):
-    """Keeps in memory what waits."""
+    """Keeps waiting requests in memory only."""
 
     def reopened(self) -> MemoryRequests:
         """Forget what is not answered."""
@@ -45,7 +45,7 @@ class LosesAttemptsAtReopen(MemoryRequests):
 
 
 class HidesCancelledRequests(MemoryRequests):
-    """Lets the owner go on with what nobody waits for."""
+    """Hides cancelled requests, so that the owner does not stop them."""
 
     def waiting(self, after: int, limit: int) -> Sequence[Request]:
         """Leave out what is cancelled."""
@@ -53,7 +53,7 @@ class HidesCancelledRequests(MemoryRequests):
 
 
 class ShowsAnsweredRequests(MemoryRequests):
-    """Has everything done again."""
+    """Shows answered requests as waiting, so that they are done again."""
 
     def waiting(self, after: int, limit: int) -> Sequence[Request]:
         """Return whatever there is."""
@@ -62,7 +62,7 @@ class ShowsAnsweredRequests(MemoryRequests):
 
 
 class NewestFirst(MemoryRequests):
-    """Lets the oldest wait for ever."""
+    """Returns the newest first, so that the oldest may wait for ever."""
 
     def waiting(self, after: int, limit: int) -> Sequence[Request]:
         """Turn the order round."""
@@ -83,7 +83,7 @@ class TakesAnything(MemoryRequests):
 
 
 class GivesIdsAgain(MemoryRequests):
-    """Counts what is there."""
+    """Numbers requests by those that are there, so that ids come again."""
 
     def submit(self, operation: str, arguments: str, asked_at: datetime) -> int:
         """Begin behind the newest that is there."""
@@ -93,7 +93,7 @@ class GivesIdsAgain(MemoryRequests):
 
 
 class LetsGuestsAnswer(MemoryRequests):
-    """Asks nobody who they are."""
+    """Lets guests do what only the owner may."""
 
     def _require_owner(self) -> None:
         pass
@@ -148,7 +148,7 @@ class AppendsProgress(MemoryRequests):
 
 
 class MissesCommits(MemoryRequests):
-    """Looks only while somebody waits."""
+    """Misses commits between two waits."""
 
     def watch(self) -> CommitWatch:
         """Return a watch that begins anew with each call."""
@@ -186,4 +186,4 @@ BROKEN_REQUESTS: dict[type[MemoryRequests], str] = {
     AppendsProgress: "test_progress_is_replaced",
     MissesCommits: "test_a_watch_misses_nothing_between_two_calls",
 }
-"""Each with a case that is there for its fault."""
+"""Each broken list, and the case that was written for its fault."""

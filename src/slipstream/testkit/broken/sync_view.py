@@ -26,7 +26,7 @@ class _BrokenViewGraph(MemoryGraph):
 
 
 class EchoesWrites(_BrokenViewGraph):
-    """Logs its own writes as changes of the graph: the engine would chase its own tail."""
+    """Logs its own writes as changes of the graph, so that the engine would never come to rest."""
 
     def _broken(self) -> MemorySyncView:
         graph = self
@@ -51,7 +51,7 @@ class KeepsHalfABatch(_BrokenViewGraph):
 
 
 class VerifiesEverything(_BrokenViewGraph):
-    """Vouches for the rows that it was told to leave out."""
+    """Marks even the excluded rows as verified."""
 
     def _broken(self) -> MemorySyncView:
         class Credulous(MemorySyncView):

@@ -1,9 +1,9 @@
 """
-A graph database at the other end of a line, as unpleasant as one may be within the ports' words.
+A graph database at the other end of a line, as difficult as the ports' contracts allow.
 
-Read committed: a commit becomes visible piece by piece, entities first, then relationships, then the rows of its log,
-those in any order. Others write beside it. Calls take time, fail now and then, and an answer may be lost although the
-work was done. Everything is decided by one seed; used by one thread, the same seed gives the same run.
+Read committed: a commit becomes visible piece by piece, entities first, then relationships, then the rows of its log
+in any order. Other clients write at the same time. Calls take time, fail now and then, and an answer may be lost
+although the work was done. One seed decides everything; with one thread, the same seed gives the same run.
 """
 
 from slipstream.testkit.remote.database import RemoteDatabase

@@ -1,4 +1,4 @@
-"""The database at the other end: one writer at a time, whose commit the readers see come piece by piece."""
+"""The database at the other end: one writer at a time, whose commit becomes visible to readers piece by piece."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class RemoteDatabase:
     """
     A server that any number of `RemoteGraph`s talk to. Safe for threads.
 
-    The writers' lock stands for the lock node of a graph that has no order of its own (DESIGN section 5): who holds
-    it numbers its log rows from `head` on, and it is free again only when the whole commit is visible. So data is
-    never later than its log rows, and what is not there yet of an earlier commit is a hole in the chain of rows.
+    The writers' lock stands for the lock node of a graph without an order of its own (DESIGN section 5): its holder
+    numbers log rows from `head` on, and it is free again only when the whole commit is visible. So data never becomes
+    visible after its log rows, and a row that is still missing is a hole in the chain of rows.
     """
 
     def __init__(self, clock: Clock, seed: int = 0, *, pieces_max: int = 3) -> None:
@@ -38,7 +38,7 @@ class RemoteDatabase:
         self.mutex = threading.RLock()
         self.store = Store()
         self.second_writer: Callable[[GraphTransaction], None] | None = None
-        """Commits between two calls of the others, now and then. What it writes is up to it."""
+        """Called now and then between two calls of other clients, with a transaction to write into."""
         self._pieces_max = pieces_max
         self._pieces: deque[Piece] = deque()
         self._writers = threading.Lock()
@@ -48,7 +48,7 @@ class RemoteDatabase:
     # -- what happens beside --
 
     def pass_by(self) -> None:
-        """Let as much happen as may happen between two calls of one client."""
+        """Let a random amount happen, as between two calls of one client."""
         with self.mutex:
             for _ in range(self.random.randint(0, self._pieces_max)):
                 self.show_piece()
@@ -82,7 +82,7 @@ class RemoteDatabase:
     # -- the writers' lock --
 
     def take_lock(self, timeout_s: float = 0.0) -> bool:
-        """Become the writer; False when somebody else was it all the time."""
+        """Become the writer; False when others held the lock all the time."""
         return self._writers.acquire(timeout=timeout_s) if timeout_s > 0.0 else self._writers.acquire(blocking=False)
 
     def release_lock(self) -> None:
@@ -91,11 +91,11 @@ class RemoteDatabase:
 
     @property
     def head(self) -> Position:
-        """The newest position that was given away; only the writer may rely on it."""
+        """The newest position given out; only the writer may rely on it."""
         return self._head
 
     def outcome(self, token: str) -> Position | None:
-        """Return where a commit ended, None as long as it has not arrived or is not whole."""
+        """Return the position of a commit; None while it has not arrived or is not fully visible."""
         with self.mutex:
             return self._outcomes.get(token)
 
@@ -107,7 +107,7 @@ class RemoteDatabase:
     # -- committing --
 
     def commit(self, effect: NetEffect, token: str) -> None:
-        """Accept the writer's commit: from now on it happens, whether anybody waits for it or not."""
+        """Accept the writer's commit: from now on it will happen, whether its client waits or not."""
         with self.mutex:
             if token in self._outcomes:
                 return  # sent twice
@@ -117,7 +117,7 @@ class RemoteDatabase:
             self._pieces.append(partial(self._end, token))
 
     def jump(self, position: Position, token: str) -> None:
-        """Accept a rescan at a position as the writer's commit, behind a gap in the numbers."""
+        """Accept a rescan at a position as the writer's commit, after a gap in the numbers."""
         with self.mutex:
             if token in self._outcomes:
                 return

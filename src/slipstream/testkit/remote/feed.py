@@ -1,4 +1,4 @@
-"""The log of the remote database as a feed: rows come in any order, so what lies behind a hole is held back."""
+"""The log of the remote database as a feed: rows come in any order, so rows after a hole are held back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RemoteFeed:
         self._settled = ORIGIN
 
     def head(self) -> Position:
-        """Return the newest position that no hole lies before: all rows up to it are visible, and their data."""
+        """Return the newest position without a hole before it: all rows up to it are visible, and their data."""
         with self._lock:
             start = self._settled
         trimmed, follower = self._line.ask(lambda: self._store.links_behind(start))
@@ -38,7 +38,7 @@ class RemoteFeed:
             return self._settled
 
     def read(self, after: Position, limit: int) -> Sequence[LogEntry]:
-        """Return the next entries behind `after`, none of them newer than the head that was read before."""
+        """Return the next entries after `after`, none newer than the head that was read first."""
         bound = self._bound()
         trimmed, rows = self._line.ask(lambda: self._store.rows_between(after, bound, max(limit, 0)))
         if after < trimmed:
@@ -52,7 +52,7 @@ class RemoteFeed:
         return self.head()
 
     def wait(self, after: Position, timeout_s: float) -> bool:
-        """Wait until there is an entry behind `after`: by asking again and again."""
+        """Wait until there is an entry after `after`, by polling; False when the time ran out."""
         deadline = self._clock.monotonic() + timeout_s
         while self.head() <= after:
             if (remaining_s := deadline - self._clock.monotonic()) <= 0.0:
@@ -61,7 +61,7 @@ class RemoteFeed:
         return True
 
     def acknowledge(self, consumer: str, through: Position | None) -> None:
-        """Note that a consumer needs nothing up to `through` any more; None forgets it."""
+        """Note that a consumer needs no entry up to `through` any more; None forgets the consumer."""
         self._line.ask(lambda: self._note(consumer, through))
 
     def _note(self, consumer: str, through: Position | None) -> None:
@@ -72,14 +72,14 @@ class RemoteFeed:
             consumers[consumer] = max(through, consumers.get(consumer, ORIGIN))
 
     def trim(self, retention: Retention) -> int:
-        """Forget the oldest entries as far as `retention` allows; the head is never forgotten."""
+        """Forget the oldest entries as far as `retention` allows, never the head; returns how many."""
         head = self.head()
         _, rows = self._line.ask(lambda: self._store.rows_between(ORIGIN, head, len(self._store.rows)))
         chosen = self._chosen(rows, self._floor(head), retention)
         if not chosen:
             return 0
         self._line.ask(lambda: self._store.forget_rows(chosen[-1].position))
-        return len(chosen)  # as it was read: an answer that was lost does not count twice
+        return len(chosen)  # as read before: a lost answer must not count twice
 
     def _floor(self, head: Position) -> Position:
         """Return what every consumer has acknowledged."""

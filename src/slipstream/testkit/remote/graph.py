@@ -179,11 +179,11 @@ class RemoteGraph(Mutations):
 
     @property
     def timeline(self) -> str | None:
-        """The mark that was left last."""
+        """The mark that was set last."""
         return self._line.ask(lambda: self._store.timeline)
 
     def mark_timeline(self, mark: str) -> None:
-        """Leave a mark."""
+        """Set the mark."""
         with self._writing():
             self._line.ask(lambda: setattr(self._store, "timeline", mark))
 
@@ -191,7 +191,7 @@ class RemoteGraph(Mutations):
 
     @contextmanager
     def _writing(self) -> Iterator[_Turn]:
-        """Hold the writers' lock; what has committed gives it up at the other end, when all of it is visible."""
+        """Hold the writers' lock; after a commit, the database releases it once everything is visible."""
         if self._turns.is_mine:
             raise ConfigError("a transaction is open in this thread already: they do not nest")
         while True:
@@ -208,11 +208,11 @@ class RemoteGraph(Mutations):
                 self.database.release_lock()
 
     def _commit(self, turn: _Turn, send: Callable[[str], None]) -> Position:
-        """Send a commit and wait for its end; an answer that was lost is asked for by the token that went along."""
+        """Send a commit and wait for its end; if the answer is lost, ask for the outcome by the commit's token."""
         token = f"client-{next(_tokens)}"
         try:
             self._line.ask(lambda: send(token))
-        finally:  # when only the answer was lost it happens all the same, and nobody waits for it
+        finally:  # if only the answer was lost, the commit happens, and nobody waits for it
             turn.is_sent = self.database.has_arrived(token)
         while self.database.outcome(token) is None:
             self.database.show_piece()

@@ -15,20 +15,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """How bad the line is: shares of all calls."""
+    """How bad the line is; `unreached` and `unanswered` are shares of all calls."""
 
     latency_s: float = 0.000_05
     unreached: float = 0.0
     """The call never arrives."""
     unanswered: float = 0.0
-    """It is done, and the answer is lost."""
+    """The call is done, but the answer is lost."""
     attempts_max: int = 1
-    """How often the adapter itself tries what can be tried again, before its caller hears of the trouble."""
+    """How often the adapter tries a repeatable call before it raises."""
 
 
 CALM = Trouble()
 ROUGH = Trouble(unreached=0.05, unanswered=0.05, attempts_max=12)
-"""Bad, and yet bearable: the adapter gets over it by itself (all twelve attempts fail once in 10^12 calls)."""
+"""Bad, but the adapter copes with it alone (all twelve attempts fail once in 10^12 calls)."""
 
 
 class Line:
@@ -41,7 +41,7 @@ class Line:
         self._is_closed = False
 
     def ask(self, question: Callable[[], T]) -> T:
-        """Put a question that may be repeated; raises `UnavailableError` when no attempt got an answer."""
+        """Make a repeatable call; raises `UnavailableError` when no attempt got an answer."""
         for _ in range(self.trouble.attempts_max - 1):
             try:
                 return self._ask_once(question)

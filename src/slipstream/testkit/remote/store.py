@@ -1,4 +1,4 @@
-"""What the remote database holds, and what it is asked: each method is one query, of what is visible just then."""
+"""What the remote database holds: each method is one query of what is visible at that moment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slipstream.domain.schema import GraphSchema
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One row of the log. `previous` is the position before it: what tells a hole from a gap in the numbers."""
+    """One row of the log. `previous` is the position before it, which tells a hole from a gap in the numbers."""
 
     entry: LogEntry
     previous: Position
@@ -33,7 +33,7 @@ class LogRow:
 
 
 class Store:
-    """Everything that is visible; the database puts the pieces of a commit in one by one."""
+    """Everything that is visible; the database adds the pieces of a commit one by one."""
 
     def __init__(self) -> None:
         self.entities: dict[str, Entity] = {}

@@ -1,1 +1,1 @@
-"""One conformance suite a port."""
+"""One conformance suite for each port."""

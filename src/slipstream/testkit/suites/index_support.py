@@ -19,7 +19,7 @@ Reopen = Callable[[], VectorIndex]
 
 ANYTHING = SearchFilter()
 POSITION_MAX = 2**53 - 1
-"""Every index must compare positions exactly up to here."""
+"""The largest position; every index must compare positions exactly up to it."""
 
 ODD_KEYS = (
     entity_key("ä ö ü ß é 日本語 🦊"),

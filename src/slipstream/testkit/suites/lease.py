@@ -35,22 +35,22 @@ class Engine(Protocol):
 OpenEngine = Callable[[], Engine]
 
 _HARDLY = pytest.mark.parametrize("silence_s", [5.0], indirect=True, ids=["times 5"])
-"""For cases in which an owner that lives must be heard of, on a machine however busy."""
+"""For cases in which a living owner must not be replaced, however busy the machine is."""
 _NEVER = pytest.mark.parametrize("silence_s", [1e6], indirect=True, ids=["never"])
-"""For cases in which nobody may be taken for silent."""
+"""For cases in which no owner may be taken for silent."""
 
 
 class LeaseSuite(ABC):
     """What every lease must do. The docstrings of the port are the contract."""
 
     silence_s_max = 0.4
-    """After how long the adapter under test replaces an owner that is not heard of."""
+    """After how long the adapter under test replaces a silent owner."""
     patience_s = 60.0
-    """How long something may take that does happen."""
+    """How long a case waits for what must happen."""
 
     @pytest.fixture
     def silence_s(self, request: pytest.FixtureRequest) -> float:
-        """Return the silence that the engines of this case are to have."""
+        """Return the `silence_s_max` for the engines of this case."""
         return float(self.silence_s_max * getattr(request, "param", 1.0))
 
     @pytest.fixture
@@ -60,7 +60,7 @@ class LeaseSuite(ABC):
 
     @abstractmethod
     def stall(self, engine: Engine) -> None:
-        """Have an owner run no more, and let go of nothing."""
+        """Stop an owner without releasing anything."""
 
     @abstractmethod
     def read_raw(self, engine: Engine) -> str | None:
@@ -245,7 +245,7 @@ class LeaseSuite(ABC):
         taken, deadline = threading.Event(), time.monotonic() + self.patience_s
 
         def wait(lease: Lease) -> bool:
-            """Wait until somebody has it, and then for long enough to replace them as well, were they silent."""
+            """Wait until another has the lease, and then as long as it would take to replace a silent owner."""
             while not taken.is_set() and time.monotonic() < deadline:
                 if lease.acquire(silence_s / 10):
                     taken.set()

@@ -1,5 +1,5 @@
 """
-The tampering suite: damages a real index behind the engine's back, and wants every audit to find exactly that.
+The tampering suite: damages a real index behind the engine's back, and requires every audit to find exactly that.
 
 An index adapter's test file subclasses `TamperingSuite` and gives the configuration that chooses the adapter, the
 files of the store, and raw access to them (`RawStore`). Each case works on a copy of one PKG, whose audit was clean.
@@ -54,9 +54,9 @@ class TamperingSuite(ABC):
     config: ClassVar[Config]
     """Chooses the index."""
     refused: ClassVar[frozenset[str]] = frozenset()
-    """Names of `WAYS` that the store itself does not let anybody do."""
+    """Names of `WAYS` that the store itself prevents."""
     holds_journal: ClassVar[bool] = False
-    """Whether the engine's memory is lost or old with the store, so that the engine itself catches up."""
+    """Whether the store holds the journal too, so that after losing it or going back the engine catches up itself."""
 
     @abstractmethod
     def raw(self, data: Path) -> AbstractContextManager[RawStore]:
@@ -67,7 +67,7 @@ class TamperingSuite(ABC):
         """Return the files and directories that are the store."""
 
     def wrap_index(self, index: VectorIndex) -> VectorIndex:
-        """Put something around the audited index; for suites that must fail."""
+        """Wrap the audited index; for suites that must fail."""
         return index
 
     # ------------------------------------------------------------------ a PKG to damage
@@ -210,7 +210,7 @@ class TamperingSuite(ABC):
             assert graph_dump(slipstream) == before
 
     def _repair(self, slipstream: Slipstream, report: AuditReport, *, heals_itself: bool = False) -> None:
-        """Repair once, which must be enough, and once more, which must do nothing; or let the engine catch up."""
+        """Repair, which must suffice, and repair again, which must do nothing; or let the engine catch up."""
         divergent = set().union(*found_by(report).values())
         before = slipstream.embedding.stats.computed
         slipstream.sync.start()
@@ -233,7 +233,7 @@ class TamperingSuite(ABC):
             return damage_each(raw, groups_of(raw), self.refused)
 
     def _records(self, data: Path) -> dict[str, list[object]]:
-        """Return what of each stored record depends on nothing but the graph."""
+        """Return the part of each stored record that depends only on the graph."""
         with self.raw(data) as raw:
             fields = {key: raw.fields(key) for key in raw.keys()}  # noqa: SIM118  (a store, no dictionary)
         return {key: [found.get(name) for name in _DECIDED_BY_THE_GRAPH] for key, found in fields.items()}
@@ -262,7 +262,7 @@ def _remove(path: Path) -> None:
 
 
 def _repaired(slipstream: Slipstream, report: AuditReport) -> int:
-    """Repair what was found; so much that it is braked is confirmed."""
+    """Repair what was found, confirming a braked plan; returns how many keys."""
     try:
         return slipstream.repair(report)
     except RepairNeedsConfirmationError as braked:

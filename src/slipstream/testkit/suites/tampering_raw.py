@@ -10,7 +10,7 @@ from slipstream.domain.stamps import MetadataValue, Vector
 
 
 class RefusedError(Exception):
-    """The store itself does not take what a raw client wants to write."""
+    """The store itself refuses what a raw client wants to write."""
 
 
 class RawStore(ABC):

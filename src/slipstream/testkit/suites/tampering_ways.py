@@ -1,4 +1,4 @@
-"""The ways in which the tampering suite damages a store, each with what an audit must make of it."""
+"""The ways in which the tampering suite damages a store, each with the audit's expected findings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Damage:
         return self
 
     def add(self, other: Damage) -> None:
-        """Take in what was done elsewhere."""
+        """Add the expectations of other damage."""
         for kind, keys in other.found.items():
             self.of(kind, *keys)
         self.strays |= other.strays
@@ -44,7 +44,7 @@ class Victims:
 
     @property
     def foreign_space(self) -> Space:
-        """A space of a model that nobody asks for."""
+        """A space of a model that no recipe uses."""
         return Space(FOREIGN_SPACE_ID, "1", self.space.dimension, self.space.generation)
 
     @property
@@ -167,7 +167,7 @@ WAYS: Mapping[str, Way] = {
     "time is none": _edited("corrupt", "created_at", 2**62),
     "validated at no time": _edited("corrupt", "last_validated", 2**62),
 }
-"""By name. Each damages what it is given and says what an audit must find."""
+"""By name. Each damages its victims, and returns what an audit must find."""
 
 
 def damage_each(raw: RawStore, groups: Sequence[Victims], refused: frozenset[str]) -> Damage:

@@ -20,7 +20,7 @@ from slipstream.views.declaration import Via, View
 
 DIMENSION = 16
 PERSONS = 400
-"""With what they know of each other, enough for several leaves of the digest tree."""
+"""Persons in the graph; with their relationships enough for several leaves of the digest tree."""
 _ORGANISATIONS = 4
 _CITIES = ("Basel", "Bern", "Zug")
 _PATIENCE_S = 60.0

@@ -1,4 +1,4 @@
-"""What every part of the graph suite stands on: the hooks of an adapter, and short ways to say things."""
+"""What every part of the graph suite uses: the hooks of an adapter, and short helpers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = PKGEventType
 
 
 class LoggedGraph(Mutations, GraphReader, RestoreMarks, Protocol):
-    """A graph with all that a graph of Slipstream's own has."""
+    """A graph with every port that a graph adapter may have."""
 
     @property
     def feed(self) -> ChangeFeed:
@@ -79,7 +79,7 @@ def create(graph: LoggedGraph, *ids: str, entity_type: str = "Person", **given: 
 
 
 def trimmed(graph: LoggedGraph, through: Position) -> int:
-    """Acknowledge the log up to a position for its only consumer, and trim all that it needs no more."""
+    """Acknowledge the log up to a position for its only consumer, trim the rest, and return how many entries went."""
     graph.feed.acknowledge("index", through)
     return graph.feed.trim(Retention(kept_bytes=0, kept_s=0.0))
 
@@ -103,7 +103,7 @@ def relate(graph: LoggedGraph, source_id: str, relationship_type: str, target_id
 
 
 def scanned(graph: LoggedGraph, limit: int, types: Collection[str] | None = None) -> list[RecordKey]:
-    """Return every key, read in pages; of relationships those of some types."""
+    """Return every key, read in pages; given types, only relationships of these."""
     found: list[RecordKey] = []
     while page := graph.scan(found[-1] if found else None, limit, types):
         assert len(page) <= limit
@@ -147,9 +147,9 @@ class Graphs(ABC):
     concurrent: ClassVar[bool] = True
     """False for a fixture that can not be used by two threads."""
     logs_foreign_writes: ClassVar[bool] = False
-    """Whether what is written past the adapter is in the feed all the same."""
+    """Whether the feed contains what is written past the adapter."""
     patience_s: float = 60.0
-    """How long a test waits for what must come: nothing is said about how soon it comes."""
+    """How long a test waits for what must come; nothing is asserted about the time it takes."""
     reads_snapshots: ClassVar[bool] = True
     """Whether a read sees exactly what its position says; else it may see newer states, never older ones."""
 
@@ -171,7 +171,7 @@ class Graphs(ABC):
 
     @abstractmethod
     def age_log(self, graph: LoggedGraph, seconds: float) -> None:
-        """Make everything that the log holds so much older: by moving a clock, or past the adapter."""
+        """Make everything in the log older by `seconds`: by moving a clock, or past the adapter."""
 
     def second_handle(self, graph: LoggedGraph) -> LoggedGraph | None:  # noqa: ARG002 - for those that have one
         """Open the same store once more, as another program would; None where a store has one handle only."""
@@ -179,7 +179,7 @@ class Graphs(ABC):
 
     @contextmanager
     def beside(self, graph: LoggedGraph) -> Iterator[LoggedGraph]:
-        """Lend a second handle of the store for a while, the graph itself where there is none."""
+        """Yield a second handle of the store, or the graph itself where there is none."""
         other = self.second_handle(graph)
         try:
             yield other or graph

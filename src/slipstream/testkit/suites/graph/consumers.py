@@ -15,7 +15,7 @@ _TEXTS = 1500
 
 
 class ConsumerTests(Graphs):
-    """Acknowledging, and trimming by size, by age and past everybody's place."""
+    """Acknowledging, and trimming by size, by age and past every consumer's place."""
 
     def test_the_log_is_kept_for_its_slowest_consumer(self, graph: LoggedGraph) -> None:
         create(graph, "a", "b", "c", "d", "e")
@@ -66,7 +66,7 @@ class ConsumerTests(Graphs):
         raises(PositionLostError, graph.feed.read, Position(2), 10)
 
     def test_the_newest_bytes_are_kept(self, graph: LoggedGraph) -> None:
-        """About so many: rows of a log are counted in stretches by some stores, but never fewer are kept."""
+        """About so many bytes are kept, never fewer: some stores count the log in stretches of rows."""
         _fill(graph)
         head = graph.feed.head()
         graph.feed.acknowledge("index", head)
