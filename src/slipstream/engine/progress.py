@@ -98,10 +98,6 @@ class Progress:
         """Whether a write is under way."""
         return bool(self._unwritten)
 
-    def is_unwritten(self, key: RecordKey) -> bool:
-        """Whether the key is in the write under way."""
-        return key in self._unwritten
-
     def save(self, reached: Reached) -> None:
         """Keep both, in the journal transaction that makes them true; follow with `note_saved` when it is durable."""
         self._journal.set(CHECKPOINT, str(reached.checkpoint))

@@ -43,8 +43,6 @@ class Opened:
 
     generations: Generations
     declared: RecipeDeclaration
-    changed_in_place: bool
-    """Whether texts may have changed without a migration: everything is to be compared."""
     refusal: str | None = None
     """Why the declared recipe was not put in force, where opening goes on without it; else None."""
 
@@ -161,25 +159,25 @@ def open_generations(
     if kept is None:
         generations = Generations(live=declared)
         save_generations(journal, generations)
-        return Opened(generations, declared, changed_in_place=False)
+        return Opened(generations, declared)
     if _stays(kept, declared):
         live = replace(kept.live, models={**declared.models, **kept.live.models})
-        return Opened(replace(kept, live=live), declared, changed_in_place=False)
+        return Opened(replace(kept, live=live), declared)
     if on_other is OnOtherRecipe.KEEP:
-        return Opened(kept, declared, changed_in_place=False)
+        return Opened(kept, declared)
     refusal = _refusal(kept, declared, _types_with_records(graph, kept.live, declared))
     if refusal is not None and on_other is OnOtherRecipe.REFUSE:
         raise ConfigError(refusal)
     if on_other is OnOtherRecipe.KEEP_AND_TELL:
         refusal = refusal or _EDITED
     if refusal is not None and on_other is not OnOtherRecipe.REPLACE:
-        return Opened(kept, declared, changed_in_place=False, refusal=refusal)
+        return Opened(kept, declared, refusal=refusal)
     generations = _edited(kept, declared)
     if refusal is not None:
         logger.warning("putting another recipe in force without a migration: %s", refusal)
         generations = Generations(live=generations.live, number=kept.number)
     save_generations(journal, generations)
-    return Opened(generations, declared, changed_in_place=True)
+    return Opened(generations, declared)
 
 
 def _check_identities(

@@ -20,7 +20,7 @@ from slipstream.adapters.indexes.sqlite.held import read_page
 from slipstream.adapters.indexes.sqlite.segments import Segments
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.digests import KeyRange, RangeDigest
-from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.errors import UnavailableError
 from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space
@@ -33,7 +33,7 @@ from slipstream.domain.stamps import (
     Vector,
     VectorHit,
     VectorRecord,
-    checked_vector,
+    checked_query,
 )
 from slipstream.ports.index import IndexCapabilities
 
@@ -233,7 +233,7 @@ class SqliteIndex:
     def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
         """Search the matrix of the space, brought up to date first."""
         self._require_open()
-        query = _checked_query(vector, space)
+        query = checked_query(vector, space.dimension)
         with self._database.reading() as connection:
             number = _space_number(connection, space)
         if number is None or k <= 0:
@@ -359,10 +359,3 @@ def _page(connection: sqlite3.Connection, bound: str, limit: int) -> list[Row]:
     last = rows[-1][0]
     whole = connection.execute(f"SELECT {_COLUMNS} FROM records WHERE key = ?", (last,))  # noqa: S608  (as above)
     return [row for row in rows if row[0] != last] + whole.fetchall()
-
-
-def _checked_query(vector: Vector, space: Space) -> Vector:
-    try:
-        return checked_vector(vector, space.dimension)
-    except InvalidInputError as error:
-        raise InvalidInputError(str(error).partition(": ")[2], field="query_vector") from error
