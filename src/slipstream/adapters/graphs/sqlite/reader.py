@@ -33,11 +33,12 @@ _ENTITIES = """SELECT e.id, e.type, CAST(e.properties AS BLOB)
 _RELATIONSHIPS = """SELECT w.key, CAST(r.properties AS BLOB) FROM json_each(?) AS w CROSS JOIN relationship AS r
     ON r.source = json_extract(w.value, '$[1]') AND r.type = json_extract(w.value, '$[0]')
     AND r.target = json_extract(w.value, '$[2]') AND r.key = json_extract(w.value, '$[3]')"""
-_EDGES = """SELECT wanted.value, r.source, r.target, r.key, CAST(r.properties AS BLOB) FROM json_each(?1) AS wanted
-    CROSS JOIN relationship AS r {index} ON r.{this} = wanted.value AND r.type = ?2 {bound}"""
-# A hub is read only up to its neighbour number ?3 + 1. (A blob is greater than any text.)
+_EDGES = """SELECT wanted.value, r.source, r.target, r.key, CAST(r.properties AS BLOB)
+    FROM json_each(:wanted) AS wanted CROSS JOIN relationship AS r {index}
+    ON r.{this} = wanted.value AND r.type = :type {bound}"""
+# A hub is read only up to its neighbour number `behind` + 1. (A blob is greater than any text.)
 _BOUND = """AND r.{other} <= coalesce((SELECT b.{other} FROM relationship AS b {index}
-    WHERE b.{this} = wanted.value AND b.type = ?2 ORDER BY b.{other}, b.key LIMIT 1 OFFSET ?3), x'')"""
+    WHERE b.{this} = wanted.value AND b.type = :type ORDER BY b.{other}, b.key LIMIT 1 OFFSET :behind), x'')"""
 _ENDS = {
     Direction.OUT: {"index": "", "this": "source", "other": "target"},
     Direction.IN: {"index": "INDEXED BY relationship_in", "this": "target", "other": "source"},
@@ -162,7 +163,7 @@ def _edges(
     statements = _ALL if behind is None else _FIRST
     for direction in (Direction.OUT, Direction.IN):
         if hop.direction in (Direction.BOTH, direction):
-            given = (wanted, name) if behind is None else (wanted, name, behind)
+            given = {"wanted": wanted, "type": name, "behind": behind}
             for entity_id, source, target, key, text in connection.execute(statements[direction], given):
                 ref = RelationshipRef(name, source, target, key)
                 properties = _NO_PROPERTIES if text == b"{}" else readable_properties(text, ref.id)
@@ -194,7 +195,8 @@ def _adjacent_to_all(
 ) -> list[Adjacency]:
     """Return the first adjacencies of entities, in order: by two statements, or row by row when a limit cuts them."""
     if len(entity_ids) > 1:
-        given = (json.dumps(entity_ids), json.dumps([] if hop_types is None else list(hop_types)), limit + 1)
+        types = json.dumps([] if hop_types is None else list(hop_types))
+        given = {"wanted": json.dumps(entity_ids), "types": types, "limit": limit + 1}
         statement = _ADJACENT if hop_types is None else _ADJACENT_OF_TYPES
         rows = [row for direction in _SIDES for row in connection.execute(statement[direction], given)]
         if len(rows) <= limit:
@@ -259,20 +261,20 @@ def _behind(
 
 # Entities are the outer loop, and a hub's rows are limited to those asked for.
 _ADJACENT = {
-    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
-    f"CROSS JOIN {table} ON r.{this} = w.value CROSS JOIN entity AS e ON e.id = r.{other} LIMIT ?3"
+    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(:wanted) AS w "  # noqa: S608
+    f"CROSS JOIN {table} ON r.{this} = w.value CROSS JOIN entity AS e ON e.id = r.{other} LIMIT :limit"
     for direction, (table, this, other) in _SIDES.items()
 }
 _ADJACENT_OF_TYPES = {
-    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
-    f"CROSS JOIN json_each(?2) AS t CROSS JOIN {table} ON r.{this} = w.value AND r.type = t.value "
-    f"CROSS JOIN entity AS e ON e.id = r.{other} LIMIT ?3"
+    direction: f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(:wanted) AS w "  # noqa: S608
+    f"CROSS JOIN json_each(:types) AS t CROSS JOIN {table} ON r.{this} = w.value AND r.type = t.value "
+    f"CROSS JOIN entity AS e ON e.id = r.{other} LIMIT :limit"
     for direction, (table, this, other) in _SIDES.items()
 }
 _NEARBY = " UNION ALL ".join(
-    f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(?1) AS w "  # noqa: S608
+    f"SELECT w.value, '{direction.value}', r.type, r.{other}, r.key, e.type FROM json_each(:wanted) AS w "  # noqa: S608
     f"JOIN {table} ON r.{this} = w.value AND (r.type, r.{other}, r.key) IN (SELECT type, {other}, key "
-    f"FROM {table.replace(' AS r', '')} WHERE {this} = w.value ORDER BY type, {other}, key LIMIT ?2) "
+    f"FROM {table.replace(' AS r', '')} WHERE {this} = w.value ORDER BY type, {other}, key LIMIT :limit) "
     f"JOIN entity AS e ON e.id = r.{other}"
     for direction, (table, this, other) in _SIDES.items()
 )
@@ -281,7 +283,7 @@ _NEARBY = " UNION ALL ".join(
 def read_nearby(connection: sqlite3.Connection, entity_ids: Iterable[str], limit: int) -> list[Adjacency]:
     """Return the first adjacencies of each entity, in order, by one statement."""
     wanted = json.dumps(list(dict.fromkeys(entity_ids)))
-    rows = sorted(connection.execute(_NEARBY, (wanted, max(limit, 0))))
+    rows = sorted(connection.execute(_NEARBY, {"wanted": wanted, "limit": max(limit, 0)}))
     return [
         _adjacency(*row) for _, of_one in groupby(rows, key=itemgetter(0)) for row in islice(of_one, max(limit, 0))
     ]

@@ -30,9 +30,9 @@ FROM records r JOIN vectors v ON v.record = r.id WHERE r.space = ? ORDER BY r.id
 _TOGETHER = "json_group_array(json_array({}, length(vector))), CAST(group_concat(vector, '') AS BLOB)"
 """Columns of all rows as JSON, and their vectors end to end, in the same order."""
 _CHANGED = f"""
-SELECT {_TOGETHER.format("c.record, entity_type, schema_version, CASE WHEN ?4 THEN metadata END")}
-FROM (SELECT DISTINCT record FROM changes WHERE sequence > ?1 AND sequence <= ?2) c
-LEFT JOIN records r ON r.id = c.record AND r.space = ?3
+SELECT {_TOGETHER.format("c.record, entity_type, schema_version, CASE WHEN :filtered THEN metadata END")}
+FROM (SELECT DISTINCT record FROM changes WHERE sequence > :after AND sequence <= :through) c
+LEFT JOIN records r ON r.id = c.record AND r.space = :space
 LEFT JOIN vectors v ON v.record = r.id
 """  # noqa: S608  (names of columns, no values)
 _METADATA = "SELECT id, metadata FROM records WHERE space = ? AND metadata IS NOT NULL"
@@ -90,8 +90,9 @@ class FollowingMatrix:
 
     def _follow(self, connection: sqlite3.Connection, applied: int, newest: int) -> None:
         for after in range(applied, newest, _ROWS_AT_ONCE):
-            bounds = (after, min(after + _ROWS_AT_ONCE, newest), self._space, self._metadata is not None)
-            rows = list(_apart(connection.execute(_CHANGED, bounds).fetchone()))
+            bounds = {"after": after, "through": min(after + _ROWS_AT_ONCE, newest), "space": self._space}
+            given = {**bounds, "filtered": self._metadata is not None}
+            rows = list(_apart(connection.execute(_CHANGED, given).fetchone()))
             self._matrix.drop(record for (record, *_), vector in rows if vector is None)
             self._matrix.put((*columns[:3], vector) for columns, vector in rows if vector is not None)
             if self._metadata is not None:

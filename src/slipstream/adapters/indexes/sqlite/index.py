@@ -53,20 +53,15 @@ _PUT_VECTOR = """
 INSERT INTO vectors (record, vector) {rows} ON CONFLICT (record) DO UPDATE SET vector = excluded.vector
 """
 _NOTE = "INSERT INTO changes (record) {rows}"
-_N = len(STAMP_COLUMNS) - 2
 _RESTAMPED = {
     # A record that is flagged to be embedded anew stays flagged, with the newest reason.
-    "needs_reembedding": "max(needs_reembedding, ?{0})",
-    "reembedding_reason": "CASE WHEN needs_reembedding THEN coalesce(?{0}, reembedding_reason) ELSE ?{0} END",
+    "needs_reembedding": "max(needs_reembedding, :needs_reembedding)",
+    "reembedding_reason": "CASE WHEN needs_reembedding THEN coalesce(:reembedding_reason, reembedding_reason) "
+    "ELSE :reembedding_reason END",
 }
 _RESTAMP = f"""
-UPDATE records SET {
-    ", ".join(
-        f"{name} = {_RESTAMPED.get(name, '?{0}').format(number)}" for number, name in enumerate(STAMP_COLUMNS[2:], 1)
-    )
-}
-WHERE key = ?{_N + 1} AND space = ?{_N + 2} AND fingerprint = ?{_N + 3} AND checksum = ?{_N + 4}
-    AND position <= ?{_N + 5}
+UPDATE records SET {", ".join(f"{name} = {_RESTAMPED.get(name, f':{name}')}" for name in STAMP_COLUMNS[2:])}
+WHERE key = :key AND space = :space AND fingerprint = :fingerprint AND checksum = :checksum AND position <= :position
 RETURNING id
 """  # noqa: S608  (names of columns, no values)
 _BURY = """
@@ -149,8 +144,7 @@ class SqliteIndex:
             changed: list[int] = []
             for stamp in stamps:
                 row = stamp_row(stamp, spaces.get(stamp.space, -1))
-                condition = (row[0], row[1], stamp.fingerprint, stamp.checksum, stamp.position)
-                found = connection.execute(_RESTAMP, (*row[2:], *condition)).fetchall()
+                found = connection.execute(_RESTAMP, dict(zip(STAMP_COLUMNS, row, strict=True))).fetchall()
                 changed.extend(record for (record,) in found)
             _note_changes(connection, changed)
 
