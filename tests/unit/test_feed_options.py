@@ -59,3 +59,8 @@ def test_the_configuration_has_a_section() -> None:
     with pytest.raises(InvalidInputError, match="at least 1") as caught:
         parse_config("[feed]\nkey_columns = { note = [] }\n")
     assert caught.value.field == "feed.key_columns.note"
+
+
+def test_not_all_tables_are_parts_of_one() -> None:
+    with pytest.raises(InvalidInputError, match=r"^tables: must name partitions"):
+        told(FeedOptions(), tables=["*=note"])

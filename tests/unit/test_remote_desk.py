@@ -256,7 +256,7 @@ def test_those_that_wait_for_their_turn_are_noticed(
     pool: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(desk, "_AT_ONCE", {True: 1, False: 1})
+    monkeypatch.setattr(desk, "_AT_ONCE", 1)
     owner.results["drain"] = True
     gate = owner.closed("drain")
     open_desk()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.events import PKGEvent
 
 NODES = "neo4j:"
@@ -92,3 +93,7 @@ class FeedOptions:
     """By table (or `*`): columns whose null in an update is a value that was not sent, as in a vector."""
     tables: Mapping[str, str] = field(default_factory=dict)
     """By table: the table that its rows belong to (a partition's parent)."""
+
+    def __post_init__(self) -> None:
+        if "*" in self.tables:
+            raise InvalidInputError("must name partitions: not all tables can be parts of one", field="tables")

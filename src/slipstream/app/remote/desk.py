@@ -22,8 +22,8 @@ _LOOK_S = 0.2
 """How long it sleeps at most between two looks, even if nothing is committed."""
 _PAUSE_S = 0.005
 """How long it sleeps at least between two looks, however much is committed."""
-_AT_ONCE = {True: 8, False: 8}
-"""Requests worked on at a time, by `Operation.is_long`: long ones never hold up short ones."""
+_AT_ONCE = 8
+"""Long requests worked on at a time, and as many short ones: long ones never hold up short ones."""
 _PAGE = 100
 _STALE_AFTER_S = 600.0
 """The caller of a request that is older than the desk by more than this has gone, or it would have taken over."""
@@ -144,7 +144,7 @@ class Desk:
             return
         operation = OPERATIONS[request.operation]
         busy = sum(1 for job in self._jobs.values() if job.operation.is_long == operation.is_long)
-        if busy < _AT_ONCE[operation.is_long] and not self._stopping.is_set():
+        if busy < _AT_ONCE and not self._stopping.is_set():
             job = self._jobs[request.id] = Job(request, operation, self._requests)
             job.start(self._slipstream, lambda: self._done(job))
 
