@@ -24,10 +24,21 @@ from slipstream.domain.models import Space
 from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector
 from slipstream.testkit.records import SPACE, make_record, unit_vector
 from slipstream.testkit.suites.tampering import RawStore, RefusedError, TamperingSuite
-from slipstream.testkit.suites.tampering_ways import Damage
+from slipstream.testkit.suites.tampering_ways import WAYS, Damage
 from slipstream.testkit.suites.tampering_world import DIMENSION, data_of
+from tests.depth import first_few
 
 _VICTIMS = ("e:p010", "e:p390", "r:KNOWS:p000:p001")
+_ALONE = (
+    "deleted",
+    "foreign",
+    "fingerprint",
+    "schema version",
+    "another space",
+    "copied to another space",
+    "swapped",
+    "NaN",  # which it refuses
+)
 _JUNK = {
     "entity_type": 5,
     "schema_version": 1.0,
@@ -123,6 +134,11 @@ class TestChromaTampering(TamperingSuite):
 
     def store_files(self, data: Path) -> Sequence[Path]:
         return [data / "chroma"]
+
+    @pytest.mark.parametrize("name", first_few([*_ALONE, *(way for way in WAYS if way not in _ALONE)], len(_ALONE)))
+    def test_damage_is_found_with_its_class_and_repaired(self, directory: Path, name: str) -> None:
+        """Every way is in `test_everything_at_once`; alone, the usual suite has one of each class."""
+        super().test_damage_is_found_with_its_class_and_repaired(directory, name)
 
     @pytest.mark.parametrize("name", _JUNK)
     def test_junk_in_a_stamp_is_corrupt(self, directory: Path, name: str) -> None:
