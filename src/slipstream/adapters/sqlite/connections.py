@@ -99,7 +99,11 @@ class Database:
             isolation_level=None,  # transactions are begun and ended here, by name
             check_same_thread=False,  # a connection is used by one thread at a time: by the lock, or by the pool
         )
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        try:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        except BaseException:
+            connection.close()  # a file that is none of SQLite's is told by the first statement
+            raise
         return connection
 
     @contextmanager
