@@ -45,7 +45,8 @@ def _counting(store: SqliteStore) -> list[object]:
         return connection
 
     store._database.connect = connected  # type: ignore[method-assign]
-    store._database._readers.clear()
+    while store._database._readers:
+        store._database._readers.pop().close()
     return rows
 
 
