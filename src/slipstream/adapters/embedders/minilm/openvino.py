@@ -65,6 +65,8 @@ def _compiled(model: Path, precision: str) -> Any:
     core = openvino.Core()
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
+        # Else activations become int8 where the processor has VNNI, whatever the precision is.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "THROUGHPUT",
         "NUM_STREAMS": _STREAMS,
         "INFERENCE_NUM_THREADS": _STREAMS,
