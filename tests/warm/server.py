@@ -7,6 +7,7 @@ It has one thread, so that a fork of it is a whole process.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import runpy
 import select
@@ -36,6 +37,7 @@ def main() -> dict[str, Any] | None:
     """Fork until nobody asks any more; returns the job in a forked process, None in this one."""
     get_command(app)
     assert len(os.listdir("/proc/self/task")) == 1, "an import has started a thread, which no fork would have"
+    logging.getLogger().handlers.clear()  # wordllama's import adds one: then `basicConfig` does nothing
     gc.freeze()  # what is there now stays shared with every fork
     asking = socket.socket(fileno=int(sys.argv[1]))
     waking, woken = os.pipe2(os.O_NONBLOCK)
