@@ -104,7 +104,9 @@ def search(directory: Path, dump: Path) -> Found:
             samples["search"].append(timer.without_model_ms(plain, question))
             samples["numpy"].append(_numpy_ms(matrix, timer.model.embed([question])[0]))
             samples["typed"].append(timer.without_model_ms(typed, question))
+        pkg.sync.stop()  # else it keeps up with the commits, and there is no backlog
         backlog = _commit_backlog(pkg, keys)
+        pkg.sync.start()
         for question in cycle(questions):
             if pkg.sync.wait(backlog, timeout_s=0.0):
                 break
