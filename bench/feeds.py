@@ -11,6 +11,7 @@ of the process, told for a fifth of the events and for all of them: flat means t
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,10 @@ KINDS = {"debezium": debezium, "neo4j": neo4j}
 def child(file: Path, directory: Path) -> None:
     """Apply a file to a new PKG, and print what it took; also what another version runs."""
     import slipstream
-    from slipstream.events.applying import Applier
+
+    # The older version has it elsewhere.
+    home = "slipstream.events.applying" if find_spec("slipstream.events") else "slipstream.service.applying"
+    applier_of = importlib.import_module(home).Applier
 
     def batches() -> Iterator[list[str]]:
         batch: list[str] = []
@@ -100,7 +105,7 @@ def child(file: Path, directory: Path) -> None:
 
     with slipstream.open(directory, create=True, run=False) as slip:
         begin, cpu = time.perf_counter(), time.process_time()
-        report = Applier(slip.pkg, slip.dead_letters, slip.clock).run(batches())
+        report = applier_of(slip.pkg, slip.dead_letters, slip.clock).run(batches())
         taken = {"wall_s": time.perf_counter() - begin, "cpu_s": time.process_time() - cpu}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"applied": report.applied, "rejected": report.rejected, "peak_mb": peak_mb, **taken}))
