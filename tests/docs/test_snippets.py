@@ -17,9 +17,9 @@ ELSEWHERE = {
     "evidence.md": "tests/docs/test_alerts_evidence.py",
     "evolution.md": "tests/docs/test_evolution_page.py",
     "migrations.md": "tests/docs/test_migrations_page.py",
-    "monitoring.md": "tests/unit/test_telemetry_documented.py",
+    "monitoring.md": "tests/unit/adapters/test_telemetry_documented.py",
     "python.md": "tests/docs/test_made_pages.py",
-    "views.md": "tests/unit/test_views_documented.py",
+    "views.md": "tests/unit/views/test_views_documented.py",
     "walkthrough.md": "tests/docs/test_walkthrough.py",
     "writing-an-adapter.md": "tests/docs/test_adapter_guide.py",
 }

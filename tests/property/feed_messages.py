@@ -17,12 +17,12 @@ from slipstream.domain.feed_changes import Change, FeedOptions, Said
 from slipstream.events.formats.cloudevents import to_cloudevent
 from slipstream.events.formats.detect import MessageParser
 from slipstream.events.formats.unsent import is_unsent
-from tests.unit.test_formats_databases import DOCUMENT, MONGO_SOURCE, MYSQL, SQL_SERVER_SOURCE
-from tests.unit.test_formats_envelopes import NATIVE
-from tests.unit.test_formats_neo4j_cdc import NODE, RELATIONSHIP
-from tests.unit.test_formats_not_rows import MESSAGES as NOT_ROWS
-from tests.unit.test_formats_unsent import UNSENT
-from tests.unit.test_formats_values import VALUES, record
+from tests.unit.events.test_formats_databases import DOCUMENT, MONGO_SOURCE, MYSQL, SQL_SERVER_SOURCE
+from tests.unit.events.test_formats_envelopes import NATIVE
+from tests.unit.events.test_formats_neo4j_cdc import NODE, RELATIONSHIP
+from tests.unit.events.test_formats_not_rows import MESSAGES as NOT_ROWS
+from tests.unit.events.test_formats_unsent import UNSENT
+from tests.unit.events.test_formats_values import VALUES, record
 
 FEEDS = Path(__file__).parents[1] / "data" / "feeds"
 OPTIONS = FeedOptions(key_columns={"*": ["id"]})

@@ -16,7 +16,7 @@ import pytest
 from slipstream.domain.feed_changes import Change, FeedOptions, Passed, Said, Truncation
 from slipstream.events.formats.detect import MessageParser
 
-FEEDS = Path(__file__).parents[1] / "data" / "feeds"
+FEEDS = Path(__file__).parents[2] / "data" / "feeds"
 BY_ID = FeedOptions(key_columns={"note": ["id"]})
 RECORDED = ["recorded-kg.public.note", "recorded-ku.public.note", "recorded-jetstream"]
 

@@ -24,7 +24,7 @@ from slipstream.http.server import (
 )
 from slipstream.search.searcher import SEARCH
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "monitoring.md").read_text(encoding="utf-8")
 RULES: list[dict[str, Any]] = [
     rule

@@ -8,7 +8,7 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.feed_changes import Change, Place, Truncation
 from slipstream.events.changing import Outcome
 from slipstream.events.truncating import Truncator
-from tests.unit.test_changing import ROW, SPACE, Feed
+from tests.unit.events.test_changing import ROW, SPACE, Feed
 
 APPLIED, DUPLICATE, OUTDATED = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.OUTDATED
 

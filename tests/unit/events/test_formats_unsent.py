@@ -12,7 +12,7 @@ import pytest
 from slipstream.domain.feed_changes import Change, FeedOptions
 from slipstream.events.formats.detect import parse_message
 from slipstream.events.formats.unsent import is_unsent
-from tests.unit.test_formats_values import DATA, change_of, record
+from tests.unit.events.test_formats_values import DATA, change_of, record
 
 TEXT = "__debezium_unavailable_value"
 CODES = [*TEXT.encode()]

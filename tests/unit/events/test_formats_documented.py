@@ -11,10 +11,10 @@ from slipstream.domain.events import PKGEvent, PKGEventType
 from slipstream.events.formats.detect import parse_event
 from slipstream.events.formats.dump import DumpNode, DumpRelationship, parse_row
 from slipstream.events.formats.not_rows import TOMBSTONE
-from tests.unit.test_formats_not_rows import MESSAGES as NOT_ROWS
-from tests.unit.test_formats_values import VALUES
+from tests.unit.events.test_formats_not_rows import MESSAGES as NOT_ROWS
+from tests.unit.events.test_formats_values import VALUES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 EXPECTED = [
     ("entity_updated", "ada", "Person"),

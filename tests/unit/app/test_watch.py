@@ -15,7 +15,7 @@ from slipstream.engine.facts import SyncStatus
 from slipstream.ports.alerts import AlertEvent
 from slipstream.report.alerts import Alerts, AlertThresholds
 from slipstream.testkit.system import MemorySystem
-from tests.unit.test_scrubber import make_scrubber, make_system
+from tests.unit.audit.test_scrubber import make_scrubber, make_system
 
 
 @dataclass

@@ -10,7 +10,7 @@ from slipstream.adapters.cypher.kglite.grammar import DEPTH_MAX, READING_WORDS, 
 from slipstream.adapters.cypher.kglite.tokens import STATEMENT_SIZE_MAX
 from slipstream.adapters.cypher.kglite.worker import QUESTION_BYTES_MAX
 
-TEXT = (Path(__file__).parents[2] / "docs" / "cypher.md").read_text()
+TEXT = (Path(__file__).parents[3] / "docs" / "cypher.md").read_text()
 
 
 def test_every_function_is_listed_and_no_other() -> None:

@@ -15,8 +15,8 @@ from slipstream.events.formats.cloudevents import to_cloudevent
 from slipstream.events.formats.connect_schemas import SCHEMAS_MAX
 from slipstream.events.formats.detect import MessageParser, parse_message
 from slipstream.events.formats.envelopes import TEXTS_MAX
-from tests.unit.test_formats_neo4j_cdc import NODE
-from tests.unit.test_formats_values import record
+from tests.unit.events.test_formats_neo4j_cdc import NODE
+from tests.unit.events.test_formats_values import record
 
 MESSAGE = record({"type": "int32", "name": "io.debezium.time.Date"}, 0)
 KEY, VALUE = MESSAGE["key"], MESSAGE["value"]

@@ -22,7 +22,7 @@ from slipstream.views.temporal import TEMPORAL_PROPERTIES
 from slipstream.views.values import TEXT_SIZE_MAX, WORKING_SIZE_MAX
 from slipstream.views.viewset import ViewSet
 
-PAGE = (Path(__file__).parents[2] / "docs" / "views.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "views.md").read_text(encoding="utf-8")
 ADA = Entity("ada", "Person", {"name": "Ada", "country": "UK"})
 ACME = Entity("acme", "Org", {"name": "Acme"})
 WORKS = Relationship(RelationshipRef("WORKS_AT", "ada", "acme"), {"role": "analyst"})

@@ -14,7 +14,7 @@ from slipstream.app.remote import jobs
 from slipstream.app.remote.operations import OPERATIONS
 from slipstream.app.slipstream import Slipstream
 from slipstream.testkit.clock import ManualClock
-from tests.unit.test_remote_desk import LONG_S, Owner, owner  # noqa: F401  (a fixture)
+from tests.unit.app.test_remote_desk import LONG_S, Owner, owner  # noqa: F401  (a fixture)
 
 
 def test_older_progress_is_never_written_over_newer(
