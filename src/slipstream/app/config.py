@@ -414,6 +414,7 @@ def parse_config(text: str) -> Config:
         config = Config(**tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}") from error
+    config.feed.options()
     parse_views(config.views, config.relationship_views)  # which are read again once they are put in force
     return config
 

@@ -64,3 +64,5 @@ def test_the_configuration_has_a_section() -> None:
 def test_not_all_tables_are_parts_of_one() -> None:
     with pytest.raises(InvalidInputError, match=r"^tables: must name partitions"):
         told(FeedOptions(), tables=["*=note"])
+    with pytest.raises(InvalidInputError, match=r"^tables: must name partitions"):
+        parse_config('[feed]\ntables = { "*" = "note" }\n')

@@ -53,7 +53,6 @@ _PAGE = 10_000
 class Handed:
     """What a simulation or a test hands in; a PKG has the defaults."""
 
-    engine: type[SyncEngine] = SyncEngine
     rng: random.Random | None = None
     reembedder: Callable[[Sync, Journal], Reembedder] | None = None
     """Returns how selected records get embedded."""
@@ -156,7 +155,7 @@ def _embeddings(
 
 
 def _engine(config: Config, options: Options, stores: Stores, models: InForce, handed: Handed) -> SyncEngine:
-    return handed.engine(
+    return SyncEngine(
         graph=options.wrapping.graph(stores.graph.reader),
         log=stores.graph.feed,
         index=stores.index,
