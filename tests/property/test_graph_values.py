@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.codec import decode_properties, encode_properties
-from slipstream.adapters.graphs.values import decode_value, encode_value, same_properties, same_value
+from slipstream.adapters.graphs.values import same_properties, same_value
 from slipstream.domain.entities import EntityState, RelationshipState
 from slipstream.domain.keys import entity_key, relationship_key
+from slipstream.domain.values import decode_value, encode_value
 from slipstream.testkit.clock import ManualClock
 from tests.depth import examples
 

@@ -8,20 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType
+from slipstream.domain.entities import Adjacency, EntityPage, EntityState, GraphSnapshot, Hop, KeyedType
 from slipstream.domain.errors import CorruptionError, UnsupportedError
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.cypher import Cypher
 from slipstream.ports.feed import ChangeFeed
-from slipstream.ports.graph import GraphCapabilities, GraphReader, GraphTransaction, GraphWriter, RestoreMarks
+from slipstream.ports.graph import (
+    EntityListing,
+    GraphCapabilities,
+    GraphReader,
+    GraphTransaction,
+    GraphWriter,
+    RestoreMarks,
+)
 from slipstream.ports.pkg import Mutations
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.sql import Sql
 from slipstream.ports.sync_view import SyncView
 
 _FREE_ATTEMPTS_MAX = 3
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,22 @@ class PKG(Mutations):
     ) -> Sequence[KeyedType]:
         """Return the next keys with their types, in order."""
         return self._graph.reader.scan(after, limit, relationship_types)
+
+    def of_type(self, entity_type: str, after: str | None, limit: int) -> EntityPage:
+        """Return the next entities of a type; see `ports.graph.EntityListing`."""
+        reader = self._graph.reader
+        return (reader.of_type if isinstance(reader, EntityListing) else self._scanned)(entity_type, after, limit)
+
+    def _scanned(self, entity_type: str, after: str | None, limit: int) -> EntityPage:
+        """Return what `of_type` does, of a graph that lists nothing by type: all entities are looked at."""
+        found: list[str] = []
+        start = None if after is None else entity_key(after)
+        while len(found) <= limit and (rows := self.scan(start, _PAGE, ())):
+            found += [row.key.id for row in rows if row.type == entity_type]
+            start = rows[-1].key
+        states = self.read([entity_key(name) for name in found[:limit]], {}).states.values()
+        items = tuple(state.entity for state in states if isinstance(state, EntityState))
+        return EntityPage(items, found[limit - 1] if len(found) > limit else None)
 
     def adjacent(
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from slipstream.app.backup.making import BackupReport, Backups
 from slipstream.app.backup.parts import OnStep, no_step
+from slipstream.app.browsing import Browsing
 from slipstream.app.closing import Attending, end
 from slipstream.app.explaining import Explaining, Explanation
 from slipstream.app.exporting import Exporter, ExportReport, OnRow
@@ -91,7 +92,7 @@ class Parts:
     refused_recipe: str | None = None
 
 
-class Slipstream:
+class Slipstream(Browsing):
     """
     A property graph and the vector index directly behind it.
 

@@ -37,6 +37,14 @@ class Entity(NamedTuple):
         return entity_key(self.id)
 
 
+class EntityPage(NamedTuple):
+    """Some entities of a listing."""
+
+    items: tuple[Entity, ...]
+    next: str | None
+    """Where the listing goes on, opaque; None at its end."""
+
+
 class Relationship(NamedTuple):
     """One directed relationship between two entities."""
 

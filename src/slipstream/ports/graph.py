@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, Properties, StatePage
+from slipstream.domain.entities import Adjacency, EntityPage, GraphSnapshot, Hop, KeyedType, Properties, StatePage
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema, PropertyTypes
@@ -124,6 +124,21 @@ class StateScan(Protocol):
 
         They are the states that `read` returns for the keys that `scan` returns, at most `limit` keys. Raises
         `UnavailableError` when the graph can not be reached now.
+        """
+        ...
+
+
+@runtime_checkable
+class EntityListing(Protocol):
+    """A graph that can list the entities of one type; optional, as callers fall back to `scan` and `read`."""
+
+    def of_type(self, entity_type: str, after: str | None, limit: int) -> EntityPage:
+        """
+        Return up to `limit` entities of a type, behind a page's `next` (None: the first ones).
+
+        In an order of the store's own, which stays while they do: an entity that is there all the while comes exactly
+        once, but for one that is replaced or retyped meanwhile. An unknown type has none. Raises `InvalidInputError`
+        (field `after`) for what no page gave.
         """
         ...
 

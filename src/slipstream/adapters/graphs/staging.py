@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from slipstream.adapters.graphs.evolution import SchemaDraft, evolution_data
 from slipstream.adapters.graphs.staged_fences import CommittedFences, StagedFences
-from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name, jsonable, same_properties
+from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name, same_properties
 from slipstream.domain.entities import Entity, Properties, PropertyValue, Relationship
 from slipstream.domain.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from slipstream.domain.events import PKGEvent, PKGEventType, deterministic_event_id
@@ -22,6 +22,7 @@ from slipstream.domain.fences import Fence, RowName
 from slipstream.domain.keys import ID_SIZE_MAX, RelationshipRef
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema, PropertyTypes
+from slipstream.domain.values import jsonable
 
 RELATIONSHIP_ID_SIZE_MAX = 8 * ID_SIZE_MAX
 

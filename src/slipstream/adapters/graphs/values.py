@@ -1,4 +1,4 @@
-"""Which names, ids and property values a graph accepts, and how values travel as JSON. Pure."""
+"""Which names, ids and property values a graph accepts. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
 from slipstream.domain.names import NAME_SIZE_MAX, name_fault, property_fault
 from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
+from slipstream.domain.values import encode_value
 
 TEXT_BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
-_DATETIME_TAG = "$datetime"
 
 
 def check_name(name: object, field: str) -> str:
@@ -152,49 +152,3 @@ def same_value(left: Any, right: Any) -> bool:
     if isinstance(left, dict):
         return same_properties(left, right)
     return bool(left == right)
-
-
-def encode_value(value: Any) -> Any:
-    """Return a value as plain JSON types that `decode_value` turns back into the same value, datetimes included."""
-    if isinstance(value, datetime):
-        return {_DATETIME_TAG: value.isoformat()}
-    if isinstance(value, list):
-        return [encode_value(item) for item in value]
-    if isinstance(value, dict):
-        tagged = {key: encode_value(item) for key, item in value.items()}
-        only = next(iter(tagged)) if len(tagged) == 1 else ""
-        return {f"${only}": tagged[only]} if only.startswith("$") else tagged  # a lone $key would look like a tag
-    return value
-
-
-def decode_value(value: Any) -> Any:
-    """Return the value that `encode_value` was given; a value that only looks like a tag stays as it is."""
-    if isinstance(value, list):
-        return [decode_value(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    only = next(iter(value)) if len(value) == 1 else ""
-    if only == _DATETIME_TAG and isinstance(value[only], str):
-        return _moment_or_same(value)
-    decoded = {key: decode_value(item) for key, item in value.items()}
-    return {only[1:]: decoded[only]} if only.startswith("$$") else decoded
-
-
-def _moment_or_same(tagged: dict[str, str]) -> Any:
-    """Return the time of a tag in UTC, or the tag as it is: another program may have written anything."""
-    try:
-        moment = datetime.fromisoformat(tagged[_DATETIME_TAG])
-        return tagged if moment.utcoffset() is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return tagged
-
-
-def jsonable(value: Any) -> Any:
-    """Return a value as plain JSON types, datetimes as ISO 8601 text: what a change event carries."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list):
-        return [jsonable(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: jsonable(item) for key, item in value.items()}
-    return value

@@ -8,9 +8,9 @@ from datetime import date, datetime, time
 from typing import Any
 
 from slipstream.adapters.cypher.kglite.names import RESERVED, stored_name, user_name
-from slipstream.adapters.graphs.values import decode_value, encode_value
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RelationshipRef
+from slipstream.domain.values import decode_value, encode_value
 
 _DEPTH_MAX = 60  # kglite takes 64
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1

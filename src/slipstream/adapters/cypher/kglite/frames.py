@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-from slipstream.adapters.graphs.values import decode_value, encode_value
+from slipstream.domain.values import decode_value, encode_value
 
 _LENGTH_BYTES = 4
 FRAME_SIZE_MAX = 512 * 1024 * 1024

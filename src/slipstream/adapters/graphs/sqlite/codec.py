@@ -10,7 +10,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any, NoReturn
 
 from slipstream.adapters.graphs.evolution import evolution_data
-from slipstream.adapters.graphs.values import DEPTH_MAX, decode_value, encode_value, jsonable
+from slipstream.adapters.graphs.values import DEPTH_MAX
 from slipstream.domain.entities import Properties, PropertyValue
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType, log_event_id
@@ -18,6 +18,7 @@ from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.log import LogEntry, Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
+from slipstream.domain.values import decode_value, encode_value, jsonable
 
 RESCAN, SCHEMA = "*", "s"
 KINDS = {

@@ -11,7 +11,14 @@ from pathlib import Path
 from slipstream.adapters.graphs.sqlite.codec import RESCAN
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
 from slipstream.adapters.graphs.sqlite.opening import LayoutGuard, is_prepared, prepare_graph
-from slipstream.adapters.graphs.sqlite.reader import count_by_type, read_adjacent, read_nearby, read_states, scan_keys
+from slipstream.adapters.graphs.sqlite.reader import (
+    count_by_type,
+    list_of_type,
+    read_adjacent,
+    read_nearby,
+    read_states,
+    scan_keys,
+)
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
 from slipstream.adapters.graphs.sqlite.selfcheck import graph_check
 from slipstream.adapters.graphs.sqlite.states import scan_states
@@ -20,7 +27,7 @@ from slipstream.adapters.graphs.sqlite.writer import SqliteTransaction
 from slipstream.adapters.graphs.values import checked_advance
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.queueing import WriterQueue
-from slipstream.domain.entities import Adjacency, GraphSnapshot, Hop, KeyedType, StatePage
+from slipstream.domain.entities import Adjacency, EntityPage, GraphSnapshot, Hop, KeyedType, StatePage
 from slipstream.domain.errors import ConfigError, IncidentError
 from slipstream.domain.incidents import IncidentKind, incident
 from slipstream.domain.keys import RecordKey
@@ -122,6 +129,11 @@ class SqliteGraph(Mutations):
         """Return the relationships of the entities, both directions, in order."""
         with self._database.reading() as connection:
             return read_adjacent(connection, entity_ids, hop_types, after, limit)
+
+    def of_type(self, entity_type: str, after: str | None, limit: int) -> EntityPage:
+        """Return the next entities of a type."""
+        with self._database.reading() as connection:
+            return list_of_type(connection, entity_type, after, limit)
 
     def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
         """Return the first relationships of each of the entities, in order."""

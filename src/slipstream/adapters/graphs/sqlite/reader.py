@@ -17,6 +17,7 @@ from slipstream.domain.entities import (
     Adjacency,
     Direction,
     Entity,
+    EntityPage,
     EntityState,
     Hop,
     KeyedType,
@@ -26,10 +27,14 @@ from slipstream.domain.entities import (
     Relationship,
     RelationshipState,
 )
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
 
 _ENTITIES = """SELECT e.id, e.type, CAST(e.properties AS BLOB)
     FROM json_each(?) AS wanted JOIN entity AS e ON e.id = wanted.value"""
+_OF_TYPE = """SELECT key, id, CAST(properties AS BLOB) FROM entity INDEXED BY entity_type
+    WHERE type = ? AND key > ? ORDER BY key LIMIT ?"""
+_CURSOR_SIZE_MAX = 19
 _RELATIONSHIPS = """SELECT w.key, CAST(r.properties AS BLOB) FROM json_each(?) AS w CROSS JOIN relationship AS r
     ON r.source = json_extract(w.value, '$[1]') AND r.type = json_extract(w.value, '$[0]')
     AND r.target = json_extract(w.value, '$[2]') AND r.key = json_extract(w.value, '$[3]')"""
@@ -306,6 +311,15 @@ def scan_keys(
         if after is None or after.id < last:
             found += _scanned(connection, max(first, after.id if after else ""), last, limit - len(found))
     return found
+
+
+def list_of_type(connection: sqlite3.Connection, entity_type: str, after: str | None, limit: int) -> EntityPage:
+    """Return the next entities of a type, in the order in which they came."""
+    if after is not None and not (after.isascii() and after.isdigit() and len(after) < _CURSOR_SIZE_MAX):
+        raise InvalidInputError("is not what a page gave as `next`", field="after")
+    rows = connection.execute(_OF_TYPE, (entity_type, int(after or 0), limit + 1)).fetchall()
+    items = tuple(Entity(found, entity_type, readable_properties(text, found)) for _, found, text in rows[:limit])
+    return EntityPage(items, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
 
 def ranges_of(relationship_types: Collection[str] | None) -> list[tuple[str, str]]:

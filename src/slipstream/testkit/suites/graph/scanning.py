@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from slipstream.domain.entities import Direction, Entity, Hop, RecordState
+from slipstream.domain.entities import Direction, Entity, EntityPage, Hop, RecordState
 from slipstream.domain.errors import (
     AlreadyExistsError,
+    InvalidInputError,
     UnavailableError,
 )
 from slipstream.domain.keys import RecordKey, entity_key, relationship_key
-from slipstream.ports.graph import GraphTransaction
+from slipstream.ports.graph import EntityListing, GraphTransaction
 from slipstream.ports.scans import read_states
 from slipstream.testkit.suites.graph.base import (
     Graphs,
@@ -49,6 +50,28 @@ class ScanTests(Graphs):
         encoded = [key.encode() for key in found]
         assert encoded == sorted(set(encoded))
         assert lasting <= set(found)
+
+    def test_the_entities_of_a_type_are_listed_once_each_while_others_come_and_go(self, graph: LoggedGraph) -> None:
+        if not isinstance(graph, EntityListing):
+            return  # optional: callers fall back to `scan` and `read`
+        create(graph, *(f"p{n}" for n in range(20)), size=1)
+        create(graph, "other", entity_type="Org")
+        lasting, found = {f"p{n}" for n in range(20)} - {"p1", "p17"}, list[Entity]()
+        page = graph.of_type("Person", None, 7)
+        found += page.items
+        for gone in ("p1", "p17"):
+            with graph.transaction() as tx:
+                tx.delete_entity(gone)
+        while page.next is not None:
+            page = graph.of_type("Person", page.next, 7)
+            found += page.items
+        listed = [entity.id for entity in found]
+        assert len(listed) == len(set(listed))
+        assert lasting <= set(listed)
+        assert all(entity.type == "Person" and entity.properties == {"size": 1} for entity in found)
+        assert graph.of_type("Nothing", None, 7) == EntityPage((), None)
+        assert graph.of_type("Org", None, 1).next is None
+        raises(InvalidInputError, graph.of_type, "Person", "no cursor", 7)
 
     def test_what_commits_behind_a_scan_is_seen_by_the_next(self, graph: LoggedGraph) -> None:
         create(graph, "a", "c")

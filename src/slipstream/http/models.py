@@ -1,0 +1,39 @@
+"""The values that several routes share, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipstream.domain.entities import Properties
+from slipstream.domain.keys import ID_SIZE_MAX
+from slipstream.domain.names import NAME_SIZE_MAX
+from slipstream.domain.positions import POSITION_MAX
+from slipstream.domain.values import decode_value, encode_value
+
+At = Annotated[int, Field(ge=0, le=int(POSITION_MAX), description="A position in the graph's log")]
+Id = Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+RelationshipId = Annotated[str, Field(min_length=1, max_length=8 * ID_SIZE_MAX)]
+TypeName = Annotated[str, Field(min_length=1, max_length=NAME_SIZE_MAX)]
+Values = Annotated[dict[str, Any], Field(description='Property values; a time is {"$datetime": "…"}')]
+
+
+class Body(BaseModel):
+    """A body that is sent to us: nothing that is not known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """A body that we send."""
+
+
+def told(properties: Properties) -> dict[str, Any]:
+    """Return property values as JSON tells them."""
+    return {name: encode_value(value) for name, value in properties.items()}
+
+
+def meant(values: dict[str, Any]) -> Properties:
+    """Return the property values that JSON tells."""
+    return {name: decode_value(value) for name, value in values.items()}

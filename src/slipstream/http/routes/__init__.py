@@ -1,0 +1,18 @@
+"""
+The routes of the API, a module for each resource.
+
+Each has a function `router()` that returns them. May touch: app, and the pieces of `http` that all routes share.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from slipstream.http.routes import status
+
+_MODULES = (status,)
+
+
+def all_routers() -> list[APIRouter]:
+    """Return the routers of all resources."""
+    return [module.router() for module in _MODULES]

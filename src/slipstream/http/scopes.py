@@ -1,0 +1,43 @@
+"""What the bearer of a request may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+from fastapi import Depends, HTTPException, Request
+
+GRANTED = "slipstream.scope"
+"""Where a request's scope holds what its bearer may do."""
+
+
+class Scope(IntEnum):
+    """What may be done; each includes those before it."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+
+def granted(request: Request) -> Scope:
+    """Return what the bearer of a request may do; nothing was granted where nobody has checked it."""
+    found = request.scope.get(GRANTED)
+    if not isinstance(found, Scope):
+        raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+    return found
+
+
+def needs(scope: Scope) -> Any:
+    """Return a dependency that refuses a bearer who may do less than `scope`, with 403."""
+    return Depends(_check_of(scope))
+
+
+def _check_of(scope: Scope) -> Callable[[Request], None]:
+    def check(request: Request) -> None:
+        if granted(request) < scope:
+            raise HTTPException(
+                403, f"this needs a token of the scope {scope.name.lower()}, not {granted(request).name.lower()}"
+            )
+
+    return check
