@@ -17,6 +17,7 @@ EXAMPLES = {
     "repair": "repair --dry-run",
     "reembed": "reembed --type Person --older-than 30d --dry-run",
     "run": "run --metrics 9464",
+    "mcp": "mcp --write",
     "query": "query 'MATCH (p:Person) WHERE p.name = $name RETURN p.id' --param name=Ada",
     "search": "search 'who wrote the first program' -k 5 --type Person",
     "demo": "demo --entities 1000",

@@ -1,0 +1,161 @@
+"""What each tool takes. Texts arrive as they are; an argument that a tool does not have is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import ID_SIZE_MAX
+from slipstream.domain.names import NAME_SIZE_MAX
+from slipstream.domain.positions import POSITION_MAX
+
+TEXT_MAX = 20_000
+"""Longest text that is searched for, and longest query, in characters."""
+HITS_MAX, ITEMS_MAX, ROWS_MAX = 50, 100, 500
+SHOWN_MAX = 20_000
+"""How many characters of one text an answer may be asked for."""
+WAIT_S_MAX = 30.0
+_RELATIONSHIP_ID_MAX = 4 * 3 * ID_SIZE_MAX  # four parts, whose characters may be encoded as three each
+_CURSOR_MAX = 8 * ID_SIZE_MAX
+
+
+def _opened(value: object) -> object:
+    """Return what a text says, where only an object can be meant: some clients send objects as their JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=_RELATIONSHIP_ID_MAX)]
+TypeName = Annotated[str, Field(min_length=1, max_length=NAME_SIZE_MAX)]
+Cursor = Annotated[str, Field(max_length=_CURSOR_MAX, description="`next` of the page before.")]
+Log = Annotated[int, Field(ge=0, le=POSITION_MAX)]
+Object = Annotated[dict[str, Any], BeforeValidator(_opened)]
+Shown = Annotated[int, Field(ge=0, le=SHOWN_MAX, description="Characters shown of each text.")]
+
+
+class Arguments(BaseModel):
+    """The arguments of one tool."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Search(Arguments):
+    """Arguments of `search`."""
+
+    text: Annotated[str, Field(min_length=1, max_length=TEXT_MAX, description="What to look for, in plain words.")]
+    k: Annotated[int, Field(ge=1, le=HITS_MAX, description="How many hits.")] = 10
+    entity_type: Annotated[TypeName | None, Field(description="Only hits of this type.")] = None
+    after: Annotated[Log | None, Field(description="First wait until this position is searchable.")] = None
+    expand: Annotated[int, Field(ge=0, le=3, description="Also show neighbours within so many hops.")] = 0
+    with_properties: Annotated[bool, Field(description="Also show the properties of each hit.")] = False
+    text_max: Shown = 500
+
+
+class Get(Arguments):
+    """Arguments of `get`."""
+
+    id: Id
+    kind: Annotated[Literal["entity", "relationship"] | None, Field(description="Else an entity goes first.")] = None
+    property: Annotated[TypeName | None, Field(description="Read this one only, from `offset`.")] = None
+    offset: Annotated[int, Field(ge=0, description="Where in the text of `property` to begin.")] = 0
+    text_max: Shown = 2_000
+
+
+class Neighbours(Arguments):
+    """Arguments of `neighbours`."""
+
+    id: Id
+    relationship_type: TypeName | None = None
+    direction: Literal["out", "in", "both"] = "both"
+    after: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=ITEMS_MAX)] = 25
+    text_max: Shown = 200
+
+
+class Query(Arguments):
+    """Arguments of `query`."""
+
+    cypher: Annotated[str, Field(min_length=1, max_length=TEXT_MAX, description="Only reads; end it with LIMIT.")]
+    parameters: Annotated[Object, Field(description="Values of $names in the query.")] = {}
+    limit: Annotated[int, Field(ge=1, le=ROWS_MAX, description="How many rows are shown.")] = 50
+    text_max: Shown = 500
+
+
+class Status(Arguments):
+    """Arguments of `status`."""
+
+    with_schema: Annotated[bool, Field(description="Also show types and their properties.")] = False
+
+
+class Changes(Arguments):
+    """Arguments of `changes`."""
+
+    after: Annotated[Log | None, Field(description="Changes behind this position; else the newest ones.")] = None
+    limit: Annotated[int, Field(ge=1, le=ITEMS_MAX)] = 50
+
+
+class Writing(Arguments):
+    """What every tool that writes takes."""
+
+    wait: Annotated[bool, Field(description="Return once the change is searchable.")] = False
+    wait_s: Annotated[float, Field(gt=0, le=WAIT_S_MAX, description="How long to wait at most.")] = 10.0
+
+
+class AddEntity(Writing):
+    """Arguments of `add_entity`."""
+
+    id: Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+    type: TypeName
+    properties: Object = {}
+
+
+class UpdateEntity(Writing):
+    """Arguments of `update_entity`."""
+
+    id: Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+    properties: Annotated[Object, Field(description="Merged into what is there; null removes a property.")]
+
+
+class DeleteEntity(Writing):
+    """Arguments of `delete_entity`."""
+
+    id: Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+
+
+class Relate(Writing):
+    """Arguments of `relate`."""
+
+    source_id: Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+    type: TypeName
+    target_id: Annotated[str, Field(min_length=1, max_length=ID_SIZE_MAX)]
+    properties: Object = {}
+    discriminator: Annotated[str, Field(max_length=ID_SIZE_MAX, description="Tells parallel ones apart.")] = ""
+
+
+class Unrelate(Writing):
+    """Arguments of `unrelate`."""
+
+    id: Annotated[Id, Field(description="The relationship's id, as `neighbours` and `relate` give it.")]
+
+
+def parsed(kind: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """Return the arguments of a call; raises `InvalidInputError` that names each wrong one, and echoes no value."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        told = [_told(dict(fault), kind) for fault in error.errors(include_url=False, include_input=False)]
+        raise InvalidInputError("; ".join(told[:8]), field="arguments") from None
+
+
+def _told(fault: dict[str, Any], kind: type[Arguments]) -> str:
+    name = ".".join(str(part) for part in fault["loc"])[:100]
+    if fault["type"] == "extra_forbidden":
+        return f"there is no {name!r} among {', '.join(kind.model_fields)}"
+    return f"{name!r}: {fault['msg']}"

@@ -1,0 +1,134 @@
+"""`slipstream mcp` as an agent's host starts it: a real process, the SDK's client, and every way to end it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+import slipstream
+from tests.agents import MODES, Agent, CallError, agent
+from tests.e2e.processes import LONG_S, ROOT, Process, command, made, owned
+
+HELLO: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    place = made(tmp_path / "pkg")
+    with slipstream.open(place) as pkg:
+        pkg.pkg.create_entity("Person", "null", {"name": "Ada Lovelace"})
+        assert pkg.sync.drain(timeout_s=LONG_S)
+    return place
+
+
+def connected(directory: Path, *options: str, mode: str = "auto") -> AbstractContextManager[Agent]:
+    @asynccontextmanager
+    async def client() -> AsyncIterator[Client]:
+        arguments = ["-m", "slipstream", "--dir", str(directory), "mcp", *options]
+        started = StdioServerParameters(command=sys.executable, args=arguments, cwd=str(ROOT))
+        async with Client(started, mode=mode) as made:
+            yield made
+
+    return agent(client)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_opens_the_pkg_itself(directory: Path, mode: str) -> None:
+    with connected(directory, "--write", mode=mode) as writer:
+        assert writer.client.protocol_version == MODES[mode]
+        assert [hit["id"] for hit in writer.call("search", text="Ada Lovelace")["hits"]] == ["null"]
+        made = writer.call("add_entity", id="123", type="Person", properties={"name": "Grace Hopper"}, wait=True)
+        assert made["searchable"] is True
+        assert writer.call("search", text="Grace Hopper", k=1)["hits"][0]["id"] == "123"
+        assert writer.read("slipstream://schema")["entity_types"] == {"Person": {"name": "string"}}
+    with slipstream.open(directory, run=False) as pkg:  # the process has ended, and left everything in order
+        assert pkg.pkg.feed.head() == made["position"]
+        assert pkg.runs_engine
+
+
+def test_it_asks_the_process_that_runs_the_engine(directory: Path) -> None:
+    with owned(directory), connected(directory, "--write") as writer, connected(directory) as reader:
+        made = writer.call("add_entity", id="{}", type="Person", properties={"name": "Emmy Noether"}, wait=True)
+        assert made["searchable"] is True
+        hits = reader.call("search", text="Emmy Noether", k=1, after=made["position"])["hits"]
+        assert hits[0]["id"] == "{}"
+        assert reader.call("status")["entities"] == {"Person": 2}
+        with pytest.raises(CallError, match="--write"):
+            reader.call("delete_entity", id="{}")
+
+
+def started(directory: Path) -> Process:
+    """Start it and shake hands, without a client that would end it in its own way."""
+    process = command(directory, "mcp")
+    try:
+        answer = asked(process, HELLO)
+        assert answer["result"]["serverInfo"]["name"] == "slipstream"
+        tell(process, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    except BaseException:
+        process.close()
+        raise
+    return process
+
+
+def tell(process: Process, message: dict[str, Any]) -> None:
+    assert process.process.stdin is not None
+    process.process.stdin.write(json.dumps(message) + "\n")
+    process.process.stdin.flush()
+
+
+def asked(process: Process, message: dict[str, Any]) -> dict[str, Any]:
+    tell(process, message)
+    assert process.process.stdout is not None
+    answer: dict[str, Any] = json.loads(process.process.stdout.readline())
+    assert answer["id"] == message["id"]
+    return answer
+
+
+def call(number: int, name: str, **arguments: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize("ending", ["end of input", "SIGTERM", "SIGINT"])
+def test_it_ends_in_order(directory: Path, ending: str) -> None:
+    process = started(directory)
+    try:
+        assert "Ada" in json.dumps(asked(process, call(2, "search", text="Ada")))
+        if ending == "end of input":
+            assert process.process.stdin is not None
+            process.process.stdin.close()
+        else:
+            process.send(signal.Signals[ending])
+        assert process.ended() == 0
+        assert process.output() == ""  # the protocol's answers, read above, and not a word more
+        assert "Traceback" not in "".join(process.said)
+    finally:
+        process.close()
+    with slipstream.open(directory, run=False) as pkg:
+        assert pkg.runs_engine  # the lease was given back
+
+
+def test_where_there_is_no_pkg_it_says_so_and_nothing_else(tmp_path: Path) -> None:
+    process = command(tmp_path / "nothing", "mcp")
+    try:
+        assert process.ended() == 2
+        assert process.output() == ""
+        assert "holds no slipstream.toml: run" in "".join(process.said)
+    finally:
+        process.close()

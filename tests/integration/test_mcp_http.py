@@ -1,0 +1,161 @@
+"""The tools over streamable HTTP: a real server on loopback, the SDK's client, both kinds of revisions."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from slipstream.app.composition import Options, open_pkg
+from slipstream.app.config import Config
+from slipstream.http.app import build_app
+from slipstream.http.scopes import GRANTED, Scope
+from slipstream.http.served import PKG_NAME, Registry, Served
+from slipstream.mcp.routes import mcp_face
+from slipstream.testkit.embedders import HashEmbedder
+from tests.agents import MODES, Agent, CallError, agent
+from tests.until import until
+
+TOKENS = {"reads": Scope.READ, "writes": Scope.WRITE, "rules": Scope.ADMIN}
+Connect = Callable[..., AbstractContextManager[Agent]]
+
+
+def let_in(app: Any) -> Any:
+    """Do what the server's middleware does before a request is served: say who asks, and about which PKG."""
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            token = headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
+            path = scope["path"]
+            scope = {**scope, **({GRANTED: TOKENS[token]} if token in TOKENS else {})}
+            if path.startswith("/pkgs/"):
+                name, _, rest = path.removeprefix("/pkgs/").partition("/")
+                scope |= {PKG_NAME: name, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
+        await app(scope, receive, send)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    served = {name: Served(name, tmp_path_factory.mktemp(name)) for name in ("people", "notes")}
+    with contextmanager(_opened)(served):
+        yield Registry(served)
+
+
+def _opened(served: dict[str, Served]) -> Iterator[None]:
+    opened = []
+    try:
+        for name, one in served.items():
+            options = Options(embedders=(HashEmbedder(dimension=16),))
+            opened.append(open_pkg(one.directory, config=Config(), options=options))
+            one.put(opened[-1])
+            opened[-1].pkg.create_entity("Thing", f"of {name}", {"name": f"a thing of {name}"})
+            assert opened[-1].sync.drain(timeout_s=60)
+        yield
+    finally:
+        for slipstream in opened:
+            slipstream.close()
+
+
+@pytest.fixture(scope="module")
+def url(registry: Registry) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        app = let_in(build_app(registry, mcp_face(registry)))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        until(lambda: server.started, "the server's start")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def connect(url: str) -> Connect:
+    def connected(bearer: str = "reads", mode: str = "auto", prefix: str = "") -> AbstractContextManager[Agent]:
+        @asynccontextmanager
+        async def made() -> AsyncIterator[Client]:
+            headers = {"authorization": f"Bearer {bearer}"}
+            async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+                transport = streamable_http_client(f"{url}{prefix}/mcp", http_client=http)
+                async with Client(transport, mode=mode) as client:
+                    yield client
+
+        return agent(made)
+
+    return connected
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reading_and_writing(connect: Connect, mode: str) -> None:
+    with connect("writes", mode) as writer:
+        assert writer.client.protocol_version == MODES[mode]
+        made = writer.call("add_entity", id=f"null {mode}", type="Made", properties={"name": f"zebra {mode}"})
+        hits = writer.call("search", text=f"zebra {mode}", after=made["position"], entity_type="Made")["hits"]
+        assert hits[0]["id"] == f"null {mode}"
+        assert writer.call("delete_entity", id=f"null {mode}", wait=True)["searchable"] is True
+        assert writer.read("slipstream://schema")["entity_types"]["Thing"] == {"name": "string"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_token_that_reads_knows_no_tool_that_writes(connect: Connect, mode: str) -> None:
+    with connect("reads", mode) as reader:
+        assert not {"add_entity", "delete_entity"} & reader.tools().keys()
+        with pytest.raises(CallError, match="token that may write"):
+            reader.call("add_entity", id="x", type="Made")
+        with pytest.raises(CallError, match="NotFoundError"):
+            reader.call("get", id="x")
+    for token in ("writes", "rules"):
+        with connect(token, mode) as writer:
+            assert {"add_entity", "delete_entity"} <= writer.tools().keys()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_pkg_answers_for_itself(connect: Connect, mode: str) -> None:
+    for prefix, name, other in (("", "people", "notes"), ("/pkgs/notes", "notes", "people")):
+        with connect(mode=mode, prefix=prefix) as reader:
+            assert reader.call("get", id=f"of {name}")["name"] == f"a thing of {name}"
+            with pytest.raises(CallError, match="NotFoundError"):
+                reader.call("get", id=f"of {other}")
+
+
+def test_a_pkg_that_is_being_opened_says_so(connect: Connect, registry: Registry) -> None:
+    slipstream = registry["notes"].slipstream
+    with connect(prefix="/pkgs/notes") as reader:
+        registry["notes"].put(None)
+        try:
+            assert "search" in reader.tools()
+            with pytest.raises(CallError, match=r"(?s)UnavailableError: .*notes is being opened.*wait a few seconds"):
+                reader.call("search", text="thing")
+        finally:
+            registry["notes"].put(slipstream)
+        assert reader.call("search", text="thing")["hits"]
+
+
+def test_who_is_not_let_in_gets_a_problem(url: str, connect: Connect) -> None:
+    discover = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}}
+    with httpx2.Client() as http:
+        refused = http.post(f"{url}/mcp", json=discover)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        known = {"authorization": "Bearer reads"}
+        assert http.post(f"{url}/pkgs/nothing/mcp", json=discover, headers=known).status_code == 404
+        for method in ("GET", "DELETE", "PUT"):
+            refused = http.request(method, f"{url}/mcp", headers=known)
+            assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        wrong = http.post(f"{url}/mcp", content=b"{", headers={**known, "content-type": "application/json"})
+        assert wrong.status_code in {400, 406}
+        assert "/mcp" not in http.get(f"{url}/openapi.json").json()["paths"]
+    with pytest.raises(MCPError, match="error response"), connect("unknown") as nobody:
+        nobody.call("status")
