@@ -14,6 +14,7 @@ from slipstream.app.browsing import Browsing
 from slipstream.app.closing import Attending, end
 from slipstream.app.explaining import Explaining, Explanation
 from slipstream.app.exporting import Exporter, ExportReport, OnRow
+from slipstream.app.opened import Opened
 from slipstream.app.pkg import PKG
 from slipstream.app.view_check import SAMPLE, ViewCheck, ViewChecking
 from slipstream.app.watch import Watch
@@ -105,6 +106,7 @@ class Slipstream(Browsing):
         self._closed = False
         self._desk: Attending | None = None
         self._copies: tuple[Backups, Exporter] | None = None
+        self._opened: Opened | None = None
 
     runs_engine = True
     """Whether the engine runs in this process, rather than in another one that is asked."""
@@ -430,6 +432,17 @@ class Slipstream(Browsing):
         if self._copies is None:
             raise UnsupportedError("this PKG was not opened from a directory: it has no files to copy")
         return self._copies
+
+    @property
+    def opened(self) -> Opened:
+        """What this PKG was opened from."""
+        if self._opened is None:
+            raise UnsupportedError("this PKG was not opened from a directory")
+        return self._opened
+
+    def opened_from(self, opened: Opened) -> None:
+        """Set what this PKG was opened from."""
+        self._opened = opened
 
     def copy_by(self, backups: Backups, exporter: Exporter) -> None:
         """Set what makes backups and exports."""

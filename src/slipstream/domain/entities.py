@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+from pydantic import PlainSerializer, PlainValidator
 
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.positions import Position
+from slipstream.domain.values import decode_value, encode_value
 
-PropertyValue: TypeAlias = "str | int | float | bool | datetime | list[Any] | dict[str, Any] | None"
+PropertyValue: TypeAlias = Annotated[
+    str | int | float | bool | datetime | list[Any] | dict[str, Any] | None,
+    PlainSerializer(encode_value, when_used="json"),  # a time on its way stays a time
+    PlainValidator(decode_value),
+]
 Properties: TypeAlias = Mapping[str, PropertyValue]
 _NOTHING: Mapping[Any, Any] = {}
 

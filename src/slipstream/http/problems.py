@@ -82,12 +82,12 @@ class Problem(BaseModel):
     remedy: str | None = None
 
 
-def problem_of(error: SlipstreamError) -> JSONResponse:
-    """Return the answer that tells one of our errors."""
+def problem_of(error: SlipstreamError, members: Mapping[str, Any] | None = None) -> JSONResponse:
+    """Return the answer that tells one of our errors, with other members beside it."""
     kind = type(error)
     told = next(known for known in kind.__mro__ if known in _STATUS)
     status = _STATUS[told]
-    more: dict[str, Any] = {"class": kind.__name__, "remedy": _nearest(kind)}
+    more: dict[str, Any] = {"class": kind.__name__, "remedy": _nearest(kind), **(members or {})}
     headers: dict[str, str] = {}
     if isinstance(error, InvalidInputError):
         more["field"] = error.field

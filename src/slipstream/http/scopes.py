@@ -28,6 +28,14 @@ def granted(request: Request) -> Scope:
     return found
 
 
+def demand(request: Request, scope: Scope) -> None:
+    """Refuse a bearer who may do less than `scope`, with 403."""
+    if granted(request) < scope:
+        raise HTTPException(
+            403, f"this needs a token of the scope {scope.name.lower()}, not {granted(request).name.lower()}"
+        )
+
+
 def needs(scope: Scope) -> Any:
     """Return a dependency that refuses a bearer who may do less than `scope`, with 403."""
     return Depends(_check_of(scope))
@@ -35,9 +43,6 @@ def needs(scope: Scope) -> Any:
 
 def _check_of(scope: Scope) -> Callable[[Request], None]:
     def check(request: Request) -> None:
-        if granted(request) < scope:
-            raise HTTPException(
-                403, f"this needs a token of the scope {scope.name.lower()}, not {granted(request).name.lower()}"
-            )
+        demand(request, scope)
 
     return check

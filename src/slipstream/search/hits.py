@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from slipstream.domain.entities import Direction, Entity, EntityState, RecordState, RelationshipState
+from slipstream.domain.entities import Direction, Entity, EntityState, Properties, RecordState, RelationshipState
 from slipstream.domain.incidents import Incident
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Shown
@@ -38,7 +38,7 @@ class SearchHit:
     name: str
     text: str
     model_id: str
-    properties: Mapping[str, object] = field(default_factory=dict)
+    properties: Properties = field(default_factory=dict)
     neighbours: tuple[NeighbourHit, ...] = ()
     position: Position = ORIGIN
     """The position of the graph at which its text was read."""

@@ -17,6 +17,7 @@ from slipstream.app.composition.options import Options
 from slipstream.app.composition.owning import compose_owner
 from slipstream.app.composition.stores import Shared, incident_in, open_shared, owned_stores
 from slipstream.app.config import CONFIG_NAME, Config, load_config, text_for_new
+from slipstream.app.opened import Opened
 from slipstream.app.remote.calling import Caller
 from slipstream.app.remote.desk import Desk
 from slipstream.app.slipstream import Slipstream
@@ -130,6 +131,7 @@ class _Opening:
             shared = open_shared(self.config, self._data, self.options, stack)
             is_owner = _holds_lease(shared, wait)
             slipstream = self.owner(shared, stack) if is_owner else self.guest(shared, stack, run=run, mend=mend)
+        slipstream.opened_from(Opened(self._data.parent, self._data, self.config, shared.store.requests))
         if run:
             slipstream.start(mend=mend)
         return slipstream

@@ -38,7 +38,7 @@ class Signature:
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return typing.get_type_hints(self.function)
+        return typing.get_type_hints(self.function, include_extras=True)
 
     @cached_property
     def _plain(self) -> inspect.Signature:
@@ -96,15 +96,26 @@ class Signature:
     def arguments(self, text: str, audits: AuditLog) -> tuple[dict[str, Any], list[str]]:
         """Return the arguments, and the names of the callbacks asked for; raises `InvalidInputError` for bad ones."""
         asked = json.loads(text)
-        given = {name: value for name, value in asked["arguments"].items() if name in self._data}
-        unknown = asked["arguments"].keys() - given.keys()
+        given = self._known(asked["arguments"], audits)
+        return given, [name for name in asked["callbacks"] if name in self.callbacks]
+
+    def decoded(self, arguments: Mapping[str, Any], audits: AuditLog) -> dict[str, Any]:
+        """Return arguments that came as plain data; raises `InvalidInputError` for unknown, bad and missing ones."""
+        found = self._known(arguments, audits)
+        for name, parameter in self._plain.parameters.items():
+            if parameter.default is inspect.Parameter.empty and name not in found and name in self._data:
+                raise InvalidInputError(f"is missing ({self.name})", field=name)
+        return found
+
+    def _known(self, arguments: Mapping[str, Any], audits: AuditLog) -> dict[str, Any]:
+        given = {name: value for name, value in arguments.items() if name in self._data}
+        unknown = arguments.keys() - given.keys()
         if unknown:
             raise InvalidInputError(
                 f"is not known to the process that runs the engine ({self.name}): it may be of another version",
                 field=min(unknown),
             )
-        decoded = {name: self._loaded(self._data[name], value, name, audits) for name, value in given.items()}
-        return decoded, [name for name in asked["callbacks"] if name in self.callbacks]
+        return {name: self._loaded(self._data[name], value, name, audits) for name, value in given.items()}
 
     # ------------------------------------------------------------------ progress and results
 

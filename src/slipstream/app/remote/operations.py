@@ -55,6 +55,8 @@ class Operation:
     """Whether it may take more than a moment: long operations never hold up short ones."""
     is_value: bool = False
     without: tuple[str, ...] = ()
+    scope: str = "admin"
+    """What a client of a server must be granted for it: read, write or admin."""
     again: Again | None = None
     """Called first when an earlier owner began the request: returns its result, None if the step was not taken."""
 
@@ -75,10 +77,10 @@ def _method(path: str, declared: Callable[..., Any], **options: Any) -> Operatio
     return Operation(name=name, declared=declared, perform=perform, **options)
 
 
-def _value(path: str, declared: Any) -> Operation:
+def _value(path: str, declared: Any, **options: Any) -> Operation:
     """Return the row of a property of a part of the facade."""
     name = f"{path}.{declared.fget.__name__}"
-    return Operation(name=name, declared=declared.fget, perform=attrgetter(name), is_value=True)
+    return Operation(name=name, declared=declared.fget, perform=attrgetter(name), is_value=True, **options)
 
 
 def _repair(slipstream: Slipstream, **arguments: Any) -> Any:
@@ -131,69 +133,69 @@ def _is_rolled_back(slipstream: Slipstream) -> Done | None:
 
 _TABLE: Iterable[Operation] = (
     # The facade itself.
-    _method("", Slipstream.search, is_long=True),  # where only one process can open the index
-    _method("", Slipstream.status),
+    _method("", Slipstream.search, scope="read", is_long=True),  # where only one process can open the index
+    _method("", Slipstream.status, scope="read"),
     _method("", Slipstream.adopt, is_long=True, again=_is_adopted),
-    _method("", Slipstream.verify, is_long=True),
+    _method("", Slipstream.verify, scope="write", is_long=True),
     _method("", Slipstream.repair, is_long=True),
-    _method("", Slipstream.sync_state),
-    _method("", Slipstream.explain),
-    _method("", Slipstream.replay_dead_letters, is_long=True),
+    _method("", Slipstream.sync_state, scope="read"),
+    _method("", Slipstream.explain, scope="read"),
+    _method("", Slipstream.replay_dead_letters, scope="write", is_long=True),
     _method("", Slipstream.discard_dead_letters),
     _method("", Slipstream.cut_over, is_long=True, again=_is_cut_over),
-    _method("store.index", VectorIndex.scan, is_long=True),  # likewise
-    Operation(name="store.index.held", declared=held_in_index, perform=held_in_index),
+    _method("store.index", VectorIndex.scan, scope="read", is_long=True),  # likewise
+    Operation(name="store.index.held", declared=held_in_index, perform=held_in_index, scope="read"),
     # The engine.
-    _value("sync", Sync.running),
-    _method("sync", Sync.drain, is_long=True),
-    _method("sync", Sync.wait_for_some, is_long=True),
-    _method("sync", Sync.behind),
-    _method("sync", Sync.mark),
-    _method("sync", Sync.write_back, is_long=True),
-    _method("sync.engine.intake_stage", Intake.progress),
+    _value("sync", Sync.running, scope="read"),
+    _method("sync", Sync.drain, scope="read", is_long=True),
+    _method("sync", Sync.wait_for_some, scope="read", is_long=True),
+    _method("sync", Sync.behind, scope="read"),
+    _method("sync", Sync.mark, scope="write"),
+    _method("sync", Sync.write_back, scope="write", is_long=True),
+    _method("sync.engine.intake_stage", Intake.progress, scope="read"),
     # Audits and repairs.
-    _method("auditor", Auditor.audit, is_long=True, without=("pace",)),
-    _method("auditor", Auditor.audit_changes, is_long=True, without=("pace",)),
-    _method("auditor", Auditor.audit_sample, is_long=True, without=("pace",)),
+    _method("auditor", Auditor.audit, scope="write", is_long=True, without=("pace",)),
+    _method("auditor", Auditor.audit_changes, scope="write", is_long=True, without=("pace",)),
+    _method("auditor", Auditor.audit_sample, scope="write", is_long=True, without=("pace",)),
     Operation(name="validator.repair_inconsistencies", declared=repair_as_told, perform=repair_as_told, is_long=True),
-    _method("repairer", Repairer.plan, is_long=True),
-    _value("repairer", Repairer.unfinished),
+    _method("repairer", Repairer.plan, scope="read", is_long=True),
+    _value("repairer", Repairer.unfinished, scope="read"),
     Operation(
         name="repairer.repair", declared=Repairer.repair, perform=_repair, is_long=True, without=("rest", "slot")
     ),
     Operation(name="repairer.confirm", declared=Repairer.confirm, perform=_confirm, is_long=True, without=("rest",)),
-    _method("repairer", Repairer.braked, is_long=True),
+    _method("repairer", Repairer.braked, scope="read", is_long=True),
     Operation(name="repairer.mend", declared=Repairer.mend, perform=_mend, is_long=True, without=("rest",)),
-    _method("repairer", Repairer.verify, is_long=True, without=("pace",)),
-    _value("scrubber", Scrubber.health),
-    _method("scrubber", Scrubber.summary),
+    _method("repairer", Repairer.verify, scope="write", is_long=True, without=("pace",)),
+    _value("scrubber", Scrubber.health, scope="read"),
+    _method("scrubber", Scrubber.summary, scope="read"),
     _method("scrubber", Scrubber.pause),
     _method("scrubber", Scrubber.resume),
-    _method("watch", Watch.readings),
-    _method("watch", Watch.metrics),
-    _method("watch", Watch.summary),
+    _method("watch", Watch.readings, scope="read"),
+    _method("watch", Watch.metrics, scope="read"),
+    _method("watch", Watch.summary, scope="read"),
     # Generations.
-    _value("migrations", Migrations.is_declared),
-    _method("migrations", Migrations.candidate),
-    _method("migrations", Migrations.declare),
-    _method("migrations", Migrations.plan, is_long=True),
+    _value("migrations", Migrations.is_declared, scope="read"),
+    _method("migrations", Migrations.candidate, scope="read"),
+    _method("migrations", Migrations.declare, scope="read"),
+    _method("migrations", Migrations.plan, scope="read", is_long=True),
     _method("migrations", Migrations.start, is_long=True, again=_is_building),
-    _method("migrations", Migrations.wait, is_long=True),
+    _method("migrations", Migrations.wait, scope="read", is_long=True),
     _method("migrations", Migrations.pause, is_long=True),
     _method("migrations", Migrations.resume, is_long=True),
-    _method("migrations", Migrations.status),
-    _method("migrations", Migrations.audit, is_long=True),
+    _method("migrations", Migrations.status, scope="read"),
+    _method("migrations", Migrations.audit, scope="write", is_long=True),
     _method("migrations", Migrations.cut_over, is_long=True, again=_is_cut_over),
     _method("migrations", Migrations.roll_back, is_long=True, again=_is_rolled_back),
     _method("migrations", Migrations.drop, is_long=True, again=_is_dropped),
     # Quality.
-    _method("quality", Quality.run, is_long=True),
+    _method("quality", Quality.run, scope="write", is_long=True),
     _method("quality", Quality.reembed, is_long=True),
-    _method("quality", Quality.compare, is_long=True),
-    _method("quality", Quality.check),
-    _method("quality", Quality.objections, is_long=True),
+    _method("quality", Quality.compare, scope="read", is_long=True),
+    _method("quality", Quality.check, scope="read"),
+    _method("quality", Quality.objections, scope="read", is_long=True),
     # Embedding anew.
-    _method("reembedding", ReembeddingService.plan, is_long=True),
+    _method("reembedding", ReembeddingService.plan, scope="read", is_long=True),
     _method("reembedding", ReembeddingService.trigger_reembedding, is_long=True),
     _method("reembedding", ReembeddingService.resume, is_long=True),
 )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from slipstream.http.routes import status
+from slipstream.http.routes import operations, requests, status
 
-_MODULES = (status,)
+_MODULES = (operations, requests, status)
 
 
 def all_routers() -> list[APIRouter]:

@@ -1,0 +1,58 @@
+"""Durable requests: what takes long is asked for, looked at, and given up."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import Field
+
+from slipstream.app.remote.operations import operation_named
+from slipstream.http.asking import Accepted, Asks, RequestState, WaitS, looked_at, state_of
+from slipstream.http.models import Body
+from slipstream.http.scopes import Scope, demand
+from slipstream.http.served import Pkg
+
+RequestId = Annotated[int, Path(ge=1, le=2**62)]
+
+
+class NewRequest(Body):
+    """An operation to be done, with what `Signature.arguments_as_json` makes of its arguments."""
+
+    operation: str = Field(max_length=100, examples=["verify"])
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    callbacks: list[Annotated[str, Field(max_length=100)]] = Field(
+        default_factory=list, max_length=10, description="Callbacks whose progress is told"
+    )
+
+
+def router() -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["requests"])
+
+    @routes.post("/requests", status_code=202)
+    def make_request(request: Request, response: Response, slipstream: Pkg, asks: Asks, body: NewRequest) -> Accepted:
+        """Ask for an operation. It is done even if the server is killed before: then after its next start."""
+        operation = operation_named(body.operation)
+        demand(request, Scope[operation.scope.upper()])
+        operation.signature.decoded(body.arguments, slipstream.audits)  # wrong ones are told now
+        text = json.dumps({"arguments": body.arguments, "callbacks": sorted(body.callbacks)})
+        made = slipstream.opened.requests.submit(operation.name, text, slipstream.clock.now())
+        response.headers["Location"] = asks.place(made)
+        return Accepted(id=made, state="waiting", progress={})
+
+    @routes.get("/requests/{request_id}")
+    async def read_request(asks: Asks, request_id: RequestId, wait_s: WaitS = 0.0) -> RequestState:
+        """Tell how a request stands; with `wait_s`, wait for its answer. Answers are kept for an hour."""
+        return state_of(await asks.settled(request_id, wait_s))
+
+    @routes.delete("/requests/{request_id}")
+    def cancel_request(request: Request, slipstream: Pkg, request_id: RequestId) -> RequestState:
+        """Give up a request: it ends where it next tells progress, and what it did until then stays done."""
+        operation = operation_named(looked_at(slipstream, request_id).operation)
+        demand(request, Scope[operation.scope.upper()])
+        slipstream.opened.requests.cancel(request_id)
+        return state_of(looked_at(slipstream, request_id))
+
+    return routes
