@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from slipstream.http.routes import operations, requests, status
+from slipstream.http.routes import operations, pkgs, requests, status
 
-_MODULES = (operations, requests, status)
+_MODULES = (operations, pkgs, requests, status)
 
 
 def all_routers() -> list[APIRouter]:
