@@ -205,7 +205,7 @@ def _behind(entity_id: str, cursor: str) -> Adjacency:
         ends = (entity_id, other) if direction is Direction.OUT else (other, entity_id)
         ref = RelationshipRef(str(name), str(ends[0]), str(ends[1]), str(discriminator))
         return Adjacency(entity_id, ref, direction, str(other), "")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInputError("is not what a page gave as `next`", field="after") from error
 
 

@@ -259,6 +259,11 @@ class Sync:
             unknown=unknown,
         )
 
+    def lag_s(self) -> float:
+        """Return the age of the oldest mutation that is not searchable yet: `status`, for those who ask often."""
+        frontier = self.engine.frontier
+        return self._lag.seconds(self._log.head(), frontier)
+
     # ------------------------------------------------------------------ commands
 
     def mark(self, keys: Sequence[RecordKey], *, reason: str, force: bool = False) -> None:

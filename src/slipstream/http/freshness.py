@@ -36,15 +36,15 @@ class Freshness:
 
 
 def freshness_of(slipstream: Slipstream) -> Freshness:
-    """Return how fresh an answer of a PKG is now."""
-    status = slipstream.status()
-    degraded = [GRAPH] if slipstream.incident is not None else []
-    if status.halted or status.dead:
+    """Return how fresh an answer of a PKG is now; the log is asked for its head, and nothing else is read."""
+    sync, incident = slipstream.sync, slipstream.incident
+    degraded = [GRAPH] if incident is not None else []
+    if sync.engine.halted is not None or sync.dead is not None:
         degraded.append(ENGINE)
-    return Freshness(status.frontier, status.lag_s, tuple(degraded))
+    return Freshness(sync.engine.frontier, 0.0 if incident is not None else sync.lag_s(), tuple(degraded))
 
 
-def degraded_types(models: Sequence[str]) -> tuple[str, ...]:
+def degraded_models(models: Sequence[str]) -> tuple[str, ...]:
     """Return how an answer tells that some models were not asked."""
     return tuple(f"vector:{model_id}" for model_id in models)
 

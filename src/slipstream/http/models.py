@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipstream.domain.entities import Properties
+from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
 from slipstream.domain.names import NAME_SIZE_MAX
 from slipstream.domain.positions import POSITION_MAX
@@ -19,6 +21,11 @@ TypeName = Annotated[str, Field(min_length=1, max_length=NAME_SIZE_MAX)]
 Values = Annotated[dict[str, Any], Field(description='Property values; a time is {"$datetime": "…"}')]
 
 
+def example(**values: Any) -> ConfigDict:
+    """Return the configuration of a body that the description shows like this."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class Body(BaseModel):
     """A body that is sent to us: nothing that is not known."""
 
@@ -29,11 +36,14 @@ class Answer(BaseModel):
     """A body that we send."""
 
 
-def told(properties: Properties) -> dict[str, Any]:
+def told(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return property values as JSON tells them."""
     return {name: encode_value(value) for name, value in properties.items()}
 
 
 def meant(values: dict[str, Any]) -> Properties:
-    """Return the property values that JSON tells."""
-    return {name: decode_value(value) for name, value in values.items()}
+    """Return the property values that JSON tells; raises `InvalidInputError` for what is nested beyond reason."""
+    try:
+        return {name: decode_value(value) for name, value in values.items()}
+    except RecursionError:
+        raise InvalidInputError("is nested too deeply", field="properties") from None

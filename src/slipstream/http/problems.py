@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from slipstream.domain import errors
 from slipstream.domain.errors import (
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 """What is asked of a client when an error does not say how long to wait."""
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _STATUS: Mapping[type[SlipstreamError], HTTPStatus] = {
     errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -66,6 +69,22 @@ _REMEDY: Mapping[type[SlipstreamError], str] = {
     errors.SlipstreamError: "see the log of the server",
 }
 """By the nearest class of an error; the message itself says more."""
+
+
+class RefusedError(HTTPException):
+    """A refusal that only HTTP knows, a precondition say, told as our errors are: with a class and a remedy."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        error_class: str,
+        remedy: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.error_class, self.remedy = error_class, remedy
 
 
 class Problem(BaseModel):
@@ -114,6 +133,13 @@ def problem(
     return JSONResponse(body, int(status), dict(headers or {}), media_type=CONTENT_TYPE)
 
 
+def _allowed(request: Request) -> list[str]:
+    """Return the methods that the path of a request has."""
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    routes = request.app.routes
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+
+
 def add_problems(app: FastAPI) -> None:
     """Have an app answer every error with a problem."""
 
@@ -124,8 +150,14 @@ def add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> JSONResponse:
-        del request
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(request))  # the framework names those of one route only
+        if not isinstance(error, RefusedError):
+            return problem(error.status_code, str(error.detail), headers=headers)
+        kind = f"urn:slipstream:error:{error.error_class}"
+        more = {"class": error.error_class, "remedy": error.remedy}
+        return problem(error.status_code, str(error.detail), kind=kind, headers=headers, **more)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Any
 
@@ -41,8 +41,12 @@ def needs(scope: Scope) -> Any:
     return Depends(_check_of(scope))
 
 
-def _check_of(scope: Scope) -> Callable[[Request], None]:
-    def check(request: Request) -> None:
+def _check_of(scope: Scope) -> Callable[[Request], Awaitable[None]]:
+    async def check(request: Request) -> None:  # async, though it awaits nothing: else it takes a thread
         demand(request, scope)
 
     return check
+
+
+WRITES = (needs(Scope.WRITE),)
+"""The dependencies of an operation that writes."""

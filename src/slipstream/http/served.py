@@ -71,13 +71,13 @@ class Registry(Mapping[str, Served]):
         return self._served[name]
 
 
-def served_of(request: Request) -> Served:
+async def served_of(request: Request) -> Served:  # async, though it awaits nothing: else it takes a thread
     """Return the PKG that a request is about; raises `NotFoundError`."""
     registry: Registry = request.app.state.registry
     return registry.named(request.scope.get(PKG_NAME))
 
 
-def pkg_of(served: Annotated[Served, Depends(served_of)]) -> Slipstream:
+async def pkg_of(served: Annotated[Served, Depends(served_of)]) -> Slipstream:
     """Return the open PKG that a request is about; raises `UnavailableError` while there is none."""
     return served.slipstream
 

@@ -8,9 +8,41 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from slipstream.http.routes import operations, pkgs, requests, status
+from slipstream.http.routes import (
+    batch,
+    changes,
+    entities,
+    keys,
+    neighbours,
+    operations,
+    pkgs,
+    query,
+    relationships,
+    requests,
+    schema,
+    search,
+    status,
+    views,
+    wait,
+)
 
-_MODULES = (operations, pkgs, requests, status)
+_MODULES = (
+    batch,
+    changes,
+    entities,
+    keys,
+    neighbours,
+    operations,
+    pkgs,
+    query,
+    relationships,
+    requests,
+    schema,
+    search,
+    status,
+    views,
+    wait,
+)
 
 
 def all_routers() -> list[APIRouter]:
