@@ -14,8 +14,9 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 import slipstream
-from tests.agents import MODES, Agent, CallError, agent
+from tests.agents import MODES, Agent, CallError, agent, text_of
 from tests.e2e.processes import LONG_S, ROOT, Process, command, made, owned
+from tests.until import until
 
 HELLO: dict[str, Any] = {
     "jsonrpc": "2.0",
@@ -130,5 +131,62 @@ def test_where_there_is_no_pkg_it_says_so_and_nothing_else(tmp_path: Path) -> No
         assert process.ended() == 2
         assert process.output() == ""
         assert "holds no slipstream.toml: run" in "".join(process.said)
+    finally:
+        process.close()
+
+
+def test_an_incident_is_told_searched_past_and_left_behind(directory: Path) -> None:
+    with connected(directory, "--write") as writer:
+        for path in (directory / ".slipstream").glob("graph.db*"):
+            if not path.name.endswith("-lock"):
+                path.unlink()
+        until(lambda: degraded(writer), "an incident")
+        found = writer.call("search", text="Ada Lovelace")
+        assert [hit["id"] for hit in found["hits"]] == ["null"]
+        assert "incident (missing)" in found["degraded"][0]
+        status = writer.call("status")
+        assert "incident (missing)" in status["degraded"][0]
+        assert any("repair --adopt" in way for way in status["ways_on"])
+        for name, arguments in (("get", {"id": "null"}), ("add_entity", {"id": "x", "type": "Person"})):
+            with pytest.raises(CallError, match=r"(?s)IncidentError.*only a person can decide"):
+                writer.call(name, **arguments)
+        adopting = command(directory, "repair", "--adopt")
+        try:
+            assert adopting.ended() == 0, adopting.said
+        finally:
+            adopting.close()
+        until(lambda: degraded(writer) == [], "the end of the incident")
+        assert writer.call("search", text="Ada Lovelace")["hits"] == []
+        made = writer.call("add_entity", id="anew", type="Person", properties={"name": "Ada"}, wait=True)
+        assert made["searchable"] is True
+
+
+def degraded(reader: Agent) -> list[str] | None:
+    """Return what is degraded; None while the PKG is being opened anew."""
+    found = reader.answer("search", text="anything")
+    if found.is_error:
+        assert "UnavailableError" in text_of(found)
+        return None
+    told: list[str] = found.structured_content["degraded"]
+    return told
+
+
+def test_what_others_print_does_not_get_into_the_protocol(directory: Path) -> None:
+    """The model's library writes to standard output as it is loaded, as some do."""
+    noisy = "import os, sys, runpy\n"
+    noisy += "import slipstream.app.composition as c\nopened = c.open_pkg\n"
+    noisy += "def open_pkg(*a, **k):\n    print('printed'); os.write(1, b'written')\n    return opened(*a, **k)\n"
+    noisy += "c.open_pkg = open_pkg\n"
+    noisy += f"sys.argv = ['slipstream', '--dir', {str(directory)!r}, 'mcp']\n"
+    noisy += "runpy.run_module('slipstream', run_name='__main__')"
+    process = Process("-c", noisy)
+    try:
+        assert asked(process, HELLO)["result"]["serverInfo"]["name"] == "slipstream"
+        assert process.process.stdin is not None
+        process.process.stdin.close()
+        assert process.ended() == 0
+        assert process.output() == ""
+        assert "printed" in "".join(process.said)
+        assert "written" in "".join(process.said)
     finally:
         process.close()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from slipstream.app.composition import Options, open_pkg
+from slipstream.adapters.wrappers.faults import FaultyEmbedder
+from slipstream.app.composition import Options, Wrapping, open_pkg
 from slipstream.app.config import Config
 from slipstream.app.slipstream import Slipstream
+from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.mcp.results import NOTICE
 from slipstream.mcp.serving import Grant, build_server
@@ -21,6 +24,7 @@ from slipstream.mcp.shortening import ANSWER_MAX
 from slipstream.mcp.tools import TOOLS
 from slipstream.testkit.embedders import HashEmbedder
 from tests.agents import Agent, CallError, agent, text_of
+from tests.until import until
 
 READING = ["search", "get", "neighbours", "query", "status", "changes"]
 WRITING = ["add_entity", "update_entity", "delete_entity", "relate", "unrelate"]
@@ -280,3 +284,21 @@ def test_a_fault_of_ours_tells_nothing(caplog: pytest.LogCaptureFixture) -> None
     assert answer.is_error
     assert "secret" not in text_of(answer)
     assert "secret" in caplog.text
+
+
+def test_in_an_outage_what_can_be_answered_is(tmp_path: Path) -> None:
+    def down(*_: object) -> None:
+        raise UnavailableError("the model is down")
+
+    wrapping = Wrapping(embedder=lambda inner: FaultyEmbedder(inner, down))
+    options = Options(embedders=(HashEmbedder(dimension=16),), wrapping=wrapping)
+    with open_pkg(tmp_path, config=Config(), options=options) as opened:
+        server = build_server(lambda _: Grant(lambda: opened, True))
+        with agent(lambda: Client(server)) as found:
+            made = found.call("add_entity", id="x", type="Made", properties={"name": "x"}, wait=True, wait_s=0.5)
+            assert made["searchable"] is False
+            until(lambda: found.call("status")["degraded"], "the outage")
+            assert "the model is down" in found.call("status")["degraded"][0]
+            assert found.call("get", id="x")["name"] == "x"
+            with pytest.raises(CallError, match=r"(?s)UnavailableError.*wait a few seconds"):
+                found.call("search", text="x")

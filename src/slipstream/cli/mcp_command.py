@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated
 
 import typer
 
 from slipstream.cli.context import Context
 from slipstream.cli.output import handled_errors
 from slipstream.mcp.extra import need_sdk
+from slipstream.mcp.keeping import Kept
+
+_STDOUT, _STDERR = 1, 2
 
 
 def register(app: typer.Typer) -> None:
@@ -28,13 +35,41 @@ def mcp(
     with handled_errors():
         need_sdk()
         settings: Context = context.obj
-        with settings.opened() as slipstream:
-            _serve(slipstream, write=write)
+        with ExitStack() as stack:
+            # Standard output is the protocol's alone: whatever else writes there, a model's library say, is diverted.
+            with _diverted():
+                kept = stack.enter_context(Kept(settings.opened))
+            stack.enter_context(_diverted_at_the_end())
+            _serve(kept, write=write)
 
 
-def _serve(slipstream: Any, *, write: bool) -> None:
+def _serve(kept: Kept, *, write: bool) -> None:
     from slipstream.mcp.serving import Grant, build_server
     from slipstream.mcp.stdio import serve_stdio
 
-    grant = Grant(lambda: slipstream, write)
+    grant = Grant(lambda: kept.slipstream, write)
     serve_stdio(build_server(lambda _: grant))
+
+
+@contextmanager
+def _diverted() -> Iterator[None]:
+    """Let standard output go to standard error during the block."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
+
+
+@contextmanager
+def _diverted_at_the_end() -> Iterator[None]:
+    """Let standard output go to standard error from the end of the block on."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(_STDERR, _STDOUT)

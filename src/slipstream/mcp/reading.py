@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from slipstream.app.reading_facts import Facts
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Entity, Relationship
-from slipstream.domain.errors import InvalidInputError, NotFoundError
+from slipstream.domain.errors import IncidentError, InvalidInputError, NotFoundError
+from slipstream.domain.incidents import Incident
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.mcp import arguments, results
@@ -31,9 +32,19 @@ def named(name: str) -> str:
 def marked(slipstream: Slipstream, result: R) -> R:
     """Say in an answer that is read from the graph alone whether graph and index are in an incident."""
     facts = Facts()
-    found = facts.read("incident", lambda: slipstream.incident)
+    found = facts.read("incident", lambda: _incident(slipstream))
     result.degraded += [*([found.line] if found else []), *(f"{name}: {why}" for name, why in facts.unknown.items())]
     return result
+
+
+def _incident(slipstream: Slipstream) -> Incident | None:
+    """Return the incident that the engine has found, or that the graph tells of before the engine has looked."""
+    if slipstream.incident is None:
+        try:
+            slipstream.pkg.feed.head()
+        except IncidentError as error:
+            return error.incident
+    return slipstream.incident
 
 
 def search(slipstream: Slipstream, asked: arguments.Search) -> results.SearchResult:
@@ -251,7 +262,7 @@ def status(slipstream: Slipstream, asked: arguments.Status) -> results.StatusRes
     """Return how far the index is behind, what is wrong, and how much there is; each fact is read by itself."""
     facts = Facts()
     engine = facts.read("engine", slipstream.status)
-    incident = facts.read("incident", lambda: slipstream.incident)
+    incident = facts.read("incident", lambda: _incident(slipstream))
     watching = facts.read("watch", slipstream.watch.summary)
     counts = facts.read("counts", slipstream.pkg.counts)
     schema = facts.read("schema", slipstream.pkg.schema)
