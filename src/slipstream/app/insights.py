@@ -29,11 +29,20 @@ _NO_STATUS = (
     "dead",
 )
 _NO_WATCH: dict[str, Any] = {"health": None, "firing": [], "unkept": None, "dead_parts": {}}
+_NO_GRAPH: dict[str, Any] = {
+    "entities": None,
+    "relationships": None,
+    "schema_version": None,
+    "entities_by_type": {},
+}
+_NO_INDEX: dict[str, Any] = {"embeddings": None, "embeddings_by_type": {}, "embeddings_by_model": {}}
 
 
-def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
+def status_as_dict(slipstream: Slipstream, *, counts: bool = True) -> dict[str, Any]:
     """
     Return the engine's numbers and the counts of both sides, ready for JSON.
+
+    Without `counts` neither side is counted, for that reads all of it: these figures are None, or empty.
 
     Each fact is read by itself: one that can not be read is None, and `unknown` says why. Raises only when the owner
     of the engine, asked from another process, does not answer at all.
@@ -45,8 +54,8 @@ def status_as_dict(slipstream: Slipstream) -> dict[str, Any]:
     found = {
         "incident": None if incident is None else incident.as_dict(),
         **_numbers(status),
-        **_graph_facts(facts, slipstream),
-        **_index_facts(facts, slipstream),
+        **(_graph_facts(facts, slipstream) if counts else _NO_GRAPH),
+        **(_index_facts(facts, slipstream) if counts else _NO_INDEX),
         "migration": None if incident is not None else facts.read("migration", lambda: _phase(slipstream)),
         "scrubber": scrubbing.get("health"),
         "scrub_error": scrubbing.get("error"),
@@ -74,7 +83,7 @@ def _phase(slipstream: Slipstream) -> str:
 def _graph_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
     found = facts.read("graph", lambda: _graph_side(slipstream))
     if found is None:
-        return {"entities": None, "relationships": None, "schema_version": None, "entities_by_type": {}}
+        return _NO_GRAPH
     counts, schema = found
     return {
         "entities": sum(count for name, count in counts.items() if name in schema.entity_types),
@@ -85,7 +94,10 @@ def _graph_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
 
 
 def _index_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
-    by_type, by_model, entities = facts.read("index", lambda: _index_counts(slipstream)) or ({}, {}, None)
+    found = facts.read("index", lambda: _index_counts(slipstream))
+    if found is None:
+        return _NO_INDEX
+    by_type, by_model, entities = found
     return {"embeddings": entities, "embeddings_by_type": by_type, "embeddings_by_model": by_model}
 
 

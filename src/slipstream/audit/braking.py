@@ -105,6 +105,11 @@ class Brake:
                 yield from page
                 after = page[-1]
 
+    def precondition(self, audit: KeptAudit, kinds: Sequence[str]) -> str:
+        """Return what tells the findings of some classes, with their audit and graph, from all others."""
+        found = findings_digest(self._findings(audit.id, sorted(set(kinds))))
+        return plan_id(audit.id, found, audit.report["position"], self._identity())
+
     def needed_audits(self) -> list[int]:
         """Return the audits of the plans that wait: they are not to be forgotten."""
         return [plan.audit_id for plan in self._plans() if plan.applied is None]

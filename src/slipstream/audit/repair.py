@@ -191,6 +191,13 @@ class Repairer:
             restamps=sum(counts[kind] for kind in RESTAMPING),
         )
 
+    def precondition(self, audit_id: int, kinds: Sequence[str] = KINDS) -> str:
+        """Return a text that a repair of a kept audit is planned with, and that is another one for anything else."""
+        kept = self._audits.audit(self._known(audit_id))
+        if kept is None:
+            raise NotFoundError(f"audit {audit_id} is not kept any more: audit again")
+        return self.brake.precondition(kept, kinds)
+
     def braked(self, audit_id: int, kinds: Sequence[str] = KINDS) -> BrakePlan | None:
         """
         Return the plan that somebody has to confirm before a kept audit is repaired; None when nobody has to.

@@ -108,7 +108,7 @@ class Asking:
         """
         Ask for an operation, and return its result; or, after `wait_s`, the answer 202 with the request's number.
 
-        Tell them apart by `isinstance(…, Response)`. Raises what the operation raises.
+        Tell them apart by `isinstance(…, JSONResponse)`. Raises what the operation raises.
         """
         operation = operation_named(name)
         request_id = await run_sync(self._submit, operation, arguments)

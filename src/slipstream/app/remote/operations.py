@@ -18,9 +18,9 @@ from slipstream.app.remote.codec import Signature
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.watch import Watch
 from slipstream.audit.auditor import Auditor
-from slipstream.audit.repair import Repairer
+from slipstream.audit.repair import Progress, Repairer, RepairResult
 from slipstream.audit.scrubber import Scrubber
-from slipstream.domain.errors import UnsupportedError
+from slipstream.domain.errors import StalePlanError, UnsupportedError
 from slipstream.domain.journal_names import ADOPTED
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import KeyStamps
@@ -98,6 +98,29 @@ def _mend(slipstream: Slipstream, **arguments: Any) -> Any:
         return slipstream.repairer.mend(**arguments)
 
 
+def apply_repair(
+    slipstream: Slipstream,
+    audit_id: int,
+    kinds: Sequence[str],
+    *,
+    precondition: str | None = None,
+    confirm: str | None = None,
+    on_progress: Progress | None = None,
+) -> RepairResult:
+    """
+    Repair a kept audit as it was planned, or confirm a plan of the brake.
+
+    Raises `StalePlanError` for another `precondition` than that of its plan, or where `confirm` no longer fits.
+    """
+    with slipstream.scrubber.aside():
+        repairer = slipstream.repairer
+        if confirm is not None:
+            return repairer.confirm(confirm, on_progress=on_progress)
+        if precondition != repairer.precondition(audit_id, kinds):
+            raise StalePlanError(f"this is not the plan of a repair of audit {audit_id} as it is now: plan anew")
+        return repairer.repair(audit_id, kinds, on_progress=on_progress)
+
+
 def repair_as_told(slipstream: Slipstream, divergences: Mapping[str, Sequence[str]]) -> int:
     """Mark divergent keys, by kind of divergence, as `EmbeddingConsistencyValidator` does."""
     return slipstream.validator.repair_inconsistencies({"divergences": divergences})
@@ -164,6 +187,8 @@ _TABLE: Iterable[Operation] = (
         name="repairer.repair", declared=Repairer.repair, perform=_repair, is_long=True, without=("rest", "slot")
     ),
     Operation(name="repairer.confirm", declared=Repairer.confirm, perform=_confirm, is_long=True, without=("rest",)),
+    _method("repairer", Repairer.precondition, scope="read"),
+    Operation(name="repairs.apply", declared=apply_repair, perform=apply_repair, is_long=True),
     _method("repairer", Repairer.braked, scope="read", is_long=True),
     Operation(name="repairer.mend", declared=Repairer.mend, perform=_mend, is_long=True, without=("rest",)),
     _method("repairer", Repairer.verify, scope="write", is_long=True, without=("pace",)),

@@ -9,8 +9,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from slipstream.http.routes import (
+    audits,
     batch,
     changes,
+    dead_letters,
     entities,
     keys,
     neighbours,
@@ -18,6 +20,7 @@ from slipstream.http.routes import (
     pkgs,
     query,
     relationships,
+    repairs,
     requests,
     schema,
     search,
@@ -27,8 +30,10 @@ from slipstream.http.routes import (
 )
 
 _MODULES = (
+    audits,
     batch,
     changes,
+    dead_letters,
     entities,
     keys,
     neighbours,
@@ -36,6 +41,7 @@ _MODULES = (
     pkgs,
     query,
     relationships,
+    repairs,
     requests,
     schema,
     search,
