@@ -44,7 +44,7 @@ _HOMES = {
 }
 """The public names and where they live; loaded when they are first used, so that importing costs nothing."""
 
-__all__ = ["__version__", "open", "restore", *_HOMES]  # noqa: PLE0604  (the keys are strings)
+__all__ = ["__version__", "connect", "open", "restore", *_HOMES]  # noqa: PLE0604  (the keys are strings)
 
 
 def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (reads as slipstream.open)
@@ -56,6 +56,21 @@ def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (r
     from slipstream.app.composition import open_pkg
 
     return open_pkg(directory, **options)
+
+
+def connect(place: Path | str, *, token: str | None = None, timeout_s: float = 30.0) -> Slipstream:
+    """
+    Return the PKG at the URL of a server, or in a directory; the calls are those of `open`.
+
+    A directory is asked by the socket of its server (`slipstream serve`) if one listens there, and opened by its
+    files if none does. A URL is `http://HOST:PORT` or `https://HOST:PORT`, with `/pkgs/NAME` behind it for a PKG
+    that is not the server's first one; `token` is what its `--token-file` holds. `timeout_s` is how long the server
+    may be silent. Nothing is sent before the first call, which raises `UnavailableError` when nobody answers. What
+    needs files or functions of this process raises `UnsupportedError`, which says what to do instead.
+    """
+    from slipstream.app.composition import connect_pkg
+
+    return connect_pkg(place, token=token, timeout_s=timeout_s)
 
 
 def restore(source: Path | str, directory: Path | str, replace: bool = False, **options: Any) -> RestoreReport:

@@ -1,6 +1,7 @@
 """The composition root: configuration in, running objects out. The only place that knows every adapter."""
 
 from slipstream.app.composition.backups import backups_of, checked_backup, exporter_of, restored
+from slipstream.app.composition.clients import connect_pkg
 from slipstream.app.composition.glimpse import engine_holder, glimpse
 from slipstream.app.composition.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
 from slipstream.app.composition.options import OnOtherRecipe, Options, Wrapping
@@ -13,6 +14,7 @@ __all__ = [
     "Wrapping",
     "backups_of",
     "checked_backup",
+    "connect_pkg",
     "engine_holder",
     "exporter_of",
     "restored",

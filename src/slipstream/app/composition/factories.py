@@ -16,6 +16,8 @@ from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.glimpse import GRAPH_FACTS
 from slipstream.adapters.graphs.sqlite.sql import SqliteSql
+from slipstream.adapters.graphs.staging import checked_ref
+from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.glimpse import JOURNAL_FACTS
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming
@@ -26,6 +28,7 @@ from slipstream.adapters.wrappers.digesting import DigestingIndex
 from slipstream.adapters.wrappers.fenced import FencedSealedIndex, SealedVectorIndex
 from slipstream.app.backup.auditing import OpenCopy
 from slipstream.app.backup.parts import BackupParts, FileNames
+from slipstream.app.client.transaction import Checks
 from slipstream.app.config import OLD_KIND, AlertsConfig, Config, OnnxConfig, OpenAIConfig
 from slipstream.app.pkg import GraphPorts
 from slipstream.app.remote.parts import StorePorts
@@ -41,6 +44,11 @@ from slipstream.ports.telemetry import Exposition
 
 GRAPH_FILE, INDEX_FILE, ALERTS_FILE, OLD_GRAPH = "graph.db", "index.db", "alerts.state", "graph.lbug"
 DATA_FOLDER, CACHE_FILE, LOCK_FILE = ".slipstream", "embeddings.cache", LOCK_NAME
+
+
+def graph_checks() -> Checks:
+    """Return what every graph accepts, for who sends mutations elsewhere."""
+    return Checks(check_type_name, check_id, check_properties, checked_ref)
 
 
 def open_sqlite_graph(config: Config, data: Path, clock: Clock) -> GraphPorts:

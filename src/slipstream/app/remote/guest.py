@@ -153,12 +153,12 @@ def asked_parts(
         "quality": remote_part(Quality, caller, "quality", quality, _QUALITY_HERE),
         "auditor": remote_part(Auditor, caller, "auditor"),
         "repairer": remote_part(Repairer, caller, "repairer"),
-        "scrubber": remote_part(Scrubber, caller, "scrubber", _Aside(), ("aside",)),
+        "scrubber": remote_part(Scrubber, caller, "scrubber", Aside(), ("aside",)),
         "watch": remote_part(Watch, caller, "watch"),
     }
 
 
-class _Aside:
+class Aside:
     """Needs no `aside`: the owner puts its scrubber aside for each audit and repair that it is asked for."""
 
     @staticmethod
