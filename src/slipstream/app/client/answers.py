@@ -52,7 +52,7 @@ class Answer:
     @property
     def data(self) -> Any:
         """The answer as data; raises what the server has raised."""
-        if self.status >= HTTPStatus.BAD_REQUEST:
+        if self.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect, too: the token goes nowhere else
             raise problem_error(self.status, self._problem())
         try:
             return json.loads(self.body) if self.body else None

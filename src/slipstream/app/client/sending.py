@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from slipstream.app.client.wire import Wire
@@ -17,6 +17,7 @@ from slipstream.events.applying import Applier, ApplyReport
 from slipstream.events.importing import BATCH, Importer, ImportProgress, ImportReport, OnProgress
 from slipstream.events.lines import CHUNK_BYTES, Line
 
+_Report = TypeVar("_Report", ImportReport, ApplyReport)
 _REPLAY = "call `replay_dead_letters`, which the server does"
 
 
@@ -105,10 +106,9 @@ def _sent(wire: Wire, pieces: Iterator[bytes], **query: str) -> dict[str, Any]:
     return found
 
 
-def _report_of(kind: Any, found: dict[str, Any]) -> Any:
+def _report_of(kind: type[_Report], found: dict[str, Any]) -> _Report:
     """Return a report with what the server tells of it."""
     known = {field.name for field in fields(kind)}
-    given = {name: value for name, value in found.items() if name in known}
-    report = kind(**given)
+    report = kind(**{name: value for name, value in found.items() if name in known})
     report.position = Position(int(report.position))
     return report

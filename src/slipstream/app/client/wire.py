@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -152,12 +151,13 @@ class Wire:
         body: Body | None,
         headers: Mapping[str, str],
     ) -> Answer:
-        chunked = headers.get("Transfer-Encoding") == "chunked"
+        is_streamed, sent = not isinstance(body, bytes | None), self._headers(headers)
         try:
-            with suppress(BrokenPipeError if chunked else ()):  # refused before all was sent: the answer says why
-                connection.request(
-                    method, self.address.prefix + path, body, self._headers(headers), encode_chunked=chunked
-                )
+            try:
+                connection.request(method, self.address.prefix + path, body, sent, encode_chunked=is_streamed)
+            except (BrokenPipeError, ConnectionResetError):
+                if not is_streamed:
+                    raise  # else it was refused before all was sent: the answer says why
             response = connection.getresponse()
             text = response.read(ANSWER_BYTES_MAX + 1)
         except BaseException:
