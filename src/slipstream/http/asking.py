@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -25,6 +25,8 @@ from slipstream.domain.errors import NotFoundError
 from slipstream.http.problems import Problem, problem_of
 from slipstream.http.served import PKG_NAME, Pkg
 from slipstream.ports.requests import Request as Asked
+
+T = TypeVar("T")
 
 WAIT_MAX_S = 30.0
 _PAUSE_S, _PAUSE_MAX_S = 0.01, 0.2
@@ -103,6 +105,7 @@ class Asking:
 
     def __init__(self, request: Request, response: Response, slipstream: Pkg) -> None:
         self._request, self._response, self._slipstream = request, response, slipstream
+        self._last: Asked | None = None
 
     async def result(self, name: str, wait_s: float, **arguments: object) -> Any:
         """
@@ -112,13 +115,25 @@ class Asking:
         """
         operation = operation_named(name)
         request_id = await run_sync(self._submit, operation, arguments)
-        asked = await self.settled(request_id, wait_s)
+        asked = self._last = await self.settled(request_id, wait_s)
         if asked.answer is None:
             return self.accepted(asked)
         answer = json.loads(asked.answer)
         if "error" in answer:
             raise raised_error(answer["error"])
         return await run_sync(operation.signature.result, answer["result"], self._slipstream.audits)
+
+    async def aside(self, call: Callable[..., T], *arguments: object) -> T:
+        """Return what a blocking call returns, made in a thread."""
+        return await run_sync(call, *arguments)
+
+    def heard(self, callback: str) -> list[Any] | None:
+        """Return what a callback of the last operation was called with the last time, None when it never was."""
+        if self._last is None or self._last.progress is None:
+            return None
+        _, told = json.loads(self._last.progress).get(callback, (0, None))
+        signature = operation_named(self._last.operation).signature
+        return None if told is None else signature.heard(callback, told, self._slipstream.audits)
 
     def _submit(self, operation: Operation, arguments: Mapping[str, object]) -> int:
         listening = dict.fromkeys(operation.signature.callbacks, _heard)

@@ -43,7 +43,7 @@ class Audit(BaseModel):
 
     model_config = ConfigDict(extra="allow")  # an older version may have kept more
 
-    id: int
+    id: int | None = Field(description="Null for one that is not kept: of a generation that is not live")
     kind: str
     position: int
     position_after: int | None
