@@ -21,12 +21,16 @@ class Served:
     def __init__(self, name: str, directory: Path) -> None:
         self.name, self.directory = name, directory
         self._open: Slipstream | None = None
+        self.failure: BaseException | None = None
+        """Why it is not opened any more; None while it is, or will be."""
 
     @property
     def slipstream(self) -> Slipstream:
         """The open PKG; raises `UnavailableError` while there is none."""
         found = self._open
         if found is None:
+            if self.failure is not None:
+                raise UnavailableError(f"the engine of the PKG {self.name} has stopped: see the log of the server")
             raise UnavailableError(f"the PKG {self.name} is being opened or closed: try again in a moment")
         return found
 
@@ -35,9 +39,9 @@ class Served:
         """Whether it can be asked now."""
         return self._open is not None
 
-    def put(self, slipstream: Slipstream | None) -> None:
-        """Let this PKG answer from now on; None: nobody answers."""
-        self._open = slipstream
+    def put(self, slipstream: Slipstream | None, failure: BaseException | None = None) -> None:
+        """Let this PKG answer from now on; None: nobody answers, for good if there is a `failure`."""
+        self._open, self.failure = slipstream, failure
 
 
 class Registry(Mapping[str, Served]):
