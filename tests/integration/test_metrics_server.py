@@ -23,10 +23,14 @@ from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, CorruptionError, UnavailableError
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.engine.settings import SyncSettings
-from slipstream.http import MetricsServer, read_token, serve_metrics
-from slipstream.http.server import CONNECTIONS_MAX, REQUEST_BYTES_MAX
+from slipstream.http import serve
+from slipstream.http.limits import Limits
+from slipstream.http.program import Serving
+from slipstream.http.scopes import Scope
+from slipstream.http.tokens import read_tokens
 from slipstream.ports.embedder import Embedder
 from slipstream.testkit.embedders import HashEmbedder
+from tests.until import until
 
 TOKEN = "0123456789abcdef-secret"  # noqa: S105  (of this test)
 
@@ -55,7 +59,7 @@ def slip(tmp_path: Path, faults: list[BaseException]) -> Iterator[Slipstream]:
         yield slipstream
 
 
-def _get(server: MetricsServer, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
+def _get(server: Serving, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
@@ -66,10 +70,10 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _scraped(server: MetricsServer) -> dict[tuple[str, ...], float]:
+def _scraped(server: Serving) -> dict[tuple[str, ...], float]:
     status, headers, body = _get(server, "/metrics")
     assert status == HTTPStatus.OK
-    assert headers["Content-Type"].startswith("text/plain; version=")
+    assert headers["content-type"].startswith("text/plain; version=")
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(body)
@@ -79,7 +83,7 @@ def _scraped(server: MetricsServer) -> dict[tuple[str, ...], float]:
 
 def test_a_scrape_shows_what_the_engine_did(slip: Slipstream) -> None:
     at = datetime(2026, 5, 1, tzinfo=UTC)
-    with serve_metrics(slip, port=0, consistency=lambda: ConsistencyMetrics(1.0, {"stale": 0}, at)) as server:
+    with serve(slip, "0", consistency=lambda: ConsistencyMetrics(1.0, {"stale": 0}, at)) as server:
         before = _scraped(server)
         for number in range(50):
             position = slip.pkg.create_entity("Person", f"secret-{number}", {"name": f"n{number}"})
@@ -101,7 +105,7 @@ def test_a_scrape_shows_what_the_engine_did(slip: Slipstream) -> None:
 
 
 def test_the_numbers_agree_with_the_status(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
         assert slip.sync.drain(30)
         scraped, status = _scraped(server), slip.status()
@@ -113,7 +117,7 @@ def test_the_numbers_agree_with_the_status(slip: Slipstream) -> None:
 
 
 def test_scraping_while_the_engine_works(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         seen: list[float] = []
         done = threading.Event()
 
@@ -135,7 +139,7 @@ def test_scraping_while_the_engine_works(slip: Slipstream) -> None:
 
 
 def test_health_follows_the_engine(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         assert _get(server, "/healthz")[::2] == (200, "ok\n")
         slip.sync.stop()
         assert _get(server, "/healthz")[::2] == (503, "stopped\n")
@@ -152,7 +156,7 @@ def test_an_unwatched_engine_is_unhealthy(slip: Slipstream) -> None:
     def die() -> None:
         raise Bug
 
-    with serve_metrics(slip, port=0, consistency=slip.watch.metrics) as server:
+    with serve(slip, "0", consistency=slip.watch.metrics) as server:
         assert _scraped(server)["slipstream_scrub_failing",] == 0
         slip.scrubber.stop()
         slip.scrubber.step = die  # type: ignore[method-assign]
@@ -168,7 +172,7 @@ def test_an_unwatched_engine_is_unhealthy(slip: Slipstream) -> None:
 def test_a_halted_engine_is_unhealthy_and_its_error_stays_inside(
     slip: Slipstream, faults: list[BaseException]
 ) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         faults.append(CorruptionError("the secret"))
         position = slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
         with pytest.raises(CorruptionError):
@@ -183,7 +187,7 @@ def test_a_dead_pipeline_is_unhealthy(slip: Slipstream, faults: list[BaseExcepti
     class Bug(BaseException):
         pass
 
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         faults.append(Bug())
         position = slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
         with pytest.raises(Exception, match="pipeline died"):
@@ -193,7 +197,7 @@ def test_a_dead_pipeline_is_unhealthy(slip: Slipstream, faults: list[BaseExcepti
 
 
 def test_an_outage_is_healthy_shows_and_ends(slip: Slipstream, faults: list[BaseException]) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         faults.extend(UnavailableError("the model is down") for _ in range(1_000))
         position = slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
         with slip.sync.engine.changed:
@@ -226,7 +230,7 @@ def test_an_outage_that_nobody_waits_for_is_over(slip: Slipstream) -> None:
 def test_metrics_outlive_the_stores(slip: Slipstream) -> None:
     slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
     assert slip.sync.drain(30)
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         slip.close()
         scraped = _scraped(server)
         assert _get(server, "/healthz")[0] == HTTPStatus.SERVICE_UNAVAILABLE
@@ -236,22 +240,23 @@ def test_metrics_outlive_the_stores(slip: Slipstream) -> None:
 
 
 def test_only_the_loopback_interface_without_a_token(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         assert server.host == "127.0.0.1"
         assert server.url == f"http://127.0.0.1:{server.port}"
-    with serve_metrics(slip, "localhost", 0) as server:
+    with serve(slip, "localhost:0") as server:
         assert server.host in {"127.0.0.1", "::1"}
-    for host in ("0.0.0.0", "", "::"):  # noqa: S104
+    for host in ("0.0.0.0", "[::]"):  # noqa: S104
         with pytest.raises(ConfigError, match=r"needs a token.*give a token file, or serve on 127\.0\.0\.1"):
-            serve_metrics(slip, host, 0)
+            serve(slip, f"{host}:0")
 
 
 def test_beyond_it_every_request_must_bear_the_token(slip: Slipstream, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with serve_metrics(slip, "0.0.0.0", 0, token=TOKEN) as server:  # noqa: S104
-        for path in ("/metrics", "/healthz", "/other"):
+    with serve(slip, "0.0.0.0:0", token=TOKEN, only_pages=True) as server:
+        for path in ("/metrics", "/readyz"):
             status, headers, _ = _get(server, path)
-            assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+            assert (status, headers["www-authenticate"]) == (401, 'Bearer realm="slipstream"')
+        assert _get(server, "/healthz")[::2] == (200, "ok\n")
         for wrong in ("wrong", "", TOKEN[:-1], TOKEN + "x", "ü" * 8):
             assert _get(server, "/metrics", _bearer(wrong))[0] == HTTPStatus.UNAUTHORIZED
         assert _get(server, "/metrics", {"Authorization": f"Basic {TOKEN}"})[0] == HTTPStatus.UNAUTHORIZED
@@ -262,60 +267,63 @@ def test_beyond_it_every_request_must_bear_the_token(slip: Slipstream, caplog: p
 
 
 def test_a_token_counts_on_the_loopback_interface_too(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0, token=TOKEN) as server:
+    with serve(slip, "0", token=TOKEN) as server:
         assert _get(server, "/metrics")[0] == HTTPStatus.UNAUTHORIZED
 
 
 @pytest.mark.parametrize("weak", ["", " ", "guessable"])
 def test_a_token_that_is_none_is_refused(slip: Slipstream, weak: str) -> None:
     with pytest.raises(ConfigError, match="the token must be at least 16"):
-        serve_metrics(slip, "0.0.0.0", 0, token=weak)  # noqa: S104
+        serve(slip, "0.0.0.0:0", token=weak)
 
 
 def test_tokens_are_read_from_files_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
-    assert read_token(path) == TOKEN
-    for bad in ("", "short", "two words that are long enough", "ümlaut-in-a-long-token"):
+    assert read_tokens(path) == {TOKEN: Scope.ADMIN}
+    for bad in ("", "short", "two words that are long enough", "ümlaut-in-a-long-token", "owner 0123456789abcdefg"):
         path.write_text(bad)
         with pytest.raises(ConfigError, match="openssl rand -hex 32") as refused:
-            read_token(path)
+            read_tokens(path)
         assert not bad or bad not in str(refused.value)
     with pytest.raises(ConfigError, match="can not be read"):
-        read_token(tmp_path / "absent")
+        read_tokens(tmp_path / "absent")
 
 
 def test_other_paths_and_methods_are_refused(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0", only_pages=True) as server:
         status, headers, body = _get(server, "/else")
-        assert (status, body) == (404, "known are /metrics, /healthz\n")
-        assert headers["Server"].strip() == "slipstream"
+        assert (status, headers["content-type"]) == (404, "application/problem+json")
+        assert "known here are /healthz, /metrics, /readyz" in body
+        assert headers["server"] == "slipstream"
         assert _get(server, "/metrics?x=1")[0] == HTTPStatus.OK
         with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
-            connection.request("POST", "/metrics", body=b"x")
-            assert connection.getresponse().status == HTTPStatus.NOT_IMPLEMENTED
+            connection.request("POST", "/metrics", body=b"{}", headers={"Content-Type": "application/json"})
+            assert connection.getresponse().status == HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def test_a_page_that_fails_says_so_without_details(slip: Slipstream, caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> ConsistencyMetrics:
         raise RuntimeError("the private reason")
 
-    with serve_metrics(slip, port=0, consistency=broken) as server:
-        assert _get(server, "/metrics")[::2] == (500, "see the log of the server\n")
+    with serve(slip, "0", consistency=broken) as server:
+        status, _, body = _get(server, "/metrics")
+        assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+        assert "see its log" in body
+        assert "private" not in body
     assert "the private reason" in caplog.text
 
 
 def test_an_oversized_request_is_refused(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
-        status, _, _ = _get(server, "/metrics", {"X-Long": "x" * REQUEST_BYTES_MAX})
+    with serve(slip, "0") as server:
+        status, _, _ = _get(server, "/metrics", {"X-Long": "x" * Limits().header_bytes})
         assert status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         assert _get(server, "/metrics")[0] == HTTPStatus.OK
 
 
-def test_a_slow_request_is_ended_however_it_trickles(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipstream.http.server.REQUEST_S_MAX", 0.3)
+def test_a_slow_request_is_ended_however_it_trickles(slip: Slipstream) -> None:
     with (
-        serve_metrics(slip, port=0) as server,
+        serve(slip, "0", limits=Limits(header_s=0.3)) as server,
         closing(socket.create_connection(("127.0.0.1", server.port), timeout=60)) as connection,
     ):
         connection.sendall(b"GET /metrics HTTP/1.0\r\nX-Slow: ")
@@ -323,33 +331,21 @@ def test_a_slow_request_is_ended_however_it_trickles(slip: Slipstream, monkeypat
         assert _get(server, "/metrics")[0] == HTTPStatus.OK
 
 
-def test_too_many_connections_are_turned_away_and_room_is_made_again(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
-        address = ("127.0.0.1", server.port)
-        idle = [socket.create_connection(address, timeout=60) for _ in range(CONNECTIONS_MAX)]
-        with closing(socket.create_connection(address, timeout=60)) as surplus:
-            assert surplus.recv(100) == b""
-        for connection in idle:
-            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-            assert connection.recv(100).startswith(b"HTTP/1.0 200")
-            connection.close()
-
-
 def test_a_taken_port_and_an_impossible_address_are_configuration_errors(slip: Slipstream) -> None:
-    with serve_metrics(slip, port=0) as server:
+    with serve(slip, "0") as server:
         with pytest.raises(ConfigError, match="choose another"):
-            serve_metrics(slip, port=server.port)
+            serve(slip, f"{server.port}")
         with pytest.raises(ConfigError, match="use an IP address"):
-            serve_metrics(slip, "no such host", 0)
+            serve(slip, "no such host:0")
 
 
 def test_closing_frees_the_port_and_ends_the_threads(slip: Slipstream) -> None:
     before = threading.active_count()
-    server = serve_metrics(slip, port=0)
+    server = serve(slip, "0")
     assert _get(server, "/healthz")[0] == HTTPStatus.OK
     server.close()
     server.close()
-    assert threading.active_count() == before
+    until(lambda: threading.active_count() == before, "the end of its threads")
     with pytest.raises(ConnectionRefusedError):
         _get(server, "/healthz")
-    serve_metrics(slip, port=server.port).close()
+    serve(slip, f"{server.port}").close()

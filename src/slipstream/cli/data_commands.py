@@ -12,7 +12,7 @@ from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
 from slipstream.cli.feeding import batches, opened_lines
 from slipstream.cli.output import err, handled_errors, out, print_json, print_warning, progress_bar
-from slipstream.cli.serving import Metrics, TokenFile, serving
+from slipstream.cli.serving import Metrics, TokenFile, serving_metrics
 from slipstream.domain.texts import on_one_line
 from slipstream.events.applying import ApplyReport
 from slipstream.events.feed_options import told
@@ -115,7 +115,7 @@ def apply(
         with (
             opened_lines(file) as stream,
             settings.opened(run=not no_sync) as slipstream,
-            serving(slipstream, metrics, token_file),
+            serving_metrics(slipstream, metrics, token_file),
         ):
             feed = told(slipstream.applier().feed, id_prefix, key or (), table or (), unsent_null or ())
             applier = slipstream.applier(feed)

@@ -54,16 +54,19 @@ _SHOWN = {
             "confidence first."
         ),
     ),
-    "run": (
-        "run_command",
+    "serve": (
+        "serve_command",
         (
-            "Keep the index behind the graph, audit and repair by the schedule, serve metrics; ends on Ctrl-C or "
+            "Keep the index behind the graph, audit and repair by the schedule, and serve the PKG; ends on Ctrl-C or "
             "SIGTERM."
         ),
     ),
-    "mcp": (
-        "mcp_command",
-        "Serve tools for an agent (Model Context Protocol) on stdin and stdout; the agent's host starts this.",
+    "run": (
+        "serve_command",
+        (
+            "Keep the index behind the graph, audit and repair by the schedule, and serve the PKG; ends on Ctrl-C or "
+            "SIGTERM."
+        ),
     ),
     "query": ("query_command", "Ask the graph a question, in Cypher or SQL."),
     "search": ("show_commands", "Search by meaning; the index is brought up to date first."),

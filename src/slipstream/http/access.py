@@ -106,7 +106,7 @@ def _is_open(scope: Request) -> bool:
 
 
 def _foreign(scope: Request, headers: Headers, listener: Listener) -> JSONResponse | None:
-    """Refuse names that are not ours (a name can be made to lead here: DNS rebinding), and pages that are not ours."""
+    """Refuse names that are not ours (others can be made to lead here: DNS rebinding), and pages of others."""
     asked = headers.get("host", "")
     own = {*LOOPBACK_NAMES, *listener.hosts, *_connected_to(scope)}
     if asked and _host_of(asked) not in own:  # none at all is HTTP/1.0, which no browser speaks

@@ -74,9 +74,7 @@ class Bounds:
         asked = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
         return self._waits if path == _WAIT or "wait_s" in asked else self._work
 
-    async def _worked(
-        self, scope: Scope, receive: Receive, send: Send, slots: Slots, limit_s: float | None
-    ) -> None:
+    async def _worked(self, scope: Scope, receive: Receive, send: Send, slots: Slots, limit_s: float | None) -> None:
         await slots.take()
         answer = _Answer(send, slots, self._limits.answer_bytes)
         work = asyncio.create_task(_run(self._app, scope, receive, answer.take), name="slipstream-request")
@@ -127,7 +125,7 @@ class Bounds:
 async def _run(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await app(scope, receive, send)
-    except Exception:  # noqa: BLE001  (the app has answered it with a problem, and has logged it)
+    except Exception:
         logger.debug("%s %s failed", scope["method"], scope["path"], exc_info=True)
 
 
@@ -151,7 +149,9 @@ class _Answer:
             await self._send(message)
         elif message["type"] == "http.response.start":
             self._start = message
-            if any(name.lower() == b"content-type" and value.startswith(_STREAM) for name, value in message["headers"]):
+            if any(
+                name.lower() == b"content-type" and value.startswith(_STREAM) for name, value in message["headers"]
+            ):
                 self.is_stream.set()
         elif message["type"] == "http.response.body":
             self.size_bytes += len(message.get("body", b""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass, field
 
 
@@ -17,7 +18,7 @@ class Listener:
     """The PKG that is meant when a request names none; None for the server's first one."""
     is_local: bool = False
     """Whether only who owns the files can connect: no token is needed, and no browser gets here."""
-    is_tls: bool = False
+    tls: ssl.SSLContext | None = None
     only_pages: bool = False
     """Whether metrics and health are all that is served."""
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -89,7 +89,9 @@ class Pages:
         return _told(request, {each.name: _health_of(each) for each in self._meant(request)})
 
     async def _readyz(self, request: Request) -> Response:
-        return _told(request, {each.name: await self._asked(self._readiness.of, each) for each in self._meant(request)})
+        return _told(
+            request, {each.name: await self._asked(self._readiness.of, each) for each in self._meant(request)}
+        )
 
     async def _metrics(self, request: Request) -> Response:
         slipstream = self._registry.named(request.scope.get(PKG_NAME)).slipstream

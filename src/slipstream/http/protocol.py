@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, as uvicorn speaks it, with the limits that uvicorn lacks: on heads, readers and idlers."""
+"""HTTP/1.1 on one connection, as uvicorn speaks it, with limits that uvicorn lacks: on heads, readers, idlers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ LINGER_S = 2.0
 """How long the rest of a body that nobody reads is taken in, so that its sender gets to read the answer."""
 
 
+class _Heads(h11.Connection):
+    """h11, which limits a head only while the rest of it is awaited: one that arrives at once it takes as it is."""
+
+    def __init__(self, size_bytes_max: int) -> None:
+        super().__init__(h11.SERVER, size_bytes_max)
+        self._size_bytes_max = size_bytes_max
+
+    def next_event(self) -> Any:
+        """Return what has arrived next; refuses a head that is too large."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            size_bytes = len(event.target) + sum(len(name) + len(value) + 4 for name, value in event.headers)
+            if size_bytes > self._size_bytes_max:
+                raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+        return event
+
+
 class Connection(H11Protocol):
     """
     One connection. `look` must be called from time to time: it ends what takes too long.
@@ -30,6 +47,7 @@ class Connection(H11Protocol):
 
     def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any], door: Door) -> None:
         super().__init__(config, state, {**app_state, LISTENER: door.listener})
+        self.conn = _Heads(door.limits.header_bytes)
         self._door, self._limits = door, door.limits
         self._waits_until: float | None = None
         self._lingers_until: float | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,14 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import uvicorn
 from anyio import to_thread
-from fastapi import FastAPI
 
-from slipstream.app.slipstream import Slipstream
-from slipstream.domain.errors import ConfigError, SlipstreamError
+from slipstream.domain.errors import ConfigError
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.http.access import Access
 from slipstream.http.app import Faces, build_app
@@ -29,8 +26,8 @@ from slipstream.http.listening import Listener
 from slipstream.http.naming import Naming
 from slipstream.http.pages import Pages
 from slipstream.http.protocol import Connection, Door
-from slipstream.http.served import Registry, Served
-from slipstream.http.sockets import Address, bound_tcp, parsed_address, shown, url_of
+from slipstream.http.served import Registry
+from slipstream.http.sockets import BACKLOG
 from slipstream.http.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -51,10 +48,18 @@ class WebServer:
     """
 
     def __init__(
-        self, registry: Registry, *, faces: Faces | None = None, tokens: Tokens | None = None, limits: Limits = Limits()
+        self,
+        registry: Registry,
+        *,
+        faces: Faces,
+        tokens: Tokens | None,
+        limits: Limits,
+        consistency: Callable[[], ConsistencyMetrics] | None = None,
+        backups: Path | None = None,
     ) -> None:
-        self.registry, self.limits, self.tokens = registry, limits, tokens
-        self._app = build_app(registry, _with_pages(faces or Faces(), registry, limits))
+        self.limits = limits
+        self._app = build_app(registry, _with_pages(faces, Pages(registry, consistency), limits))
+        self._app.state.backups = backups
         config = uvicorn.Config(
             Naming(Access(Bounds(self._app, limits), tokens)),
             http="h11",
@@ -77,9 +82,9 @@ class WebServer:
         self._thread.start()
         self._await_start()
 
-    def add(self, listener: Listener, tls: ssl.SSLContext | None = None) -> None:
+    def add(self, listener: Listener) -> None:
         """Serve by a listener, whose socket is closed with the server."""
-        asyncio.run_coroutine_threadsafe(self._server.listen(listener, tls), self._loop).result(_CALL_S)
+        asyncio.run_coroutine_threadsafe(self._server.listen(listener), self._loop).result(_CALL_S)
 
     def remove(self, listener: Listener) -> None:
         """Take no new connections by a listener, and close its socket."""
@@ -137,38 +142,42 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._limits = limits
         self._doors: dict[Listener, tuple[Door, asyncio.Server]] = {}
+        self._left: list[Door] = []
 
-    async def listen(self, listener: Listener, tls: ssl.SSLContext | None) -> None:
+    async def listen(self, listener: Listener) -> None:
         door = Door(listener, self._limits)
 
         def connected() -> Connection:
             return Connection(self.config, self.server_state, self.lifespan.state, door)
 
-        handshake = {} if tls is None else {"ssl_handshake_timeout": self._limits.header_s}
         server = await asyncio.get_running_loop().create_server(
-            connected, sock=listener.sock, ssl=tls, backlog=self.config.backlog, **handshake
+            connected,
+            sock=listener.sock,
+            ssl=listener.tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=None if listener.tls is None else self._limits.header_s,
         )
         self.servers.append(server)
         self._doors[listener] = (door, server)
 
     async def unlisten(self, listener: Listener) -> None:
-        _, server = self._doors.pop(listener)
+        door, server = self._doors.pop(listener)
+        self._left.append(door)
         server.close()
         self.servers.remove(server)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _LOOK_EVERY == 0:
             now = time.monotonic()
-            for door, _ in self._doors.values():
+            for door in (*(each for each, _ in self._doors.values()), *self._left):
                 door.look(now)
         return await super().on_tick(counter)
 
 
-def _with_pages(faces: Faces, registry: Registry, limits: Limits) -> Faces:
+def _with_pages(faces: Faces, pages: Pages, limits: Limits) -> Faces:
     @asynccontextmanager
     async def threads() -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = limits.threads
         yield
 
-    pages = Pages(registry)
     return replace(faces, routes=(*pages.routes(), *faces.routes), running=(threads, *faces.running))

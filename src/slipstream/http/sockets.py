@@ -6,11 +6,10 @@ import contextlib
 import ipaddress
 import logging
 import os
-import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ SOCKET_NAME = "serve.sock"
 SUN_PATH_MAX = 107
 """How long the path of a socket may be, in bytes, on Linux; macOS has 103."""
 BACKLOG = 1024
-
-_FIRST_ACTIVATED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,9 @@ def is_loopback(host: str) -> bool:
 def bound_tcp(address: Address) -> socket.socket:
     """Return a bound socket; raises `ConfigError` for an address that can not be had."""
     try:
-        found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, OverflowError) as error:
         raise ConfigError(f"{shown(address)} is no address to serve on ({error}): use an IP address") from error
     family, _, _, _, resolved = found[0]
@@ -72,7 +71,8 @@ def bound_tcp(address: Address) -> socket.socket:
     except OSError as error:
         sock.close()
         raise ConfigError(
-            f"can not serve on {shown(address)} ({error.strerror}): choose another address or port; 0 takes a free one"
+            f"can not serve on {shown(address)} ({error.strerror}): choose another address or port; "
+            "0 takes a free one"
         ) from error
     return sock
 
@@ -107,10 +107,10 @@ class UnixSocket:
             if _identity(self.path) != self.identity:
                 return
             self.path.unlink()
-            if self.path != self.place:
-                shutil.rmtree(self.path.parent, ignore_errors=True)
-                if self.place.is_symlink():
-                    self.place.unlink()
+        if self.place.is_symlink():
+            self.place.unlink()
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()  # the private folder, which nothing else is in
 
 
 def bound_unix(place: Path) -> UnixSocket:
@@ -121,8 +121,9 @@ def bound_unix(place: Path) -> UnixSocket:
     symbolic link at the place leads there. Raises `ConfigError` when somebody answers there, or when something else
     is in the way.
     """
+    place = place.absolute()
     _clear(place)
-    path = place.absolute()
+    path = place
     if len(os.fsencode(path)) > SUN_PATH_MAX:
         path = Path(tempfile.mkdtemp(prefix="slipstream-")) / SOCKET_NAME  # made with the mode 0700
         logger.warning("%s is too long for a socket: it is bound at %s, and a link leads there", place, path)
@@ -131,7 +132,7 @@ def bound_unix(place: Path) -> UnixSocket:
     try:
         sock.bind(os.fspath(path))
         sock.listen(BACKLOG)
-        if path != place.absolute():
+        if path != place:
             place.symlink_to(path)
     except OSError as error:
         sock.close()
@@ -160,9 +161,9 @@ def _clear(place: Path) -> None:
     if answers(place):
         raise ConfigError(f"a server answers at {place} already: use it, or end it first")
     target = Path(os.path.realpath(place))
-    with contextlib.suppress(FileNotFoundError):
-        place.unlink()
-    if target != place and target.parent.name.startswith("slipstream-") and target.name == SOCKET_NAME:
+    is_link = place.is_symlink()
+    place.unlink(missing_ok=True)
+    if is_link and target.parent.name.startswith("slipstream-") and target.name == SOCKET_NAME:
         with contextlib.suppress(OSError):  # what is left of a process that was killed; it may be somebody else's
             target.unlink()
             target.parent.rmdir()
@@ -184,13 +185,9 @@ def answers(place: Path) -> bool:
 # ------------------------------------------------------------------ the service manager
 
 
-def activated(environment: MutableMapping[str, str]) -> Iterator[socket.socket]:
-    """Yield the sockets that a service manager has bound for this process (`sd_listen_fds`), and forget them."""
-    pid, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
-    environment.pop("LISTEN_FDNAMES", None)
-    if pid != str(os.getpid()) or not count.isdigit():
-        return
-    for number in range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + int(count)):
+def activated(descriptors: Sequence[int]) -> Iterator[socket.socket]:
+    """Yield the sockets that a service manager has bound; raises `ConfigError` for one that does not listen."""
+    for number in descriptors:
         os.set_inheritable(number, False)
         sock = socket.socket(fileno=number)
         if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -207,9 +204,8 @@ def is_private(sock: socket.socket) -> bool:
     return told.st_uid == os.geteuid() and not told.st_mode & 0o077
 
 
-def tell_manager(state: str, environment: Mapping[str, str]) -> None:
+def tell_manager(state: str, address: str) -> None:
     """Tell the service manager how this process stands (`sd_notify`), if one listens."""
-    address = environment.get("NOTIFY_SOCKET", "")
     if not address:
         return
     target = "\0" + address[1:] if address.startswith("@") else address

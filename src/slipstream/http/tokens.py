@@ -19,7 +19,6 @@ TOKEN_CHARACTERS_MIN = 16
 LOOK_S = 1.0
 """How often the file of tokens is looked at: a token that was taken out of it ends within this time."""
 _SCOPES = {scope.name.lower(): scope for scope in Scope}
-_NOBODY: Mapping[bytes, Scope] = {}
 
 
 def read_tokens(path: Path) -> Mapping[str, Scope]:
@@ -39,8 +38,8 @@ def read_tokens(path: Path) -> Mapping[str, Scope]:
     for words in wanted:
         if len(words) != 2 or words[0] not in _SCOPES:
             raise ConfigError(
-                f"the token file {path} has a line that is neither one token alone nor `read`, `write` or `admin` and "
-                "a token: make one with `openssl rand -hex 32`"
+                f"the token file {path} has a line that is neither one token alone nor `read`, `write` or `admin` "
+                "and a token: make one with `openssl rand -hex 32`"
             )
         token = checked_token(words[1], f"a token in {path}")
         if token in found:
@@ -69,6 +68,7 @@ class Tokens:
     ) -> None:
         self._path, self._now = path, now
         self._lock = threading.Lock()
+        self._kept: dict[bytes, Scope] = {}
         self._take(tokens)
         self._seen, self._looked_at = self._state(), now()
 
@@ -101,7 +101,7 @@ class Tokens:
         try:
             self._take(read_tokens(self._path))
         except ConfigError as error:
-            self._kept = _NOBODY
+            self._kept = {}
             logger.error("no token is in force until the file is right again: %s", error)  # noqa: TRY400
 
     def _look(self) -> None:
@@ -114,7 +114,7 @@ class Tokens:
                 self.reload()
 
     def _take(self, tokens: Mapping[str, Scope]) -> None:
-        self._kept: Mapping[bytes, Scope] = {_digest(token): scope for token, scope in tokens.items()}
+        self._kept = {_digest(token): scope for token, scope in tokens.items()}
 
     def _state(self) -> tuple[int, int, int] | None:
         if self._path is None:

@@ -6,6 +6,7 @@ from slipstream.app.composition.glimpse import engine_holder, glimpse
 from slipstream.app.composition.opening import DATA_FOLDER, initialise, open_pkg, prometheus_page
 from slipstream.app.composition.options import OnOtherRecipe, Options, Wrapping
 from slipstream.app.composition.recipes import edited_recipe, load_candidate
+from slipstream.app.composition.service_manager import ServiceManager, service_manager
 
 __all__ = [
     "DATA_FOLDER",
@@ -24,4 +25,6 @@ __all__ = [
     "load_candidate",
     "open_pkg",
     "prometheus_page",
+    "ServiceManager",
+    "service_manager",
 ]
