@@ -75,6 +75,15 @@ def test_it_asks_the_process_that_runs_the_engine(directory: Path) -> None:
             reader.call("delete_entity", id="{}")
 
 
+def test_it_goes_on_when_the_process_that_ran_the_engine_is_killed(directory: Path) -> None:
+    with owned(directory) as owner, connected(directory, "--write") as writer:
+        assert writer.call("search", text="Ada Lovelace")["hits"]
+        owner.kill()
+        made = writer.call("add_entity", id="after", type="Person", properties={"name": "Emmy Noether"})
+        until(lambda: writer.call("status").get("frontier", 0) >= made["position"], "the taking over")
+        assert writer.call("search", text="Emmy Noether", k=1)["hits"][0]["id"] == "after"
+
+
 def started(directory: Path) -> Process:
     """Start it and shake hands, without a client that would end it in its own way."""
     process = command(directory, "mcp")

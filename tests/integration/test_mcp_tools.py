@@ -302,3 +302,14 @@ def test_in_an_outage_what_can_be_answered_is(tmp_path: Path) -> None:
             assert found.call("get", id="x")["name"] == "x"
             with pytest.raises(CallError, match=r"(?s)UnavailableError.*wait a few seconds"):
                 found.call("search", text="x")
+
+
+def test_a_pkg_that_is_closed_under_a_call_is_to_be_asked_again(slipstream: Slipstream, tmp_path: Path) -> None:
+    with open_pkg(tmp_path, config=Config(), options=Options(embedders=(HashEmbedder(dimension=16),))) as other:
+        other.close()
+        grants = iter([other] * len(TOOLS))
+        server = build_server(lambda _: Grant(lambda: next(grants, slipstream), True))
+        with agent(lambda: Client(server)) as found:
+            for name, arguments in (("get", {"id": "x"}), ("add_entity", {"id": "x", "type": "Made"})):
+                with pytest.raises(CallError, match=r"(?s)UnavailableError: .* is closed.*call again"):
+                    found.call(name, **arguments)

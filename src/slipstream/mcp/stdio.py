@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
@@ -32,19 +33,30 @@ class Lines:
         threading.Thread(target=self._read, name="slipstream-mcp-stdin", daemon=True).start()
 
     def _read(self) -> None:
-        line: bytes | None = b" "
-        while line:
-            try:
-                line = self._stream.readline(MESSAGE_BYTES_MAX + 1)
-            except (OSError, ValueError):  # it was closed
-                line = None
-            if line and len(line) > MESSAGE_BYTES_MAX:
-                sys.stderr.write(f"a message is longer than {MESSAGE_BYTES_MAX} bytes: no more are read\n")
-                line = None
-            with suppress(RuntimeError):  # the loop has ended
-                asyncio.run_coroutine_threadsafe(
-                    self._lines.put(line.decode("utf-8", "replace") if line else None), self._loop
-                ).result()
+        while (line := self._next()) is not None and self._is_given(line):
+            pass
+        self._is_given(None)
+
+    def _next(self) -> str | None:
+        """Return the next line; None at the end, and for one that is too long."""
+        try:
+            line = self._stream.readline(MESSAGE_BYTES_MAX + 1)
+        except (OSError, ValueError):  # it was closed
+            return None
+        if len(line) > MESSAGE_BYTES_MAX:
+            sys.stderr.write(f"a message is longer than {MESSAGE_BYTES_MAX} bytes: no more are read\n")
+            return None
+        return line.decode("utf-8", "replace") if line else None
+
+    def _is_given(self, line: str | None) -> bool:
+        """Give a line to the loop, once it has room; returns False when the loop has ended."""
+        giving = self._lines.put(line)
+        try:
+            asyncio.run_coroutine_threadsafe(giving, self._loop).result()
+        except (RuntimeError, CancelledError):
+            giving.close()
+            return False
+        return True
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while (line := await self._lines.get()) is not None:
