@@ -27,6 +27,7 @@ import slipstream.adapters.embedders.wordllama
 import slipstream.adapters.indexes.chroma
 import slipstream.app.composition
 import slipstream.http.program
+import slipstream.mcp.routes
 import slipstream.testkit.embedders  # noqa: F401
 from slipstream.cli.app import app
 from tests.warm.wire import received, sent

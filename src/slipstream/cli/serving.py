@@ -141,13 +141,16 @@ def serving_metrics(slipstream: Slipstream, metrics: str | None, token_file: Pat
 
 
 def _faces(registry: Registry) -> Faces:
-    """Return what stands beside the API: tools for agents, if their extra is there."""
+    """Return what stands beside the API: the console, and tools for agents if their extra is there."""
     from slipstream.http.app import Faces
+    from slipstream.http.console import console_routes
 
+    console = Faces(routes=tuple(console_routes()))
     try:
         from slipstream.mcp.routes import mcp_face
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
             raise
-        return Faces()
-    return mcp_face(registry)
+        return console
+    tools = mcp_face(registry)
+    return Faces(routes=(*console.routes, *tools.routes), running=tools.running)

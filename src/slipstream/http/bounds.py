@@ -59,7 +59,9 @@ class Bounds:
                 await self._worked(scope, body.passed_on, send, self._uploads, None)
             else:
                 await body.read()
-                await self._worked(scope, body.told, send, self._slots_of(scope), self._limits.work_s)
+                slots = self._slots_of(scope)
+                limit_s = self._limits.waiting_work_s if slots is self._waits else self._limits.work_s
+                await self._worked(scope, body.told, send, slots, limit_s)
         except RefusedError as refused:
             await refused.answer(scope, receive, send)
         except _GoneError:

@@ -40,7 +40,9 @@ class Limits:
     streams: int = 64
     """Streams of events that are open at a time."""
     work_s: float = 60.0
-    """How long a request may be worked on; `wait_s` and `timeout_s` of a request are within it."""
+    """How long a request may be worked on."""
+    waiting_work_s: float = 120.0
+    """The same for a request that waits for something to happen, which it may do for a minute."""
     answer_bytes: int = 32 * MIB
     answers_bytes: int = 256 * MIB
     """What all answers that slow clients have not taken yet may take in memory together."""

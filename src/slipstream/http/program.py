@@ -10,6 +10,7 @@ from typing import Self
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.http.app import Faces
+from slipstream.http.console import console_routes
 from slipstream.http.limits import Limits
 from slipstream.http.listeners import Terms, tcp_listener
 from slipstream.http.scopes import Scope
@@ -69,7 +70,7 @@ def serve(
     try:
         server = WebServer(
             Registry({_NAME: served}),
-            faces=Faces(),
+            faces=Faces() if only_pages else Faces(routes=tuple(console_routes())),
             tokens=tokens,
             limits=limits or Limits(),
             consistency=consistency,

@@ -59,7 +59,7 @@ class WebServer:
     ) -> None:
         self.limits = limits
         self._app = build_app(registry, _with_pages(faces, Pages(registry, consistency), limits))
-        self._app.state.backups = backups
+        self._app.state.backups, self._app.state.upload_bytes = backups, limits.upload_bytes
         config = uvicorn.Config(
             Naming(Access(Bounds(self._app, limits), tokens)),
             http="h11",
