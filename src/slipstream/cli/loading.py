@@ -68,6 +68,10 @@ _SHOWN = {
             "SIGTERM."
         ),
     ),
+    "mcp": (
+        "mcp_command",
+        "Serve tools for an agent (Model Context Protocol) on stdin and stdout; the agent's host starts this.",
+    ),
     "query": ("query_command", "Ask the graph a question, in Cypher or SQL."),
     "search": ("show_commands", "Search by meaning; the index is brought up to date first."),
     "demo": ("demo_command", "Show the main job on the graph of this Python environment, in about a minute."),
