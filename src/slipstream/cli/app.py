@@ -41,7 +41,7 @@ def root(
     """Keep a vector index directly behind a property graph."""
     del version
     from slipstream.cli.context import Context
-    from slipstream.cli.terminal import SafeFormatter
+    from slipstream.cli.logs import SafeFormatter
 
     handler = logging.StreamHandler()
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -1,4 +1,8 @@
-"""What every command shares: the directory, and how to open it."""
+"""
+What every command shares: the directory, and how to open it.
+
+Loads next to nothing by itself: a command that a server answers opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
-from slipstream.app.slipstream import Slipstream
-from slipstream.cli.output import print_warning, progress_bar
-from slipstream.cli.waiting import telling, telling_of_opening
 from slipstream.domain.errors import UnavailableError
-from slipstream.engine.facts import SyncStatus
+
+if TYPE_CHECKING:
+    from slipstream.app.slipstream import Slipstream
+    from slipstream.engine.facts import SyncStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class Context:
 
         Warns of models that slipstream.toml declares but that are not in force: they need a migration.
         """
+        from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
+        from slipstream.cli.output import print_warning
+        from slipstream.cli.waiting import telling, telling_of_opening
+
         options = Options(on_other_recipe=OnOtherRecipe.KEEP_MODELS if mend else OnOtherRecipe.KEEP_AND_TELL)
         with nullcontext() if wait else telling_of_opening(self.directory):  # standing by is said elsewhere
             opened = open_pkg(self.directory, run=run, options=options, wait=wait, mend=mend)
@@ -68,6 +76,8 @@ def drain(slipstream: Slipstream, *, shown: bool, patience_s: float = math.inf) 
     Gives up when an outage has lasted for `patience_s` without a break, counted from this call: an earlier outage may
     be ending. Raises `UnavailableError` when the engine has halted.
     """
+    from slipstream.cli.output import progress_bar
+
     began = time.monotonic()
     outage_since: float | None = None
     first = slipstream.status()

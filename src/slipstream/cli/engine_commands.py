@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slipstream.app.composition import glimpse
-from slipstream.app.insights import status_as_dict
-from slipstream.app.slipstream import Slipstream
+from slipstream.cli.asking import Owner, answered
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import (
@@ -31,7 +29,14 @@ from slipstream.domain.errors import (
     SlipstreamError,
     TransientError,
 )
-from slipstream.report.alert_rules import Reading
+
+if TYPE_CHECKING:
+    from slipstream.app.slipstream import Slipstream
+    from slipstream.report.alert_rules import Reading
+
+_ONLY_SERVED = ("name", "last_audit", "lanes", "backfills", "unknown")
+_SHOWN_LAST = ("lanes", "backfills", "unknown")
+"""What `status_as_dict` has at its end."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `list` shows them.")]
@@ -63,7 +68,8 @@ def status(
     settings: Context = context.obj
     with handled_errors(as_json=as_json):
         try:
-            facts, breached = _looked(settings)
+            told = None if check else answered(settings.directory, _told)
+            facts, breached = (told, []) if told is not None else _looked(settings)
         except (TransientError, LeaseLostError, CorruptionError) as error:
             facts, breached = _glimpsed(settings, error), []
         _show_status(facts, as_json=as_json)
@@ -77,8 +83,20 @@ def status(
             raise typer.Exit(EXIT_DIVERGENT)
 
 
+def _told(owner: Owner) -> dict[str, Any] | None:
+    """Return the status as the server tells it; None in an incident, of which there is more to say."""
+    found = owner.get("/v1/status")
+    if found["incident"] is not None:
+        return None
+    return {name: value for name, value in found.items() if name not in _ONLY_SERVED} | {
+        name: found[name] for name in _SHOWN_LAST
+    }
+
+
 def _looked(settings: Context) -> tuple[dict[str, Any], list[Reading]]:
     """Return the status of the open PKG, and the thresholds that are breached."""
+    from slipstream.app.insights import status_as_dict
+
     with settings.opened(run=False) as slipstream:
         if slipstream.incident is not None:
             print_incident(slipstream.incident)
@@ -88,6 +106,8 @@ def _looked(settings: Context) -> tuple[dict[str, Any], list[Reading]]:
 
 def _glimpsed(settings: Context, error: SlipstreamError) -> dict[str, Any]:
     """Return what the files tell of a PKG that can not be opened, or whose engine's owner does not answer."""
+    from slipstream.app.composition import glimpse
+
     found = glimpse(settings.directory)
     reason = {"the PKG as a whole": f"{type(error).__name__}: {error}"}
     return {**found, "unknown": {**reason, **found["unknown"]}}

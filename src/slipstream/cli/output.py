@@ -9,19 +9,19 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from slipstream._interrupts import EXIT_INTERRUPTED, in_order
 from slipstream.cli.codes import EXIT_ERROR
-from slipstream.cli.terminal import SafeConsole
 from slipstream.domain.errors import InvalidInputError, RepairNeedsConfirmationError, SlipstreamError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.texts import printable, printable_json
+
+if TYPE_CHECKING:
+    from slipstream.cli.terminal import SafeConsole
 
 _MAY = "change who may use it, or choose another place"
 _ROOM = "make room, and run the same command again"
@@ -34,8 +34,33 @@ _FIXES = {
 }
 """What to do about errors of the operating system."""
 
-out = SafeConsole(highlight=False)
-err = SafeConsole(stderr=True, highlight=False)
+
+class _Late:
+    """A console that is made when it is first used: what prints JSON, or nothing, need not load all that draws."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def made(self) -> SafeConsole:
+        """The console."""
+        from slipstream.cli.terminal import SafeConsole
+
+        return SafeConsole(stderr=self._stderr, highlight=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.made, name)
+
+
+_out, _err = _Late(stderr=False), _Late(stderr=True)
+out, err = cast("SafeConsole", _out), cast("SafeConsole", _err)
+
+
+def _escape(text: str) -> str:
+    """Return a text that rich prints as it is."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def print_json(data: object) -> None:
@@ -58,9 +83,11 @@ def _plain(value: object) -> object:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; cells are shown as they are, never as markup."""
+    from rich.table import Table
+
     table = Table(*columns, title=title, title_justify="left", header_style="bold")
     for row in rows:
-        table.add_row(*(escape(printable(str(cell))) for cell in row))
+        table.add_row(*(_escape(printable(str(cell))) for cell in row))
     out.print(table)
 
 
@@ -68,12 +95,12 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, aligned."""
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        out.print(f"[bold]{escape(name):<{width}}[/bold]  {escape(printable(str(value)))}")
+        out.print(f"[bold]{_escape(name):<{width}}[/bold]  {_escape(printable(str(value)))}")
 
 
 def print_warning(text: str) -> None:
     """Print a warning on stderr, in one line, for logs."""
-    err.print(f"[yellow]warning[/yellow]: {escape(printable(text))}", soft_wrap=True)
+    err.print(f"[yellow]warning[/yellow]: {_escape(printable(text))}", soft_wrap=True)
 
 
 def brake_line(brake: Mapping[str, Any]) -> str:
@@ -83,10 +110,10 @@ def brake_line(brake: Mapping[str, Any]) -> str:
 
 def print_incident(incident: Incident) -> None:
     """Print on stderr what is wrong, in one line, and every way on."""
-    err.print(f"[red]{escape(printable(incident.line))}[/red]", soft_wrap=True)
+    err.print(f"[red]{_escape(printable(incident.line))}[/red]", soft_wrap=True)
     err.print("ways on:")
     for way in incident.ways:
-        err.print(f"  - {escape(printable(way))}", soft_wrap=True)
+        err.print(f"  - {_escape(printable(way))}", soft_wrap=True)
 
 
 @contextmanager
@@ -115,7 +142,7 @@ def _tell(error: Exception, *, as_json: bool, more: Mapping[str, Any]) -> None:
             details["plan"] = error.plan
         with suppress(OSError):  # standard output may be what failed
             print_json({**details, **more})
-    err.print(f"[red]{name}[/red]: {escape(printable(message))}", soft_wrap=True)
+    err.print(f"[red]{name}[/red]: {_escape(printable(message))}", soft_wrap=True)
 
 
 def _message(error: Exception) -> str:
@@ -131,6 +158,15 @@ def _message(error: Exception) -> str:
 @contextmanager
 def progress_bar(label: str, unit: str, *, shown: bool) -> Iterator[Any]:
     """Show a bar with rate and ETA on stderr; yields `update(done, total)`."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -140,7 +176,7 @@ def progress_bar(label: str, unit: str, *, shown: bool) -> Iterator[Any]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, disable=not shown, transient=True) as progress:
+    with Progress(*columns, console=_err.made, disable=not shown, transient=True) as progress:
         task = progress.add_task(label, total=None, rate="")
 
         def update(done: int, total: int | None) -> None:

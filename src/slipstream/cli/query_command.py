@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from slipstream.cli.asking import Owner, answered
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import handled_errors, out, print_json, print_table
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.texts import on_one_line
+from slipstream.domain.values import decode_cell, encode_value
 
 Rows = list[dict[str, Any]]
 
@@ -56,6 +58,10 @@ def _check(cypher: str | None, sql: str | None, *, write: bool) -> None:
 def _rows(
     settings: Context, cypher: str | None, sql: str | None, params: dict[str, Any], *, write: bool, shown: bool
 ) -> Rows:
+    if not write:
+        found = answered(settings.directory, lambda owner: _asked(owner, cypher, sql, params))
+        if found is not None:
+            return found
     with settings.opened(run=write) as slipstream:
         if sql is not None:
             return slipstream.pkg.query_sql(sql, **params)
@@ -64,6 +70,16 @@ def _rows(
         position = slipstream.pkg.execute(cypher or "", **params)
         drain(slipstream, shown=shown)
         return [{"position": position}]
+
+
+def _asked(owner: Owner, cypher: str | None, sql: str | None, params: dict[str, Any]) -> Rows:
+    """Have the server ask the graph."""
+    given = {name: encode_value(value) for name, value in params.items()}
+    if sql is not None:
+        rows = owner.call("pkg.query_sql", statement=sql, parameters=given)
+    else:
+        rows = owner.call("pkg.query", cypher=cypher, parameters=given)
+    return [{name: decode_cell(value) for name, value in row.items()} for row in rows]
 
 
 def _params(pairs: list[str]) -> dict[str, Any]:

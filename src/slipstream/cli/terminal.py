@@ -1,15 +1,14 @@
-"""The one place through which text reaches a terminal or a log, so that no control character in data takes effect."""
+"""The one place through which text reaches a terminal, so that no control character in data takes effect."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from slipstream.domain.texts import on_one_line, printable
+from slipstream.domain.texts import printable
 
 
 class SafeConsole(Console):
@@ -33,16 +32,3 @@ class SafeConsole(Console):
         if not self.stderr:
             raise  # noqa: PLE0704  (called while the error is handled)
         self.quiet = True
-
-
-class SafeFormatter(logging.Formatter):
-    """Formats each record on one line, with control characters as escapes; only tracebacks take several lines."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's own name)
-        """Return the line of a record."""
-        record.message = on_one_line(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's own name)
-        """Return a traceback with control characters as escapes."""
-        return printable(super().formatException(ei))

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from slipstream.cli.terminal import SafeConsole, SafeFormatter
+from slipstream.cli.logs import SafeFormatter
+from slipstream.cli.terminal import SafeConsole
 from slipstream.domain.texts import on_one_line, printable, printable_json
 
 HOSTILE = "a\x1b[8m\x07\x9b8m\x7f\x00\u202e\u2066\u2028\rz"

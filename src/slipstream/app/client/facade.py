@@ -119,6 +119,12 @@ class RemoteSlipstream(GuestSlipstream):
         found: Incident | None = self._caller.call("incident")
         return found
 
+    @property
+    def refused_recipe(self) -> str | None:
+        """Why the server did not put the declared recipe in force; None when it did."""
+        found: str | None = self._caller.call("refused_recipe")
+        return found
+
     def adoption(self) -> Adoption:
         """Return the counts of both sides, for a decision about `adopt`."""
         found: Adoption = self._caller.call("adoption")

@@ -68,7 +68,7 @@ class Wire:
         `timeout_s` is how long the server may be silent. Raises `UnavailableError` when it can not be reached, or
         breaks off: what was sent may have been done then, unless it was safe to send again.
         """
-        body = None if data is None else json.dumps(data, allow_nan=False).encode()
+        body = None if data is None else json.dumps(data).encode()
         told = {"Content-Type": "application/json", **(headers or {})} if body is not None else dict(headers or {})
         silence_s = self.timeout_s if timeout_s is None else timeout_s
         is_safe = method in ("GET", "HEAD") if is_safe is None else is_safe

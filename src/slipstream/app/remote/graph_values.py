@@ -20,6 +20,7 @@ from slipstream.domain.entities import (
 from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
+from slipstream.domain.values import decode_cell, encode_cell
 
 _ENTITY, _RELATIONSHIP, _HOP = TypeAdapter(Entity), TypeAdapter(Relationship), TypeAdapter(Hop)
 
@@ -76,6 +77,8 @@ def _incident_from(data: Any) -> Incident | None:
     return data if data is None or isinstance(data, Incident) else Incident.load(data)
 
 
+Cell = Annotated[Any, PlainSerializer(encode_cell, when_used="json"), PlainValidator(decode_cell)]
+"""A value in a row that a query returns: SQL knows bytes and infinite numbers."""
 SentSnapshot = Annotated[GraphSnapshot, PlainSerializer(_snapshot_as_data), PlainValidator(_snapshot_from)]
 SentIncident = Annotated[
     Incident | None,

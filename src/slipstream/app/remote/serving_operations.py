@@ -8,19 +8,21 @@ are performed at once, never kept as requests, and bounded: in rows, in bytes, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from slipstream.app.remote.codec import Signature
-from slipstream.app.remote.graph_values import SentIncident, SentSnapshot
+from slipstream.app.remote.failures import raised_error, told_error
+from slipstream.app.remote.graph_values import Cell, SentIncident, SentSnapshot
 from slipstream.app.remote.operations import OPERATIONS, Operation
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.entities import Adjacency, EntityPage, Hop, KeyedType, PropertyValue
-from slipstream.domain.errors import InvalidInputError, QueryLimitError, UnsupportedError
+from slipstream.domain.errors import InvalidInputError, QueryLimitError, SlipstreamError, UnsupportedError
 from slipstream.domain.events import PKGEvent
 from slipstream.domain.incidents import Adoption
 from slipstream.domain.keys import RecordKey
@@ -134,12 +136,12 @@ def counts(slipstream: Slipstream, relationship_types: Sequence[str] | None = No
     return slipstream.pkg.counts(relationship_types)
 
 
-def query(slipstream: Slipstream, cypher: str, parameters: Row) -> list[Row]:
+def query(slipstream: Slipstream, cypher: str, parameters: Row) -> list[dict[str, Cell]]:
     """Run read-only Cypher: `PKG.query`."""
     return slipstream.pkg.query(cypher, **parameters)
 
 
-def query_sql(slipstream: Slipstream, statement: str, parameters: Row) -> list[Row]:
+def query_sql(slipstream: Slipstream, statement: str, parameters: Row) -> list[dict[str, Cell]]:
     """Run read-only SQL: `PKG.query_sql`."""
     return slipstream.pkg.query_sql(statement, **parameters)
 
@@ -169,10 +171,23 @@ def commit(slipstream: Slipstream, mutations: Sequence[Mutation], event_id: str 
     with slipstream.pkg.transaction() as tx:
         is_repeated = event_id is not None and not tx.once(event_id)
         if not is_repeated:
-            for op, arguments in calls:
-                made = getattr(tx, op)(**arguments)  # a name of the table
+            for number, (op, arguments) in enumerate(calls, 1):
+                with _named(f"mutation {number} of {len(calls)} ({op})" if len(calls) > 1 else ""):
+                    made = getattr(tx, op)(**arguments)  # a name of the table
                 ids.append(made if op == "relate" else None)
     return Commit(position=tx.position, ids=tuple(ids), is_repeated=is_repeated)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say in an error which mutation it is of, unless there is only one."""
+    try:
+        yield
+    except SlipstreamError as error:
+        if not what:
+            raise
+        told = told_error(error)
+        raise raised_error({**told, "message": f"{what}: {told['message']}"}) from error
 
 
 def _arguments(slipstream: Slipstream, step: Mutation) -> dict[str, Any]:
@@ -209,6 +224,11 @@ def _search(slipstream: Slipstream, *, timeout_s: float = SEARCH_MAX_S, **argume
 def incident(slipstream: Slipstream) -> SentIncident:
     """Return why graph and index do not belong together; None when they do."""
     return slipstream.incident
+
+
+def refused_recipe(slipstream: Slipstream) -> str | None:
+    """Return why the declared recipe was not put in force, None when it was."""
+    return slipstream.refused_recipe
 
 
 def adoption(slipstream: Slipstream) -> Adoption:
@@ -283,6 +303,7 @@ _TABLE: Iterable[Operation] = (
     _row("sync.wait", wait),
     _row("sync.wait_for_some", wait_for_some),
     _row("incident", incident),
+    _row("refused_recipe", refused_recipe),
     _row("adoption", adoption),
     _row("list_dead_letters", list_dead_letters),
     _row("dead_letters.letters", letters),
