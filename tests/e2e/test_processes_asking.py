@@ -16,7 +16,7 @@ from tests.e2e.processes import Process, command, made, owned
 HANGING = """
 import sys, time
 import slipstream
-from slipstream.app.remote.jobs import CancelledCallError
+from slipstream.app.remote.failures import CancelledCallError
 with slipstream.open(sys.argv[1]) as pkg:
     verify = pkg.verify
 

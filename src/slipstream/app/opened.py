@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipstream.app.config import Config
+from slipstream.app.uploads import Uploads
 from slipstream.ports.requests import Requests
 
 
@@ -20,3 +21,5 @@ class Opened:
     """In force."""
     requests: Requests
     """Durable: what is asked for is done even if this process ends first."""
+    uploads: Uploads
+    """Files that were sent here, until they are imported."""

@@ -65,6 +65,11 @@ class PKG(Mutations):
         return self._graph.feed
 
     @property
+    def identity(self) -> str:
+        """What tells this graph from every other one; its copies have it too."""
+        return self._graph.marks.identity
+
+    @property
     def last_commit(self) -> Position:
         """The newest position committed through this object, to wait for; `ORIGIN` before the first commit."""
         return self._last_commit

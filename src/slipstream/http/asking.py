@@ -19,10 +19,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from slipstream.app.remote.failures import raised_error
-from slipstream.app.remote.operations import Operation, operation_named
+from slipstream.app.remote.operations import SERVER, Operation, operation_named
 from slipstream.app.slipstream import Slipstream
-from slipstream.domain.errors import NotFoundError
+from slipstream.domain.errors import NotFoundError, UnsupportedError
 from slipstream.http.problems import Problem, problem_of
+from slipstream.http.scopes import Scope, demand
 from slipstream.http.served import PKG_NAME, Pkg
 from slipstream.ports.requests import Request as Asked
 
@@ -100,6 +101,13 @@ def looked_at(slipstream: Slipstream, request_id: int) -> Asked:
     return found
 
 
+def check_scope(request: Request, operation: Operation) -> None:
+    """Refuse a bearer who may not ask for an operation, and anybody for those of the server itself."""
+    if operation.scope == SERVER:
+        raise UnsupportedError(f"{operation.name} is nothing that a client can ask for: use its own path")
+    demand(request, Scope[operation.scope.upper()])
+
+
 class Asking:
     """Makes requests to the engine of a PKG, and answers with what becomes of them."""
 
@@ -113,15 +121,22 @@ class Asking:
 
         Tell them apart by `isinstance(…, JSONResponse)`. Raises what the operation raises.
         """
-        operation = operation_named(name)
-        request_id = await run_sync(self._submit, operation, arguments)
+        return await self.answered(await self.asked(name, **arguments), wait_s)
+
+    async def asked(self, name: str, **arguments: object) -> int:
+        """Ask for an operation, and return the number of the request."""
+        return await run_sync(self._submit, operation_named(name), arguments)
+
+    async def answered(self, request_id: int, wait_s: float) -> Any:
+        """Return what `result` does, of a request that was made."""
         asked = self._last = await self.settled(request_id, wait_s)
         if asked.answer is None:
             return self.accepted(asked)
         answer = json.loads(asked.answer)
         if "error" in answer:
             raise raised_error(answer["error"])
-        return await run_sync(operation.signature.result, answer["result"], self._slipstream.audits)
+        signature = operation_named(asked.operation).signature
+        return await run_sync(signature.result, answer["result"], self._slipstream.audits)
 
     async def aside(self, call: Callable[..., T], *arguments: object) -> T:
         """Return what a blocking call returns, made in a thread."""

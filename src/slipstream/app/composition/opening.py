@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from slipstream.app.backup.restoring import finish_restore
-from slipstream.app.composition.backups import backups_of, exporter_of
+from slipstream.app.composition.backups import backups_of, exporter_of, parts
 from slipstream.app.composition.factories import DATA_FOLDER as DATA_FOLDER  # noqa: PLC0414  (named here by others too)
 from slipstream.app.composition.factories import metrics_page, model_for_new
 from slipstream.app.composition.guests import compose_guest
@@ -20,7 +20,9 @@ from slipstream.app.config import CONFIG_NAME, Config, load_config, text_for_new
 from slipstream.app.opened import Opened
 from slipstream.app.remote.calling import Caller
 from slipstream.app.remote.desk import Desk
+from slipstream.app.remote.keeping import remove_left_uploads
 from slipstream.app.slipstream import Slipstream
+from slipstream.app.uploads import Uploads
 from slipstream.audit.incidents import published_incident
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
@@ -89,9 +91,7 @@ def open_pkg(
     made = _Opening(config, data, options or Options())
     if adopt:
         made.adopt(wait)
-    slipstream = made.open(run=run, wait=wait, mend=mend)
-    slipstream.copy_by(backups_of(root, made.config), exporter_of(root))
-    return slipstream
+    return made.open(run=run, wait=wait, mend=mend)
 
 
 def _holds_lease(shared: Shared, wait: Callable[[float], bool] | None) -> bool:
@@ -131,7 +131,6 @@ class _Opening:
             shared = open_shared(self.config, self._data, self.options, stack)
             is_owner = _holds_lease(shared, wait)
             slipstream = self.owner(shared, stack) if is_owner else self.guest(shared, stack, run=run, mend=mend)
-        slipstream.opened_from(Opened(self._data.parent, self._data, self.config, shared.store.requests))
         if run:
             slipstream.start(mend=mend)
         return slipstream
@@ -159,6 +158,8 @@ class _Opening:
             slipstream = compose_owner(config, data, options, shared, stores, stack)
         else:
             slipstream = compose_incident_owner(Place(config, data, options, shared), stores, wrong, stack)
+        opened = self._placed(slipstream, shared)
+        remove_left_uploads(opened.uploads, opened.requests)
         lease = shared.store.lease
         slipstream.attend(Desk(slipstream, shared.store.requests, self.options.clock, lambda: lease.held))
         return slipstream
@@ -173,7 +174,18 @@ class _Opening:
                 owner.start(mend=mend)
             return owner.close
 
-        return compose_guest(self.config, self._data, self.options, shared, stack, take_over, run=run)
+        guest = compose_guest(self.config, self._data, self.options, shared, stack, take_over, run=run)
+        self._placed(guest, shared)
+        return guest
+
+    def _placed(self, slipstream: Slipstream, shared: Shared) -> Opened:
+        """Tell an open PKG where it is, and what makes copies of it."""
+        root = self._data.parent
+        backups, exporter = backups_of(root, self.config), exporter_of(root)
+        opened = Opened(root, self._data, self.config, shared.store.requests, Uploads(self._data, parts().lock_at))
+        slipstream.opened_from(opened)
+        slipstream.copy_by(backups, exporter)
+        return opened
 
 
 def prometheus_page(

@@ -21,6 +21,14 @@ _KNOWN: Mapping[str, type[SlipstreamError]] = {
 """The only classes that are raised from received text."""
 
 
+class CancelledCallError(SlipstreamError):
+    """Nobody waits for the answer any more."""
+
+
+class LeavingError(Exception):
+    """The owner ends: its requests stay unanswered, for the next owner."""
+
+
 def told_error(error: BaseException) -> dict[str, Any]:
     """Return an error as plain data: its nearest class among our own, its message and its fields."""
     if isinstance(error, InvalidInputError):

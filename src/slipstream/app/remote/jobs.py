@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from slipstream.app.remote.failures import told_error
+from slipstream.app.remote.failures import CancelledCallError, LeavingError, told_error
 from slipstream.app.remote.operations import Operation
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import QueryLimitError, SlipstreamError, UnavailableError
@@ -22,14 +22,6 @@ _TELL_EVERY_S = 0.2
 """Each time costs a commit: no oftener than a reader's eye can follow."""
 _ATTEMPTS_MAX = 3
 """Attempts at a request whose owners died over it: it may be the cause."""
-
-
-class CancelledCallError(SlipstreamError):
-    """Nobody waits for the answer any more."""
-
-
-class LeavingError(Exception):
-    """The owner ends: its requests stay unanswered, for the next owner."""
 
 
 class Job:

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 from slipstream.app.remote.codec import Signature
+from slipstream.app.remote.keeping import MAKE_BACKUP, TAKE_UPLOAD, make_backup, take_upload
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.watch import Watch
 from slipstream.audit.auditor import Auditor
@@ -32,6 +33,8 @@ from slipstream.ports.index import VectorIndex
 from slipstream.quality.runs import Quality
 from slipstream.recipes.generations import Phase
 
+SERVER = "server"
+"""The scope of what only a server itself asks for."""
 Again = Callable[[Slipstream], "Done | None"]
 
 
@@ -56,7 +59,7 @@ class Operation:
     is_value: bool = False
     without: tuple[str, ...] = ()
     scope: str = "admin"
-    """What a client of a server must be granted for it: read, write or admin."""
+    """What a client of a server must be granted for it: read, write or admin; `SERVER`: no client asks for it."""
     again: Again | None = None
     """Called first when an earlier owner began the request: returns its result, None if the step was not taken."""
 
@@ -219,6 +222,9 @@ _TABLE: Iterable[Operation] = (
     _method("quality", Quality.compare, scope="read", is_long=True),
     _method("quality", Quality.check, scope="read"),
     _method("quality", Quality.objections, scope="read", is_long=True),
+    # What a server does with its own files.
+    Operation(name=TAKE_UPLOAD, declared=take_upload, perform=take_upload, is_long=True, scope=SERVER),
+    Operation(name=MAKE_BACKUP, declared=make_backup, perform=make_backup, is_long=True, scope=SERVER),
     # Embedding anew.
     _method("reembedding", ReembeddingService.plan, scope="read", is_long=True),
     _method("reembedding", ReembeddingService.trigger_reembedding, is_long=True),

@@ -10,10 +10,12 @@ from fastapi import APIRouter
 
 from slipstream.http.routes import (
     audits,
+    backups,
     batch,
     changes,
     dead_letters,
     entities,
+    imports,
     keys,
     migrations,
     neighbours,
@@ -34,10 +36,12 @@ from slipstream.http.routes import (
 
 _MODULES = (
     audits,
+    backups,
     batch,
     changes,
     dead_letters,
     entities,
+    imports,
     keys,
     migrations,
     neighbours,

@@ -15,9 +15,9 @@ from slipstream.app.remote.operations import Operation
 from slipstream.app.remote.serving_operations import operation_served
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import QueryLimitError, SlipstreamError
+from slipstream.http.asking import check_scope
 from slipstream.http.models import Body
 from slipstream.http.problems import problem_of
-from slipstream.http.scopes import Scope, demand
 from slipstream.http.served import Pkg
 
 
@@ -45,7 +45,7 @@ def router() -> APIRouter:
         """Perform an operation that takes a moment. A problem has a member `error`, to raise it again from."""
         try:
             operation = operation_served(name)
-            demand(request, Scope[operation.scope.upper()])
+            check_scope(request, operation)
             return Returned(result=_performed(slipstream, operation, call))
         except SlipstreamError as error:
             return problem_of(error, {"error": told_error(error)})

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
 from slipstream.app.remote.operations import operation_named
-from slipstream.http.asking import Accepted, Asks, RequestState, WaitS, looked_at, state_of
+from slipstream.http.asking import Accepted, Asks, RequestState, WaitS, check_scope, looked_at, state_of
 from slipstream.http.models import Body
-from slipstream.http.scopes import Scope, demand
 from slipstream.http.served import Pkg
 
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
@@ -35,7 +34,7 @@ def router() -> APIRouter:
     def make_request(request: Request, response: Response, slipstream: Pkg, asks: Asks, body: NewRequest) -> Accepted:
         """Ask for an operation. It is done even if the server is killed before: then after its next start."""
         operation = operation_named(body.operation)
-        demand(request, Scope[operation.scope.upper()])
+        check_scope(request, operation)
         operation.signature.decoded(body.arguments, slipstream.audits)  # wrong ones are told now
         text = json.dumps({"arguments": body.arguments, "callbacks": sorted(body.callbacks)})
         made = slipstream.opened.requests.submit(operation.name, text, slipstream.clock.now())
@@ -51,7 +50,7 @@ def router() -> APIRouter:
     def cancel_request(request: Request, slipstream: Pkg, request_id: RequestId) -> RequestState:
         """Give up a request: it ends where it next tells progress, and what it did until then stays done."""
         operation = operation_named(looked_at(slipstream, request_id).operation)
-        demand(request, Scope[operation.scope.upper()])
+        check_scope(request, operation)
         slipstream.opened.requests.cancel(request_id)
         return state_of(looked_at(slipstream, request_id))
 

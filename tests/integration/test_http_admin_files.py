@@ -1,0 +1,256 @@
+"""Imports and backups over HTTP: bounded, named and never by paths, and done although the server is killed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipstream.app.uploads import UPLOADS_FOLDER
+from slipstream.domain.errors import InvalidInputError
+from tests.integration.http_admin_world import PEOPLE, Api, World, world
+from tests.until import until
+
+ROWS = 30_000
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("files")) as made:
+        yield made
+
+
+def _node(number: int) -> str:
+    properties = {"id": f"n{number}", "name": f"node {number}"}
+    return json.dumps({"type": "node", "id": str(number), "labels": ["Node"], "properties": properties})
+
+
+def _dump(count: int) -> bytes:
+    ends = {"start": {"id": "0", "labels": ["Node"]}, "end": {"id": "1", "labels": ["Node"]}}
+    link = json.dumps({"type": "relationship", "id": "0", "label": "NEXT", "properties": {}, **ends})
+    return "\n".join([*(_node(number) for number in range(count)), link]).encode() + b"\n"
+
+
+def _left(here: World) -> list[Path]:
+    folder = here.slipstream.opened.data / UPLOADS_FOLDER
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize(("name", "pack"), [("graph.jsonl", bytes), ("graph.jsonl.gz", gzip.compress)])
+def test_a_dump_is_imported(here: World, name: str, pack: Any) -> None:
+    answer = here.api("POST", f"/v1/imports?name={name}", pack(_dump(5)), scope="write")
+    report = answer.ok()
+    assert (report["form"], report["entities"], report["relationships"], report["rejected"]) == ("apoc", 5, 1, 0)
+    assert here.slipstream.get("n4").properties == {"name": "node 4"}
+    assert report["position"] <= here.slipstream.pkg.feed.head()
+    assert _left(here) == []
+
+
+def test_a_dump_is_sent_in_chunks(here: World) -> None:
+    data = _dump(500)
+    chunks = (data[start : start + 1_000] for start in range(0, len(data), 1_000))
+    assert here.api("POST", "/v1/imports", chunks).ok()["entities"] == 500
+
+
+def test_nodes_without_an_id_are_called_by_the_name_of_the_file(here: World) -> None:
+    node = json.dumps({"type": "node", "id": "7", "labels": ["Node"], "properties": {"name": "x"}}).encode()
+    for _ in range(2):  # the same source once more changes nothing
+        assert here.api("POST", "/v1/imports?name=people.jsonl", node).ok()["entities"] == 1
+    assert here.slipstream.get("people#7").properties == {"name": "x"}
+    assert here.api("POST", "/v1/imports?name=people.jsonl&id_prefix=staff:", node).ok()["entities"] == 1
+    assert here.slipstream.get("staff:7").properties == {"name": "x"}
+
+
+def test_events_are_applied_and_bad_ones_are_dead_letters(here: World) -> None:
+    event = {
+        "event_id": "ev1",
+        "event_type": "entity_created",
+        "entity_id": "from-event",
+        "entity_type": "Person",
+        "timestamp": "2026-01-01T00:00:00+00:00",
+        "new_data": {"name": "from an event"},
+        "schema_version": 1,
+    }
+    body = (
+        json.dumps(event) + "\n" + json.dumps({**event, "event_id": "ev2", "event_type": "entity_eaten"})
+    ).encode()
+    first = here.api("POST", "/v1/imports?format=events&name=events.jsonl.gz", gzip.compress(body)).ok()
+    assert (first["applied"], first["rejected"], len(first["errors"])) == (1, 1, 1)
+    again = here.api("POST", "/v1/imports?format=events&name=events.jsonl", body).ok()
+    assert (again["applied"], again["duplicates"]) == (0, 1)
+    assert here.slipstream.get("from-event").properties["name"] == "from an event"
+    assert here.api.get("/v1/dead-letters").ok()["total"] == 1
+    here.api.post("/v1/dead-letters/discard", {"all": True}).ok()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../etc/passwd", "..%2Fx", "/etc/passwd", "a%2Fb", ".hidden", "..", "a%00b", "a%0Ab", "%5Cx", "x" * 201, ""],
+)
+def test_a_name_is_never_a_path(here: World, name: str) -> None:
+    answer = here.api("POST", f"/v1/imports?name={name}", _dump(1))
+    assert (answer.status, answer.body["field"]) == (422, "name")
+    assert _left(here) == []
+
+
+def test_an_upload_is_bounded(here: World) -> None:
+    here.app.state.upload_bytes = 10_000
+    try:
+        data = b"x" * 30_000
+        assert here.api("POST", "/v1/imports", iter([data[:15_000], data[15_000:]])).status == 413
+    finally:
+        del here.app.state.upload_bytes
+    assert _left(here) == []
+
+
+def test_wrong_uploads_are_refused_and_removed(here: World) -> None:
+    assert here.api("POST", "/v1/imports", b"").body["field"] == "body"
+    assert here.api("POST", "/v1/imports?name=x.gz", b"not packed").status == 422
+    assert here.api("POST", "/v1/imports", b"PK\x03\x04 a zip").status == 422
+    assert here.api("POST", "/v1/imports?format=rdf", b"x").status == 422
+    assert here.api("POST", "/v1/imports", _dump(1), scope="read").status == 403
+    assert _left(here) == []
+
+
+def test_an_upload_that_ends_early_is_removed(here: World) -> None:
+    with socket.create_connection(("127.0.0.1", here.api.port)) as half:
+        head = "POST /v1/imports HTTP/1.1\r\nHost: x\r\nX-Scope: write\r\nContent-Length: 100000\r\n\r\n"
+        half.sendall(head.encode() + b"x" * 1_000)
+        until(lambda: _left(here))
+    until(lambda: not _left(here))
+
+
+def test_no_client_asks_for_what_is_the_servers_own(here: World) -> None:
+    for name, arguments in (("backups.make", {"folder": "/srv"}), ("uploads.take", {"upload": "u-" + "0" * 32})):
+        made = here.api.post("/v1/requests", {"operation": name, "arguments": arguments})
+        assert (made.status, made.body["class"]) == (501, "UnsupportedError")
+
+
+def test_an_upload_is_asked_for_by_its_token_only(here: World) -> None:
+    uploads = here.slipstream.opened.uploads
+    for token in ("..", "../..", "u-../../../etc", "u-" + "0" * 32, ""):
+        with pytest.raises(Exception, match="there is no upload"):
+            uploads.path_of(token)
+        uploads.remove(token)
+    with pytest.raises(InvalidInputError), uploads.begun("a/b"):
+        pass
+
+
+# ---------------------------------------------------------------------- backups
+
+
+def test_without_a_folder_there_are_no_backups(here: World) -> None:
+    for answer in (here.api.get("/v1/backups"), here.api.post("/v1/backups")):
+        assert (answer.status, answer.body["class"]) == (422, "ConfigError")
+        assert "--backups" in answer.body["detail"]
+
+
+def test_backups_are_made_and_listed(here: World, tmp_path: Path) -> None:
+    here.app.state.backups = tmp_path / "kept"
+    try:
+        assert here.api.get("/v1/backups").ok() == {"items": [], "total": 0}
+        assert here.api.post("/v1/backups", scope="write").status == 403
+        first = here.api.post("/v1/backups", {"keep": 2}).ok()["backup"]
+        assert (first["is_of_this_graph"], first["manifest"]["entities"] > PEOPLE) == (True, True)
+        second = here.api.post("/v1/backups", {"keep": 1}).ok()
+        assert second["removed"] == [first["name"]]
+        listed = here.api.get("/v1/backups", scope="read").ok()
+        assert listed == {"items": [second["backup"]], "total": 1}
+        assert here.api.get(f"/v1/backups/{second['backup']['name']}").ok() == second["backup"]
+        assert [path.name for path in (tmp_path / "kept").iterdir()] == [second["backup"]["name"]]
+        _try_tricks(here, tmp_path)
+    finally:
+        del here.app.state.backups
+
+
+def _try_tricks(here: World, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    made = next((tmp_path / "kept").iterdir())
+    (tmp_path / "kept" / "slipstream-20200101T000000Z").symlink_to(made)
+    names = (
+        "..",
+        "%2e%2e",
+        "..%2foutside",
+        "slipstream-20200101T000000Z",
+        "manifest.json",
+        ".",
+        "slipstream-x",
+        "%00",
+    )
+    for name in names:
+        assert here.api.get(f"/v1/backups/{name}").status in (404, 422), name
+    assert here.api.get("/v1/backups").ok()["total"] == 1
+    for body in ({"keep": 0}, {"folder": "/srv"}, {"name": "../x"}, {"keep": "1; rm"}):
+        assert here.api.post("/v1/backups", body).status == 422
+
+
+# ---------------------------------------------------------------------- a server that is killed
+
+
+@contextmanager
+def _server(directory: Path) -> Iterator[tuple[Api, subprocess.Popen[bytes]]]:
+    port_file = directory / "port"
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "tests.integration.http_admin_server", str(directory), str(port_file)]
+    process = subprocess.Popen(command)
+    try:
+        until(port_file.exists)
+        api = Api(int(port_file.read_text()))
+        until(lambda: _answers(api))
+        yield api, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(api: Api) -> bool:
+    with suppress(OSError, HTTPException):
+        return api.get("/v1/status?counts=false").status == 200
+    return False
+
+
+def test_a_killed_server_goes_on_with_an_import_at_its_next_start(tmp_path: Path) -> None:
+    with _server(tmp_path) as (api, process):
+        begun = api("POST", "/v1/imports?name=big.jsonl&wait_s=0", _dump(ROWS)).ok(202)
+        place = f"/v1/requests/{begun['id']}"
+        until(lambda: api.get(place).ok()["progress"])
+        assert api.get(place).ok()["state"] == "working"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with _server(tmp_path) as (api, _):
+        found: Any = None
+
+        def is_done() -> bool:
+            nonlocal found
+            found = api.get(place + "?wait_s=5").ok()
+            return bool(found["state"] == "done")
+
+        until(is_done)
+        assert found["attempts"] == 2
+        assert found["result"]["resumed_at_line"] > 0
+        assert api.get("/v1/status").ok()["entities"] == ROWS
+        assert not list((tmp_path / ".slipstream" / UPLOADS_FOLDER).iterdir())
+
+
+def test_what_a_killed_server_was_being_sent_is_removed_at_its_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / ".slipstream" / UPLOADS_FOLDER
+    with _server(tmp_path) as (api, process), socket.create_connection(("127.0.0.1", api.port)) as half:
+        head = "POST /v1/imports HTTP/1.1\r\nHost: x\r\nX-Scope: write\r\nContent-Length: 5000000\r\n\r\n"
+        half.sendall(head.encode() + b"x" * 1_200_000)
+        until(lambda: folder.exists() and list(folder.iterdir()))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert list(folder.iterdir())
+    with _server(tmp_path):
+        assert not list(folder.iterdir())
