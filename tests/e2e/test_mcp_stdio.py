@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 
 import slipstream
 from tests.agents import MODES, Agent, CallError, agent, text_of
-from tests.e2e.processes import LONG_S, ROOT, Process, command, made, owned
+from tests.e2e.processes import KINDS, LONG_S, ROOT, STATIC, Process, command, made, owned
 from tests.until import until
 
 HELLO: dict[str, Any] = {
@@ -64,24 +64,46 @@ def test_it_opens_the_pkg_itself(directory: Path, mode: str) -> None:
         assert pkg.runs_engine
 
 
-def test_it_asks_the_process_that_runs_the_engine(directory: Path) -> None:
-    with owned(directory), connected(directory, "--write") as writer, connected(directory) as reader:
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_asks_the_process_that_runs_the_engine(directory: Path, kind: str) -> None:
+    """By its socket if that is a server; else by reading the files, and by durable requests."""
+    with owned(directory, kind), connected(directory, "--write") as writer, connected(directory) as reader:
         made = writer.call("add_entity", id="{}", type="Person", properties={"name": "Emmy Noether"}, wait=True)
         assert made["searchable"] is True
         hits = reader.call("search", text="Emmy Noether", k=1, after=made["position"])["hits"]
         assert hits[0]["id"] == "{}"
-        assert reader.call("status")["entities"] == {"Person": 2}
+        assert reader.call("status", with_schema=True)["entities"] == {"Person": 2}
+        writer.call("relate", source_id="{}", type="READS", target_id="null", properties={"since": 1920})
+        rows = reader.call("neighbours", id="null")["items"]
+        assert [(row["entity_id"], row["properties"]) for row in rows] == [("{}", {"since": 1920})]
+        assert reader.call("changes", limit=1)["items"][0]["kind"] == "relationship_created"
+        assert reader.call("query", cypher="MATCH (p:Person) RETURN count(p)")["rows"] == [[2]]
+        assert reader.read("slipstream://schema")["entity_types"] == {"Person": {"name": "string"}}
+        assert reader.read("slipstream://views")["views"]["Person"]["model"] == STATIC
         with pytest.raises(CallError, match="--write"):
             reader.call("delete_entity", id="{}")
+        with pytest.raises(CallError, match=r"NotFoundError: .*nobody"):
+            reader.call("neighbours", id="nobody")
 
 
-def test_it_goes_on_when_the_process_that_ran_the_engine_is_killed(directory: Path) -> None:
-    with owned(directory) as owner, connected(directory, "--write") as writer:
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_when_the_process_that_ran_the_engine_is_killed(directory: Path, kind: str) -> None:
+    with owned(directory, kind) as owner, connected(directory, "--write") as writer:
         assert writer.call("search", text="Ada Lovelace")["hits"]
         owner.kill()
-        made = writer.call("add_entity", id="after", type="Person", properties={"name": "Emmy Noether"})
-        until(lambda: writer.call("status").get("frontier", 0) >= made["position"], "the taking over")
-        assert writer.call("search", text="Emmy Noether", k=1)["hits"][0]["id"] == "after"
+        until(lambda: not writer.answer("add_entity", id="after", type="Person").is_error, "the next opening")
+        until(lambda: writer.call("status").get("lag_s") == 0.0, "the taking over")
+        assert "after" in [hit["id"] for hit in writer.call("search", text="after")["hits"]]
+
+
+def test_a_server_that_is_started_again_is_asked_again(directory: Path) -> None:
+    with owned(directory) as first, connected(directory) as reader:
+        assert reader.call("search", text="Ada Lovelace")["hits"]
+        first.send(signal.SIGTERM)
+        first.ended()
+        assert "UnavailableError" in text_of(reader.answer("search", text="Ada"))
+        with owned(directory):  # it runs the engine: nobody has taken that from it meanwhile
+            assert reader.call("search", text="Ada Lovelace")["hits"]
 
 
 def started(directory: Path) -> Process:
@@ -159,15 +181,19 @@ def test_an_incident_is_told_searched_past_and_left_behind(directory: Path) -> N
         for name, arguments in (("get", {"id": "null"}), ("add_entity", {"id": "x", "type": "Person"})):
             with pytest.raises(CallError, match=r"(?s)IncidentError.*only a person can decide"):
                 writer.call(name, **arguments)
-        adopting = command(directory, "repair", "--adopt")
-        try:
-            assert adopting.ended() == 0, adopting.said
-        finally:
-            adopting.close()
+        until(lambda: is_adopted(directory), "the adoption")  # refused until the PKG has been opened anew for it
         until(lambda: degraded(writer) == [], "the end of the incident")
         assert writer.call("search", text="Ada Lovelace")["hits"] == []
         made = writer.call("add_entity", id="anew", type="Person", properties={"name": "Ada"}, wait=True)
         assert made["searchable"] is True
+
+
+def is_adopted(directory: Path) -> bool:
+    adopting = command(directory, "repair", "--adopt")
+    try:
+        return adopting.ended() == 0
+    finally:
+        adopting.close()
 
 
 def degraded(reader: Agent) -> list[str] | None:

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from slipstream.app.composition import Options, open_pkg
 from slipstream.app.config import Config
-from slipstream.http.app import build_app
-from slipstream.http.scopes import GRANTED, Scope
-from slipstream.http.served import PKG_NAME, Registry, Served
+from slipstream.http.limits import Limits
+from slipstream.http.listeners import Terms, tcp_listener
+from slipstream.http.scopes import Scope
+from slipstream.http.served import Registry, Served
+from slipstream.http.serving import WebServer
+from slipstream.http.sockets import parsed_address
+from slipstream.http.tokens import Tokens
 from slipstream.mcp.routes import mcp_face
 from slipstream.testkit.embedders import HashEmbedder
 from tests.agents import MODES, Agent, CallError, agent
-from tests.until import until
 
-TOKENS = {"reads": Scope.READ, "writes": Scope.WRITE, "rules": Scope.ADMIN}
+BEARERS = {name: f"{name}-0123456789abcdef" for name in ("reads", "writes", "rules", "nobody")}
+TOKENS = {BEARERS["reads"]: Scope.READ, BEARERS["writes"]: Scope.WRITE, BEARERS["rules"]: Scope.ADMIN}
 Connect = Callable[..., AbstractContextManager[Agent]]
-
-
-def let_in(app: Any) -> Any:
-    """Do what the server's middleware does before a request is served: say who asks, and about which PKG."""
-
-    async def call(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            token = headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
-            path = scope["path"]
-            scope = {**scope, **({GRANTED: TOKENS[token]} if token in TOKENS else {})}
-            if path.startswith("/pkgs/"):
-                name, _, rest = path.removeprefix("/pkgs/").partition("/")
-                scope |= {PKG_NAME: name, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
-        await app(scope, receive, send)
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +53,10 @@ def _opened(served: dict[str, Served]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def url(registry: Registry) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        app = let_in(build_app(registry, mcp_face(registry)))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        until(lambda: server.started, "the server's start")
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+    with WebServer(registry, faces=mcp_face(registry), tokens=Tokens(TOKENS), limits=Limits()) as server:
+        listener = tcp_listener(parsed_address("127.0.0.1:0", "http"), Terms(has_tokens=True))
+        server.add(listener)
+        yield listener.shown
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +64,7 @@ def connect(url: str) -> Connect:
     def connected(bearer: str = "reads", mode: str = "auto", prefix: str = "") -> AbstractContextManager[Agent]:
         @asynccontextmanager
         async def made() -> AsyncIterator[Client]:
-            headers = {"authorization": f"Bearer {bearer}"}
+            headers = {"authorization": f"Bearer {BEARERS[bearer]}"}
             async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
                 transport = streamable_http_client(f"{url}{prefix}/mcp", http_client=http)
                 async with Client(transport, mode=mode) as client:
@@ -148,14 +125,14 @@ def test_who_is_not_let_in_gets_a_problem(url: str, connect: Connect) -> None:
     discover = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}}
     with httpx2.Client() as http:
         refused = http.post(f"{url}/mcp", json=discover)
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
-        known = {"authorization": "Bearer reads"}
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="slipstream"')
+        known = {"authorization": f"Bearer {BEARERS['reads']}"}
         assert http.post(f"{url}/pkgs/nothing/mcp", json=discover, headers=known).status_code == 404
         for method in ("GET", "DELETE", "PUT"):
             refused = http.request(method, f"{url}/mcp", headers=known)
             assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
         wrong = http.post(f"{url}/mcp", content=b"{", headers={**known, "content-type": "application/json"})
         assert wrong.status_code in {400, 406}
-        assert "/mcp" not in http.get(f"{url}/openapi.json").json()["paths"]
-    with pytest.raises(MCPError, match="error response"), connect("unknown") as nobody:
+        assert "/mcp" not in http.get(f"{url}/openapi.json", headers=known).json()["paths"]
+    with pytest.raises(MCPError, match="error response"), connect("nobody") as nobody:
         nobody.call("status")

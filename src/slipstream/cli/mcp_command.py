@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Annotated
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from slipstream.cli.context import Context
 from slipstream.cli.output import handled_errors
 from slipstream.mcp.extra import need_sdk
-from slipstream.mcp.keeping import Kept
+from slipstream.mcp.keeping import Kept, ServerGone
+
+if TYPE_CHECKING:
+    from slipstream.app.slipstream import Slipstream
 
 _STDOUT, _STDERR = 1, 2
 
@@ -30,7 +34,8 @@ def mcp(
     """
     Serve tools for an agent (Model Context Protocol) on stdin and stdout; the agent's host starts this.
 
-    While another process runs the engine, this one asks it. Ends with its input, on Ctrl-C or SIGTERM.
+    While another process runs the engine (`slipstream serve`, say), this one asks it. It ends with its input, on
+    Ctrl-C or SIGTERM.
     """
     with handled_errors():
         need_sdk()
@@ -38,9 +43,17 @@ def mcp(
         with ExitStack() as stack:
             # Standard output is the protocol's alone: whatever else writes there, a model's library say, is diverted.
             with _diverted():
-                kept = stack.enter_context(Kept(settings.opened))
+                kept = stack.enter_context(Kept(partial(_opened, settings), ServerGone(settings.directory)))
             stack.enter_context(_diverted_at_the_end())
             _serve(kept, write=write)
+
+
+def _opened(settings: Context) -> AbstractContextManager[Slipstream]:
+    """Return the PKG as its server's, if there is one, or opened by its files."""
+    from slipstream.app.client.addresses import socket_in
+    from slipstream.app.composition import connect_pkg
+
+    return settings.opened() if socket_in(settings.directory) is None else connect_pkg(settings.directory)
 
 
 def _serve(kept: Kept, *, write: bool) -> None:

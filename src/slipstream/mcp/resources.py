@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipstream.app.client.facade import RemoteSlipstream
 from slipstream.app.slipstream import Slipstream
 from slipstream.mcp.reading import shown_schema
 from slipstream.mcp.results import NOTICE
@@ -32,6 +33,9 @@ def _schema(slipstream: Slipstream) -> Mapping[str, Any]:
 
 
 def _views(slipstream: Slipstream) -> Mapping[str, Any]:
+    if isinstance(slipstream, RemoteSlipstream):
+        rows = slipstream.wire.get("/v1/views")["items"][:_VIEWS_MAX]
+        return {"views": {row["type"]: _view(row["kind"], row["model"], row["template"]) for row in rows}}
     schema, views = slipstream.pkg.schema(), slipstream.views
     declared = {view.type: view.is_relationship for view in views.views}
     names = {**dict.fromkeys(schema.entity_types, False), **declared}
@@ -39,12 +43,14 @@ def _views(slipstream: Slipstream) -> Mapping[str, Any]:
     for name, is_relationship in sorted(names.items())[:_VIEWS_MAX]:
         view = views.view_for(name, is_relationship=is_relationship)
         if view is not None:
-            found[name] = {
-                "kind": "relationship" if is_relationship else "entity",
-                "model": slipstream.recipes.pair.live.space_of(name).model_id,
-                "template": shortened(view.template or "(the properties, one after another)", _TEMPLATE_MAX),
-            }
+            kind = "relationship" if is_relationship else "entity"
+            found[name] = _view(kind, slipstream.recipes.pair.live.space_of(name).model_id, view.template)
     return {"views": found}
+
+
+def _view(kind: str, model_id: str | None, template: str | None) -> dict[str, str | None]:
+    shown = shortened(template or "(the properties, one after another)", _TEMPLATE_MAX)
+    return {"kind": kind, "model": model_id, "template": shown}
 
 
 RESOURCES: Mapping[str, Resource] = {

@@ -44,7 +44,7 @@ from slipstream.mcp.tools import INSTRUCTIONS, TOOLS, Tool
 
 logger = logging.getLogger(__name__)
 
-CALLS_MAX = 8
+CALLS_MAX = 16
 """How many calls run at a time; others wait for their turn."""
 _LISTED_MS = 60_000
 _READ_ONLY = "you may only read: a person starts `slipstream mcp` with --write, or gives a token that may write"

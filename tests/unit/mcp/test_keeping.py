@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from slipstream.app.client.addresses import SOCKET
+from slipstream.app.client.facade import RemoteSlipstream
 from slipstream.domain.errors import ConfigError, IncidentError, UnavailableError
 from slipstream.mcp import keeping
-from slipstream.mcp.keeping import Kept
+from slipstream.mcp.keeping import Kept, ServerGone
 from tests.until import until
 
 
@@ -62,6 +66,31 @@ def test_who_asks_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
                 _ = kept.slipstream
         threading.Timer(0.05, house.may_open.set).start()
         assert kept.slipstream is not house.closed[0]
+
+
+def test_a_server_has_gone_when_it_has_not_come_back_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    gone = ServerGone(tmp_path, lambda: now[0])
+    remote = RemoteSlipstream.__new__(RemoteSlipstream)  # who is asked is all that counts
+
+    def later(seconds: float) -> bool:
+        now[0] += seconds
+        return gone(remote)
+
+    assert not gone(SimpleNamespace())  # type: ignore[arg-type]  # one that is not a server's
+    assert not gone(remote)
+    assert not later(keeping.RETURN_S - 2)
+    (tmp_path / SOCKET).parent.mkdir()
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(SOCKET))
+        listening.listen()
+        assert not later(keeping.RETURN_S)  # it is back
+    assert not later(2.0)  # its file is there still, and nobody listens
+    assert not later(keeping.RETURN_S - 2)
+    assert later(2.0)
 
 
 def test_what_can_not_be_opened_at_first_is_said() -> None:
