@@ -6,7 +6,7 @@ import { useResource } from "./lib/resource.js";
 import { route, to } from "./lib/route.js";
 import { noteStatus, standingOf, status } from "./lib/standing.js";
 import { useStore } from "./lib/store.js";
-import { learnTypes } from "./lib/types.js";
+import { learnTypes, schemaTypes } from "./lib/types.js";
 import { Dot, Empty, Page } from "./lib/ui.js";
 import { Audit, Audits } from "./pages/audits.js";
 import { Changes } from "./pages/changes.js";
@@ -21,9 +21,11 @@ import { Settings } from "./pages/settings.js";
 
 const STATUS_MS = 2000;
 
-async function schemaTypes(signal) {
-  const { entity_types: found } = await get("v1/schema", {}, { signal });
-  learnTypes(Array.isArray(found) ? found.map((each) => each.name ?? each) : Object.keys(found ?? {}), { areAll: true });
+async function readSchema(signal) {
+  const schema = await get("v1/schema", {}, { signal });
+  const [entities, relationships] = [schema.entity_types, schema.relationship_types].map((each) => Object.keys(each).sort());
+  schemaTypes.set({ entities, relationships });
+  learnTypes(entities, { areAll: true });
 }
 
 const PAGES = {
@@ -148,7 +150,7 @@ function Console() {
   const main = useRef(null);
   const first = useRef(true);
   useResource(async (signal) => noteStatus(await get("v1/status", { counts: false }, { signal })), [], { every_ms: STATUS_MS });
-  useResource(schemaTypes, []);
+  useResource(readSchema, []);
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;

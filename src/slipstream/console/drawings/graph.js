@@ -7,6 +7,8 @@ import { looksOf, OUTLINES, typesKnown } from "../lib/types.js";
 const PLACES_MAX = 2000;
 const NAME_MAX = 20;
 const EDGE_NAMES_MAX = 12;
+const NARROW_PX = 480;
+const NARROW_NODES = 12;
 const TICKS_AT_ONCE = 240;
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -117,7 +119,9 @@ export function Graph({ centre, rows }) {
   const drawing = useRef(null);
   const elements = useRef(new Map());
   const size = useSize(drawing);
-  const model = useMemo(() => modelOf(centre, rows), [centre.id, centre.name, centre.type, rows.length]);
+  const isNarrow = size.width > 0 && size.width < NARROW_PX;
+  const drawn = isNarrow ? rows.slice(0, NARROW_NODES) : rows;
+  const model = useMemo(() => modelOf(centre, drawn), [centre.id, centre.name, centre.type, drawn.length]);
   useLayout(model, size);
   useEffect(() => {
     if (isWalking) elements.current.get(centre.id)?.focus({ preventScroll: true });
@@ -133,15 +137,16 @@ export function Graph({ centre, rows }) {
   const keep = (id) => (element) => (element ? elements.current.set(id, element) : elements.current.delete(id));
   return html`<div class="drawing">
     <svg class="graph" ref=${drawing} viewBox=${`${-width / 2} ${-height / 2} ${width || 1} ${height || 1}`} role="group" aria-label="Neighbours as a drawing: arrow keys move between them, Enter walks to one">
-      ${width > 0 && html`<${Edges} model=${model} />${model.nodes.map((node) => html`<${Node} node=${node} key=${node.id} keep=${keep(node.id)} onKey=${onKey(node)} />`)}`}
+      ${width > 0 && html`<${Edges} model=${model} isNarrow=${isNarrow} />${model.nodes.map((node) => html`<${Node} node=${node} key=${node.id} keep=${keep(node.id)} onKey=${onKey(node)} />`)}`}
     </svg>
     ${rows.length === 0 && html`<p class="drawing-note quiet">Nothing leads to it or away from it.</p>`}
-  </div>`;
+  </div>
+  ${drawn.length < rows.length && html`<p class="quiet under">${drawn.length} of ${rows.length} are drawn; the list has them all.</p>`}`;
 }
 
-function Edges({ model }) {
+function Edges({ model, isNarrow }) {
   const at = new Map(model.nodes.map((node) => [node.id, node]));
-  const isNamed = model.links.length <= EDGE_NAMES_MAX;
+  const isNamed = !isNarrow && model.links.length <= EDGE_NAMES_MAX;
   return html`<g aria-hidden="true">${model.links.map((link) => {
     const target = at.get(link.target.id ?? link.target);
     const [a, b] = link.isIn ? [target, { x: 0, y: 0 }] : [{ x: 0, y: 0 }, target];
@@ -162,7 +167,9 @@ function arrow(a, b) {
 function Node({ node, keep, onKey }) {
   useStore(typesKnown);
   const looks = looksOf(node.type);
-  const told = [node.name, node.type, ...node.relations].filter(Boolean).join(", ");
+  const shown = cut(node.name);
+  // What is seen is part of what is heard, so that a link can be called by it.
+  const told = [shown, shown !== node.name && node.name, node.type, ...node.relations].filter(Boolean).join(", ");
   const walk = () => {
     isWalking = true;
   };
@@ -171,6 +178,6 @@ function Node({ node, keep, onKey }) {
     <title>${told}</title>
     <circle class="halo" r="15" />
     <path class=${`node-mark hue${looks.hue}`} transform=${`scale(${node.isCentre ? 9.5 : 7.5})`} d=${OUTLINES[looks.mark]} />
-    <text class="node-name" y=${node.isCentre ? 31 : 27}>${cut(node.name)}</text>
+    <text class="node-name" y=${node.isCentre ? 31 : 27}>${shown}</text>
   </a>`;
 }

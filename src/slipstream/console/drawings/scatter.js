@@ -208,7 +208,9 @@ export class Scatter {
   }
 
   open() {
-    if (this.read !== null) this.onOpen(this.points[this.read][3]);
+    if (this.read === null) return;
+    const [, , type, id] = this.points[this.read];
+    this.onOpen(id, this.types[type]);
   }
 
   // ---------------------------------------------------------------- hands

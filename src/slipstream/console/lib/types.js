@@ -18,6 +18,26 @@ export function learnTypes(names, { areAll = false } = {}) {
   typesKnown.set(known.size);
 }
 
+// A hit or a point may be a relationship: its type tells.
+export const schemaTypes = store({ entities: [], relationships: [] });
+
+export function keyOf(id, type) {
+  return `${schemaTypes.get().relationships.includes(type) ? "r" : "e"}:${id}`;
+}
+
+// The choice of a type: those of the schema, and the one that was asked for.
+export function TypeChoice({ value, onChoose, relationships = false }) {
+  const known = useStore(schemaTypes);
+  const option = (name) => html`<option value=${name} selected=${name === value} key=${name}>${name}</option>`;
+  const other = value && ![...known.entities, ...known.relationships].includes(value);
+  return html`<select value=${value} onChange=${(event) => onChoose(event.target.value)}>
+    <option value="" selected=${!value}>all types</option>
+    ${known.entities.map(option)}
+    ${relationships && known.relationships.length > 0 && html`<optgroup label="Relationships">${known.relationships.map(option)}</optgroup>`}
+    ${other && option(value)}
+  </select>`;
+}
+
 export function looksOf(type) {
   const at = known.get(type);
   if (at === undefined) return UNKNOWN;

@@ -103,9 +103,11 @@ export function Asked({ from, rows = 3, what, children }) {
 
 export function Table({ caption, columns, rows, rowKey, empty = "Nothing here" }) {
   if (!rows.length) return html`<${Empty} title=${empty} />`;
-  // On a narrow page rows become blocks; the roles keep it a table for those who listen.
-  return html`<table role="table">
+  // With parts, columns share the width so, however long a text is. On a narrow page rows become blocks; the roles keep it a table for those who listen.
+  const isShared = columns.some((c) => c.part);
+  return html`<table role="table" class=${isShared ? "shared" : ""}>
     <caption class="unseen">${caption}</caption>
+    ${isShared && html`<colgroup>${columns.map((c) => html`<col key=${c.name} style=${c.part ? { width: `${c.part}%` } : undefined} />`)}</colgroup>`}
     <thead role="rowgroup"><tr role="row">${columns.map(
       (c) => html`<th role="columnheader" scope="col" class=${c.kind ?? ""} key=${c.name}>${c.head ?? c.name}</th>`,
     )}</tr></thead>

@@ -10,19 +10,23 @@ import { Asked, Badge, Card, Confirm, Empty, Fact, KeyLink, Loading, Meter, More
 
 const PAGE = 25;
 const FINDINGS = 50;
+const WAIT_S = 1;
+const UNJUDGED = new Set(["", "owed", "unsettled"]);
 const TONES = { consistent: "good", divergent: "bad", undecided: "warn" };
 
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
 export function Audits() {
-  const list = usePages((before, signal) => get("v1/audits", { before, limit: PAGE }, { signal }).then(paged), []);
+  const list = usePages((before, signal) => get("v1/audits", { before, limit: PAGE }, { signal }), []);
   const [options, setOptions] = useState({ incremental: false, deep: false });
   const [progress, setProgress] = useState(null);
   const audit = useAction(async () => {
     setProgress(null);
-    const report = await followed(await post("v1/audits", { ...options, wait_s: 2 }), (now) => setProgress(now.progress));
+    const { incremental, deep } = options;
+    const wanted = { incremental, deep: deep && !incremental ? "all" : null, wait_s: WAIT_S };
+    const report = await followed(await post("v1/audits", wanted), (now) => setProgress(now.progress));
     list.reload();
-    return report.report ?? report;
+    return report ?? {};
   });
   const set = (name) => (event) => setOptions({ ...options, [name]: event.target.checked });
   return html`<${Page} title="Audits" lead="An audit compares the records of the index with what the graph asks for, and changes nothing.">
@@ -30,9 +34,9 @@ export function Audits() {
       <div class="form-row">
         <button type="button" class="primary" disabled=${audit.busy} onClick=${audit.run}>${audit.busy ? "Auditing…" : "Start an audit"}</button>
         <label class="check"><input type="checkbox" checked=${options.incremental} onChange=${set("incremental")} /><span>only what has changed</span></label>
-        <label class="check"><input type="checkbox" checked=${options.deep} onChange=${set("deep")} /><span>every vector too</span></label>
+        <label class="check"><input type="checkbox" checked=${options.deep && !options.incremental} disabled=${options.incremental} onChange=${set("deep")} /><span>every vector too</span></label>
       </div>
-      <${Said}>${audit.busy ? `Auditing${shownProgress(progress)}` : audit.result ? `Audit ${audit.result.id ?? ""}: ${audit.result.verdict}` : ""}<//>
+      <${Said}>${audit.busy ? `Auditing${shownProgress(progress)}` : audit.result ? `The audit is done: ${audit.result.verdict ?? "see the newest one below"}.` : ""}<//>
       <${Trouble} error=${audit.error} what="The audit failed" />
     <//>
     <${Card} title="Kept audits">
@@ -41,16 +45,10 @@ export function Audits() {
   <//>`;
 }
 
+// Of each callback a request tells how often it was called, and with what the last time.
 function shownProgress(progress) {
-  if (!progress) return " …";
-  const { done, total } = progress;
-  return total ? `: ${count(done)} of ${count(total)}` : done ? `: ${count(done)}` : " …";
-}
-
-// The list goes on before the oldest one that was read.
-function paged(found) {
-  const items = found.items ?? [];
-  return { items, next: found.next ?? (items.length === PAGE ? items.at(-1).id : null) };
+  const last = Object.values(progress ?? {}).flat(2).filter((each) => typeof each === "number");
+  return last.length > 1 && last.at(-1) ? `: ${count(last.at(-1))} so far` : " …";
 }
 
 function List({ items }) {
@@ -71,7 +69,7 @@ function List({ items }) {
 
 export function Audit({ params }) {
   const { id, kind = "" } = params;
-  const found = useResource((signal) => get(`v1/audits/${encodeURIComponent(id)}`, {}, { signal }).then((a) => a.report ?? a), [id]);
+  const found = useResource((signal) => get(`v1/audits/${encodeURIComponent(id)}`, {}, { signal }), [id]);
   const [repairing, setRepairing] = useState(false);
   const [done, setDone] = useState("");
   const audit = found.data;
@@ -81,7 +79,7 @@ export function Audit({ params }) {
     <${Said}>${done}<//>
     <${Asked} from=${found} rows=${6} what="This audit could not be read">${(data) => html`<${Summary} audit=${data} />
       <${Findings} id=${id} kind=${kind} audit=${data} />`}<//>
-    ${repairing && html`<${Repair} id=${id} kinds=${kind ? [kind] : undefined} onClose=${() => setRepairing(false)} onDone=${(told) => {
+    ${repairing && html`<${Repair} id=${id} kinds=${UNJUDGED.has(kind) ? undefined : [kind]} onClose=${() => setRepairing(false)} onDone=${(told) => {
       setRepairing(false);
       setDone(told);
     }} />`}
@@ -117,7 +115,7 @@ function Findings({ id, kind, audit }) {
   const list = usePages((after, signal) => get(`v1/audits/${encodeURIComponent(id)}/findings`, { kind, after, limit: FINDINGS }, { signal }), [id, kind]);
   const kinds = Object.entries({ ...audit.counts, owed: sum(audit.owed), unsettled: audit.unsettled ?? 0 }).filter(([, n]) => n > 0);
   const columns = [
-    { name: "Key", cell: (f) => html`<${KeyLink} id=${f.key} />` },
+    { name: "Key", part: 50, cell: (f) => html`<span class="clip"><${KeyLink} id=${f.key} /></span>` },
     { name: "Finding", cell: (f) => html`<${Badge} tone=${f.kind === "owed" || f.kind === "unsettled" ? "plain" : "bad"}>${words(f.kind)}<//>` },
     { name: "Type", cell: (f) => html`<${TypeName} type=${f.type} />` },
   ];
@@ -135,10 +133,9 @@ function Repair({ id, kinds, onClose, onDone }) {
   const plan = useResource((signal) => post("v1/repairs/plan", { audit_id: Number(id), ...(kinds ? { kinds } : {}) }, { signal }), [id]);
   const repair = useAction(async () => {
     const { precondition, braked } = plan.data;
-    const confirmed = braked ? { confirm: braked.id ?? braked.plan_id ?? braked.plan } : { precondition };
+    const confirmed = braked ? { confirm: braked.id } : { precondition };
     const result = await followed(await post("v1/repairs", { audit_id: Number(id), ...(kinds ? { kinds } : {}), ...confirmed }));
-    const keys = typeof result?.marked === "object" ? sum(result.marked) : (result?.keys ?? result?.repaired ?? sum(plan.data.keys));
-    onDone(`The repair is done: ${plural(Number(keys) || 0, "key")} marked; the engine makes them equal, behind all live work. Audit again to see it.`);
+    onDone(`The repair is done: ${plural(sum(result.marked ?? plan.data.keys), "key")} marked; the engine makes them equal, behind all live work. Audit again to see it.`);
   });
   const ready = plan.data && (!plan.data.braked || seen) && sum(plan.data.keys) > 0;
   return html`<${Confirm} title=${`Repair what audit ${id} found`} verb="Repair" danger=${Boolean(plan.data?.braked)} disabled=${!ready} busy=${repair.busy} error=${repair.error} onConfirm=${repair.run} onClose=${onClose}>
@@ -157,5 +154,5 @@ function Plan({ plan }) {
       <${Fact} name="Deletions" value=${count(plan.deletions)} tone=${plan.deletions ? "warn" : ""} /><${Fact} name="Only stamps" value=${count(plan.restamps)} />
     </dl>
     <dl class="pairs">${kinds.map(([kind, n]) => html`<div key=${kind}><dt>${words(kind)}</dt><dd class="right">${count(n)}</dd></div>`)}</dl>
-    ${plan.braked && html`<div class="trouble warn"><p class="trouble-title">The brake is on</p><p class="breaks">${plan.braked.why ?? plan.braked.reason ?? "This is more than may be deleted or embedded anew unasked."} If the graph is the side that is damaged, do not go on.</p></div>`}`;
+    ${plan.braked && html`<div class="trouble warn"><p class="trouble-title">The brake is on</p><p class="breaks">${plan.braked.said ?? plan.braked.why ?? "This is more than may be deleted or embedded anew unasked."} If the graph is the side that is damaged, do not go on.</p></div>`}`;
 }

@@ -1,6 +1,6 @@
 // Commits as they happen, from a stream of events that is read by fetch: its token goes in a header.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
-import { Away, epoch, get, isAbort, open } from "../lib/api.js";
+import { Away, epoch, get, isAbort, open, Problem } from "../lib/api.js";
 import { count, plural, words } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
@@ -22,8 +22,12 @@ export async function* events(body) {
     const parts = rest.split("\n\n");
     rest = parts.pop();
     for (const part of parts) {
-      const lines = part.split("\n").filter((line) => line.startsWith("data:"));
-      if (lines.length) yield JSON.parse(lines.map((line) => line.slice(5).trimStart()).join("\n"));
+      const lines = part.split("\n");
+      const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      if (!data.length) continue;
+      const found = JSON.parse(data.join("\n"));
+      if (lines.includes("event: problem")) throw new Problem(found, found.status);
+      yield found;
     }
   }
 }
@@ -100,12 +104,12 @@ const TONES = { created: "good", deleted: "bad", rescan: "warn" };
 
 function Rows({ items }) {
   const columns = [
-    { name: "Position", kind: "fixed", cell: (change) => count(change.position) },
-    { name: "Change", cell: (change) => html`<${Badge} tone=${Object.entries(TONES).find(([part]) => change.kind.includes(part))?.[1] ?? "accent"}>${words(change.kind)}<//>` },
-    { name: "Of", cell: (change) => html`<${Of} change=${change} />` },
+    { name: "Position", kind: "fixed", part: 10, cell: (change) => count(change.position) },
+    { name: "Change", part: 19, cell: (change) => html`<${Badge} tone=${Object.entries(TONES).find(([part]) => change.kind.includes(part))?.[1] ?? "accent"}>${words(change.kind)}<//>` },
+    { name: "Of", part: 28, cell: (change) => html`<${Of} change=${change} />` },
     { name: "Type", cell: (change) => html`<${TypeName} type=${change.type} />` },
     { name: "Properties", cell: (change) => html`<bdi class="quiet">${change.changed?.join(", ") ?? ""}</bdi>` },
-    { name: "Committed", kind: "fixed", cell: (change) => html`<${Time} at=${change.committed_at} />` },
+    { name: "Committed", kind: "fixed", part: 12, cell: (change) => html`<${Time} at=${change.committed_at} />` },
   ];
   return html`<${Table} caption="Changes" columns=${columns} rows=${items} rowKey=${(change) => change.position} />`;
 }

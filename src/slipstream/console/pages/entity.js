@@ -7,7 +7,7 @@ import { useResource, usePages } from "../lib/resource.js";
 import { to } from "../lib/route.js";
 import { learnTypes, TypeName } from "../lib/types.js";
 import { Asked, Badge, Card, KeyLink, MorePages, Page, Pairs, Table } from "../lib/ui.js";
-import { CopyId, Life, Reasons, Stamps, Text, useWhy, Verdict } from "../lib/why.js";
+import { CopyId, Generations, Life, Reasons, Text, useWhy, Verdict } from "../lib/why.js";
 
 const DRAWN = 40;
 const LISTED = 25;
@@ -23,7 +23,7 @@ export async function entityOf(id, signal) {
 export function Entity({ params }) {
   const id = params.id ?? "";
   const found = useResource((signal) => entityOf(id, signal), [id]);
-  const why = useWhy(`e:${id}`);
+  const why = useWhy(`e:${id}`, { vectors: true });
   const entity = found.data;
   const name = entity?.name || nameOf(entity) || id;
   useEffect(() => entity && learnTypes([entity.type]), [entity]);
@@ -33,7 +33,7 @@ export function Entity({ params }) {
       <div class="stack">
         <${Around} id=${id} name=${name} type=${entity?.type ?? ""} />
         <${Card} title="Text"><${Asked} from=${why} rows=${3} what="It can not be explained">${(data) => html`<${Text} why=${data} />`}<//><//>
-        <${Card} title="Vectors"><${Asked} from=${why} rows=${2}>${(data) => html`<${Stamps} why=${data} />`}<//><//>
+        <${Card} title="Vectors"><${Asked} from=${why} rows=${2}>${(data) => html`<${Generations} why=${data} />`}<//><//>
       </div>
       <div class="stack">
         <${Card} title="Properties"><${Asked} from=${found} rows=${4}>${(data) => (data ? html`<${Pairs} of=${data.properties} empty="It has no properties" />` : html`<p class="quiet">It is not in the graph.</p>`)}<//><//>
@@ -55,8 +55,8 @@ function Around({ id, name, type }) {
   const rows = list.items ?? [];
   useEffect(() => learnTypes(rows.map((row) => row.entity_type)), [list.items]);
   const columns = [
-    { name: "Neighbour", cell: (row) => html`<${KeyLink} id=${`e:${row.entity_id}`} name=${row.name || row.entity_id} />` },
-    { name: "Type", cell: (row) => html`<${TypeName} type=${row.entity_type} />` },
+    { name: "Neighbour", part: 42, cell: (row) => html`<span class="clip"><${KeyLink} id=${`e:${row.entity_id}`} name=${row.name || row.entity_id} /></span>` },
+    { name: "Type", part: 24, cell: (row) => html`<${TypeName} type=${row.entity_type} />` },
     { name: "Relationship", cell: (row) => html`<a href=${to("relationship", { id: row.relationship_id })}>${row.direction === "in" ? "←" : "→"} <bdi>${row.relationship_type}</bdi></a>` },
   ];
   const aside = html`<span>${list.items && `${plural(rows.length, "neighbour")}${list.next ? " shown, there are more" : ""}`}</span>
@@ -73,7 +73,7 @@ function Around({ id, name, type }) {
 export function Relationship({ params }) {
   const id = params.id ?? "";
   const found = useResource((signal) => get(`v1/relationships/${path(id)}`, {}, { signal }), [id]);
-  const why = useWhy(`r:${id}`);
+  const why = useWhy(`r:${id}`, { vectors: true });
   const it = found.data;
   const ends = { source: it?.source_id ?? it?.ref?.source_id, target: it?.target_id ?? it?.ref?.target_id };
   const lead = html`<span class="id-line"><bdi class="mono">${id}</bdi>${why.data && html`<${Verdict} of=${why.data.verdict} />`}</span>`;
@@ -82,7 +82,7 @@ export function Relationship({ params }) {
       <div class="stack">
         <${Card} title="From and to"><${Asked} from=${found} rows=${2}>${() => html`<p class="id-line"><${KeyLink} id=${`e:${ends.source}`} name=${ends.source} /> <${Badge}>${it.type}<//> → <${KeyLink} id=${`e:${ends.target}`} name=${ends.target} /></p>`}<//><//>
         <${Card} title="Text"><${Asked} from=${why} rows=${3}>${(data) => html`<${Text} why=${data} />`}<//><//>
-        <${Card} title="Vectors"><${Asked} from=${why} rows=${2}>${(data) => html`<${Stamps} why=${data} />`}<//><//>
+        <${Card} title="Vectors"><${Asked} from=${why} rows=${2}>${(data) => html`<${Generations} why=${data} />`}<//><//>
       </div>
       <div class="stack">
         <${Card} title="Properties"><${Asked} from=${found} rows=${3}>${(data) => html`<${Pairs} of=${data.properties} empty="It has no properties" />`}<//><//>

@@ -43,8 +43,9 @@ export function Letters() {
   <//>`;
 }
 
+// Of what took longer the result is the number itself.
 function countOf(done, otherwise) {
-  return [done?.replayed, done?.discarded, done?.count, done?.result].find((each) => typeof each === "number") ?? otherwise;
+  return [done, done?.replayed, done?.discarded].find((each) => typeof each === "number") ?? otherwise;
 }
 
 function Rows({ items, chosen, setChosen }) {
@@ -60,13 +61,14 @@ function Rows({ items, chosen, setChosen }) {
       name: "",
       head: html`<input type="checkbox" aria-label="Choose all that are shown" checked=${all} onChange=${() => setChosen(new Set(all ? [] : items.map((letter) => letter.id)))} />`,
       kind: "check-cell",
+      part: 4,
       cell: (letter) => html`<input type="checkbox" aria-label=${`Choose ${letter.id}`} checked=${chosen.has(letter.id)} onChange=${toggle(letter.id)} />`,
     },
-    { name: "Of", cell: (letter) => (letter.key ? html`<${KeyLink} id=${letter.key} name=${letter.key.slice(2)} />` : html`<bdi class="breaks">${letter.id}</bdi>`) },
+    { name: "Of", part: 22, cell: (letter) => (letter.key ? html`<${KeyLink} id=${letter.key} name=${letter.key.slice(2)} />` : html`<details><summary><bdi class="breaks">${letter.id}</bdi></summary><pre class="quote"><code>${letter.payload ?? "no payload"}</code></pre></details>`) },
     { name: "Error", kind: "long", cell: (letter) => html`<span class="breaks"><bdi>${letter.error}</bdi></span>` },
-    { name: "Attempts", kind: "num", cell: (letter) => count(letter.attempts) },
-    { name: "Failed", kind: "fixed", cell: (letter) => html`<${Time} at=${letter.failed_at} />` },
-    { name: "Position", kind: "num", cell: (letter) => count(letter.position) },
+    { name: "Attempts", kind: "num", part: 9, cell: (letter) => count(letter.attempts) },
+    { name: "Failed", kind: "fixed", part: 11, cell: (letter) => html`<${Time} at=${letter.failed_at} />` },
+    { name: "Position", kind: "num", part: 11, cell: (letter) => count(letter.position) },
   ];
   return html`<${Table} caption="Dead letters" columns=${columns} rows=${items} rowKey=${(letter) => letter.id} />`;
 }

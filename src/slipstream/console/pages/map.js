@@ -5,9 +5,9 @@ import { Scatter } from "../drawings/scatter.js";
 import { get } from "../lib/api.js";
 import { count, plural } from "../lib/format.js";
 import { useResource } from "../lib/resource.js";
-import { amend, go } from "../lib/route.js";
+import { amend, keyPage } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
-import { learnTypes, Mark, typesKnown } from "../lib/types.js";
+import { keyOf, learnTypes, Mark, TypeChoice, typesKnown } from "../lib/types.js";
 import { Asked, Card, Empty, Page } from "../lib/ui.js";
 
 const LIMIT = 20000;
@@ -15,7 +15,6 @@ const TIP_WIDTH = 270;
 
 export function VectorMap({ params }) {
   const type = params.type ?? "";
-  const counts = useResource((signal) => get("v1/status", { counts: true }, { signal }), []);
   const found = useResource(
     async (signal) => {
       const map = await get("v1/map", { type, limit: LIMIT }, { signal });
@@ -24,8 +23,7 @@ export function VectorMap({ params }) {
     },
     [type],
   );
-  const names = [...new Set([...Object.keys(counts.data?.embeddings_by_type ?? {}), type])].filter(Boolean);
-  const actions = html`<label><span class="unseen">Type</span><select value=${type} onChange=${(e) => amend("map", { type: e.target.value })}><option value="">all types</option>${names.map((name) => html`<option value=${name} key=${name}>${name}</option>`)}</select></label>
+  const actions = html`<label><span class="unseen">Type</span><${TypeChoice} value=${type} relationships=${true} onChoose=${(name) => amend("map", { type: name })} /></label>
     <button type="button" onClick=${found.reload}>Draw anew</button>`;
   return html`<${Page} title="Map" lead="What means the like lies close together. Distances between far-off groups say little." actions=${actions}>
     <${Card} className="map-card"><${Asked} from=${found} rows=${12}>${(map) => (map.points.length ? html`<${Points} map=${map} />` : html`<${Empty} title="There are no vectors to draw">They appear as soon as the index holds some.<//>`)}<//><//>
@@ -39,7 +37,7 @@ function Points({ map }) {
   const [hidden, setHidden] = useState(new Set());
   const known = useStore(typesKnown);
   useEffect(() => {
-    scatter.current = new Scatter(canvas.current, { onRead: setRead, onOpen: (id) => go("entity", { id }) });
+    scatter.current = new Scatter(canvas.current, { onRead: setRead, onOpen: (id, type) => location.assign(keyPage(keyOf(id, type))) });
     return () => scatter.current.close();
   }, []);
   useEffect(() => {

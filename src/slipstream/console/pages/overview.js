@@ -10,7 +10,7 @@ import { useStore } from "../lib/store.js";
 import { learnTypes, TypeName } from "../lib/types.js";
 import { Asked, Badge, Card, Dot, Empty, Fact, Meter, Page, Table, Time } from "../lib/ui.js";
 
-const COUNTS_MS = 15000;
+const COUNTS_MS = 30000;
 const AUDITS_MS = 15000;
 const AUDITS_SHOWN = 60;
 
@@ -117,7 +117,7 @@ function freshness({ audited }) {
 
 function Part({ value }) {
   if (value === null) return html`<span class="quiet">–</span>`;
-  const tone = value >= 1 ? "good" : value >= 0.99 ? "warn" : "bad";
+  const tone = value >= 1 ? "good" : value >= 0.99 ? "accent" : value >= 0.9 ? "warn" : "bad";
   return html`<span class="meter-cell"><${Meter} value=${value} tone=${tone} /><span>${share(value)}</span></span>`;
 }
 
@@ -134,7 +134,7 @@ function Owed({ found, newest }) {
   const lanes = Object.entries(found?.lanes ?? {}).filter(([, n]) => n > 0);
   const owed = Object.entries(newest?.owed ?? {});
   const rows = [
-    ["pending", found?.pending],
+    ["waiting", found?.pending],
     ["retrying", found?.retrying],
     ...lanes.map(([lane, n]) => [`lane ${lane}`, n]),
     ...owed.map(([lane, n]) => [`at the last audit: ${lane}`, n]),

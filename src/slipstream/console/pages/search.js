@@ -1,10 +1,9 @@
 // The search lab: what a question finds, how well, and why each record is as it is.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
-import { get, isAbort, post } from "../lib/api.js";
+import { isAbort, post } from "../lib/api.js";
 import { count, decimal, plural, seconds } from "../lib/format.js";
-import { useResource } from "../lib/resource.js";
-import { amend, to } from "../lib/route.js";
-import { learnTypes, TypeName } from "../lib/types.js";
+import { amend, keyPage } from "../lib/route.js";
+import { keyOf, learnTypes, TypeChoice, TypeName } from "../lib/types.js";
 import { Badge, Card, Empty, KeyLink, Loading, Meter, Page, Said, Trouble } from "../lib/ui.js";
 import { Why } from "../lib/why.js";
 
@@ -57,9 +56,6 @@ export function Search({ params }) {
   const [question, setQuestion] = useState(asked(params));
   const search = useSearch();
   const field = useRef(null);
-  const counts = useResource((signal) => get("v1/status", { counts: true }, { signal }), []);
-  const types = Object.keys(counts.data?.entities_by_type ?? {});
-  useEffect(() => learnTypes(types), [counts.data]);
   useEffect(() => {
     if (question.text.trim()) search.run(question);
     else field.current?.focus();
@@ -82,7 +78,7 @@ export function Search({ params }) {
           <button class="primary search-go" disabled=${search.loading}>Search</button>
         </div>
         <div class="form-row">
-          <label class="grow"><span>Type</span><select value=${question.type} onChange=${set("type")}><option value="">all types</option>${[...new Set([...types, question.type])].filter(Boolean).map((type) => html`<option value=${type} key=${type}>${type}</option>`)}</select></label>
+          <label class="grow"><span>Type</span><${TypeChoice} value=${question.type} relationships=${true} onChoose=${(type) => setQuestion({ ...question, type })} /></label>
           <label class="slim"><span>How many</span><input type="number" min="1" max=${K_MAX} value=${question.k} onInput=${set("k")} /></label>
           <label class="slim"><span>Expand by</span><select value=${String(question.expand)} onChange=${set("expand")}>${HOPS.map((n) => html`<option value=${String(n)} key=${n}>${n === 0 ? "nothing" : plural(n, "hop")}</option>`)}</select></label>
           <label class="grow"><span>Metadata</span><input placeholder="lang=en, year=2020" autocomplete="off" value=${question.metadata} onInput=${set("metadata")} /></label>
@@ -110,13 +106,13 @@ function Hit({ hit, rank }) {
   return html`<li class="hit">
     <span class="hit-rank">${rank}</span>
     <div class="hit-body">
-      <div class="hit-head"><a class="hit-name" href=${to("entity", { id: hit.entity_id })}><bdi>${hit.name || hit.entity_id}</bdi></a><${TypeName} type=${hit.entity_type} />
+      <div class="hit-head"><a class="hit-name" href=${keyPage(keyOf(hit.entity_id, hit.entity_type))}><bdi>${hit.name || hit.entity_id}</bdi></a><${TypeName} type=${hit.entity_type} />
         <span class="hit-score"><${Meter} value=${hit.score} /><b title="Cosine similarity">${decimal(hit.score)}</b></span></div>
       ${hit.text && html`<p class="hit-text clip" dir="auto">${hit.text}</p>`}
       <div class="hit-foot"><span class="breaks"><bdi>${hit.entity_id}</bdi></span><span>at ${count(hit.position)}</span><span>${hit.model_id}</span>
         <button type="button" class="small ghost" aria-expanded=${open} onClick=${() => setOpen(!open)}>Why<span class="unseen"> is ${hit.name || hit.entity_id} as it is</span></button></div>
       ${hit.neighbours?.length > 0 && html`<p class="hit-foot">${hit.neighbours.slice(0, 12).map((each) => html`<span key=${`${each.entity_id}${each.relationship_type}`}>${each.direction === "in" ? "←" : "→"} ${each.relationship_type} <${KeyLink} id=${`e:${each.entity_id}`} name=${each.name || each.entity_id} /></span>`)}${hit.neighbours.length > 12 && html`<span>and ${count(hit.neighbours.length - 12)} more</span>`}</p>`}
     </div>
-    ${open && html`<div class="why"><${Why} id=${hit.entity_id} /></div>`}
+    ${open && html`<div class="why"><${Why} of=${keyOf(hit.entity_id, hit.entity_type)} /></div>`}
   </li>`;
 }
