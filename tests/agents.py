@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -43,6 +44,10 @@ class Agent:
         found = self.do(self.client.call_tool(name, arguments))
         assert isinstance(found, CallToolResult)
         return found
+
+    def begin(self, name: str, **arguments: Any) -> Future[Any]:
+        """Begin a call, and return what becomes its answer."""
+        return asyncio.run_coroutine_threadsafe(self.client.call_tool(name, arguments), self._loop)
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Return the structured answer of a call; raises `CallError`."""

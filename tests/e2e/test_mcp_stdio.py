@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.agents import MODES, Agent, CallError, agent, text_of
 from tests.e2e.processes import KINDS, LONG_S, ROOT, STATIC, Process, command, made, owned
 from tests.until import until
 
+ENDED_S_MAX = 5.0  # a call may wait for ten
 HELLO: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -154,6 +156,25 @@ def test_it_ends_in_order(directory: Path, ending: str) -> None:
         process.close()
     with slipstream.open(directory, run=False) as pkg:
         assert pkg.runs_engine  # the lease was given back
+
+
+@pytest.mark.parametrize("ending", ["end of input", "SIGTERM", "SIGINT"])
+def test_it_ends_in_time_while_a_call_waits(directory: Path, ending: str) -> None:
+    process = started(directory)
+    try:
+        tell(process, call(2, "search", text="Ada", after=10**9))
+        assert asked(process, call(3, "get", id="null"))["result"]["isError"] is False  # answered beside it
+        began = time.monotonic()
+        if ending == "end of input":
+            assert process.process.stdin is not None
+            process.process.stdin.close()
+        else:
+            process.send(signal.Signals[ending])
+        assert process.ended() == 0
+        assert time.monotonic() - began < ENDED_S_MAX
+        assert "Traceback" not in "".join(process.said)
+    finally:
+        process.close()
 
 
 def test_where_there_is_no_pkg_it_says_so_and_nothing_else(tmp_path: Path) -> None:
