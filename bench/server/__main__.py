@@ -76,7 +76,7 @@ def _queries(dump: Path) -> list[str]:
         for number, line in enumerate(file):
             row = json.loads(line)
             if row["type"] == "node" and number % 50 == 0:
-                texts.append(row["properties"]["gloss"][:200])
+                texts.append(row["properties"]["description"][:200])
     return texts
 
 

@@ -55,7 +55,8 @@ class Connection:
         sent = None if body is None else json.dumps(body)
         self._http.request(method, path, sent, {} if sent is None else {"Content-Type": "application/json"})
         with self._http.getresponse() as answer:
-            return answer.status, json.loads(answer.read() or b"null")
+            body = answer.read()
+            return answer.status, json.loads(body) if "json" in answer.headers.get_content_type() else body
 
     def __enter__(self) -> Self:
         return self
@@ -89,9 +90,9 @@ def _until_ready(server: Server) -> None:
         try:
             if server.asked("GET", "/readyz")[0] == http.HTTPStatus.OK:
                 return
-        except (OSError, json.JSONDecodeError):
-            pass
-        time.sleep(0.1)
+            time.sleep(0.1)
+        except OSError:
+            time.sleep(0.1)
     raise RuntimeError("the server does not get ready: see what it says above")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from typing import Any
@@ -37,6 +38,18 @@ class _Heads(h11.Connection):
         return event
 
 
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """
+    Have the two parts of an answer, its head and its body, sent as they come.
+
+    asyncio does so only for sockets that were made for TCP by name, which inherited or accepted ones may not be; the
+    body would wait 40 ms for the client's delayed acknowledgement of the head.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Connection(H11Protocol):
     """
     One connection. `look` must be called from time to time: it ends what takes too long.
@@ -58,6 +71,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, if there is room."""
         super().connection_made(transport)
+        _send_at_once(transport)
         if not self._door.let_in(self):
             self.refuse(503, "this server has too many connections: try again in a moment")
             return
