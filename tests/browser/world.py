@@ -63,7 +63,23 @@ def opened(directory: Path) -> Slipstream:
 
 def fill(slip: Slipstream) -> None:
     """Write a graph in which there is something of everything."""
-    words = "river stream current water bank flow eddy delta rapids brook spring tide lake harbour mill".split()
+    words = [
+        "river",
+        "stream",
+        "current",
+        "water",
+        "bank",
+        "flow",
+        "eddy",
+        "delta",
+        "rapids",
+        "brook",
+        "spring",
+        "tide",
+        "lake",
+        "harbour",
+        "mill",
+    ]
     chance = np.random.default_rng(16)
 
     def phrase(n: int) -> str:
