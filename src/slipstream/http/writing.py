@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import quote
@@ -188,7 +188,7 @@ def answered(response: Response, done: Done[Any], created_at: str | None = None)
 
 def is_unchanged(feed: ChangeFeed, about: RecordKey, since: Position) -> bool:
     """Whether a record is known to be as it was at a position; False where finding out would take long."""
-    found = _Unchanged(feed, about, since, left=_PAGE)
+    found = _Unchanged(feed, about, since, _PAGE)
     found.look()
     return found.fault is None
 
@@ -199,7 +199,7 @@ def _commit(
     pkg = slipstream.pkg
     unchanged = None
     if about is not None and terms.unchanged_since is not None:
-        unchanged = _Unchanged(pkg.feed, about, terms.unchanged_since)
+        unchanged = _Unchanged(pkg.feed, about, terms.unchanged_since, LOOKED_BACK_MAX)
         unchanged.look()  # most of the way while nobody waits for this transaction
     with pkg.transaction() as tx:
         if _was_done(tx, terms):
@@ -241,8 +241,9 @@ class _Unchanged:
     feed: ChangeFeed
     about: RecordKey
     after: Position
+    left: int
+    """How many entries may still be looked at."""
     fault: RefusedError | None = None
-    left: int = field(default=LOOKED_BACK_MAX)
 
     def look(self) -> None:
         """Look through what has come to the log."""
