@@ -24,6 +24,9 @@ WAIT_S_MAX = 60.0
 WAITERS_MAX = 64
 """Waits for the index at once; a further one stands in line, and its time runs."""
 
+SEARCHES_MAX = 2
+"""Searches that compute at once; two let one read the graph while the other computes."""
+
 WaitS = Annotated[
     float | None,
     Query(
@@ -42,6 +45,8 @@ class Waiting:
         self._app = app
         self.limiter = CapacityLimiter(WAITERS_MAX)
         """For calls that may wait, in threads of their own."""
+        self.searching = CapacityLimiter(SEARCHES_MAX)
+        """For searches: they compute all the while, and more of them hold up each other and the engine."""
         self._followers: WeakKeyDictionary[Slipstream, Follower] = WeakKeyDictionary()
 
     def follower(self, slipstream: Slipstream) -> Follower:

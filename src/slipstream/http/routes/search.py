@@ -119,7 +119,7 @@ def router() -> APIRouter:
         """
         is_waiting = asked.after is not None and slipstream.sync.engine.frontier < asked.after
         found, freshness = await anyio.to_thread.run_sync(
-            _answer, slipstream, asked, limiter=waits.limiter if is_waiting else None
+            _answer, slipstream, asked, limiter=waits.limiter if is_waiting else waits.searching
         )
         response.headers.update(freshness.headers())
         return found
