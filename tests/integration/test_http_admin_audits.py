@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from slipstream.app.config import BrakeConfig, Config
 from slipstream.app.insights import status_as_dict
+from slipstream.audit.auditor import Auditor
 from slipstream.audit.findings import FINDING_KINDS
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
@@ -18,6 +19,7 @@ from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import DeadLetter
 from slipstream.http.routes.audits import FindingKind
 from tests.integration.http_admin_world import PEOPLE, World, world
+from tests.until import until
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,27 @@ def test_a_long_audit_goes_on_as_a_request(here: World) -> None:
     found = here.api.get(answer.headers["location"] + "?wait_s=30").ok()
     assert (found["id"], found["operation"], found["state"]) == (body["id"], "verify", "done")
     assert here.api.get(f"/v1/audits/{found['result']['kept']}").status == 200
+
+
+def test_an_audit_is_cancelled(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit = Auditor.audit
+
+    def held(self: Auditor, on_progress: Callable[[int], None], **options: Any) -> Any:
+        def told(keys: int) -> None:  # on and on, until that raises
+            until(lambda: on_progress(keys))
+
+        return audit(self, told, **options)
+
+    monkeypatch.setattr(Auditor, "audit", held)
+    before = here.slipstream.audits.audits(None, 1)[0].id
+    place = here.api.post("/v1/audits", {"hurry": True, "wait_s": 0}).headers["location"]
+    until(lambda: here.api.get(place).ok()["progress"])
+    assert here.api("DELETE", place, scope="read").status == 403
+    assert here.api("DELETE", place, scope="write").ok()["is_cancelled"]
+    found = here.api.get(place + "?wait_s=30").ok()
+    assert (found["state"], found["error"]["class"]) == ("failed", "SlipstreamError")
+    assert "given up" in found["error"]["detail"]
+    assert here.slipstream.audits.audits(None, 1)[0].id == before
 
 
 def test_a_repair_is_planned_and_applied(here: World) -> None:

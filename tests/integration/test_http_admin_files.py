@@ -134,7 +134,7 @@ def test_an_upload_that_ends_early_is_removed(here: World) -> None:
 def test_no_client_asks_for_what_is_the_servers_own(here: World) -> None:
     for name, arguments in (("backups.make", {"folder": "/srv"}), ("uploads.take", {"upload": "u-" + "0" * 32})):
         made = here.api.post("/v1/requests", {"operation": name, "arguments": arguments})
-        assert (made.status, made.body["class"]) == (501, "UnsupportedError")
+        assert (made.status, made.body["field"]) == (422, "operation")
 
 
 def test_an_upload_is_asked_for_by_its_token_only(here: World) -> None:

@@ -15,8 +15,7 @@ from slipstream.app.slipstream import Slipstream
 from slipstream.audit.auditor import DEEP_ALL
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.errors import InvalidInputError, NotFoundError
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
 from slipstream.http.routes.status import Counts, TypeCoverage
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
@@ -87,15 +86,15 @@ class FindingPage(BaseModel):
     next: str | None = _NEXT
 
 
-class NewAudit(Body):
+class NewAudit(Order):
     """Which audit is to be made."""
 
     incremental: bool = Field(default=False, description="Read only what has changed since, or differs by digest")
-    deep: int | Literal["all"] | None = Field(
+    deep: Annotated[int, Field(ge=1, le=DEEP_ALL)] | Literal["all"] | None = Field(
         default=None, description="Embed about so many records anew, and compare with their vectors"
     )
     hurry: bool = Field(default=False, description="Keep no share free for live changes")
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 def told_audit(kept: KeptAudit) -> Audit:
@@ -159,11 +158,7 @@ def _depth(body: NewAudit) -> int | None:
         return None
     if body.incremental:
         raise InvalidInputError("reads everything, an incremental audit does not: choose one", field="deep")
-    if body.deep == "all":
-        return DEEP_ALL
-    if not 1 <= body.deep <= DEEP_ALL:
-        raise InvalidInputError(f"must be at least 1, or `all`, not {body.deep}", field="deep")
-    return body.deep
+    return DEEP_ALL if body.deep == "all" else body.deep
 
 
 def kept_audit(slipstream: Slipstream, audit_id: int) -> KeptAudit:

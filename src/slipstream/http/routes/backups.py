@@ -16,8 +16,7 @@ from slipstream.app.backup.manifest import Manifest
 from slipstream.app.remote.keeping import MAKE_BACKUP
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, IncidentError, NotFoundError
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
 
@@ -40,11 +39,11 @@ class Backups(BaseModel):
     total: int
 
 
-class NewBackup(Body):
+class NewBackup(Order):
     """How many are to stay."""
 
     keep: int | None = Field(default=None, ge=1, le=100_000, description="Of this graph, the new one among them")
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 class Made(BaseModel):

@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.work import DeadLetter
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
 
@@ -42,7 +41,7 @@ class LetterPage(BaseModel):
     total: int
 
 
-class Chosen(Body):
+class Chosen(Order):
     """Which letters: some by id, or all of them."""
 
     ids: list[LetterId] | None = Field(default=None, min_length=1, max_length=1_000)
@@ -58,7 +57,7 @@ class Chosen(Body):
 class ToReplay(Chosen):
     """Which letters are given another try."""
 
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 class Replayed(BaseModel):

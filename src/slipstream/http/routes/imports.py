@@ -15,7 +15,7 @@ from slipstream.app.remote.keeping import TAKE_UPLOAD
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.uploads import NAME_BYTES_MAX, Form, UploadReport
 from slipstream.domain.errors import InvalidInputError
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
+from slipstream.http.asking import ACCEPTED, Asks, WaitS
 from slipstream.http.routes.status import Counts
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
@@ -82,7 +82,7 @@ def router() -> APIRouter:
                 description="Before the row numbers of nodes without an id; default: name and #",
             ),
         ] = None,
-        wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S, description="Then 202 is answered")] = 20.0,
+        wait_s: WaitS = 20.0,
     ) -> ImportReport | JSONResponse:
         """Import what the body holds: a graph, or change events as JSON lines. Idempotent; goes on after a kill."""
         opened = await run_sync(_begin, slipstream, name)

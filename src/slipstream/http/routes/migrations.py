@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipstream.app.composition import load_candidate
 from slipstream.app.config import CONFIG_NAME
 from slipstream.app.slipstream import Slipstream
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body, TypeName
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
+from slipstream.http.models import TypeName
 from slipstream.http.routes.audits import Audit
 from slipstream.http.routes.quality import Comparison, Queries, told_comparison
 from slipstream.http.scopes import Scope, demand, needs
@@ -24,7 +24,6 @@ from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.views.config import parse_views
 
 _ADMIN = [needs(Scope.ADMIN)]
-WaitFor = Annotated[float, Field(ge=0, le=WAIT_MAX_S, description="Then 202 is answered")]
 _MADE_OF = ConfigDict(from_attributes=True)
 
 
@@ -86,7 +85,7 @@ class MigrationPlan(BaseModel):
     disk_bytes: int
 
 
-class Candidate(Body):
+class Candidate(Order):
     """Views and routes that replace those of the live generation; the tables are those of slipstream.toml."""
 
     views: dict[TypeName, Any] = Field(default_factory=dict, max_length=1_000)
@@ -95,7 +94,7 @@ class Candidate(Body):
     default: TypeName | None = Field(default=None, description="The model of all other types")
 
 
-class ToPlan(Body):
+class ToPlan(Order):
     """What to migrate to."""
 
     candidate: Candidate | None = Field(
@@ -109,7 +108,7 @@ class ToStart(ToPlan):
     wait_s: WaitFor = 20.0
 
 
-class Waited(Body):
+class Waited(Order):
     """How long to wait."""
 
     wait_s: WaitFor = 20.0

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body, RelationshipId
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
+from slipstream.http.models import RelationshipId
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
 from slipstream.quality.comparison import QualityComparison, comparison_as_dict
@@ -38,12 +38,12 @@ class Runs(BaseModel):
     gate: dict[str, float | None]
 
 
-class NewRun(Body):
+class NewRun(Order):
     """How closely to look."""
 
     sample: int = Field(default=1_000, ge=0, le=100_000, description="Records whose neighbours are asked for")
     self_sample: int = Field(default=200, ge=0, le=10_000, description="Entities whose name is searched for")
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 class WeakRecord(BaseModel):
@@ -63,14 +63,14 @@ class WeakRecords(BaseModel):
     total: int
 
 
-class QueryAsked(Body):
+class QueryAsked(Order):
     """A query, and the ids of what it should find."""
 
     text: str = Field(min_length=1, max_length=10_000)
     expected: list[RelationshipId] = Field(default_factory=list, max_length=1_000)
 
 
-class Queries(Body):
+class Queries(Order):
     """Queries that both generations are asked."""
 
     queries: list[QueryAsked] = Field(default_factory=list, max_length=QUERIES_MAX)
@@ -85,7 +85,7 @@ class ToCompare(Queries):
 
     sample: int = Field(default=SAMPLE, ge=0, le=100_000, description="Records whose neighbours are compared")
     k: int = Field(default=10, ge=1, le=100)
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 class Comparison(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -10,20 +10,21 @@ from pydantic import BaseModel, Field
 
 from slipstream.audit.repair import KINDS
 from slipstream.domain.errors import InvalidInputError
-from slipstream.http.asking import ACCEPTED, WAIT_MAX_S, Asks
-from slipstream.http.models import Body
-from slipstream.http.routes.audits import FindingKind
+from slipstream.http.asking import ACCEPTED, Asks, Order, WaitFor
 from slipstream.http.routes.status import Counts
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
 
+RepairKind = Literal[
+    "missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt", "drifted", "unrenderable"
+]
 Kinds = Annotated[
-    list[FindingKind] | None,
+    list[RepairKind] | None,
     Field(default=None, min_length=1, max_length=len(KINDS), description="Classes of divergence; default: all"),
 ]
 
 
-class ToPlan(Body):
+class ToPlan(Order):
     """What is to be repaired."""
 
     audit_id: int = Field(ge=1, le=2**62)
@@ -52,7 +53,7 @@ class ToRepair(ToPlan):
 
     precondition: str | None = Field(default=None, max_length=100)
     confirm: str | None = Field(default=None, max_length=100)
-    wait_s: float = Field(default=20.0, ge=0, le=WAIT_MAX_S, description="Then 202 is answered")
+    wait_s: WaitFor = 20.0
 
 
 class Repaired(BaseModel):
@@ -124,8 +125,4 @@ def router() -> APIRouter:
 
 def _chosen(body: ToPlan) -> list[str]:
     """Return the chosen classes, in their own order: the same choice is the same plan."""
-    chosen = KINDS if body.kinds is None else body.kinds
-    unknown = sorted(set(chosen) - set(KINDS))
-    if unknown:
-        raise InvalidInputError(f"{', '.join(unknown)} can not be mended: keys were not judged", field="kinds")
-    return [kind for kind in KINDS if kind in chosen]
+    return [kind for kind in KINDS if body.kinds is None or kind in body.kinds]

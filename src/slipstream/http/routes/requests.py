@@ -8,18 +8,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
-from slipstream.app.remote.operations import operation_named
-from slipstream.http.asking import Accepted, Asks, RequestState, WaitS, check_scope, looked_at, state_of
-from slipstream.http.models import Body
+from slipstream.app.remote.operations import OPERATIONS, SERVER, operation_named
+from slipstream.domain.errors import InvalidInputError
+from slipstream.http.asking import Accepted, Asks, Order, RequestState, WaitS, check_scope, looked_at, state_of
 from slipstream.http.served import Pkg
 
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
 
 
-class NewRequest(Body):
+_ASKED: list[Any] = sorted(row.name for row in OPERATIONS.values() if row.scope != SERVER)
+
+
+class NewRequest(Order):
     """An operation to be done, with what `Signature.arguments_as_json` makes of its arguments."""
 
-    operation: str = Field(max_length=100, examples=["verify"])
+    operation: str = Field(max_length=100, json_schema_extra={"enum": _ASKED})
     arguments: dict[str, Any] = Field(default_factory=dict)
     callbacks: list[Annotated[str, Field(max_length=100)]] = Field(
         default_factory=list, max_length=10, description="Callbacks whose progress is told"
@@ -33,7 +36,9 @@ def router() -> APIRouter:
     @routes.post("/requests", status_code=202)
     def make_request(request: Request, response: Response, slipstream: Pkg, asks: Asks, body: NewRequest) -> Accepted:
         """Ask for an operation. It is done even if the server is killed before: then after its next start."""
-        operation = operation_named(body.operation)
+        operation = OPERATIONS.get(body.operation)
+        if operation is None or operation.scope == SERVER:
+            raise InvalidInputError("is nothing that a client can ask for", field="operation")
         check_scope(request, operation)
         operation.signature.decoded(body.arguments, slipstream.audits)  # wrong ones are told now
         text = json.dumps({"arguments": body.arguments, "callbacks": sorted(body.callbacks)})
