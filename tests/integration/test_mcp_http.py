@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
@@ -26,6 +29,11 @@ from tests.agents import MODES, Agent, CallError, agent
 
 BEARERS = {name: f"{name}-0123456789abcdef" for name in ("reads", "writes", "rules", "nobody")}
 TOKENS = {BEARERS["reads"]: Scope.READ, BEARERS["writes"]: Scope.WRITE, BEARERS["rules"]: Scope.ADMIN}
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
 Connect = Callable[..., AbstractContextManager[Agent]]
 
 
@@ -136,3 +144,55 @@ def test_who_is_not_let_in_gets_a_problem(url: str, connect: Connect) -> None:
         assert "/mcp" not in http.get(f"{url}/openapi.json", headers=known).json()["paths"]
     with pytest.raises(MCPError, match="error response"), connect("nobody") as nobody:
         nobody.call("status")
+
+
+HOSTILE = [
+    b"",
+    b"null",
+    b"[]",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    *(
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s","arguments":%s,"_meta":%s}}'
+        % (name, arguments, json.dumps(META).encode())
+        for name, arguments in [
+            (b"get", b"[]"),
+            (b"get", b"null"),
+            (b"get", b'{"id":"\\ud800"}'),
+            (b"get", b'{"id":"a\\u0000b"}'),
+            (b"get", b'{"id":"%s"}' % (b"x" * 900_000)),
+            (b"get", b'{"id":%s%s}' % (b"[" * 5_000, b"]" * 5_000)),
+            (b"search", b'{"text":"x","k":1e400}'),
+            (b"search", b'{"text":"x","k":%s}' % (b"9" * 5_000)),
+            (b"changes", b'{"after":9223372036854775808}'),
+            (b"query", b'{"cypher":"RETURN $a","parameters":{"a":"\\ud800"}}'),
+            (b"add_entity", b'{"id":"x","type":"T","properties":{"p":"\\ud800"}}'),
+            (b"add_entity", b'{"id":"x","type":"T","properties":%s1%s}' % (b'{"a":' * 500, b"}" * 500)),
+            (b"no\\u0000ne", b"{}"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hostile_messages_are_refused_and_told_nothing(
+    url: str, connect: Connect, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"authorization": f"Bearer {BEARERS['writes']}", "content-type": "application/json"}
+    headers["accept"] = "application/json, text/event-stream"
+    if mode == "auto":
+        headers["mcp-protocol-version"] = MODES[mode]
+        headers["mcp-method"] = "tools/call"
+    with httpx2.Client(timeout=60) as http:
+        for body in HOSTILE:
+            named = re.search(rb'"name":"(\w+)"', body)
+            more = {"mcp-name": named[1].decode()} if named is not None and mode == "auto" else {}
+            answer = http.post(f"{url}/mcp", content=body, headers={**headers, **more})
+            assert answer.status_code in {200, 400}, body[:200]
+            assert answer.status_code == 400 or '"isError":true' in answer.text or '"error"' in answer.text
+            assert len(answer.text) < 6_000
+            assert "slipstream/" not in answer.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    with connect("reads", mode) as reader:
+        assert reader.call("status")["entities"]["Thing"] == 1

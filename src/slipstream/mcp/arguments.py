@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,18 +19,30 @@ HITS_MAX, ITEMS_MAX, ROWS_MAX = 50, 100, 500
 SHOWN_MAX = 20_000
 """How many characters of one text an answer may be asked for."""
 WAIT_S_MAX = 30.0
+DEPTH_MAX = 64
+"""How deeply an object may be nested; a graph keeps half of that."""
 _RELATIONSHIP_ID_MAX = 4 * 3 * ID_SIZE_MAX  # four parts, whose characters may be encoded as three each
 _CURSOR_MAX = 8 * ID_SIZE_MAX
 
 
 def _opened(value: object) -> object:
     """Return what a text says, where only an object can be meant: some clients send objects as their JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    found = value
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    level = [found]
+    for _ in range(DEPTH_MAX):
+        level = [inner for outer in level if isinstance(outer, list | dict) for inner in _inside(outer)]
+    if level:
+        raise ValueError(f"is nested deeper than {DEPTH_MAX} levels")
+    return found
+
+
+def _inside(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 Id = Annotated[str, Field(min_length=1, max_length=_RELATIONSHIP_ID_MAX)]

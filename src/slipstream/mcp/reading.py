@@ -147,7 +147,7 @@ def _found(slipstream: Slipstream, asked: arguments.Get) -> tuple[results.GetRes
     except (NotFoundError, InvalidInputError):
         if asked.kind == "relationship":
             raise
-    raise NotFoundError(f"there is no entity and no relationship {asked.id!r}: `search` finds ids")
+    raise NotFoundError(f"there is no entity and no relationship {asked.id!r}")
 
 
 def _of_entity(entity: Entity) -> tuple[results.GetResult, Mapping[str, Any]]:

@@ -33,6 +33,13 @@ def test_objects_may_come_as_their_json_and_texts_in_them_stay(given_: dict[str,
         assert found.properties == given_
 
 
+def _nested(depth: int) -> list[object]:
+    found: list[object] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong", "told"),
     [
@@ -46,6 +53,8 @@ def test_objects_may_come_as_their_json_and_texts_in_them_stay(given_: dict[str,
         (Get, {"id": "x", "kind": "node"}, "'kind'"),
         (Query, {"cypher": "RETURN 1", "parameters": "null"}, "'parameters': Input should be a valid dictionary"),
         (Query, {"cypher": "RETURN 1", "parameters": "[" * 100_000}, "'parameters'"),
+        (Query, {"cypher": "RETURN 1", "parameters": '{"a":' * 99 + "1" + "}" * 99}, "nested deeper than 64 levels"),
+        (Query, {"cypher": "RETURN 1", "parameters": {"a": _nested(900)}}, "nested deeper than 64 levels"),
     ],
 )
 def test_what_is_wrong_is_named(kind: type[Arguments], wrong: dict[str, object], told: str) -> None:
