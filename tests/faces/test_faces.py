@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,19 +164,53 @@ class TestBySocket(FaceSuite, _Killed):
         assert not slip.pkg.feed.wait(slip.pkg.feed.head(), 0.05)
         assert not slip.runs_engine
 
-    def test_dumps_and_events_are_sent(self, face: Face, tmp_path: Path) -> None:
+    def test_a_dump_is_sent_and_its_progress_told(self, face: Face, tmp_path: Path) -> None:
         dump = tmp_path / "dump.jsonl"
-        dump.write_text(
-            '{"type":"node","id":"1","labels":["Import"],"properties":{"id":"i1","name":"imported"}}\n'
-            '{"type":"node","id":"2","labels":["Import"],"properties":{"id":"i2"}}\n'
-            '{"type":"relationship","id":"3","label":"NEXT","start":{"id":"1"},"end":{"id":"2"},"properties":{}}\n'
-        )
-        told: list[int] = []
-        report = face.slip.importer().run(dump, lambda progress: told.append(progress.done_bytes))
-        assert (report.entities, report.relationships, report.rejected) == (2, 1, 0)
-        assert told[-1] == dump.stat().st_size
+        rows = [
+            {"type": "node", "id": str(n), "labels": ["Import"], "properties": {"id": f"i{n}"}} for n in range(50)
+        ]
+        link = {"type": "relationship", "id": "x", "label": "NEXT", "start": {"id": "0"}, "end": {"id": "1"}}
+        dump.write_text("".join(f"{json.dumps(row)}\n" for row in [*rows, link, {"type": "nonsense"}]))
+        told: list[tuple[int, int]] = []
+        report = face.slip.importer().run(dump, lambda found: told.append((found.done_bytes, found.total_bytes)))
+        assert (report.entities, report.relationships, report.rejected) == (50, 1, 1)
+        assert not told or told[-1][0] <= told[-1][1]
         assert face.slip.sync.wait(report.position, LONG_S)
-        assert face.slip.neighbours("i1").items[0].entity_id == "i2"
+        assert face.slip.neighbours("i0").items[0].entity_id == "i1"
+        assert face.slip.discard_dead_letters() == 1
+        again = face.slip.importer().run(dump)
+        assert (again.position, again.entities) == (report.position, 50)
+        assert face.slip.discard_dead_letters() == 1
+
+    def test_what_is_no_dump_is_refused(self, face: Face, tmp_path: Path) -> None:
+        dump = tmp_path / "photo.png"
+        dump.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
+        with pytest.raises(ConfigError):
+            face.slip.importer().run(dump)
+        with pytest.raises(ConfigError, match="can not be read"):
+            face.slip.importer().run(tmp_path / "nowhere.jsonl")
+
+    def test_events_are_sent(self, face: Face) -> None:
+        event: dict[str, Any] = {
+            "event_type": "entity_created",
+            "entity_type": "Event",
+            "schema_version": 1,
+            "new_data": {},
+        }
+        event["timestamp"] = "2026-01-02T03:04:05Z"
+        events = [json.dumps({**event, "entity_id": name, "event_id": name}) for name in ("v0", "v1", "v2")]
+        report = face.slip.applier().run([events[:2], events[2:], ["nonsense"]])
+        assert (report.applied, report.rejected) == (3, 1)
+        assert [entity.id for entity in face.slip.find(["v0", "v1", "v2"])] == ["v0", "v1", "v2"]
+        assert face.slip.discard_dead_letters() == 1
+
+    def test_a_backup_is_made_where_the_server_is(self, face: Face) -> None:
+        steps: list[object] = []
+        report = face.slip.backup(keep=1, on_progress=lambda *step: steps.append(step))
+        assert report.path.parent == face.directory / "backups"
+        assert report.manifest.entities == sum(
+            count for name, count in face.slip.pkg.counts().items() if name in face.slip.pkg.schema().entity_types
+        )
 
 
 class TestByHttp(FaceSuite, _Killed):

@@ -51,17 +51,23 @@ class Server:
         self._token = directory / "token"
         self._token.write_text(f"{TOKEN}\n")
         self._token.chmod(0o600)
+        (directory / "backups").mkdir()
         self._process: Process | None = None
         self.start()
 
     def start(self) -> None:
         """Begin, and wait until it serves."""
         address = self.url.removeprefix("http://")
+        backups = ("--backups", str(self.directory / "backups"))
         self._process = process = command(
-            self.directory, "serve", "--http", address, "--token-file", str(self._token)
+            self.directory, "serve", "--http", address, "--token-file", str(self._token), *backups
         )
-        self.url = process.wait_for("serving http").split()[-1]
-        process.wait_for("running")
+        try:
+            self.url = process.wait_for("serving http").split()[-1]
+            process.wait_for("running")
+        except BaseException:
+            process.close()
+            raise
 
     def kill(self) -> None:
         """End it by `kill -9`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
+from slipstream.app.backup.making import BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.client.calling import WireAudits, WireCaller
 from slipstream.app.client.graph import WirePKG, refused, waited
-from slipstream.app.client.sending import WireApplier, WireImporter
+from slipstream.app.client.sending import WireApplier, WireImporter, backed_up
 from slipstream.app.client.store import WireLetters, WireStore
 from slipstream.app.client.transaction import Checks
 from slipstream.app.client.wire import Wire
@@ -110,8 +111,8 @@ class RemoteSlipstream(GuestSlipstream):
 
     def __init__(self, wire: Wire, clock: Clock, checks: Checks) -> None:
         self.wire = wire
-        caller = WireCaller(wire, clock)
-        super().__init__(_parts(caller, clock, checks), caller, asks_searches=True)
+        self._client = WireCaller(wire, clock)
+        super().__init__(_parts(self._client, clock, checks), self._client, asks_searches=True)
 
     @property
     def incident(self) -> Incident | None:
@@ -215,23 +216,29 @@ class RemoteSlipstream(GuestSlipstream):
 
     def importer(self) -> WireImporter:
         """Return what sends dumps to the server, which imports them."""
-        return WireImporter(self.wire)
+        return WireImporter(self._client)
 
     def applier(self, feed: FeedOptions | None = None) -> WireApplier:
         """Return what sends change events to the server, which applies them as its `[feed]` says."""
         if feed is not None:
             raise UnsupportedError("feed options can not be sent: set [feed] in the server's slipstream.toml")
-        return WireApplier(self.wire)
+        return WireApplier(self._client)
 
     def backup(
-        self, destination: Path | str, keep: int | None = None, on_progress: OnStep = no_step, **options: Any
-    ) -> Never:
-        """Raise: a backup is made in a folder of the server's machine."""
-        del destination, keep, on_progress, options
-        raise UnsupportedError(
-            "a backup is made where the server is: POST /v1/backups makes one in the folder that it was given "
-            "(`slipstream serve --backups`); or use `slipstream backup` on its machine"
-        )
+        self, destination: Path | str = "", keep: int | None = None, on_progress: OnStep = no_step, **options: Any
+    ) -> BackupReport:
+        """
+        Have the server make a backup in the folder that it was given (`slipstream serve --backups`).
+
+        `path` of the report is on its machine. Raises `UnsupportedError` for another destination or option: a client
+        names no path of a server.
+        """
+        if destination != "" or options:
+            raise UnsupportedError(
+                'a client names no folder of a server: give "" for the one that it was told (`slipstream serve '
+                "--backups`), or use `slipstream backup` on its machine"
+            )
+        return backed_up(self._client, keep, on_progress)
 
     def export(self, path: Path | str, on_row: OnRow | None = None, *, head: bool = True) -> ExportReport:
         """Raise: an export is of one snapshot, which only the server's process can hold."""

@@ -1,31 +1,37 @@
-"""Dumps and change events, sent to a server as they are read; it imports and applies them."""
+"""Dumps and change events, sent to a server as they are read; it keeps them until they are in. And its backups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from slipstream.app.client.wire import Wire
+from slipstream.app.backup.making import BackupReport
+from slipstream.app.backup.manifest import Manifest
+from slipstream.app.backup.parts import OnStep
+from slipstream.app.client.answers import Answer
+from slipstream.app.client.calling import WireCaller
+from slipstream.app.remote.keeping import MAKE_BACKUP, TAKE_UPLOAD
+from slipstream.app.uploads import Form, UploadReport
 from slipstream.domain.errors import ConfigError, UnsupportedError
-from slipstream.domain.positions import Position
 from slipstream.domain.refusals import CutLine
 from slipstream.domain.work import DeadLetter
 from slipstream.events.applying import Applier, ApplyReport
 from slipstream.events.importing import BATCH, Importer, ImportProgress, ImportReport, OnProgress
 from slipstream.events.lines import CHUNK_BYTES, Line
 
-_Report = TypeVar("_Report", ImportReport, ApplyReport)
 _REPLAY = "call `replay_dead_letters`, which the server does"
+_AT_ONCE = {"wait_s": "0"}
+"""Have the server answer with the number of a request, which is followed: so progress is told, and no wait ends."""
 
 
 class WireImporter(Importer):
-    """Sends a dump to the server, piece by piece."""
+    """Sends a dump to the server, piece by piece, and follows its import."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, caller: WireCaller) -> None:
+        self._caller = caller
 
     def run(
         self,
@@ -36,20 +42,33 @@ class WireImporter(Importer):
         id_prefix: str | None = None,
     ) -> ImportReport:
         """
-        Send a file, and return what its import brought. `on_progress` tells what was sent; the server batches.
+        Send a file, and return what its import brought; `on_progress` tells of the import, not of the sending.
 
-        Raises `ConfigError` when the file can not be read, or is no dump. What was imported before an error stays:
-        importing the same file again goes on.
+        Raises `ConfigError` when the file can not be read, or is no dump. An import that was begun is finished by the
+        server, even if it is killed before; importing the same file again is harmless. The server batches.
         """
         del batch
+        prefix = {} if id_prefix is None else {"id_prefix": id_prefix}
         try:
-            total = path.stat().st_size
             with path.open("rb") as file:
-                pieces = _told(iter(lambda: file.read(CHUNK_BYTES), b""), total, on_progress)
-                found = _sent(self._wire, pieces, format="apoc", name=id_prefix or path.name)
+                pieces = iter(lambda: file.read(CHUNK_BYTES), b"")
+                sent = _sent(self._caller, pieces, "apoc", {"name": path.name, **prefix})
         except OSError as error:
             raise ConfigError(f"{path} can not be read: {error.strerror}") from error
-        return _report_of(ImportReport, found)
+        callbacks: dict[str, Callable[..., None]] = {}
+        if on_progress is not None:
+            callbacks["on_progress"] = lambda done, total: on_progress(ImportProgress(done, total, 0))
+        found = _taken(self._caller, sent, callbacks)
+        return ImportReport(
+            entities=found.entities,
+            relationships=found.relationships,
+            rejected=found.rejected,
+            resumed_at_line=found.resumed_at_line,
+            position=found.position,
+            errors=list(found.errors),
+            left_out=found.left_out,
+            notes=list(found.notes),
+        )
 
     def replay(self, letter: DeadLetter) -> bool:
         """Raise: letters are replayed by the server."""
@@ -57,10 +76,10 @@ class WireImporter(Importer):
 
 
 class WireApplier(Applier):
-    """Sends change events to the server, as they come."""
+    """Sends change events to the server, as they come, and follows what becomes of them."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, caller: WireCaller) -> None:
+        self._caller = caller
 
     def run(
         self,
@@ -69,9 +88,25 @@ class WireApplier(Applier):
         *,
         source: str | None = None,
     ) -> ApplyReport:
-        """Send batches of JSON lines, and return what they brought; `on_batch` is called once, at the end."""
-        found = _sent(self._wire, _pieces(lines), format="events", name=source or "events")
-        report = _report_of(ApplyReport, found)
+        """
+        Send batches of JSON lines, and return what they brought; `on_batch` is called once, at the end.
+
+        Nothing is applied before all of them were sent: a stream without end is not for this.
+        """
+        name = "events.jsonl" if source is None else Path(source).name
+        sent = _sent(self._caller, _pieces(lines), "events", {"name": name})
+        found = _taken(self._caller, sent, {})
+        report = ApplyReport(
+            applied=found.applied,
+            duplicates=found.duplicates,
+            outdated=found.outdated,
+            ignored=found.ignored,
+            rejected=found.rejected,
+            passed=Counter(found.passed),
+            position=found.position,
+            errors=list(found.errors),
+            notes=dict(_note(line) for line in found.notes),
+        )
         if on_batch is not None:
             on_batch(report)
         return report
@@ -81,13 +116,36 @@ class WireApplier(Applier):
         raise UnsupportedError(f"applier.replay of {letter.id} can not be had from a server: {_REPLAY}")
 
 
-def _told(pieces: Iterator[bytes], total: int, on_progress: OnProgress | None) -> Iterator[bytes]:
-    done = 0
-    for piece in pieces:
-        yield piece
-        done += len(piece)
-        if on_progress is not None:
-            on_progress(ImportProgress(done, total, 0))
+def backed_up(caller: WireCaller, keep: int | None, on_progress: OnStep) -> BackupReport:
+    """Have the server make a backup in the folder that it was told at its start; `path` is on its machine."""
+    answer = caller.wire.ask("POST", "/v1/backups", {"keep": keep, "wait_s": 0})
+    data = answer.data
+    if "id" in data:
+        found: BackupReport = caller.follow(MAKE_BACKUP, int(data["id"]), {"on_progress": on_progress})
+        return found
+    return BackupReport(
+        path=Path(data["backup"]["name"]),
+        manifest=Manifest.model_validate(data["backup"]["manifest"]),
+        copy_s=data["copy_s"],
+        check_s=data["check_s"],
+        removed=tuple(map(Path, data["removed"])),
+    )
+
+
+def _sent(caller: WireCaller, pieces: Iterator[bytes], form: Form, query: Mapping[str, str]) -> Answer:
+    asked = urlencode({"format": form, **query, **_AT_ONCE})
+    return caller.wire.send(
+        "POST", f"/v1/imports?{asked}", pieces, headers={"Content-Type": "application/octet-stream"}
+    )
+
+
+def _taken(caller: WireCaller, answer: Answer, callbacks: Mapping[str, Callable[..., None]]) -> UploadReport:
+    """Return what became of an upload: at once, or by following its request."""
+    data = answer.data
+    if "id" in data:
+        found: UploadReport = caller.follow(TAKE_UPLOAD, int(data["id"]), callbacks)
+        return found
+    return UploadReport(**{field.name: data[field.name] for field in fields(UploadReport)})
 
 
 def _pieces(lines: Iterable[Sequence[Line]]) -> Iterator[bytes]:
@@ -98,17 +156,6 @@ def _pieces(lines: Iterable[Sequence[Line]]) -> Iterator[bytes]:
             yield line.rstrip("\n").encode() + b"\n"
 
 
-def _sent(wire: Wire, pieces: Iterator[bytes], **query: str) -> dict[str, Any]:
-    answer = wire.send(
-        "POST", f"/v1/imports?{urlencode(query)}", pieces, headers={"Content-Type": "application/octet-stream"}
-    )
-    found: dict[str, Any] = answer.data
-    return found
-
-
-def _report_of(kind: type[_Report], found: dict[str, Any]) -> _Report:
-    """Return a report with what the server tells of it."""
-    known = {field.name for field in fields(kind)}
-    report = kind(**{name: value for name, value in found.items() if name in known})
-    report.position = Position(int(report.position))
-    return report
+def _note(line: str) -> tuple[str, str]:
+    column, _, text = line.partition(": ")
+    return column, text

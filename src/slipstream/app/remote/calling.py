@@ -13,7 +13,7 @@ from slipstream.app.remote.operations import Operation, operation_named
 from slipstream.domain.errors import UnavailableError
 from slipstream.ports.audits import AuditLog
 from slipstream.ports.clock import Clock
-from slipstream.ports.requests import Request, Requests
+from slipstream.ports.requests import CommitWatch, Request, Requests
 
 _LOOK_S = 0.25
 """How long a waiting caller sleeps at most between two looks, even if nothing is committed."""
@@ -54,18 +54,32 @@ class Caller:
         arguments, callbacks = operation.signature.arguments_as_json(args, kwargs)
         with closing(self._requests.watch()) as watch:
             request_id = self._requests.submit(name, arguments, self._clock.now())
-            try:
-                progress = _Progress(operation, callbacks, self._audits)
-                given_up_at = time.monotonic() + self._patience_s
-                looked_at = time.monotonic()
-                while (answer := self._looked(request_id, progress, given_up_at)) is None:
-                    watch.wait(_LOOK_S)
-                    if self._stranded is not None and time.monotonic() - looked_at >= _LOOK_S / 2:
-                        self._stranded()
-                        looked_at = time.monotonic()
-            except BaseException:
-                self._requests.cancel(request_id)
-                raise
+            return self._followed(operation, request_id, callbacks, watch)
+
+    def follow(self, name: str, request_id: int, callbacks: Mapping[str, Callable[..., None]]) -> Any:
+        """Return or raise what `call` does, of a request that was made already."""
+        with closing(self._requests.watch()) as watch:
+            return self._followed(operation_named(name), request_id, callbacks, watch)
+
+    def _followed(
+        self,
+        operation: Operation,
+        request_id: int,
+        callbacks: Mapping[str, Callable[..., None]],
+        watch: CommitWatch,
+    ) -> Any:
+        try:
+            progress = _Progress(operation, callbacks, self._audits)
+            given_up_at = time.monotonic() + self._patience_s
+            looked_at = time.monotonic()
+            while (answer := self._looked(request_id, progress, given_up_at)) is None:
+                watch.wait(_LOOK_S)
+                if self._stranded is not None and time.monotonic() - looked_at >= _LOOK_S / 2:
+                    self._stranded()
+                    looked_at = time.monotonic()
+        except BaseException:
+            self._requests.cancel(request_id)
+            raise
         return self._result(operation, json.loads(answer))
 
     def _looked(self, request_id: int, progress: _Progress, given_up_at: float) -> str | None:
