@@ -63,6 +63,7 @@ def test_the_status_tells_both_sides_and_the_newest_audit(here: World) -> None:
     assert (status["name"], status["head"], status["unknown"]) == ("test", status["frontier"], {})
     assert status["entities_by_type"] == {"Organization": 1, "Person": PEOPLE}
     assert (status["entities"], status["embeddings"]) == (PEOPLE + 1, PEOPLE + 1)
+    assert set(status["embedded_at_by_type"]) == {"Organization", "Person"}
     assert status["last_audit"]["id"] == audit["id"]
     assert status["last_audit"]["coverage"]["Person"]["fresh"] == PEOPLE
     told = status_as_dict(here.slipstream)
@@ -70,15 +71,14 @@ def test_the_status_tells_both_sides_and_the_newest_audit(here: World) -> None:
     assert here.api.get("/v1/status").headers["slipstream-frontier"] == str(status["frontier"])
 
 
-def test_the_status_without_counts_reads_no_side(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_without_counts_does_not_read_the_index(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: object) -> None:
-        raise AssertionError("a side was read")
+        raise AssertionError("the index was read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(here.slipstream.pkg), "counts", read)
         patch.setattr(type(here.slipstream.store.index), "scan", read)
         status = here.api.get("/v1/status?counts=false").ok()
-    assert (status["entities"], status["embeddings"], status["embeddings_by_type"]) == (None, None, {})
+    assert (status["entities"], status["embeddings"], status["embeddings_by_type"]) == (PEOPLE + 1, None, {})
     assert (status["frontier"], status["unknown"]) == (here.slipstream.status().frontier, {})
 
 

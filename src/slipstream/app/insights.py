@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from slipstream.app.reading_facts import Facts
@@ -35,14 +36,19 @@ _NO_GRAPH: dict[str, Any] = {
     "schema_version": None,
     "entities_by_type": {},
 }
-_NO_INDEX: dict[str, Any] = {"embeddings": None, "embeddings_by_type": {}, "embeddings_by_model": {}}
+_NO_INDEX: dict[str, Any] = {
+    "embeddings": None,
+    "embeddings_by_type": {},
+    "embeddings_by_model": {},
+    "embedded_at_by_type": {},
+}
 
 
 def status_as_dict(slipstream: Slipstream, *, counts: bool = True) -> dict[str, Any]:
     """
     Return the engine's numbers and the counts of both sides, ready for JSON.
 
-    Without `counts` neither side is counted, for that reads all of it: these figures are None, or empty.
+    Without `counts` the index is not counted, for that reads all stamps: these figures are None, or empty.
 
     Each fact is read by itself: one that can not be read is None, and `unknown` says why. Raises only when the owner
     of the engine, asked from another process, does not answer at all.
@@ -54,7 +60,7 @@ def status_as_dict(slipstream: Slipstream, *, counts: bool = True) -> dict[str, 
     found = {
         "incident": None if incident is None else incident.as_dict(),
         **_numbers(status),
-        **(_graph_facts(facts, slipstream) if counts else _NO_GRAPH),
+        **_graph_facts(facts, slipstream),
         **(_index_facts(facts, slipstream) if counts else _NO_INDEX),
         "migration": None if incident is not None else facts.read("migration", lambda: _phase(slipstream)),
         "scrubber": scrubbing.get("health"),
@@ -94,11 +100,7 @@ def _graph_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
 
 
 def _index_facts(facts: Facts, slipstream: Slipstream) -> dict[str, Any]:
-    found = facts.read("index", lambda: _index_counts(slipstream))
-    if found is None:
-        return _NO_INDEX
-    by_type, by_model, entities = found
-    return {"embeddings": entities, "embeddings_by_type": by_type, "embeddings_by_model": by_model}
+    return facts.read("index", lambda: _index_counts(slipstream)) or _NO_INDEX
 
 
 def _graph_side(slipstream: Slipstream) -> tuple[dict[str, int], GraphSchema]:
@@ -117,17 +119,27 @@ def _backfills(slipstream: Slipstream) -> dict[str, dict[str, Any]]:
     }
 
 
-def _index_counts(slipstream: Slipstream) -> tuple[dict[str, int], dict[str, int], int]:
+def _index_counts(slipstream: Slipstream) -> dict[str, Any]:
+    """Return how many live records there are, and when the newest vector of each type was made."""
     by_type: Counter[str] = Counter()
     by_model: Counter[str] = Counter()
+    newest: dict[str, datetime] = {}
     after: RecordKey | None = None
     total, is_hidden = 0, slipstream.recipes.hides()
     while page := slipstream.store.index.scan(after, _PAGE):
         for stamp in page:
             if is_hidden is not None and is_hidden(stamp):
                 continue
-            by_type[stamp.entity_type] += 1
+            name, made_at = stamp.entity_type, stamp.created_at
+            by_type[name] += 1
             by_model[stamp.space.model_id] += 1
             total += stamp.key.kind is KeyKind.ENTITY
+            if name not in newest or made_at > newest[name]:
+                newest[name] = made_at
         after = page[-1].key
-    return dict(sorted(by_type.items())), dict(sorted(by_model.items())), total
+    return {
+        "embeddings": total,
+        "embeddings_by_type": dict(sorted(by_type.items())),
+        "embeddings_by_model": dict(sorted(by_model.items())),
+        "embedded_at_by_type": {name: at.isoformat() for name, at in sorted(newest.items())},
+    }

@@ -20,6 +20,15 @@ from slipstream.http.slots import RefusedError, Room, Slots
 logger = logging.getLogger(__name__)
 
 _AGENTS, _WAIT = "/mcp", "/v1/wait"
+_ORDERS = (
+    "/v1/audits",
+    "/v1/backups",
+    "/v1/dead-letters/replay",
+    "/v1/migrations/",
+    "/v1/quality",
+    "/v1/repairs",
+)
+"""Where a POST begins something long, and waits for it as its body says."""
 _STREAM = b"text/event-stream"
 _CHUNK_BYTES = 64 * 1024
 
@@ -74,7 +83,8 @@ class Bounds:
         if path == _AGENTS or path.startswith(f"{_AGENTS}/"):
             return self._agents
         asked = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
-        return self._waits if path == _WAIT or "wait_s" in asked else self._work
+        is_order = scope["method"] == "POST" and path.startswith(_ORDERS)
+        return self._waits if path == _WAIT or is_order or "wait_s" in asked else self._work
 
     async def _worked(self, scope: Scope, receive: Receive, send: Send, slots: Slots, limit_s: float | None) -> None:
         await slots.take()

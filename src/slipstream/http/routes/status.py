@@ -72,6 +72,7 @@ class Status(BaseModel):
     embeddings: int | None
     embeddings_by_type: Counts
     embeddings_by_model: Counts
+    embedded_at_by_type: dict[str, datetime] = Field(description="When the newest vector of each type was made")
     migration: str | None
     scrubber: str | None
     scrub_error: str | None
@@ -92,7 +93,7 @@ def router() -> APIRouter:
     def read_status(
         slipstream: Pkg,
         served: ServedPkg,
-        counts: Annotated[bool, Query(description="Count both sides too: reads all keys of them")] = True,
+        counts: Annotated[bool, Query(description="Count the index too: 1 s for 100,000")] = True,
     ) -> Status:
         """Tell how far the index is behind the graph, what it holds and what is wrong."""
         facts = Facts()
