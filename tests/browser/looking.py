@@ -43,7 +43,7 @@ class Look:
         found = cls(context.new_page(), url)
         found.page.on("console", found._note)
         found.page.on("pageerror", lambda error: found.complaints.append(f"thrown: {error}"))
-        found.page.on("request", found.asked.append)
+        found.page.on("request", lambda request: found.asked.append(request))  # noqa: PLW0108  (it takes attributes)
         found.page.on("dialog", lambda dialog: found.complaints.append(f"dialog: {dialog.message}"))
         found.page.goto(url)
         yield found
@@ -78,8 +78,10 @@ class Look:
 
     def check_fits(self) -> None:
         """Nothing is wider than the window."""
-        wide = """[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right
-            > innerWidth + 1 && !e.closest('svg, .unseen, .quote, .uplot')).map(e => e.outerHTML.slice(0, 120))"""
+        wide = """[...document.querySelectorAll('main *')]
+            .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            .filter(e => !e.closest('svg, .unseen, .quote, .uplot'))
+            .map(e => e.outerHTML.slice(0, 120))"""
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert self.page.evaluate(wide) == []
 

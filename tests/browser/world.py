@@ -42,6 +42,9 @@ HOSTILE = {
 """Names by id: none of them may be anything but text."""
 
 
+WORDS = "river stream current water bank flow eddy delta rapids brook spring tide lake harbour mill"
+
+
 class Choking(HashEmbedder):
     """Can not embed one text."""
 
@@ -63,23 +66,7 @@ def opened(directory: Path) -> Slipstream:
 
 def fill(slip: Slipstream) -> None:
     """Write a graph in which there is something of everything."""
-    words = [
-        "river",
-        "stream",
-        "current",
-        "water",
-        "bank",
-        "flow",
-        "eddy",
-        "delta",
-        "rapids",
-        "brook",
-        "spring",
-        "tide",
-        "lake",
-        "harbour",
-        "mill",
-    ]
+    words = WORDS.split()
     chance = np.random.default_rng(16)
 
     def phrase(n: int) -> str:

@@ -136,7 +136,7 @@ function SignIn({ refused }) {
 // ------------------------------------------------------------------ all of it
 
 function Shown({ at }) {
-  const shown = PAGES[at.page];
+  const shown = Object.hasOwn(PAGES, at.page) ? PAGES[at.page] : null;
   if (shown) return h(shown, { params: at.params, key: at.page });
   return html`<${Page} title="No such page"><${Empty} title="There is nothing at this address">Choose a page from the navigation.<//><//>`;
 }
@@ -154,7 +154,10 @@ function Console() {
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;
-    else main.current?.querySelector("h1")?.focus({ preventScroll: true });
+    else if (!main.current?.contains(document.activeElement) || document.activeElement === main.current) {
+      // A page that has asked for the focus itself keeps it.
+      main.current?.querySelector("h1")?.focus({ preventScroll: true });
+    }
     scrollTo(0, 0);
   }, [at.page, at.params.id]);
   return html`<div class="frame">

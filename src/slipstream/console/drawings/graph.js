@@ -123,11 +123,13 @@ export function Graph({ centre, rows }) {
   const drawn = isNarrow ? rows.slice(0, NARROW_NODES) : rows;
   const model = useMemo(() => modelOf(centre, drawn), [centre.id, centre.name, centre.type, drawn.length]);
   useLayout(model, size);
-  useEffect(() => {
-    if (isWalking) elements.current.get(centre.id)?.focus({ preventScroll: true });
-    isWalking = false;
-  }, [centre.id]);
   const { width, height } = size;
+  useEffect(() => {
+    const reached = elements.current.get(centre.id);
+    if (!isWalking || !reached) return;
+    reached.focus({ preventScroll: true });
+    isWalking = false;
+  }, [centre.id, width > 0]);
   const onKey = (node) => (event) => {
     const direction = DIRECTIONS[event.key];
     const next = direction && nextTo(node, model.nodes, direction);

@@ -1,5 +1,5 @@
 // One entity, or one relationship: what it holds, what stands around it, its vectors, and its life.
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { Graph } from "../drawings/graph.js";
 import { get, post } from "../lib/api.js";
 import { plural } from "../lib/format.js";
@@ -53,6 +53,10 @@ function Around({ id, name, type }) {
   const [listed, setListed] = useState(false);
   const list = usePages((after, signal) => get("v1/neighbours", { id, after, limit: listed ? LISTED : DRAWN }, { signal }), [id]);
   const rows = list.items ?? [];
+  // While the next ones are asked for, the drawing stays: it is walked on in, not made anew.
+  const drawn = useRef(null);
+  if (list.items) drawn.current = { centre: { id, name, type }, rows };
+  else if (list.error) drawn.current = null;
   useEffect(() => learnTypes(rows.map((row) => row.entity_type)), [list.items]);
   const columns = [
     { name: "Neighbour", part: 42, cell: (row) => html`<span class="clip"><${KeyLink} id=${`e:${row.entity_id}`} name=${row.name || row.entity_id} /></span>` },
@@ -62,10 +66,10 @@ function Around({ id, name, type }) {
   const aside = html`<span>${list.items && `${plural(rows.length, "neighbour")}${list.next ? " shown, there are more" : ""}`}</span>
     <div class="chips" role="group" aria-label="Show as"><button type="button" class="small" aria-pressed=${!listed} onClick=${() => setListed(false)}>Drawing</button><button type="button" class="small" aria-pressed=${listed} onClick=${() => setListed(true)}>List</button></div>`;
   return html`<${Card} title="Neighbours" aside=${aside}>
-    <${Asked} from=${{ ...list, data: list.items }} rows=${8}>${() =>
+    <${Asked} from=${{ ...list, data: list.items ?? drawn.current?.rows }} rows=${8}>${() =>
       listed
         ? html`<${Table} caption="Neighbours" columns=${columns} rows=${rows} rowKey=${(row) => row.relationship_id} empty="Nothing leads to it or away from it" />`
-        : html`<${Graph} centre=${{ id, name, type }} rows=${rows.slice(0, DRAWN * 3)} />`}<//>
+        : html`<${Graph} centre=${drawn.current.centre} rows=${drawn.current.rows.slice(0, DRAWN * 3)} />`}<//>
     <${MorePages} list=${list} />
   <//>`;
 }
