@@ -17,6 +17,7 @@ PAGES: list[tuple[str, dict[str, str], str, str]] = [
     ("entity", {"id": "river-0"}, "", "FED_BY"),
     ("entity", {"id": "markup"}, "<img", "BESIDE"),
     ("relationship", {"id": "FLOWS_PAST:river-3:place-4"}, "FLOWS_PAST", "1903"),
+    ("map", {}, "Map", "River"),
     ("changes", {}, "Changes", "relationship created"),
     ("audits", {}, "Audits", "divergent"),
     ("audit", {"id": "2"}, "Audit 2", "river-3"),
@@ -55,6 +56,15 @@ def test_the_colours_can_be_chosen_and_stay(site: Site, look: Callable[..., Look
     console.page.reload()
     expect(console.page.get_by_role("button", name="Colours: dark")).to_be_visible()
     assert console.page.evaluate(background) == dark
+
+
+def test_types_are_told_apart_by_more_than_colour(site: Site, look: Callable[..., Look]) -> None:
+    console = look(site.url)
+    console.go("map")
+    marks = console.page.locator(".legend path")
+    outlines = [mark.get_attribute("d") for mark in marks.all()]
+    assert len(outlines) == len(set(outlines)) >= 4
+    expect(console.page.locator(".legend")).to_contain_text("River")
 
 
 def test_the_drawing_stands_still_where_less_motion_is_asked_for(site: Site, look: Callable[..., Look]) -> None:
