@@ -1,17 +1,11 @@
-"""Imports and backups over HTTP: bounded, named and never by paths, and done although the server is killed."""
+"""Imports and backups over HTTP: bounded, and named, never by paths."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +13,8 @@ import pytest
 
 from slipstream.app.uploads import UPLOADS_FOLDER
 from slipstream.domain.errors import InvalidInputError
-from tests.integration.http_admin_world import PEOPLE, Api, World, world
+from tests.integration.http_admin_world import PEOPLE, World, world
 from tests.until import until
-
-ROWS = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -193,64 +185,3 @@ def _try_tricks(here: World, tmp_path: Path) -> None:
     assert here.api.get("/v1/backups").ok()["total"] == 1
     for body in ({"keep": 0}, {"folder": "/srv"}, {"name": "../x"}, {"keep": "1; rm"}):
         assert here.api.post("/v1/backups", body).status == 422
-
-
-# ---------------------------------------------------------------------- a server that is killed
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[tuple[Api, subprocess.Popen[bytes]]]:
-    port_file = directory / "port"
-    port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.integration.http_admin_server", str(directory), str(port_file)]
-    process = subprocess.Popen(command)
-    try:
-        until(port_file.exists)
-        api = Api(int(port_file.read_text()))
-        until(lambda: _answers(api))
-        yield api, process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(api: Api) -> bool:
-    with suppress(OSError, HTTPException):
-        return api.get("/v1/status?counts=false").status == 200
-    return False
-
-
-def test_a_killed_server_goes_on_with_an_import_at_its_next_start(tmp_path: Path) -> None:
-    with _server(tmp_path) as (api, process):
-        begun = api("POST", "/v1/imports?name=big.jsonl&wait_s=0", _dump(ROWS)).ok(202)
-        place = f"/v1/requests/{begun['id']}"
-        until(lambda: api.get(place).ok()["progress"])
-        assert api.get(place).ok()["state"] == "working"
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    with _server(tmp_path) as (api, _):
-        found: Any = None
-
-        def is_done() -> bool:
-            nonlocal found
-            found = api.get(place + "?wait_s=5").ok()
-            return bool(found["state"] == "done")
-
-        until(is_done)
-        assert found["attempts"] == 2
-        assert found["result"]["resumed_at_line"] > 0
-        assert api.get("/v1/status").ok()["entities"] == ROWS
-        assert not list((tmp_path / ".slipstream" / UPLOADS_FOLDER).iterdir())
-
-
-def test_what_a_killed_server_was_being_sent_is_removed_at_its_next_start(tmp_path: Path) -> None:
-    folder = tmp_path / ".slipstream" / UPLOADS_FOLDER
-    with _server(tmp_path) as (api, process), socket.create_connection(("127.0.0.1", api.port)) as half:
-        head = "POST /v1/imports HTTP/1.1\r\nHost: x\r\nX-Scope: write\r\nContent-Length: 5000000\r\n\r\n"
-        half.sendall(head.encode() + b"x" * 1_200_000)
-        until(lambda: folder.exists() and list(folder.iterdir()))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert list(folder.iterdir())
-    with _server(tmp_path):
-        assert not list(folder.iterdir())
