@@ -22,6 +22,8 @@ OPEN_FOLDER = "/console/"
 """What needs no token: whether the server lives, and the console's own files, which hold nothing of a PKG."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 TOKEN_NAMES = frozenset({"token", "access_token", "auth", "bearer", "authorization", "apikey", "api_key"})
+PROXY_HEADERS = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+"""Who sends one of these to a server that knows no proxy would make everybody behind it an administrator."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 UPLOAD_PATH = "/v1/imports"
@@ -81,6 +83,12 @@ class Access:
                 HTTPStatus.BAD_REQUEST,
                 "a token does not belong into an address, which ends up in logs and histories: take a new token, and "
                 "send it as `Authorization: Bearer TOKEN`",
+            )
+        if self._tokens is None and not listener.is_local and PROXY_HEADERS.intersection(headers):
+            return problem(
+                HTTPStatus.FORBIDDEN,
+                "a proxy has sent this, but without tokens only this machine's users may come in: start the server "
+                "with --behind-proxy and --token-file",
             )
         granted = self._granted(listener, headers)
         if granted is not None:

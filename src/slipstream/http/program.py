@@ -29,6 +29,11 @@ class Serving:
         self._server = server
         self.url, self.host, self.port = url, host, port
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._server.connections
+
     def close(self) -> None:
         """End; closing twice is harmless."""
         self._server.close()

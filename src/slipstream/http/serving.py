@@ -82,6 +82,11 @@ class WebServer:
         self._thread.start()
         self._await_start()
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
+
     def add(self, listener: Listener) -> None:
         """Serve by a listener, whose socket is closed with the server."""
         asyncio.run_coroutine_threadsafe(self._server.listen(listener), self._loop).result(_CALL_S)
