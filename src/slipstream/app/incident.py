@@ -57,10 +57,15 @@ class IdleEngine:
     outage: str | None = None
     waits: Sequence[Wait] = ()
 
-    def __init__(self, incident: Incident, recipes: Recipes, letters: DeadLetters) -> None:
+    def __init__(self, incident: Incident, recipes: Recipes, journal: Journal, letters: DeadLetters) -> None:
         self.halted: Exception = incident.refusal()
-        self.recipes, self._letters = recipes, letters
+        self.recipes, self._journal, self._letters = recipes, journal, letters
         self.changed, self.stats, self.intake_stage = threading.Condition(), SyncStats(), _NoIntake()
+
+    @property
+    def frontier(self) -> Position:
+        """How far the index reflects the graph that it was made of, as the journal says."""
+        return Position(int(self._journal.get(FRONTIER) or 0))
 
     def pending(self) -> dict[Lane, int]:
         """Return zero for each lane: no log is read, so nothing is dirty."""
@@ -100,7 +105,7 @@ class IdleSync:
 
     def status(self) -> SyncStatus:
         """Return what the journal says, with the graph's head, or `ORIGIN` when there is no graph."""
-        frontier, checkpoint = (Position(int(self._journal.get(name) or 0)) for name in (FRONTIER, CHECKPOINT))
+        frontier, checkpoint = self.engine.frontier, Position(int(self._journal.get(CHECKPOINT) or 0))
         return SyncStatus(
             head=self._head(),
             frontier=frontier,
@@ -158,7 +163,7 @@ class IdleScrubber:
 
 def idle_sync(incident: Incident, recipes: Recipes, feed: ChangeFeed, journal: Journal, letters: DeadLetters) -> Sync:
     """Return what stands in for the engine."""
-    return cast("Sync", IdleSync(incident, IdleEngine(incident, recipes, letters), feed, journal, letters))
+    return cast("Sync", IdleSync(incident, IdleEngine(incident, recipes, journal, letters), feed, journal, letters))
 
 
 class IdleRepairer:
