@@ -243,7 +243,7 @@ def test_two_pkgs_by_name_and_an_incident_in_one(stack: ExitStack, tmp_path: Pat
     assert ask(by_tcp(url), "/pkgs/notes/healthz") == (200, "ok\n")
     assert ask(by_tcp(url), "/v1/search", {"text": "a"})[0] == 200
     until(lambda: ask(by_tcp(url), "/pkgs/work/v1/search", {"text": "b"})[0] == 200)
-    assert ask(by_tcp(url), "/pkgs/work/v1/search", {"text": "b"})[1]["degraded"] == ["graph"]
+    assert ask(by_tcp(url), "/pkgs/work/v1/search", {"text": "b"})[1]["degraded"] == ["graph", "engine"]
     status, told = ask(by_tcp(url), "/pkgs/work/v1/entities", {"id": "c", "type": "Note", "properties": {}})
     assert (status, told["incident"]["kind"]) == (503, "missing")
     process.send(signal.SIGTERM)
@@ -316,8 +316,10 @@ def test_what_would_be_unsafe_is_refused(
 # ------------------------------------------------------------------ the service manager
 
 LAUNCH = """
-import os, sys
-os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), sys.argv[1]
+import fcntl, os, sys
+for number, copy in enumerate([fcntl.fcntl(int(given), fcntl.F_DUPFD, 100) for given in sys.argv[1].split(",")], 3):
+    os.dup2(copy, number)
+os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "2"
 os.execv(sys.executable, [sys.executable, "-m", "slipstream", *sys.argv[2:]])
 """
 
@@ -336,13 +338,12 @@ def test_sockets_of_a_service_manager_are_served_and_it_is_told(stack: ExitStack
     early = stack.enter_context(closing(socket.create_connection(tcp.getsockname(), timeout=LONG_S)))
     early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, "2", "--dir", str(pkg), "serve"],
+        [sys.executable, "-c", LAUNCH, f"{tcp.fileno()},{private.fileno()}", "--dir", str(pkg), "serve"],
         cwd=ROOT,
         env={**os.environ, "NOTIFY_SOCKET": str(short / "notify")},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(tcp.fileno(), private.fileno()),
-        preexec_fn=_third_and_fourth(tcp.fileno(), private.fileno()),  # noqa: PLW1509  (no threads of ours are running)
     )
     stack.callback(process.wait, LONG_S)
     stack.callback(process.kill)
@@ -356,12 +357,3 @@ def test_sockets_of_a_service_manager_are_served_and_it_is_told(stack: ExitStack
     assert manager.recv(1000) == b"STOPPING=1"
     assert process.wait(LONG_S) == 0
     assert (short / "api.sock").exists()  # it is the manager's
-
-
-def _third_and_fourth(first: int, second: int) -> Any:
-    def place() -> None:
-        a, b = os.dup(first), os.dup(second)
-        os.dup2(a, 3)
-        os.dup2(b, 4)
-
-    return place
