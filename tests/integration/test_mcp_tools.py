@@ -313,3 +313,11 @@ def test_a_pkg_that_is_closed_under_a_call_is_to_be_asked_again(slipstream: Slip
             for name, arguments in (("get", {"id": "x"}), ("add_entity", {"id": "x", "type": "Made"})):
                 with pytest.raises(CallError, match=r"(?s)UnavailableError: .* is closed.*call again"):
                     found.call(name, **arguments)
+
+
+def test_schemas_are_made_once(slipstream: Slipstream) -> None:
+    """Over HTTP the SDK asks for a tool's schema at each call: making that of all takes a tenth of a second."""
+    asked = build_server(lambda _: Grant(lambda: slipstream, False)).get_tool_input_schema
+    assert asked is not None
+    assert asked("search") is asked("search")
+    assert asked("nothing") is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import anyio
@@ -77,6 +77,7 @@ def build_server(granting: Granting) -> Server[Any]:
         title="Slipstream",
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(_LISTED_MS), "resources/list": CacheHint(_LISTED_MS)},
+        get_tool_input_schema=_input_schema,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
         on_list_resources=handlers.list_resources,
@@ -168,6 +169,12 @@ def _failed(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=text)], is_error=True)
 
 
+def _input_schema(name: str) -> Mapping[str, Any] | None:
+    """Return what the SDK asks for at each call over HTTP; it would list all tools for it."""
+    return _shown(TOOLS[name]).input_schema if name in TOOLS else None
+
+
+@cache
 def _shown(tool: Tool) -> ToolShown:
     return ToolShown(
         name=tool.name,
