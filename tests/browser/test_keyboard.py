@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -72,6 +73,31 @@ def test_the_drawing_is_walked_by_arrows_and_enter(site: Site, look: Callable[..
     assert page.url.endswith(name)
     page.go_back()
     expect(page.locator(".graph a.centre")).to_have_attribute("href", "#/entity?id=river-0")
+
+
+def test_the_map_is_read_zoomed_and_opened_by_keys(site: Site, look: Callable[..., Look]) -> None:
+    console = look(site.url, motion="reduce")
+    console.go("map")
+    page = console.page
+    canvas = page.get_by_role("application", name="Map of vectors")
+    expect(canvas).to_have_attribute("data-drawn", re.compile(r"^5\d$"))
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    tip = page.locator(".map-tip")
+    expect(tip).to_be_visible()
+    first = tip.inner_text()
+    said = page.locator("main [role=status].unseen")
+    expect(said).to_contain_text(first.split("\n")[0][:10])
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("0")
+    page.keyboard.press("Escape")
+    expect(tip).to_have_count(0)
+    page.keyboard.press("ArrowLeft")
+    name = tip.locator("b").inner_text()
+    page.keyboard.press("Enter")
+    expect(console.heading).to_have_text(name)
 
 
 def test_a_dialog_opens_on_its_first_control_and_closes_by_escape(site: Site, look: Callable[..., Look]) -> None:

@@ -57,7 +57,7 @@ function Points({ map }) {
   };
   const tally = map.types.map(() => 0);
   for (const [, , n] of map.points) tally[n] += 1;
-  const told = map.points.length < map.total ? `A sample of ${count(map.points.length)} of ${plural(map.total, "vector")}.` : `All ${plural(map.points.length, "vector")}.`;
+  const told = map.total > LIMIT ? `A sample of ${count(map.points.length)} of ${plural(map.total, "vector")}.` : `All ${plural(map.points.length, "vector")}.`;
   return html`<div class="map-head"><div class="legend" role="group" aria-label="Types that are drawn">${map.types.map((name, n) => html`<button type="button" key=${name} aria-pressed=${!hidden.has(n)} onClick=${() => toggle(n)}><${Mark} type=${name} /><bdi>${name}</bdi> <span class="quiet">${count(tally[n])}</span></button>`)}</div></div>
     <div class="map-wrap">
       <canvas ref=${canvas} tabindex="0" role="application" aria-label=${`Map of vectors. ${told} Arrow keys go from point to point, Enter opens one, plus and minus zoom, zero shows all.`} aria-describedby="map-help"></canvas>
