@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Never, cast
 
 from slipstream.app.closing import ASIDE_S
@@ -153,6 +154,10 @@ class IdleScrubber:
     def summary(self) -> dict[str, Any]:
         """Return the summary of audits that are switched off."""
         return {"health": self.health, "error": None, "last_audit": None}
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Do nothing: what is done meanwhile is refused by itself."""
+        return nullcontext()
 
     def start(self) -> None:
         """Do nothing."""

@@ -80,7 +80,7 @@ def router() -> APIRouter:
     @routes.get("/repairs")
     def read_repairs(slipstream: Pkg) -> Repairs:
         """Tell which repair was cut short, and which one waits for a confirmation."""
-        return Repairs(unfinished=slipstream.repairer.unfinished, brake=slipstream.scrubber.summary()["brake"])
+        return Repairs(unfinished=slipstream.repairer.unfinished, brake=slipstream.scrubber.summary().get("brake"))
 
     @routes.post("/repairs/plan")
     def plan_repair(slipstream: Pkg, body: ToPlan) -> RepairPlan:
