@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
@@ -17,48 +17,14 @@ from typing import Any, Self
 import pytest
 
 from slipstream.app.browsing import PAGE_MAX
-from slipstream.app.composition import Options, open_pkg
-from slipstream.app.config import Config
-from slipstream.app.slipstream import Slipstream
-from slipstream.http.app import Faces
 from slipstream.http.limits import Limits
-from slipstream.http.listeners import Terms, tcp_listener
 from slipstream.http.routes import changes
-from slipstream.http.served import Registry, Served
-from slipstream.http.serving import WebServer
-from slipstream.http.sockets import parsed_address
 from slipstream.ports.feed import Retention
-from slipstream.testkit.embedders import HashEmbedder
-from tests.integration.http_admin_world import LONG_S, Api
+from tests.integration.http_admin_world import LONG_S
+from tests.integration.http_running import Running, running
 from tests.until import until
 
 NOTHING_KEPT = Retention(kept_bytes=0, kept_s=0.0, limit_bytes=0)
-
-
-@dataclass
-class Running:
-    """A PKG, and a server that serves it."""
-
-    slipstream: Slipstream
-    server: WebServer
-    api: Api
-
-    def commit(self, name: str = "x") -> int:
-        """Commit a change of one entity."""
-        return int(self.slipstream.pkg.upsert_entity("Thing", "it", {"name": f"{name} {time.monotonic_ns()}"}))
-
-
-@contextmanager
-def running(directory: Path, limits: Limits | None = None) -> Iterator[Running]:
-    options = Options(embedders=(HashEmbedder(dimension=16),))
-    with open_pkg(directory, config=Config(), options=options) as slipstream:
-        slipstream.pkg.create_entity("Thing", "it", {"name": "it"})
-        served = Served("test", directory)
-        served.put(slipstream)
-        with WebServer(Registry({"test": served}), faces=Faces(), tokens=None, limits=limits or Limits()) as server:
-            listener = tcp_listener(parsed_address("127.0.0.1:0", "http"), Terms(has_tokens=False))
-            server.add(listener)
-            yield Running(slipstream, server, Api(int(listener.shown.rpartition(":")[2].strip("/"))))
 
 
 @pytest.fixture(scope="module")

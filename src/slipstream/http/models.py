@@ -27,9 +27,9 @@ def example(**values: Any) -> ConfigDict:
 
 
 class Body(BaseModel):
-    """A body that is sent to us: nothing that is not known."""
+    """A body that is sent to us: nothing that is not known, and every value of its own kind."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Answer(BaseModel):

@@ -8,7 +8,7 @@ from fastapi import Query
 
 from slipstream.app.browsing import PAGE_MAX
 
-CURSOR_SIZE_MAX = 32_768
+CURSOR_SIZE_MAX = 16_384
 """Characters of a cursor: it may hold two ids, escaped."""
 
 After = Annotated[

@@ -17,7 +17,7 @@ from slipstream.http.waiting import Waits
 from slipstream.http.writing import CreateTerms, Written, answered, written
 from slipstream.ports.graph import GraphTransaction
 
-MUTATIONS_MAX = 10_000
+MUTATIONS_MAX = 1_000
 """Mutations of one batch: they are one transaction, for which other writers wait."""
 
 
