@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from slipstream.app.client.facade import RemoteSlipstream
 from slipstream.app.reading_facts import Facts
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Entity, Relationship
@@ -39,12 +40,13 @@ def marked(slipstream: Slipstream, result: R) -> R:
 
 def _incident(slipstream: Slipstream) -> Incident | None:
     """Return the incident that the engine has found, or that the graph tells of before the engine has looked."""
-    if slipstream.incident is None:
+    found = slipstream.incident
+    if found is None and not isinstance(slipstream, RemoteSlipstream):  # a server has looked at both
         try:
             slipstream.pkg.feed.head()
         except IncidentError as error:
             return error.incident
-    return slipstream.incident
+    return found
 
 
 def search(slipstream: Slipstream, asked: arguments.Search) -> results.SearchResult:
