@@ -32,6 +32,7 @@ SAID = {
     "incidents.md": "",
     "models.md": "minilm-l6-v2 (384,)",
     "moving.md": "",
+    "serving.md": "http://127.0.0.1:",
 }
 """What is printed, at its beginning."""
 

@@ -17,7 +17,7 @@ from slipstream.http import serve
 from slipstream.http.limits import Limits
 from slipstream.http.program import Serving
 from slipstream.http.tokens import LOOK_S
-from tests.integration.served import SEARCH, Told, ask, opened
+from tests.integration.served import LONG_S, SEARCH, Told, ask, opened
 from tests.until import until
 
 READ, WRITE, ADMIN = (f"{scope}-0123456789abcdef" for scope in ("read", "write", "admin"))
@@ -323,3 +323,49 @@ def test_a_fault_tells_strangers_nothing(server: Serving, monkeypatch: pytest.Mo
     told: Told = ask(server, "POST", "/v1/search", {"text": "note"})
     assert told.status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "private" not in told.body.decode()
+
+
+def test_strangers_are_told_one_word_of_the_health(tmp_path: Path, token_file: Path) -> None:
+    with opened(tmp_path / "pkg") as slipstream:
+        assert slipstream.sync.wait(slipstream.pkg.create_entity("Note", "n", {"name": "note"}), LONG_S)
+    (tmp_path / "pkg" / ".slipstream" / "graph.db").unlink()
+    with opened(tmp_path / "pkg") as slipstream, serve(slipstream, "0", token=token_file) as server:
+        assert slipstream.incident is not None
+        told = ask(server, "GET", "/healthz")
+        assert (told.status, told.body) == (503, b"incident\n")
+        assert ask(server, "GET", "/readyz").status == HTTPStatus.UNAUTHORIZED
+        for path in ("/healthz", "/readyz"):
+            told = ask(server, "GET", path, headers=_bearing(READ))
+            assert (told.status, told.body.decode()) == (503, f"{slipstream.incident.line}\n")
+
+
+def test_the_console_lets_nothing_else_run(server: Serving) -> None:
+    for path in ("/", "/console/app.js"):
+        told = ask(server, "GET", path)
+        policy = told.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+        assert {"require-trusted-types-for 'script'", "base-uri 'none'", "form-action 'none'"} <= set(policy)
+        assert not [rule for rule in policy if "unsafe" in rule or "http" in rule or "*" in rule]
+        assert told.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/../../../../../../etc/passwd",
+        "/console/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/console/..%2f..%2f..%2fetc%2fpasswd",
+        "/console//etc/passwd",
+        "/console/\\..\\..\\etc\\passwd",
+        "/console/%00/etc/passwd",
+        "/../../etc/passwd",
+        "//etc/passwd",
+        "/pkgs/../../etc/passwd",
+        "/pkgs/%2e%2e%2f%2e%2e%2f/slipstream.toml",
+        "/console/vendor/../../http/tokens.py",
+    ],
+)
+def test_paths_lead_nowhere_else(server: Serving, path: str) -> None:
+    told = ask(server, "GET", path)
+    assert told.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
+    assert b"root:" not in told.body
