@@ -206,7 +206,7 @@ _TABLE: Iterable[Operation] = (
     _value("migrations", Migrations.is_declared, scope="read"),
     _method("migrations", Migrations.candidate, scope="read"),
     _method("migrations", Migrations.declare, scope="read"),
-    _method("migrations", Migrations.plan, scope="read", is_long=True),
+    _method("migrations", Migrations.plan, is_long=True),  # renders what templates it is given
     _method("migrations", Migrations.start, is_long=True, again=_is_building),
     _method("migrations", Migrations.wait, scope="read", is_long=True),
     _method("migrations", Migrations.pause, is_long=True),
