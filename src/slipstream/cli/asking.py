@@ -56,7 +56,12 @@ def answered(directory: Path, ask: Callable[[Owner], T | None]) -> T | None:
         with closing(Wire(address, timeout_s=SOON_S)) as wire:
             owner = Owner(wire)
             return None if owner.call("refused_recipe") is not None else ask(owner)
-    except SlipstreamError as error:
+    except (
+        SlipstreamError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # a server of another version tells other things
         logger.info("done without the server: %s: %s", type(error).__name__, error)
         return None
 

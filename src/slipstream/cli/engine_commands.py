@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,6 +89,8 @@ def _told(owner: Owner) -> dict[str, Any] | None:
     found = owner.get("/v1/status")
     if found["incident"] is not None:
         return None
+    times = found["embedded_at_by_type"]
+    found["embedded_at_by_type"] = {name: datetime.fromisoformat(text).isoformat() for name, text in times.items()}
     return {name: value for name, value in found.items() if name not in _ONLY_SERVED} | {
         name: found[name] for name in _SHOWN_LAST
     }

@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from slipstream.cli.plain_values import take_plainly
+
 _SHOWN = {
     "init": ("data_commands", "Create a PKG: its slipstream.toml and its stores. What is there already stays."),
     "import": (
@@ -135,6 +137,19 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = cast("Any", LoadedCommands())  # a mapping suffices: no command is added
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options of all commands, the ones that Typer adds among them."""
+        params: list[Any] = super().get_params(ctx)
+        take_plainly(params)
+        return params
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; its plain values are taken as they are."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            take_plainly(command.get_params(ctx))  # it asks for help by the same names as its group
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without loading any."""
