@@ -123,7 +123,6 @@ def _foreign(scope: Request, headers: Headers, listener: Listener) -> JSONRespon
             f"this server is not called {asked[:200]!r}: use its address, or start it with --allow-host NAME",
         )
     origin = headers.get("origin")
-    origin = headers.get("origin")
     if origin is not None and not _is_same(origin, asked):
         return problem(HTTPStatus.FORBIDDEN, "a page of another origin may not call this server")
     site = headers.get("sec-fetch-site", "none")
