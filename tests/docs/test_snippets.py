@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 ELSEWHERE = {
     "alerts.md": "tests/docs/test_alerts_evidence.py",
+    "client.md": "tests/docs/test_client_page.py",
     "evidence.md": "tests/docs/test_alerts_evidence.py",
     "evolution.md": "tests/docs/test_evolution_page.py",
     "migrations.md": "tests/docs/test_migrations_page.py",

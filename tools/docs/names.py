@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 import slipstream
+from slipstream import aio
 from slipstream.app.composition import open_pkg, restored
 from slipstream.app.pkg import PKG
 from slipstream.app.slipstream import Slipstream
@@ -18,8 +19,8 @@ The public names, made from the code (`python -m tools.docs`); `help(name)` says
 change from one version to the next, but for what an adapter is written against: `slipstream.domain`,
 `slipstream.ports` and `slipstream.testkit` ([writing an adapter](adapters/writing-an-adapter.md)).
 """
-_MADE_OF = {"open": open_pkg, "restore": restored}
-"""What the two functions pass their options on to."""
+_MADE_OF = {"open": open_pkg, "connect": slipstream.connect, "restore": restored}
+"""What the functions pass their options on to."""
 
 
 def page() -> str:
@@ -30,7 +31,8 @@ def page() -> str:
     for name, function in _MADE_OF.items():
         parts.append(f"\n## slipstream.{name}\n\n{_text(function)}\n")
         parts.append(f"```python\n{_signature(name, function)}\n```")
-    for shown, owner in (("slip", Slipstream), ("slip.pkg", PKG)):
+    of_aio = (("slip of slipstream.aio", aio.AsyncSlipstream), ("slip.pkg of slipstream.aio", aio.AsyncPKG))
+    for shown, owner in (("slip", Slipstream), ("slip.pkg", PKG), *of_aio):
         parts.append(f"\n## {shown}\n\n{_text(owner)}\n")
         parts.append(_table([_row(name, member) for name, member in _members(owner)]))
     parts.append("\n## Errors\n\nAll in `slipstream.domain.errors`, by what the caller must do.\n")
