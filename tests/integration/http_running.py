@@ -35,12 +35,15 @@ class Running:
 
 
 @contextmanager
-def running(directory: Path, limits: Limits | None = None, backups: Path | None = None) -> Iterator[Running]:
-    """Serve a PKG that has one entity."""
+def running(
+    directory: Path, limits: Limits | None = None, backups: Path | None = None, *, is_empty: bool = False
+) -> Iterator[Running]:
+    """Serve a PKG that has one entity, or none."""
     embedders = (HashEmbedder(dimension=16), HashEmbedder(dimension=32, id="new"))
     options = Options(embedders=embedders)
     with open_pkg(directory, config=Config(), options=options) as slipstream:
-        slipstream.pkg.create_entity("Thing", "it", {"name": "it"})
+        if not is_empty:
+            slipstream.pkg.create_entity("Thing", "it", {"name": "it"})
         served = Served("test", directory)
         served.put(slipstream)
         registry, limits = Registry({"test": served}), limits or Limits()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import commands, configuration, names
+from tools.docs import commands, configuration, http, names
 from tools.docs.house import picture
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,10 +24,13 @@ def replaced(text: str, name: str, block: str) -> str:
 def written_anew() -> dict[Path, str]:
     """Return each page as it is to be."""
     architecture = REPOSITORY / "ARCHITECTURE.md"
+    api = REPOSITORY / "docs" / "http.md"
+    tables = replaced(api.read_text(encoding="utf-8"), "operations", http.operations())
     pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     return {
         architecture: replaced(architecture.read_text(encoding="utf-8"), "house", picture(pyproject)),
         REPOSITORY / "docs" / "commands.md": commands.page(),
         REPOSITORY / "docs" / "configuration.md": configuration.page(),
+        api: replaced(tables, "problems", http.problems()),
         REPOSITORY / "docs" / "python.md": names.page(),
     }

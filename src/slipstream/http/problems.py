@@ -101,6 +101,11 @@ class Problem(BaseModel):
     remedy: str | None = None
 
 
+def told_errors() -> list[tuple[str, int, str]]:
+    """Return each class of error that is told by itself, with its status and remedy."""
+    return [(kind.__name__, int(status), _nearest(kind)) for kind, status in _STATUS.items()]
+
+
 def problem_of(error: SlipstreamError, members: Mapping[str, Any] | None = None) -> JSONResponse:
     """Return the answer that tells one of our errors, with other members beside it."""
     kind = type(error)

@@ -45,6 +45,7 @@ def _check_of(scope: Scope) -> Callable[[Request], Awaitable[None]]:
     async def check(request: Request) -> None:  # async, though it awaits nothing: else it takes a thread
         demand(request, scope)
 
+    check.scope = scope  # type: ignore[attr-defined]  # for those who describe the operations
     return check
 
 
