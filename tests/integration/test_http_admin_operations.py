@@ -194,7 +194,10 @@ def test_a_failed_request_tells_its_problem(here: World) -> None:
 
 def test_wrong_requests_are_refused_at_once(here: World) -> None:
     post = here.api.post
-    assert post("/v1/requests", {"operation": "rm"}).body["field"] == "operation"
+    scan = {"after": None, "limit": 10**9}  # beyond what may be scanned directly
+    for wrong in ({"operation": "rm"}, {"operation": "store.index.scan", "arguments": scan}):
+        assert post("/v1/requests", wrong).body["field"] == "operation"
+    assert post("/v1/operations/store.index.scan", {"arguments": scan}).body["field"] == "limit"
     assert post("/v1/requests", {"operation": "verify", "arguments": {"deep": "x"}}).body["field"] == "deep"
     assert post("/v1/requests", {"operation": "verify", "more": 1}).status == 422
     assert here.api.get("/v1/requests/999999").status == 404
@@ -209,7 +212,7 @@ def test_a_request_is_cancelled(here: World) -> None:
         sent = json.loads(OPERATIONS["sync.drain"].signature.arguments_as_json((None, lambda status: None), {})[0])
         place = here.api.post("/v1/requests", {"operation": "sync.drain", **sent}).headers["location"]
         until(lambda: here.api.get(place).ok()["progress"])
-        assert here.api("DELETE", place, scope="read").ok()["is_cancelled"]
+        assert here.api("DELETE", place, scope="write").ok()["is_cancelled"]
         found = here.api.get(place + "?wait_s=30").ok()
         assert (found["state"], "given up" in found["error"]["detail"]) == ("failed", True)
     finally:

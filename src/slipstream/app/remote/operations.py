@@ -173,7 +173,7 @@ _TABLE: Iterable[Operation] = (
     Operation(name="store.index.held", declared=held_in_index, perform=held_in_index, scope="read"),
     # The engine.
     _value("sync", Sync.running, scope="read"),
-    _method("sync", Sync.drain, scope="read", is_long=True),
+    _method("sync", Sync.drain, scope="write", is_long=True),
     _method("sync", Sync.wait_for_some, scope="read", is_long=True),
     _method("sync", Sync.behind, scope="read"),
     _method("sync", Sync.mark, scope="write"),
@@ -208,7 +208,7 @@ _TABLE: Iterable[Operation] = (
     _method("migrations", Migrations.declare, scope="read"),
     _method("migrations", Migrations.plan, is_long=True),  # renders what templates it is given
     _method("migrations", Migrations.start, is_long=True, again=_is_building),
-    _method("migrations", Migrations.wait, scope="read", is_long=True),
+    _method("migrations", Migrations.wait, scope="write", is_long=True),
     _method("migrations", Migrations.pause, is_long=True),
     _method("migrations", Migrations.resume, is_long=True),
     _method("migrations", Migrations.status, scope="read"),
@@ -219,9 +219,9 @@ _TABLE: Iterable[Operation] = (
     # Quality.
     _method("quality", Quality.run, scope="write", is_long=True),
     _method("quality", Quality.reembed, is_long=True),
-    _method("quality", Quality.compare, scope="read", is_long=True),
+    _method("quality", Quality.compare, scope="write", is_long=True),
     _method("quality", Quality.check, scope="read"),
-    _method("quality", Quality.objections, scope="read", is_long=True),
+    _method("quality", Quality.objections, scope="write", is_long=True),
     # What a server does with its own files.
     Operation(name=TAKE_UPLOAD, declared=take_upload, perform=take_upload, is_long=True, scope=SERVER),
     Operation(name=MAKE_BACKUP, declared=make_backup, perform=make_backup, is_long=True, scope=SERVER),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
 from slipstream.app.remote.operations import OPERATIONS, SERVER, operation_named
+from slipstream.app.remote.serving_operations import SERVED
 from slipstream.domain.errors import InvalidInputError
 from slipstream.http.asking import Accepted, Asks, Order, RequestState, WaitS, check_scope, looked_at, state_of
 from slipstream.http.served import Pkg
@@ -16,7 +17,8 @@ from slipstream.http.served import Pkg
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
 
 
-_ASKED: list[Any] = sorted(row.name for row in OPERATIONS.values() if row.scope != SERVER)
+_ASKED: list[Any] = sorted(row.name for row in OPERATIONS.values() if row.scope != SERVER and row.name not in SERVED)
+"""What is asked for directly is bounded there, in rows and in time."""
 
 
 class NewRequest(Order):
@@ -36,9 +38,11 @@ def router() -> APIRouter:
     @routes.post("/requests", status_code=202)
     def make_request(request: Request, response: Response, slipstream: Pkg, asks: Asks, body: NewRequest) -> Accepted:
         """Ask for an operation. It is done even if the server is killed before: then after its next start."""
-        operation = OPERATIONS.get(body.operation)
-        if operation is None or operation.scope == SERVER:
-            raise InvalidInputError("is nothing that a client can ask for", field="operation")
+        if body.operation not in _ASKED:
+            raise InvalidInputError(
+                "is nothing that a client can ask for like this: see POST /v1/operations", field="operation"
+            )
+        operation = OPERATIONS[body.operation]
         check_scope(request, operation)
         operation.signature.decoded(body.arguments, slipstream.audits)  # wrong ones are told now
         text = json.dumps({"arguments": body.arguments, "callbacks": sorted(body.callbacks)})
