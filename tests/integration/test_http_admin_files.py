@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import socket
@@ -112,6 +113,16 @@ def test_wrong_uploads_are_refused_and_removed(here: World) -> None:
     assert here.api("POST", "/v1/imports", b"PK\x03\x04 a zip").status == 422
     assert here.api("POST", "/v1/imports?format=rdf", b"x").status == 422
     assert here.api("POST", "/v1/imports", _dump(1), scope="read").status == 403
+    assert _left(here) == []
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("slipstream.http.routes.imports._write", full)
+    answer = here.api("POST", "/v1/imports", _dump(5))
+    assert (answer.status, answer.body["class"]) == (507, "DiskFullError")
     assert _left(here) == []
 
 
