@@ -8,6 +8,7 @@ const PLACES_MAX = 2000;
 const NAME_MAX = 20;
 const EDGE_NAMES_MAX = 12;
 const NARROW_PX = 480;
+const RIM = 15;
 const NARROW_NODES = 12;
 const TICKS_AT_ONCE = 240;
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -153,17 +154,17 @@ function Edges({ model, isNarrow }) {
     const target = at.get(link.target.id ?? link.target);
     const [a, b] = link.isIn ? [target, { x: 0, y: 0 }] : [{ x: 0, y: 0 }, target];
     const names = [...link.names];
-    return html`<g key=${target.id}><path class="edge" d=${`M${a.x} ${a.y}L${b.x} ${b.y}${arrow(a, b)}`} />
+    return html`<g key=${target.id}><path class="edge" d=${arrow(a, b)} />
       ${isNamed && html`<text class="edge-name" x=${target.x * 0.52} y=${target.y * 0.52}>${cut(names.length > 1 ? `${names[0]} +${names.length - 1}` : names[0])}</text>`}</g>`;
   })}</g>`;
 }
 
-// A small head, a node's radius before the end.
+// A line from the rim of one node to that of the other, with a small head.
 function arrow(a, b) {
   const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
   const [ux, uy] = [(b.x - a.x) / length, (b.y - a.y) / length];
-  const [x, y] = [b.x - ux * 17, b.y - uy * 17];
-  return `M${x - ux * 7 - uy * 4} ${y - uy * 7 + ux * 4}L${x} ${y}L${x - ux * 7 + uy * 4} ${y - uy * 7 - ux * 4}`;
+  const [x, y] = [b.x - ux * RIM, b.y - uy * RIM];
+  return `M${a.x + ux * RIM} ${a.y + uy * RIM}L${x} ${y}M${x - ux * 7 - uy * 4} ${y - uy * 7 + ux * 4}L${x} ${y}L${x - ux * 7 + uy * 4} ${y - uy * 7 - ux * 4}`;
 }
 
 function Node({ node, keep, onKey }) {

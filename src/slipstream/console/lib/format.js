@@ -9,7 +9,7 @@ export function count(value) {
 }
 
 export function brief(value) {
-  return value === null || value === undefined ? NOTHING : value < 10000 ? whole.format(value) : short.format(value);
+  return value === null || value === undefined ? NOTHING : value < 100000 ? whole.format(value) : short.format(value);
 }
 
 export function plural(n, one, many = `${one}s`) {

@@ -2,7 +2,7 @@
 import { store, useStore } from "./store.js";
 import { html } from "../vendor/preact.js";
 
-export const HUES = 8;
+export const HUES = 10;
 export const MARKS = ["circle", "square", "triangle", "diamond", "cross", "ring", "star", "bar"];
 
 const UNKNOWN = { hue: HUES - 1, mark: "ring" };

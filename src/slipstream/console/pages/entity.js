@@ -9,7 +9,7 @@ import { learnTypes, TypeName } from "../lib/types.js";
 import { Asked, Badge, Card, KeyLink, MorePages, Page, Pairs, Table } from "../lib/ui.js";
 import { CopyId, Generations, Life, Reasons, Text, useWhy, Verdict } from "../lib/why.js";
 
-const DRAWN = 40;
+const DRAWN = 28;
 const LISTED = 25;
 
 const path = (id) => id.split("/").map(encodeURIComponent).join("/");
@@ -63,7 +63,7 @@ function Around({ id, name, type }) {
     { name: "Type", part: 24, cell: (row) => html`<${TypeName} type=${row.entity_type} />` },
     { name: "Relationship", cell: (row) => html`<a href=${to("relationship", { id: row.relationship_id })}>${row.direction === "in" ? "←" : "→"} <bdi>${row.relationship_type}</bdi></a>` },
   ];
-  const aside = html`<span>${list.items && `${plural(rows.length, "neighbour")}${list.next ? " shown, there are more" : ""}`}</span>
+  const aside = html`<span>${list.items && `${plural(rows.length, "relationship")}${list.next ? " shown, there are more" : ""}`}</span>
     <div class="chips" role="group" aria-label="Show as"><button type="button" class="small" aria-pressed=${!listed} onClick=${() => setListed(false)}>Drawing</button><button type="button" class="small" aria-pressed=${listed} onClick=${() => setListed(true)}>List</button></div>`;
   return html`<${Card} title="Neighbours" aside=${aside}>
     <${Asked} from=${{ ...list, data: list.items ?? drawn.current?.rows }} rows=${8}>${() =>
