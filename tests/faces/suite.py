@@ -16,6 +16,7 @@ from slipstream.domain.errors import (
     AlreadyExistsError,
     InvalidInputError,
     NotFoundError,
+    RepairNeedsConfirmationError,
     SlipstreamError,
 )
 from slipstream.domain.positions import Position
@@ -208,6 +209,24 @@ class FaceSuite:
         again = slip.verify(incremental=True)
         assert (again.is_consistent, again.kind) == (True, "incremental")
         assert slip.explain("d0").verdict == "fresh"
+
+    def test_a_repair_past_the_brake_is_confirmed_by_its_plan(self, face: Face) -> None:
+        slip = face.slip
+        with slip.pkg.transaction() as tx:
+            for number in range(150):
+                tx.create_entity("Braked", f"b{number}", {"name": f"number {number}"})
+        assert slip.sync.drain(LONG_S)
+        with closing(sqlite3.connect(face.directory / ".slipstream" / "index.db", timeout=LONG_S)) as raw, raw:
+            raw.execute("DELETE FROM records WHERE key LIKE 'e:b%' AND key > 'e:b11'")
+        with pytest.raises(RepairNeedsConfirmationError) as caught:
+            slip.repair()
+        plan = caught.value.plan
+        assert plan["keys"]["missing"] > 100
+        with pytest.raises(NotFoundError, match="1-00000000"):
+            slip.repair(confirm="1-00000000")
+        assert slip.repair(confirm=plan["id"]) == plan["keys"]["missing"]
+        assert slip.sync.drain(LONG_S)
+        assert slip.verify().is_consistent
 
     def test_an_explanation_tells_what_happened(self, face: Face) -> None:
         position = face.slip.pkg.create_entity("Person", "e1", {"name": "Explained"})
