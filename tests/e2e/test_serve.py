@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -15,10 +16,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.e2e.processes import LONG_S, ROOT, Process, command, made
 from tests.until import until
@@ -357,3 +363,101 @@ def test_sockets_of_a_service_manager_are_served_and_it_is_told(stack: ExitStack
     assert manager.recv(1000) == b"STOPPING=1"
     assert process.wait(LONG_S) == 0
     assert (short / "api.sock").exists()  # it is the manager's
+
+
+# ------------------------------------------------------------------ without the extra
+
+WITHOUT = """
+import sys
+for name in ("fastapi", "starlette", "uvicorn"):
+    sys.modules[name] = None
+sys.argv = ["slipstream", *sys.argv[1:]]
+from slipstream.cli.app import main
+main()
+"""
+
+
+def _without_extra(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", WITHOUT, *arguments]  # from nothing: what is forked warm has imported the extra
+
+
+@pytest.mark.parametrize("options", [("serve",), ("run", "--metrics", "0"), ("run", "--http", "0")])
+def test_without_the_extra_it_says_what_to_install(pkg: Path, options: tuple[str, ...]) -> None:
+    ended = subprocess.run(
+        _without_extra("--dir", str(pkg), *options),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LONG_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "pip install 'slipstream-pkg[server]'" in ended.stderr
+
+
+def test_without_the_extra_the_engine_runs_alone(pkg: Path) -> None:
+    with subprocess.Popen(
+        _without_extra("--dir", str(pkg), "run"),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "the engine runs alone" in process.stderr.readline()
+        assert "running" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONG_S) == 0
+
+
+# ------------------------------------------------------------------ TLS
+
+
+def test_it_speaks_tls_by_tcp_and_not_by_the_socket(stack: ExitStack, pkg: Path, tmp_path: Path) -> None:
+    certificate, key, tokens = _certificate(tmp_path)
+    process, url = served(
+        stack, pkg, "--http", "0", "--tls-cert", str(certificate), "--tls-key", str(key), "--token-file", str(tokens)
+    )
+    assert url.startswith("https://127.0.0.1:")
+    port = int(url.rpartition(":")[2])
+    context = ssl.create_default_context(cafile=str(certificate))
+    with closing(http.client.HTTPSConnection("localhost", port, timeout=LONG_S, context=context)) as connection:
+        connection.request("GET", "/v1/status", headers={"Authorization": f"Bearer {tokens.read_text().strip()}"})
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["incident"]) == (200, None)
+    assert ask(by_socket(pkg), "/v1/status")[0] == 200
+    with closing(http.client.HTTPConnection("localhost", port, timeout=LONG_S)) as plain, pytest.raises(OSError):  # noqa: PT011, PT012  (it is closed, somehow)
+        plain.request("GET", "/v1/status")
+        plain.getresponse()
+    old = ssl.create_default_context(cafile=str(certificate))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with closing(http.client.HTTPSConnection("localhost", port, timeout=LONG_S, context=old)) as connection:
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+    process.send(signal.SIGTERM)
+    assert process.ended() == 0
+
+
+def _certificate(folder: Path) -> tuple[Path, Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, key_file, tokens = (folder / each for each in ("cert.pem", "key.pem", "tokens"))
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    tokens.write_text("0123456789abcdef\n")
+    tokens.chmod(0o600)
+    return certificate, key_file, tokens

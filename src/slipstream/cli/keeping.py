@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from slipstream.app.composition import DATA_FOLDER
 from slipstream.app.incident import IncidentSlipstream
@@ -17,7 +18,6 @@ from slipstream.domain.errors import IncidentError
 
 if TYPE_CHECKING:
     from slipstream.http.listening import Listener
-    from slipstream.http.served import Served
     from slipstream.http.serving import WebServer
 
 LOOK_S = 0.5
@@ -26,6 +26,45 @@ LOOK_S = 0.5
 def say(text: str) -> None:
     """Say something in one line on standard error."""
     err.print(text, markup=False, soft_wrap=True)
+
+
+class Place(Protocol):
+    """Where a PKG is, and what is told when it is open; a server's `Served` is one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Where it is."""
+        ...
+
+    def put(self, slipstream: Slipstream | None, failure: BaseException | None = None) -> None:
+        """Take the open PKG; None: it is not open, for good if there is a `failure`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A PKG that no server is in front of."""
+
+    name: str
+    directory: Path
+
+    def put(self, slipstream: Slipstream | None, failure: BaseException | None = None) -> None:
+        """Do nothing: nobody asks."""
+
+
+class NoFront:
+    """Stands in for the server where its extra is not installed: engines and schedules run all the same."""
+
+    def opened(self, served: Place, slipstream: Slipstream) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Front:
@@ -40,7 +79,7 @@ class Front:
         self._shown: list[str] = []
         self._own: dict[str, str] = {}
 
-    def opened(self, served: Served, slipstream: Slipstream) -> None:
+    def opened(self, served: Place, slipstream: Slipstream) -> None:
         """Have a PKG answer: by the listeners of all, and by its own socket."""
         from slipstream.http.listeners import pkg_listener
         from slipstream.http.sockets import SOCKET_NAME
@@ -95,7 +134,7 @@ class Ending:
 class Keeper(threading.Thread):
     """Keeps one PKG open: stands by for its engine, runs it, opens it anew when an incident has begun or ended."""
 
-    def __init__(self, served: Served, front: Front, ending: Ending, *, alone: bool) -> None:
+    def __init__(self, served: Place, front: Front | NoFront, ending: Ending, *, alone: bool) -> None:
         super().__init__(name="slipstream-keeper", daemon=True)
         self._served, self._front, self._ending = served, front, ending
         self._prefix = "" if alone else f"{served.name}: "

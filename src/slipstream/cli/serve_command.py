@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,9 +15,10 @@ import typer
 from slipstream.app.composition import service_manager
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context
-from slipstream.cli.keeping import LOOK_S, Ending, Front, Keeper
-from slipstream.cli.output import err, handled_errors, out
+from slipstream.cli.keeping import LOOK_S, Ending, Front, Keeper, NoFront, Place, Unserved
+from slipstream.cli.output import err, handled_errors, out, print_warning
 from slipstream.cli.serving import Metrics, ServerOptions, TokenFile, directories_of, front_of, registry_of
+from slipstream.domain.errors import ConfigError
 from slipstream.http.sockets import tell_manager
 
 Address = Annotated[
@@ -83,16 +84,30 @@ def serve(  # noqa: PLR0917  (typer reads its options from the arguments)
             upload_mb=upload_mb,
             descriptors=manager.descriptors,
         )
-        registry = registry_of(directories_of(settings.directory, pkg or ()))
-        front = front_of(options, registry)
+        directories = directories_of(settings.directory, pkg or ())
+        places, front = _fronted(options, directories, may_lack_extra=context.info_name == "run")
         ending = Ending(tell=lambda state: tell_manager(state, manager.notify_address))
-        keepers = [Keeper(served, front, ending, alone=len(registry) == 1) for served in registry.values()]
+        keepers = [Keeper(place, front, ending, alone=len(places) == 1) for place in places]
         with _terminated(ending.asked):
             _keep(keepers, front, ending)
         _tell_end(keepers)
 
 
-def _keep(keepers: Sequence[Keeper], front: Front, ending: Ending) -> None:
+def _fronted(
+    options: ServerOptions, directories: Mapping[str, Path], *, may_lack_extra: bool
+) -> tuple[Sequence[Place], Front | NoFront]:
+    """Return the PKGs with the server in front; `run` goes on without one where its extra is not installed."""
+    try:
+        registry = registry_of(directories)
+    except ConfigError as error:
+        if not may_lack_extra or options.http is not None or options.metrics is not None:
+            raise
+        print_warning(f"the engine runs alone: {error}")
+        return [Unserved(name, directory) for name, directory in directories.items()], NoFront()
+    return list(registry.values()), front_of(options, registry)
+
+
+def _keep(keepers: Sequence[Keeper], front: Front | NoFront, ending: Ending) -> None:
     """Run them until the process is told to end, or none of them can go on."""
     for keeper in keepers:
         keeper.start()

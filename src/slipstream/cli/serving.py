@@ -17,6 +17,7 @@ from slipstream.cli.keeping import Front
 from slipstream.cli.output import err
 from slipstream.domain.errors import ConfigError, InvalidInputError, UnsupportedError
 from slipstream.http import needing_extra, serve
+from slipstream.http.sockets import parsed_address
 
 if TYPE_CHECKING:
     from slipstream.http.app import Faces
@@ -85,7 +86,6 @@ def front_of(options: ServerOptions, registry: Registry) -> Front:
     from slipstream.http.limits import MIB, Limits
     from slipstream.http.listeners import Terms, activated_listeners, tcp_listener, tls_of
     from slipstream.http.serving import WebServer
-    from slipstream.http.sockets import parsed_address
     from slipstream.http.tokens import Tokens
 
     http = None if options.http is None else parsed_address(options.http, "http")
@@ -135,6 +135,7 @@ def serving_metrics(slipstream: Slipstream, metrics: str | None, token_file: Pat
         return
     if not slipstream.runs_engine:
         raise UnsupportedError("metrics are served by the process that runs the engine, which is another one")
+    parsed_address(metrics, "metrics")
     with serve(slipstream, metrics, token=token_file, only_pages=True) as server:
         err.print(f"serving {server.url}/metrics", markup=False, highlight=False)
         yield
