@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from slipstream._version import __version__
@@ -18,6 +18,7 @@ from slipstream.http.routes import all_routers
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Registry
 
+_FOR_ALL = (needs(Scope.READ), TELLS_FRESHNESS)
 _PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem}, "5XX": {"model": Problem}}
 _ABOUT = """Search and change a property graph whose vector index follows every commit.
 
@@ -95,16 +96,10 @@ def build_app(registry: Registry, faces: Faces | None = None) -> FastAPI:
     )
     app.state.registry = registry
     add_problems(app)
-    app.include_router(_api())
+    for router in all_routers():  # side by side: each level of nesting would be matched anew, for every request
+        app.include_router(router, prefix="/v1", dependencies=_FOR_ALL, responses=_PROBLEMS)
     app.router.routes.extend(faces.routes)
     return app
-
-
-def _api() -> APIRouter:
-    api = APIRouter(prefix="/v1", dependencies=[needs(Scope.READ), TELLS_FRESHNESS], responses=_PROBLEMS)
-    for router in all_routers():
-        api.include_router(router)
-    return api
 
 
 def _tell_problems(responses: dict[str, Any]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakSet
 
-from fastapi import Depends, Response
+import anyio.to_thread
+from fastapi import Depends, Request, Response
 
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.positions import Position
 from slipstream.http.served import Pkg
+
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+_BY_THEMSELVES: WeakSet[Callable[..., Any]] = WeakSet()
 
 GRAPH = "graph"
 """Degraded so: hits are not joined with the graph, which does not belong to the index."""
@@ -49,11 +55,22 @@ def degraded_models(models: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"vector:{model_id}" for model_id in models)
 
 
-def _tell(slipstream: Pkg, response: Response) -> None:
+def tells_it_itself(endpoint: _Endpoint) -> _Endpoint:
+    """Mark a handler that puts the freshness into its answer by itself, so that it is not asked for twice."""
+    _BY_THEMSELVES.add(endpoint)
+    return endpoint
+
+
+async def _tell(request: Request, slipstream: Pkg, response: Response) -> None:
+    if request.scope["route"].endpoint not in _BY_THEMSELVES:
+        response.headers.update(await anyio.to_thread.run_sync(_headers, slipstream))
+
+
+def _headers(slipstream: Slipstream) -> dict[str, str]:
     try:
-        response.headers.update(freshness_of(slipstream).headers())
+        return freshness_of(slipstream).headers()
     except SlipstreamError:  # the log does not answer now; the answer itself may be had all the same
-        response.headers["Slipstream-Degraded"] = ENGINE
+        return {"Slipstream-Degraded": ENGINE}
 
 
 TELLS_FRESHNESS = Depends(_tell)

@@ -64,5 +64,5 @@ _MODULES = (
 
 
 def all_routers() -> list[APIRouter]:
-    """Return the routers of all resources."""
-    return [module.router() for module in _MODULES]
+    """Return the routers of all resources; a request is matched against one after the other: search is first."""
+    return [module.router() for module in sorted(_MODULES, key=lambda module: module is not search)]

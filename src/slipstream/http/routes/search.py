@@ -12,7 +12,7 @@ from pydantic import Field
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Direction
 from slipstream.domain.positions import Position
-from slipstream.http.freshness import GRAPH, Freshness, degraded_models, freshness_of
+from slipstream.http.freshness import GRAPH, Freshness, degraded_models, freshness_of, tells_it_itself
 from slipstream.http.models import Answer, At, Body, TypeName, example, told
 from slipstream.http.served import Pkg
 from slipstream.http.waiting import WAIT_S_MAX, Waits
@@ -110,6 +110,7 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["search"])
 
     @routes.post("/search")
+    @tells_it_itself
     async def search(slipstream: Pkg, waits: Waits, asked: Search, response: Response) -> Found:
         """
         Return the live records nearest in meaning to a text.
