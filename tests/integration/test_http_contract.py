@@ -22,7 +22,8 @@ from slipstream.http.app import build_app
 from slipstream.http.served import Registry, Served
 from tests.integration.http_running import Running, running
 
-EXAMPLES = 4
+EXAMPLES = 2
+"""Of each operation, beside the bounds of its description, which schemathesis tries one by one."""
 TOO_LARGE = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 SHARED = "/v1/entities/get"
 """An entity may have the id `get`, so this path has its methods too."""
