@@ -16,6 +16,8 @@ from slipstream.domain.errors import ConfigError
 GZIP, ZSTD = ".gz", ".zst"
 _LEVEL = 6
 _BLOCK_BYTES = 1 << 17
+_BITE_BYTES = 512
+"""How much of a .zst file is unpacked at a time: four bytes of it may stand for 128 KiB, so these for 16 MiB."""
 
 
 def unpacked_name(path: Path) -> str:
@@ -86,7 +88,7 @@ class _ZstdContent(io.RawIOBase):
     def __init__(self, raw: IO[bytes], frame: Callable[[], Any]) -> None:
         self._raw, self._frame = raw, frame
         self._open: Any = None
-        self._packed = self._content = b""
+        self._packed = self._content = memoryview(b"")
 
     def readable(self) -> bool:
         """Return True."""
@@ -95,17 +97,20 @@ class _ZstdContent(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer, and return how many bytes were read: 0 at the end of the last frame."""
         while not self._content:
-            self._packed = self._packed or self._raw.read(_BLOCK_BYTES)
+            self._packed = self._packed or memoryview(self._raw.read(_BLOCK_BYTES))
             if not self._packed:
                 if self._open is not None:
                     raise EOFError("the last frame is not whole")
                 return 0
             self._open = self._open or self._frame()
-            self._content, self._packed = self._open.decompress(self._packed), b""
+            bite = self._packed[:_BITE_BYTES]
+            self._content = memoryview(self._open.decompress(bite))
+            unused = len(self._open.unused_data) if self._open.eof else 0
+            self._packed = self._packed[len(bite) - unused :]
             if self._open.eof:
-                self._packed, self._open = self._open.unused_data, None
+                self._open = None
         size = min(len(buffer), len(self._content))
-        buffer[:size], self._content = self._content[:size], self._content[size:]
+        buffer[:size], self._content = self._content[:size], self._content[size:]  # views: nothing is copied twice
         return size
 
 
