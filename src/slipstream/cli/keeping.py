@@ -82,18 +82,19 @@ class Front:
     def opened(self, served: Place, slipstream: Slipstream) -> None:
         """Have a PKG answer: by the listeners of all, and by its own socket."""
         from slipstream.http.listeners import pkg_listener
-        from slipstream.http.sockets import SOCKET_NAME
+        from slipstream.http.sockets import HAS_UNIX_SOCKETS, SOCKET_NAME
 
         with self._lock:
             served.put(slipstream)
             if self._is_closed:
                 return
             server = self._server or self._begun()
-            if served.name not in self._own:
+            if HAS_UNIX_SOCKETS and served.name not in self._own:
                 listener = pkg_listener(served.directory / DATA_FOLDER / SOCKET_NAME, served.name, self._stack)
                 server.add(listener)
                 self._own[served.name] = listener.shown
-            for shown in (*self._shown, self._own[served.name]):
+            own = self._own.get(served.name)
+            for shown in (*self._shown, *([] if own is None else [own])):
                 say(f"serving {shown}")
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ logger = logging.getLogger(__name__)
 
 SOCKET_NAME = "serve.sock"
 """The name of a PKG's socket in its data folder; follow it if it is a symbolic link."""
-SUN_PATH_MAX = 107
-"""How long the path of a socket may be, in bytes, on Linux; macOS has 103."""
+SUN_PATH_MAX = 103 if sys.platform == "darwin" else 107
+"""How long the path of a socket may be, in bytes."""
+HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX")
+"""Whether there are sockets in the file system: Python has none on Windows, where HTTP is all there is."""
 BACKLOG = 1024
 
 
