@@ -3,7 +3,7 @@ The facade for asyncio: the same calls, each in a thread of a pool of its own.
 
     from slipstream import aio
 
-    async with aio.connect("http://127.0.0.1:7700", token="…") as slip:
+    async with aio.connect("http://127.0.0.1:8420", token="…") as slip:
         position = await slip.pkg.create_entity("Person", "ada", {"name": "Ada Lovelace"})
         hits = await slip.search("first programmer", after=position)
 

@@ -28,7 +28,7 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     answers: list[Any] = []
     with running(tmp_path, is_empty=True) as slip:
         for command in COMMANDS:
-            here = command.replace("localhost:8080", f"127.0.0.1:{slip.api.port}")
+            here = command.replace("localhost:8420", f"127.0.0.1:{slip.api.port}")
             done = subprocess.run(["bash", "-ec", here], capture_output=True, text=True, check=False)
             if "stream" in command:
                 assert (done.returncode, done.stdout.count("event: change")) == (_TIMED_OUT, 7), done

@@ -5,25 +5,48 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import slipstream
 from slipstream.cli.app import app
+from slipstream.http import serve
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SERVED = "http://127.0.0.1:8420"
 
 
 def test_the_python_quick_start_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    snippet = PYTHON[0]
     monkeypatch.chdir(tmp_path)
     exec(compile(snippet, "README.md", "exec"), {})  # noqa: S102  (our own README)
     output = capsys.readouterr().out.splitlines()
     assert "Ada Lovelace" in output[0]
     assert output[-1] == "1.0"
+
+
+def test_the_server_of_the_readme_is_asked_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, of_a_client = PYTHON
+    (curl,) = [line for line in re.findall(r"^\$ (curl .*)$", README, re.MULTILINE) if SERVED in line]
+    exec(compile(PYTHON[0], "README.md", "exec"), {})  # noqa: S102  (our own README)
+    with slipstream.open("my-pkg") as slip, serve(slip, "127.0.0.1:0") as server:
+        capsys.readouterr()
+        exec(compile(of_a_client.replace(SERVED, server.url), "README.md", "exec"), {})  # noqa: S102
+        assert capsys.readouterr().out == "Ada Lovelace\n"
+        if shutil.which("curl") is None:
+            pytest.skip("there is no curl here")
+        asked = subprocess.run(shlex.split(curl.replace(SERVED, server.url)), check=True, capture_output=True)
+    assert json.loads(asked.stdout)["hits"][0]["entity_id"] == "ada"
 
 
 def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ EXAMPLES = {
     "verify": "verify --deep 200 --report audit",
     "repair": "repair --dry-run",
     "reembed": "reembed --type Person --older-than 30d --dry-run",
-    "serve": "serve --http 8080",
+    "serve": "serve --http 8420",
     "run": "run --metrics 9464",
     "mcp": "mcp --write",
     "query": "query 'MATCH (p:Person) WHERE p.name = $name RETURN p.id' --param name=Ada",
