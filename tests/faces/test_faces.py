@@ -63,7 +63,7 @@ class _Killed:
         until(lambda: len(acknowledged) >= 20)
         face.server.kill()
         thread.join(LONG_S)
-        assert [type(error) for error in failed] == [UnavailableError]
+        assert [isinstance(error, UnavailableError) for error in failed] == [True], failed
         with pytest.raises(UnavailableError, match="can not be reached"):
             face.slip.status()
         face.server.start()
