@@ -248,6 +248,19 @@ def test_what_takes_long_holds_up_nothing_short(
     assert [done.result(LONG_S) for done in drains] == [True] * 12
 
 
+def test_who_may_do_less_holds_up_no_one_who_may_do_more(
+    caller: Caller, owner: Owner, requests: MemoryRequests, clock: ManualClock, open_desk: Callable[[], Desk]
+) -> None:
+    gate = owner.closed("drain")
+    owner.results["drain"] = True
+    for _ in range(150):
+        requests.submit("sync.drain", '{"arguments": {}, "callbacks": []}', clock.now())
+    open_desk()
+    assert owner.began("drain").wait(LONG_S)
+    assert caller.call("repairer.repair", 7, ["stale"]) == RepairResult(7)
+    gate.set()
+
+
 def test_those_that_wait_for_their_turn_are_noticed(
     caller: Caller,
     owner: Owner,

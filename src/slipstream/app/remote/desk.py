@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import timedelta
 
 from slipstream.app.remote.jobs import Job, answered_at_once, notice
-from slipstream.app.remote.operations import OPERATIONS
+from slipstream.app.remote.operations import OPERATIONS, Operation
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import LeaseLostError, SlipstreamError, UnavailableError, UnsupportedError
 from slipstream.ports.clock import Clock
@@ -23,8 +23,7 @@ _LOOK_S = 0.2
 _PAUSE_S = 0.005
 """How long it sleeps at least between two looks, however much is committed."""
 _AT_ONCE = 8
-"""Long requests worked on at a time, and as many short ones: long ones never hold up short ones."""
-_PAGE = 100
+"""Requests of one lane that are worked on at a time."""
 _STALE_AFTER_S = 600.0
 """The caller of a request that is older than the desk by more than this has gone, or it would have taken over."""
 _KEPT_FOR = timedelta(hours=1)
@@ -126,7 +125,7 @@ class Desk:
         self._write()
         if self._stale is None:
             self._stale = self._too_old()
-        waiting = self._requests.waiting(0, _PAGE)
+        waiting = self._requests.waiting(0, WAITING_MAX)
         for request in waiting:
             job = self._jobs.get(request.id)
             if job is None:
@@ -143,7 +142,7 @@ class Desk:
             answered_at_once(self._requests, request, refused)
             return
         operation = OPERATIONS[request.operation]
-        busy = sum(1 for job in self._jobs.values() if job.operation.is_long == operation.is_long)
+        busy = sum(1 for job in self._jobs.values() if _lane(job.operation) == _lane(operation))
         if busy < _AT_ONCE and not self._stopping.is_set():
             job = self._jobs[request.id] = Job(request, operation, self._requests)
             job.start(self._slipstream, lambda: self._done(job))
@@ -196,3 +195,8 @@ class Desk:
             # yet.
             now = min(self._clock.now(), self._opened_at + timedelta(seconds=now_s - self._opened_s))
             self._requests.forget(now - _KEPT_FOR, _KEPT_MAX, _KEPT_BYTES)
+
+
+def _lane(operation: Operation) -> tuple[bool, str]:
+    """Return what an operation shares room with: long ones hold up no short ones, a scope none of another."""
+    return operation.is_long, operation.scope
