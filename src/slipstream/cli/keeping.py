@@ -14,11 +14,12 @@ from slipstream.app.incident import IncidentSlipstream
 from slipstream.app.slipstream import Slipstream
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, print_incident
-from slipstream.domain.errors import IncidentError
+from slipstream.domain.errors import IncidentError, LeaseLostError
 
 if TYPE_CHECKING:
     from slipstream.http.listening import Listener
     from slipstream.http.serving import WebServer
+    from slipstream.http.sockets import UnixSocket
 
 LOOK_S = 0.5
 
@@ -77,24 +78,19 @@ class Front:
         self._server: WebServer | None = None
         self._is_closed = False
         self._shown: list[str] = []
-        self._own: dict[str, str] = {}
+        self._own: dict[str, tuple[Listener, UnixSocket]] = {}
 
     def opened(self, served: Place, slipstream: Slipstream) -> None:
         """Have a PKG answer: by the listeners of all, and by its own socket."""
-        from slipstream.http.listeners import pkg_listener
-        from slipstream.http.sockets import HAS_UNIX_SOCKETS, SOCKET_NAME
+        from slipstream.http.sockets import HAS_UNIX_SOCKETS
 
         with self._lock:
             served.put(slipstream)
             if self._is_closed:
                 return
             server = self._server or self._begun()
-            if HAS_UNIX_SOCKETS and served.name not in self._own:
-                listener = pkg_listener(served.directory / DATA_FOLDER / SOCKET_NAME, served.name, self._stack)
-                server.add(listener)
-                self._own[served.name] = listener.shown
-            own = self._own.get(served.name)
-            for shown in (*self._shown, *([] if own is None else [own])):
+            own = [self._at_own_socket(server, served)] if HAS_UNIX_SOCKETS else []
+            for shown in (*self._shown, *own):
                 say(f"serving {shown}")
 
     def close(self) -> None:
@@ -104,6 +100,21 @@ class Front:
             if self._server is not None:
                 self._server.close()
             self._stack.close()
+
+    def _at_own_socket(self, server: WebServer, served: Place) -> str:
+        """Serve a PKG by its own socket, unless it is already; returns its path."""
+        from slipstream.http.listeners import pkg_listener
+        from slipstream.http.sockets import SOCKET_NAME
+
+        held = self._own.pop(served.name, None)
+        if held is not None and not held[1].is_in_place:  # another process had the PKG meanwhile
+            server.remove(held[0])
+            held = None
+        if held is None:
+            held = pkg_listener(served.directory / DATA_FOLDER / SOCKET_NAME, served.name, self._stack)
+            server.add(held[0])
+        self._own[served.name] = held
+        return held[0].shown
 
     def _begun(self) -> WebServer:
         listeners = self._listeners()
@@ -133,7 +144,11 @@ class Ending:
 
 
 class Keeper(threading.Thread):
-    """Keeps one PKG open: stands by for its engine, runs it, opens it anew when an incident has begun or ended."""
+    """
+    Keeps one PKG open: stands by for its engine, and runs it.
+
+    Opens it anew when an incident has begun or ended, and when another process has taken the engine over.
+    """
 
     def __init__(self, served: Place, front: Front | NoFront, ending: Ending, *, alone: bool) -> None:
         super().__init__(name="slipstream-keeper", daemon=True)
@@ -147,7 +162,7 @@ class Keeper(threading.Thread):
         """Keep it open until the end."""
         try:
             while (ended := self._kept()) is None:
-                pass  # an incident has begun or ended: open the PKG anew
+                pass  # an incident has begun or ended, or another process has taken over: open the PKG anew
             self.ended = ended
         except BaseException as error:  # noqa: BLE001  (told by whoever waits for this thread)
             self.error = error
@@ -165,7 +180,7 @@ class Keeper(threading.Thread):
                     is_over, failure = self._wait_in_incident(slipstream), None
                 else:
                     failure = self._run_until(slipstream)
-                    is_over = isinstance(failure, IncidentError)
+                    is_over = isinstance(failure, IncidentError | LeaseLostError)
                 firing = sorted(slipstream.watch.alerts.firing())
                 if self._ending.asked.is_set():
                     self._ending.server_over.wait()

@@ -14,6 +14,7 @@ from slipstream.domain.errors import ConfigError
 from slipstream.http.listening import Listener
 from slipstream.http.sockets import (
     Address,
+    UnixSocket,
     activated,
     bound_tcp,
     bound_unix,
@@ -97,8 +98,12 @@ def activated_listeners(descriptors: Sequence[int], terms: Terms) -> Iterator[Li
         yield Listener(sock, path, is_local=is_local, hosts=terms.hosts)
 
 
-def pkg_listener(place: Path, pkg: str, stack: ExitStack) -> Listener:
-    """Return a listener on a PKG's own socket, which is removed when the stack ends."""
-    bound = bound_unix(place)
+def pkg_listener(place: Path, pkg: str, stack: ExitStack) -> tuple[Listener, UnixSocket]:
+    """
+    Return a listener on a PKG's own socket, which is removed when the stack ends, and that socket.
+
+    It is for who runs the PKG's engine: another process that still has a socket there has lost it.
+    """
+    bound = bound_unix(place, succeeds=True)
     stack.callback(bound.remove)
-    return Listener(bound.sock, str(place), pkg=pkg, is_local=True)
+    return Listener(bound.sock, str(place), pkg=pkg, is_local=True), bound

@@ -104,28 +104,37 @@ class UnixSocket:
     place: Path
     identity: tuple[int, int]
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether who connects at its place comes to this socket: no successor has put its own there."""
+        try:
+            told = self.place.stat()
+        except OSError:
+            return False
+        return (told.st_dev, told.st_ino) == self.identity
+
     def remove(self) -> None:
         """Remove the file, if it is still this socket's."""
         with contextlib.suppress(FileNotFoundError):
             if _identity(self.path) != self.identity:
                 return
             self.path.unlink()
-        if self.place.is_symlink():
+        if self.place.is_symlink() and Path(os.readlink(self.place)) == self.path:
             self.place.unlink()
             with contextlib.suppress(OSError):
                 self.path.parent.rmdir()  # the private folder, which nothing else is in
 
 
-def bound_unix(place: Path) -> UnixSocket:
+def bound_unix(place: Path, *, succeeds: bool = False) -> UnixSocket:
     """
     Return a socket bound at a place, which its owner alone may use from the first instant.
 
-    A stale one is replaced. Where the path is too long for a socket, it is bound in a private folder instead, and a
-    symbolic link at the place leads there. Raises `ConfigError` when somebody answers there, or when something else
-    is in the way.
+    A stale one is replaced; one that answers too where this process `succeeds` its owner, which may hang. Where the
+    path is too long for a socket, it is bound in a private folder instead, and a symbolic link at the place leads
+    there. Raises `ConfigError` when somebody answers there, or when something else is in the way.
     """
     place = place.absolute()
-    _clear(place)
+    _clear(place, succeeds=succeeds)
     path = place
     if len(os.fsencode(path)) > SUN_PATH_MAX:
         path = Path(tempfile.mkdtemp(prefix="slipstream-")) / SOCKET_NAME  # made with the mode 0700
@@ -153,7 +162,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return told.st_dev, told.st_ino
 
 
-def _clear(place: Path) -> None:
+def _clear(place: Path, *, succeeds: bool) -> None:
     """Remove a stale socket; raises `ConfigError` when it is none."""
     try:
         mode = place.lstat().st_mode
@@ -161,7 +170,7 @@ def _clear(place: Path) -> None:
         return
     if not (stat.S_ISSOCK(mode) or stat.S_ISLNK(mode)):
         raise ConfigError(f"{place} is in the way of the server's socket, and is none: move it away")
-    if answers(place):
+    if not succeeds and answers(place):
         raise ConfigError(f"a server answers at {place} already: use it, or end it first")
     target = Path(os.path.realpath(place))
     is_link = place.is_symlink()

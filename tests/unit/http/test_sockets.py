@@ -30,6 +30,24 @@ def test_it_is_private_whatever_the_umask_is_and_leaves_that_alone(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_who_succeeds_an_owner_that_hangs_takes_its_place(tmp_path: Path, more: int) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    place = folder / ("s" * (SUN_PATH_MAX - len(os.fsencode(folder)) - 1 + more))
+    old = bound_unix(place)
+    new = bound_unix(place, succeeds=True)
+    with closing(old.sock), closing(new.sock), closing(socket.socket(socket.AF_UNIX)) as client:
+        assert (old.is_in_place, new.is_in_place) == (False, True)
+        old.remove()
+        client.connect(os.path.realpath(place))
+        new.sock.settimeout(5.0)
+        new.sock.accept()[0].close()
+        new.remove()
+        assert not new.is_in_place
+    assert list(folder.iterdir()) == []
+
+
 def test_a_link_to_something_else_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     kept = tmp_path / "slipstream-x" / "kept"
     kept.parent.mkdir()
