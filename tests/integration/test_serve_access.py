@@ -339,6 +339,26 @@ def test_strangers_are_told_one_word_of_the_health(tmp_path: Path, token_file: P
             assert (told.status, told.body.decode()) == (503, f"{slipstream.incident.line}\n")
 
 
+def test_strangers_are_not_told_which_pkgs_there_are(tmp_path: Path, token_file: Path) -> None:
+    with opened(tmp_path / "pkg") as slipstream, serve(slipstream, "0", token=token_file) as server:
+        assert ask(server, "GET", "/pkgs/pkg/healthz").body == b"ok\n"
+        told = ask(server, "GET", "/pkgs/other/healthz")
+        assert (told.status, told.json["detail"]) == (404, "this server has no PKG of that name")
+        told = ask(server, "GET", "/pkgs/other/healthz", headers=_bearing(READ))
+        assert told.json["detail"] == "this server has no PKG 'other': it has pkg"
+
+
+@pytest.mark.parametrize("path", ["/v1/entities/caf%E9", "/v1/neighbours?id=%ED%A0%80", "/v1/entities/%C3"])
+def test_an_address_that_is_no_utf_8_means_no_other_id(server: Serving, path: str) -> None:
+    told = ask(server, "GET", path, headers=_bearing(READ))
+    assert (told.status, "UTF-8" in told.json["detail"]) == (400, True)
+
+
+def test_a_refusal_can_repeat_any_text(server: Serving) -> None:
+    told = ask(server, "POST", "/v1/requests", {"operation": "verify", "arguments": {"\ud800": 1}}, _bearing(WRITE))
+    assert (told.status, told.json["field"]) == (422, "\ud800")
+
+
 def test_the_console_lets_nothing_else_run(server: Serving) -> None:
     for path in ("/", "/console/app.js"):
         told = ask(server, "GET", path)

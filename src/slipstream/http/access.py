@@ -77,13 +77,8 @@ class Access:
             return foreign
         if listener.only_pages and scope["path"] not in PAGES:
             return problem(HTTPStatus.NOT_FOUND, f"known here are {', '.join(sorted(PAGES))}")
-        names = {name.lower() for name, _ in urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), True)}
-        if names & TOKEN_NAMES:
-            return problem(
-                HTTPStatus.BAD_REQUEST,
-                "a token does not belong into an address, which ends up in logs and histories: take a new token, and "
-                "send it as `Authorization: Bearer TOKEN`",
-            )
+        if (misaddressed := _misaddressed(scope)) is not None:
+            return misaddressed
         if self._tokens is None and not listener.is_local and PROXY_HEADERS.intersection(headers):
             return problem(
                 HTTPStatus.FORBIDDEN,
@@ -106,6 +101,23 @@ class Access:
             return Scope.ADMIN
         scheme, _, given = headers.get("authorization", "").partition(" ")
         return self._tokens.scope_of(given.strip()) if scheme.lower() == "bearer" else None
+
+
+def _misaddressed(scope: Request) -> JSONResponse | None:
+    """Refuse an address that holds a token, or bytes that would be read as another id than was sent."""
+    try:
+        for part in (scope["raw_path"], scope["query_string"]):
+            urllib.parse.unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        return problem(HTTPStatus.BAD_REQUEST, "the address has bytes that are no UTF-8: encode its texts in UTF-8")
+    names = {name.lower() for name, _ in urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), True)}
+    if names & TOKEN_NAMES:
+        return problem(
+            HTTPStatus.BAD_REQUEST,
+            "a token does not belong into an address, which ends up in logs and histories: take a new token, and "
+            "send it as `Authorization: Bearer TOKEN`",
+        )
+    return None
 
 
 def _is_open(scope: Request) -> bool:

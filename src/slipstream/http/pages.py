@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from slipstream.app.composition import prometheus_page
 from slipstream.app.slipstream import Slipstream
-from slipstream.domain.errors import UnavailableError
+from slipstream.domain.errors import NotFoundError, UnavailableError
 from slipstream.domain.metrics import ConsistencyMetrics
 from slipstream.http.scopes import GRANTED
 from slipstream.http.served import PKG_NAME, Registry, Served
@@ -105,7 +105,11 @@ class Pages:
 
     def _meant(self, request: Request) -> list[Served]:
         name = request.scope.get(PKG_NAME)
-        return list(self._registry.values()) if name is None else [self._registry.named(name)]
+        if name is None:
+            return list(self._registry.values())
+        if request.scope.get(GRANTED) is None and name not in self._registry:
+            raise NotFoundError("this server has no PKG of that name")  # strangers are not told which there are
+        return [self._registry.named(name)]
 
 
 def _told(request: Request, states: dict[str, str]) -> Response:

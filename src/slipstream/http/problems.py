@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -135,7 +136,15 @@ def problem(
 ) -> JSONResponse:
     """Return a problem as an answer."""
     body = {"type": kind, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail, **more}
-    return JSONResponse(body, int(status), dict(headers or {}), media_type=CONTENT_TYPE)
+    return _Told(body, int(status), dict(headers or {}), media_type=CONTENT_TYPE)
+
+
+class _Told(JSONResponse):
+    """JSON in ASCII: a detail may repeat any text that was sent to us, half a surrogate pair too."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def _allowed(request: Request) -> list[str]:

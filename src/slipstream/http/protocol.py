@@ -22,7 +22,11 @@ LINGER_S = 2.0
 
 
 class _Heads(h11.Connection):
-    """h11, which limits a head only while the rest of it is awaited: one that arrives at once it takes as it is."""
+    """
+    h11, which limits a head only while the rest of it is awaited: one that arrives at once it takes as it is.
+
+    And it takes a length of the body beside its chunks, of which a proxy in front may believe the other one.
+    """
 
     def __init__(self, size_bytes_max: int) -> None:
         super().__init__(h11.SERVER, size_bytes_max)
@@ -35,6 +39,9 @@ class _Heads(h11.Connection):
             size_bytes = len(event.target) + sum(len(name) + len(value) + 4 for name, value in event.headers)
             if size_bytes > self._size_bytes_max:
                 raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+            names = {name for name, _ in event.headers}
+            if {b"content-length", b"transfer-encoding"} <= names:  # a proxy may have gone by the other one
+                raise h11.RemoteProtocolError("a body with two lengths")
         return event
 
 
