@@ -215,6 +215,15 @@ def test_who_stands_by_ends_without_touching_the_socket(stack: ExitStack, pkg: P
     assert ask(by_socket(pkg), "/v1/status")[0] == 200
 
 
+def test_an_address_that_needs_a_token_is_refused_before_anybody_stands_by(stack: ExitStack, pkg: Path) -> None:
+    served(stack, pkg)
+    second = command(pkg, "serve", "--http", "0.0.0.0:0")
+    stack.callback(second.close)
+    second.wait_for("needs a token")
+    assert second.ended() == 2
+    assert not any("standing by" in line for line in second.said)
+
+
 def test_a_taken_address_is_told_and_the_engine_ends_in_order(stack: ExitStack, pkg: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = command(pkg, "serve", "--http", str(taken.getsockname()[1]))

@@ -84,7 +84,7 @@ def registry_of(directories: Mapping[str, Path]) -> Registry:
 def front_of(options: ServerOptions, registry: Registry) -> Front:
     """Return the server, which has not begun; raises `ConfigError` for options that can not be followed."""
     from slipstream.http.limits import MIB, Limits
-    from slipstream.http.listeners import Terms, activated_listeners, tcp_listener, tls_of
+    from slipstream.http.listeners import Terms, activated_listeners, check_address, tcp_listener, tls_of
     from slipstream.http.serving import WebServer
     from slipstream.http.tokens import Tokens
 
@@ -101,6 +101,9 @@ def front_of(options: ServerOptions, registry: Registry) -> Front:
         tls=None if options.tls_cert is None else tls_of(options.tls_cert, options.tls_key),
         hosts=frozenset(name.lower().rstrip(".") for name in options.hosts),
     )
+    for address, only_pages in ((http, False), (metrics, True)):
+        if address is not None:
+            check_address(address, terms, only_pages=only_pages)
     limits = Limits() if options.upload_mb is None else Limits(upload_bytes=options.upload_mb * MIB)
 
     def made() -> WebServer:

@@ -20,6 +20,7 @@ from slipstream.http.sockets import (
     bound_unix,
     is_loopback,
     is_private,
+    resolved,
     shown,
     url_of,
 )
@@ -36,11 +37,11 @@ class Terms:
     hosts: frozenset[str] = frozenset()
     """Further names by which the server may be asked."""
 
-    def check(self, sock: socket.socket, where: str, *, only_pages: bool) -> None:
-        """Raise `ConfigError` for a socket by which others could come in on lesser terms."""
+    def check(self, host: str, where: str, *, only_pages: bool) -> None:
+        """Raise `ConfigError` for an IP address by which others could come in on lesser terms."""
         if self.behind_proxy and not self.has_tokens:
             raise ConfigError("behind a proxy everybody comes from this machine: give a token file (--token-file)")
-        if is_loopback(str(sock.getsockname()[0])):
+        if is_loopback(host):
             return
         if not self.has_tokens:
             raise ConfigError(
@@ -66,6 +67,12 @@ def tls_of(certificate: Path, key: Path | None) -> ssl.SSLContext:
     return context
 
 
+def check_address(address: Address, terms: Terms, *, only_pages: bool = False) -> None:
+    """Raise `ConfigError` for an address that can not be served on these terms, before anybody waits for it."""
+    _, target = resolved(address)
+    terms.check(str(target[0]), shown(address), only_pages=only_pages)
+
+
 def tcp_listener(address: Address, terms: Terms, *, only_pages: bool = False) -> Listener:
     """Return a listener on an address; raises `ConfigError` for one that can not be had, or not on these terms."""
     return _over_tcp(bound_tcp(address), shown(address), terms, only_pages=only_pages, host=address.host)
@@ -73,7 +80,7 @@ def tcp_listener(address: Address, terms: Terms, *, only_pages: bool = False) ->
 
 def _over_tcp(sock: socket.socket, where: str, terms: Terms, *, only_pages: bool = False, host: str = "") -> Listener:
     try:
-        terms.check(sock, where, only_pages=only_pages)
+        terms.check(str(sock.getsockname()[0]), where, only_pages=only_pages)
     except ConfigError:
         sock.close()
         raise

@@ -57,19 +57,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bound_tcp(address: Address) -> socket.socket:
-    """Return a bound socket; raises `ConfigError` for an address that can not be had."""
+def resolved(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Return what an address leads to; raises `ConfigError` for one that leads nowhere."""
     try:
         found = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, OverflowError) as error:
         raise ConfigError(f"{shown(address)} is no address to serve on ({error}): use an IP address") from error
-    family, _, _, _, resolved = found[0]
+    family, _, _, _, target = found[0]
+    return family, target
+
+
+def bound_tcp(address: Address) -> socket.socket:
+    """Return a bound socket; raises `ConfigError` for an address that can not be had."""
+    family, target = resolved(address)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(resolved)
+        sock.bind(target)
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
