@@ -17,7 +17,7 @@ from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.events.applying import BATCH, EVENTS_FORM, Applier, ApplyReport
 from slipstream.events.importing import Importer, ImportProgress
-from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks
+from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, told_of
 from slipstream.events.packing import lines_read, unpacked_name
 
 UPLOADS_FOLDER = "uploads"
@@ -160,7 +160,8 @@ def apply_events(applier: Applier, path: Path, on_bytes: OnBytes) -> UploadRepor
         def on_batch(_: ApplyReport) -> None:
             on_bytes(raw.tell(), total)
 
-        chunks = checked_chunks(iter(partial(content.read, CHUNK_BYTES), b""), path.name, EVENTS_FORM)
+        read = told_of(iter(partial(content.read, CHUNK_BYTES), b""), lambda: on_bytes(raw.tell(), total))
+        chunks = checked_chunks(read, path.name, EVENTS_FORM)
         report = applier.run(_batches(line for line, _ in bounded_lines(chunks)), on_batch, source=path.name)
     return UploadReport(
         form="events",

@@ -27,7 +27,7 @@ from slipstream.events.documents import document_rows, row_depth
 from slipstream.events.file_space import FileSpace, Named
 from slipstream.events.formats.dump import DumpHead, DumpNode, DumpRelationship, DumpRow, parse_row
 from slipstream.events.leaving_out import LeftOut
-from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of
+from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of, told_of
 from slipstream.events.packing import lines_read
 from slipstream.events.refusing import Refusals, Source
 from slipstream.events.row_letters import RowLetter, import_schema
@@ -160,7 +160,7 @@ class _Run:
         self._space, self._on_progress = space, on_progress
         self._left_out = LeftOut()
         self._report = ImportReport(left_out=self._left_out.counts, notes=self._left_out.notes)
-        self._unit = "line"
+        self._unit, self._stage = "line", 0
         self._nodes: set[int] = set()
         """Numbers of the lines that the second pass need not parse again."""
         self._parsed: dict[int, DumpRelationship] = {}
@@ -184,6 +184,7 @@ class _Run:
         return _Cursor(**json.loads(saved)) if saved else _Cursor()
 
     def _pass(self, stage: int, start: _Cursor) -> None:
+        self._stage = stage
         rows: list[_Read] = []
         number = done = size_bytes = 0
         is_skipping = True
@@ -221,7 +222,8 @@ class _Run:
     def _lines(self) -> Iterator[tuple[int, Line, int, int]]:
         """Yield number, text and size (bytes) of each row, and how many bytes of the file have been read."""
         with lines_read(self._path) as (content, file):
-            chunks = checked_chunks(iter(partial(content.read, CHUNK_BYTES), b""), str(self._path), _FORM)
+            read = told_of(iter(partial(content.read, CHUNK_BYTES), b""), lambda: self._tell(file.tell()))
+            chunks = checked_chunks(read, str(self._path), _FORM)
             first = next(chunks, b"")
             depth = row_depth(first)
             self._unit = "line" if depth is None else "row"
@@ -318,9 +320,13 @@ class _Run:
         self._refusals.flush()
         # After the commit: a crash in between imports this batch once more, which changes nothing.
         self._journal.set(self._name, json.dumps({"stage": stage, "line": line}))
+        self._tell(done)
+
+    def _tell(self, done: int) -> None:
+        """Tell the progress; whoever is told may end the import so."""
         if self._on_progress is not None:
             counted = self._report.entities + self._report.relationships
-            self._on_progress(ImportProgress(stage * self._size + done, 2 * self._size, counted))
+            self._on_progress(ImportProgress(self._stage * self._size + done, 2 * self._size, counted))
 
     def _write(self, tx: GraphTransaction, read: _Read) -> None:
         row = read.row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
@@ -13,6 +13,8 @@ from slipstream.events.formats.kinds import CONVERT, binary_kind, foreign_kind
 
 LINE_BYTES_MAX = 16 * 1024 * 1024
 CHUNK_BYTES = 1 << 16
+_TOLD_EVERY = 16
+"""Chunks of a file between two times that its reading is told."""
 _HEAD_BYTES = 1 << 16
 """How much of a line that is too long is kept."""
 
@@ -77,6 +79,14 @@ def bounded_lines(chunks: Iterable[bytes], bytes_max: int = LINE_BYTES_MAX) -> I
             current.add(rest, bytes_max)
     if current.size_bytes:
         yield current.line(), current.size_bytes
+
+
+def told_of(chunks: Iterable[bytes], tell: Callable[[], None]) -> Iterator[bytes]:
+    """Yield chunks as they are, and tell of them now and then, whatever is in them; `tell` may raise, to stop."""
+    for number, chunk in enumerate(chunks, 1):
+        yield chunk
+        if number % _TOLD_EVERY == 0:
+            tell()
 
 
 def checked_chunks(chunks: Iterable[bytes], name: str, form: str, *, is_stream: bool = False) -> Iterator[bytes]:
