@@ -14,7 +14,13 @@ from slipstream.app.remote.operations import OPERATIONS, SERVER
 from slipstream.app.remote.serving_operations import SERVED, Mutation, mutation
 from slipstream.domain.audits import Finding
 from slipstream.domain.entities import Hop
-from slipstream.domain.errors import AlreadyExistsError, InvalidInputError, NotFoundError, UnavailableError
+from slipstream.domain.errors import (
+    AlreadyExistsError,
+    InvalidInputError,
+    NotFoundError,
+    QueryLimitError,
+    UnavailableError,
+)
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import Deletion
@@ -66,6 +72,15 @@ def test_reads_of_the_graph_are_the_same_far_away(here: World) -> None:
     assert _asked(here, "pkg.schema_at", 10_000) is None
     assert _asked(here, "pkg.counts") == pkg.counts()
     assert relationship == "WORKS_AT:p0:acme"
+
+
+@pytest.mark.parametrize(
+    ("hop", "count"), [(Hop("R", depth=6), 1), (Hop("R", limit=1_001), 1), (Hop("R", limit=1_000), 101)]
+)
+def test_a_read_reaches_no_further_than_views_do(here: World, hop: Hop, count: int) -> None:
+    keys = [entity_key(f"p{number}") for number in range(count)]
+    with pytest.raises(InvalidInputError if count == 1 else QueryLimitError):
+        _asked(here, "pkg.read", keys, {"Person": [hop]})
 
 
 def test_questions_and_the_feed(here: World) -> None:

@@ -348,6 +348,12 @@ def test_strangers_are_not_told_which_pkgs_there_are(tmp_path: Path, token_file:
         assert told.json["detail"] == "this server has no PKG 'other': it has pkg"
 
 
+@pytest.mark.parametrize("path", ["/v1/batch/", "/pkgs/pkg/v1/batch/", "/pkgs/pkg/v1/imports/"])
+def test_nobody_is_led_to_the_same_path_of_another_pkg(server: Serving, path: str) -> None:
+    told = ask(server, "POST", path, {"mutations": []})
+    assert (told.status, "location" in told.headers) == (404, False)
+
+
 @pytest.mark.parametrize("path", ["/v1/entities/caf%E9", "/v1/neighbours?id=%ED%A0%80", "/v1/entities/%C3"])
 def test_an_address_that_is_no_utf_8_means_no_other_id(server: Serving, path: str) -> None:
     told = ask(server, "GET", path, headers=_bearing(READ))

@@ -91,6 +91,7 @@ def build_app(registry: Registry, faces: Faces | None = None) -> FastAPI:
         description=_ABOUT,
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # its addresses would lead out of /pkgs/NAME, and a write into another PKG
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )

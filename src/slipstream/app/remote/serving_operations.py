@@ -33,6 +33,7 @@ from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.graph import GraphMutations
 from slipstream.search.hits import SearchResults
+from slipstream.views.checks import DEPTH_MAX, LIMIT_MAX
 
 ROWS_MAX = 10_000
 """Rows that one call returns, keys that it names, mutations that it commits."""
@@ -87,7 +88,15 @@ def mutation(op: MutationName, *args: object, **kwargs: object) -> Mutation:
 
 
 def read(slipstream: Slipstream, keys: Sequence[RecordKey], hops: Mapping[str, Sequence[Hop]]) -> SentSnapshot:
-    """Read the state of some keys: `PKG.read`."""
+    """Read the state of some keys, and no more of what is around them than views may show: `PKG.read`."""
+    for hop in (hop for each in hops.values() for hop in each):
+        if not (1 <= hop.depth <= DEPTH_MAX and 0 <= hop.limit <= LIMIT_MAX):
+            raise InvalidInputError(
+                f"may have a depth of 1 to {DEPTH_MAX}, and a limit up to {LIMIT_MAX:,}", field="hops"
+            )
+    around = max((sum(hop.limit for hop in each) for each in hops.values()), default=0)
+    if len(keys) * around > 10 * ROWS_MAX:
+        raise QueryLimitError(f"{len(keys):,} keys with {around:,} neighbours each: ask for less")
     return slipstream.pkg.read(_few(keys, "keys"), hops)
 
 
