@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from slipstream.adapters.clock import SystemClock
 from slipstream.app.client.addresses import Address
+from slipstream.app.client.calling import WireCaller
 from slipstream.app.client.wire import Wire
 from slipstream.domain.errors import InvalidInputError, QueryLimitError, SlipstreamError, UnavailableError
 from tests.until import until
@@ -182,6 +184,26 @@ def test_a_redirect_is_not_followed() -> None:
         with pytest.raises(SlipstreamError, match="status 302"):
             wire.get("/v1/x")
         assert len(found.heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        *[(body, "200 OK") for body in ("", "null", "[]", "1", "{}", "<html>", "[" * 100_000)],
+        *[(body, "200 OK") for body in ('{"result": null}', '{"result": {"states": [1]}}', '{"id": null}')],
+        ('{"error": {}}', "500 x"),
+        ('{"class": "IncidentError", "incident": {"x": 1}}', "503 x"),
+        ('{"class": "RateLimitedError", "retry_after_s": "x"}', "429 x"),
+        ('{"class": "RepairNeedsConfirmationError", "plan": [1]}', "409 x"),
+    ],
+)
+def test_what_no_server_of_ours_answers_is_told_as_that(body: str, status: str) -> None:
+    with peer(says(body, status)) as (_, wire):
+        caller = WireCaller(wire, SystemClock())
+        with pytest.raises(UnavailableError, match="Slipstream server"):
+            caller.call("pkg.read", [], {})
+    with peer(says(body, status)) as (_, wire), pytest.raises(UnavailableError, match="Slipstream server"):
+        WireCaller(wire, SystemClock()).call("verify")
 
 
 def test_a_closed_wire_asks_nobody() -> None:

@@ -54,23 +54,45 @@ class Answer:
         """The answer as data; raises what the server has raised."""
         if self.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect, too: the token goes nowhere else
             raise problem_error(self.status, self._problem())
+        if not self.body:
+            return Members()
         try:
-            return json.loads(self.body) if self.body else None
-        except ValueError as error:
-            raise UnavailableError(
-                f"an answer that is not JSON (status {self.status}): is this the address of a Slipstream server?"
-            ) from error
+            told = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise not_understood(f"an answer that is not JSON (status {self.status})") from error
+        if not isinstance(told, dict):
+            raise not_understood(f"an answer that is no object (status {self.status})")
+        return Members(told)
 
     def _problem(self) -> Mapping[str, Any]:
         try:
             told = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return told if isinstance(told, dict) else {}
 
 
+class Members(dict[str, Any]):
+    """An answer's members; one that it lacks says that it is no answer of our server, rather than `KeyError`."""
+
+    def __missing__(self, name: str) -> Any:
+        raise not_understood(f"an answer without {name!r}")
+
+
+def not_understood(what: str) -> UnavailableError:
+    """Return the error for an answer that no server of ours gives."""
+    return UnavailableError(f"{what}: is this the address of a Slipstream server?")
+
+
 def problem_error(status: int, problem: Mapping[str, Any]) -> SlipstreamError:
     """Return the error that a problem tells of, with all that it carries."""
+    try:
+        return _error_in(status, problem)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return not_understood(f"a problem that can not be understood (status {status})")
+
+
+def _error_in(status: int, problem: Mapping[str, Any]) -> SlipstreamError:
     told_there = problem.get("error")
     if isinstance(told_there, dict):
         return raised_error(told_there)

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any, Never
 
+from slipstream.app.client.answers import not_understood
 from slipstream.app.client.requests import WireRequests
 from slipstream.app.client.wire import Wire
 from slipstream.app.remote.calling import PATIENCE_S, Caller
 from slipstream.app.remote.operations import OPERATIONS
 from slipstream.app.remote.serving_operations import SERVED, operation_served
 from slipstream.domain.audits import Finding, KeptAudit
-from slipstream.domain.errors import UnsupportedError
+from slipstream.domain.errors import SlipstreamError, UnsupportedError
 from slipstream.ports.clock import Clock
 
 
@@ -43,7 +44,13 @@ class WireCaller(Caller):
             timeout_s=self.wire.timeout_s + waits_s,
             is_safe=operation.scope == "read" or arguments.get("event_id") is not None,
         )
-        return operation.signature.result(found["result"], self._audits)
+        result = found["result"]
+        try:
+            return operation.signature.result(result, self._audits)
+        except SlipstreamError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise not_understood(f"an answer to {name} that is none") from error
 
 
 def _is_direct(name: str) -> bool:

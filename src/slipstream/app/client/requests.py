@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Never
 
+from slipstream.app.client.answers import not_understood
 from slipstream.app.client.wire import Wire
 from slipstream.domain.errors import NotFoundError, SlipstreamError, UnsupportedError
 from slipstream.ports.requests import CommitWatch, Request
@@ -28,7 +29,10 @@ class WireRequests:
         """Ask; the server notes its own time."""
         del asked_at
         found = self._wire.post(_PATH, {"operation": operation, **json.loads(arguments)})
-        return int(found["id"])
+        try:
+            return int(found["id"])
+        except (TypeError, ValueError) as error:
+            raise not_understood("a request without a number") from error
 
     def look(self, request_id: int) -> Request | None:
         """Return the request as the server has it."""
@@ -36,7 +40,10 @@ class WireRequests:
             found = self._wire.get(f"{_PATH}/{request_id}")
         except NotFoundError:
             return None
-        return _request(found)
+        try:
+            return _request(found)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise not_understood("a request that is none") from error
 
     def cancel(self, request_id: int) -> None:
         """Tell the server, if it can be told: one that can not be reached now is told by nobody."""
