@@ -492,3 +492,12 @@ def test_a_server_that_hung_is_succeeded_and_stands_by_when_it_comes_to(stack: E
     first.send(signal.SIGTERM)
     assert first.ended() == 0
     assert not os.path.lexists(_socket(pkg))
+
+
+def test_why_one_of_several_pkgs_has_stopped_is_told_at_once(stack: ExitStack, pkg: Path, tmp_path: Path) -> None:
+    other = made(tmp_path / "other")
+    process, _ = served(stack, pkg, "--pkg", f"other={other}")
+    until(lambda: _socket(other).exists() and ask(by_socket(other), "/healthz")[0] == 200)
+    other.rename(tmp_path / "moved")
+    process.wait_for("other: the engine has stopped: ")
+    assert ask(by_socket(pkg), "/v1/status?counts=false")[0] == 200

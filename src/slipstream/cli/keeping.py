@@ -166,7 +166,10 @@ class Keeper(threading.Thread):
             self.ended = ended
         except BaseException as error:  # noqa: BLE001  (told by whoever waits for this thread)
             self.error = error
-        self._served.put(None, self.ended.failure or self.error)
+        failure = self.ended.failure or self.error
+        if failure is not None and self._prefix:  # the process goes on with others: its end does not tell
+            say(f"{self._prefix}the engine has stopped: {failure}")
+        self._served.put(None, failure)
 
     def _kept(self) -> Ended | None:
         """Open the PKG and serve until the end; None when the PKG must be opened anew."""
