@@ -470,34 +470,3 @@ def _certificate(folder: Path) -> tuple[Path, Path, Path]:
     tokens.write_text("0123456789abcdef\n")
     tokens.chmod(0o600)
     return certificate, key_file, tokens
-
-
-def test_a_server_that_hung_is_succeeded_and_stands_by_when_it_comes_to(stack: ExitStack, pkg: Path) -> None:
-    first, _ = served(stack, pkg)
-    second = command(pkg, "serve")
-    stack.callback(second.close)
-    second.wait_for("standing by")
-    first.send(signal.SIGSTOP)
-    try:
-        second.wait_for("running")
-        assert ask(by_socket(pkg), "/v1/status?counts=false")[0] == 200
-    finally:
-        first.send(signal.SIGCONT)
-    first.wait_for("standing by")
-    assert ask(by_socket(pkg), "/v1/status?counts=false")[0] == 200
-    second.send(signal.SIGTERM)
-    assert second.ended() == 0
-    first.wait_for("running")
-    assert ask(by_socket(pkg), "/v1/status?counts=false")[0] == 200
-    first.send(signal.SIGTERM)
-    assert first.ended() == 0
-    assert not os.path.lexists(_socket(pkg))
-
-
-def test_why_one_of_several_pkgs_has_stopped_is_told_at_once(stack: ExitStack, pkg: Path, tmp_path: Path) -> None:
-    other = made(tmp_path / "other")
-    process, _ = served(stack, pkg, "--pkg", f"other={other}")
-    until(lambda: _socket(other).exists() and ask(by_socket(other), "/healthz")[0] == 200)
-    other.rename(tmp_path / "moved")
-    process.wait_for("other: the engine has stopped: ")
-    assert ask(by_socket(pkg), "/v1/status?counts=false")[0] == 200
