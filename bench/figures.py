@@ -171,10 +171,49 @@ def _migrations(found: Found) -> str:
     return "\n".join(lines)
 
 
+def _server(found: Found) -> str:
+    lines = ["| | p50 | p95 | p99 |", "|---|---:|---:|---:|"]
+    for label, name in (
+        ("a search in Python", "python"),
+        ("over HTTP, one client", "http"),
+        ("over HTTP, 16 clients at once", "clients"),
+        ("a commit until searchable, idle", "freshness_idle"),
+        ("the same beside the 16 clients", "freshness_busy"),
+        ("`slipstream search` alone", "command_alone"),
+        ("`slipstream search`, asking the server", "command_served"),
+    ):
+        cells = (f"{found[name][f'{share}_ms']:,.2f} ms" for share in ("p50", "p95", "p99"))
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    clients = found["clients"]
+    told = (
+        f"HTTP adds {found['over_python_ms']:.2f} ms (aim: 2).",
+        f"16 clients: {clients['searches_per_s']:,.0f} searches/s, {clients['errors']} errors,",
+        f"p99 {clients['p99_over_p50']:.1f} x p50 (aim: 10);",
+        f"freshness p95 {found['freshness_ratio_p95']:.2f} x idle (aim: 2).",
+        f"The command takes {found['command_ratio']:.2f} x alone (aim: 0.25).",
+        f"The server held {found['resident_mb']:,.0f} MB; the audit at the end found {found['consistency']}.",
+    )
+    return "\n".join([*lines, "", " ".join(told)])
+
+
+def _hostile(found: Found) -> str:
+    memory = found["memory_mb"]
+    told = (
+        f"{found['requests']:,} requests in {found['seconds']:,.0f} s:",
+        f"the server {'lived' if found['alive'] else '**died**'};",
+        f"memory {memory[1]:,.0f} MB after the first tenth, {memory[-1]:,.0f} MB at the end.",
+        f"Of {found['writes_acknowledged']:,} writes that were acknowledged meanwhile",
+        f"{found['writes_lost']} were lost ({found['writes_refused']} were refused); the audit found {found['consistency']}.",
+    )
+    return " ".join(told)
+
+
 _RENDERED: Mapping[str, tuple[str, Callable[[Found], str]]] = {
     "targets": ("targets", _targets),
     "peers": ("peers", _peers),
     "growth": ("growth", _growth),
+    "server": ("server", _server),
+    "hostile": ("server-hostile", _hostile),
     "bench": ("bench", _bench),
     "audits": ("bench-audits", _audits),
     "migrations": ("bench-migrations", _migrations),

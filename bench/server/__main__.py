@@ -23,12 +23,13 @@ from bench.processes.latency import percentile
 from bench.result_files import interruptible, say, write_result
 from bench.server.hostile import survived
 from bench.server.load import begun, seen
-from bench.server.process import Connection, Server, served
+from bench.server.process import Connection, Server, audited, served
 from bench.wordnet.data import fetch, write_dump
 from slipstream.bench.machine import load_average
 
 _ALONE = 500
 _COMMITS = 40
+_COMMANDS = 9
 _CLIENTS = 16
 
 
@@ -83,9 +84,11 @@ def _queries(dump: Path) -> list[str]:
 def _measured(directory: Path, queries: Sequence[str], seconds: float) -> dict[str, Any]:
     say("searching in Python")
     python_ms = _in_python(directory, queries)
+    alone_ms = _by_command(directory, queries)
     with served(directory) as server:
         say("searching over HTTP")
         http_ms = _over_http(server, queries)
+        asked_ms = _by_command(directory, queries)
         say("a commit a second, idle")
         idle_ms = _freshness(server, _COMMITS)
         say(f"{_CLIENTS} clients for {seconds:g} s")
@@ -94,12 +97,15 @@ def _measured(directory: Path, queries: Sequence[str], seconds: float) -> dict[s
         found = seen(clients)
         resident_mb = server.resident_mb()
         say("auditing")
-        consistency = _consistency(server)
+        consistency = audited(server)
     many_ms = found["taken_ms"]
     return {
         "python": _shown(python_ms),
         "http": _shown(http_ms),
         "over_python_ms": percentile(http_ms, 0.5) - percentile(python_ms, 0.5),
+        "command_alone": _shown(alone_ms),
+        "command_served": _shown(asked_ms),
+        "command_ratio": percentile(asked_ms, 0.5) / percentile(alone_ms, 0.5),
         "clients": {
             **_shown(many_ms),
             "searches_per_s": len(many_ms) / seconds,
@@ -123,6 +129,17 @@ def _in_python(directory: Path, queries: Sequence[str]) -> list[float]:
             slip.search(queries[number % len(queries)], 10)
             taken_ms.append((time.perf_counter() - began) * 1000)
     return taken_ms[20:]
+
+
+def _by_command(directory: Path, queries: Sequence[str]) -> list[float]:
+    """Return how long `slipstream search` takes, from its start to its end."""
+    taken_ms = []
+    for query in queries[:_COMMANDS]:
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "slipstream", "--dir", str(directory), "search", query]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        taken_ms.append((time.perf_counter() - began) * 1000)
+    return taken_ms
 
 
 def _over_http(server: Server, queries: Sequence[str]) -> list[float]:
@@ -149,13 +166,6 @@ def _freshness(server: Server, commits: int) -> list[float]:
             taken_ms.append(taken_s * 1000)
             time.sleep(max(0.0, 1.0 - taken_s))
     return taken_ms
-
-
-def _consistency(server: Server) -> float:
-    """Return what a full audit of both sides says."""
-    command = [sys.executable, "-m", "slipstream", "--dir", str(server.directory), "verify", "--json"]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603
-    return float(json.loads(done.stdout)["consistency"])
 
 
 def _shown(taken_ms: Sequence[float]) -> dict[str, float]:

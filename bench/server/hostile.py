@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.result_files import say
-from bench.server.process import Connection, Server, served
+from bench.server.process import Connection, Server, audited, served
 
 _AT_ONCE = 100
 _ANSWER_S = 30.0
@@ -84,7 +84,7 @@ def survived(directory: Path, count: int, queries: Sequence[str]) -> dict[str, A
             "writes_refused": writer.refused,
             "writes_lost": sum(status != HTTPStatus.OK for status in asked.values()),
             "alive": server.is_alive,
-            "status": server.asked("GET", "/v1/status?counts=false")[1],
+            "consistency": audited(server),
         }
 
 

@@ -65,6 +65,13 @@ class Connection:
         self._http.close()
 
 
+def audited(server: Server) -> float:
+    """Return the consistency that a full audit of both sides finds."""
+    command = [sys.executable, "-m", "slipstream", "--dir", str(server.directory), "verify", "--json"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603
+    return float(json.loads(done.stdout)["consistency"])
+
+
 @contextmanager
 def served(directory: Path) -> Iterator[Server]:
     """Serve a PKG on loopback by a process of its own; ends it with SIGTERM."""
