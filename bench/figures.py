@@ -203,7 +203,8 @@ def _hostile(found: Found) -> str:
         f"the server {'lived' if found['alive'] else '**died**'};",
         f"memory {memory[1]:,.0f} MB after the first tenth, {memory[-1]:,.0f} MB at the end.",
         f"Of {found['writes_acknowledged']:,} writes that were acknowledged meanwhile",
-        f"{found['writes_lost']} were lost ({found['writes_refused']} were refused); the audit found {found['consistency']}.",
+        f"{found['writes_lost']} were lost ({found['writes_refused']} were refused);",
+        f"the audit found {found['consistency']}.",
     )
     return " ".join(told)
 

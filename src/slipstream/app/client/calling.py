@@ -90,4 +90,6 @@ class WireAudits:
     def forget(self, ids: object) -> Never:
         """Raise: the server forgets audits by its own rules."""
         del ids
-        raise UnsupportedError("audits are forgotten by the server, as [audits] of its slipstream.toml says")
+        raise UnsupportedError(
+            "audits are forgotten by the server, as `history_mb` in [scrub] of its slipstream.toml says"
+        )
