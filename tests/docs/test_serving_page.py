@@ -32,7 +32,10 @@ def test_the_limits_on_the_page_are_the_real_ones() -> None:
         f"{limits.header_bytes // 1024} KiB within {limits.header_s:g} s",
         f"{limits.keep_alive_s:g} s",
         f"{limits.body_bytes // MIB} MiB within {limits.body_s:g} s",
-        f"{limits.upload_bytes // MIB} MiB, with pauses of at most {limits.upload_pause_s:g} s",
+        (
+            f"{limits.upload_bytes // MIB} MiB, "
+            f"{limits.upload_part_bytes // 1024} KiB of it in {limits.upload_part_s:g} s"
+        ),
         f"{limits.bodies_bytes // MIB} MiB",
         f"{limits.working}, and {limits.waiting} that wait up to {limits.waiting_s:g} s for one to end",
         f"{limits.waits}",

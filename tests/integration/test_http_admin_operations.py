@@ -207,6 +207,18 @@ def test_a_failed_request_tells_its_problem(here: World) -> None:
         raise raised_error(found["error"]["error"])
 
 
+def test_the_result_of_a_request_is_for_those_who_may_ask_for_it(here: World) -> None:
+    made = here.api.post("/v1/requests", {"operation": "repairer.plan", "arguments": {"audit_id": 10_000}})
+    assert made.ok(202)
+    place = made.headers["location"]
+    scope = OPERATIONS["repairer.plan"].scope
+    audit = here.api.post("/v1/requests", {"operation": "verify"}).headers["location"]
+    assert (scope, OPERATIONS["verify"].scope) == ("read", "write")
+    assert here.api("GET", place, scope="read").status == 200
+    assert here.api("GET", audit, scope="read").status == 403
+    assert here.api("GET", audit + "?wait_s=30", scope="write").ok()["state"] == "done"
+
+
 def test_wrong_requests_are_refused_at_once(here: World) -> None:
     post = here.api.post
     scan = {"after": None, "limit": 10**9}  # beyond what may be scanned directly

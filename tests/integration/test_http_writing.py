@@ -220,6 +220,10 @@ def test_what_has_not_changed_is_not_sent_again(slip: World) -> None:
         _named(slip, f"no concern of {path}").ok()
         held = slip.api.get(path, headers={"If-None-Match": tag})
         assert (held.status, held.body, held.headers["etag"]) == (HTTPStatus.NOT_MODIFIED, b"", tag)
+        for several in (f"W/{tag}", f'"1", W/{tag}', f'"x", {tag}, "{2**63}"'):
+            assert slip.api.get(path, headers={"If-None-Match": several}).status == HTTPStatus.NOT_MODIFIED
+        for other in ("*", '"x"', "x", f'"{2**63}"'):
+            assert slip.api.get(path, headers={"If-None-Match": other}).status == HTTPStatus.OK
         slip.api("PATCH", path, {"properties": {"changed": tag}}).ok()
         assert slip.api.get(path, headers={"If-None-Match": tag}).ok()["properties"]["changed"] == tag
 

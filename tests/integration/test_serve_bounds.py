@@ -200,7 +200,7 @@ def test_a_client_that_goes_while_it_sends_leaves_nothing(slip: Slipstream) -> N
 
 
 def test_an_upload_is_bounded_in_size_and_pauses(slip: Slipstream) -> None:
-    limits = Limits(upload_bytes=100_000, upload_pause_s=SOON_S, uploads=1)
+    limits = Limits(upload_bytes=100_000, upload_part_s=SOON_S, uploads=1)
     octets = {"Content-Type": "application/octet-stream"}
     with serve(slip, "0", limits=limits) as server:
         refused = ask(server, "POST", "/v1/imports?format=apoc&name=x.jsonl", b" " * 100_001, octets)
@@ -211,7 +211,7 @@ def test_an_upload_is_bounded_in_size_and_pauses(slip: Slipstream) -> None:
             until(lambda: ask(server, "POST", "/v1/imports?name=x.jsonl", b"", octets).status == 503)
             assert ask(server, "GET", "/v1/status").status == 200
             paused = answer_on(slow)
-            assert (paused.status, "nothing of the upload" in paused.json["detail"]) == (408, True)
+            assert (paused.status, "of the upload have arrived" in paused.json["detail"]) == (408, True)
         chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
         with closing(connected(server)) as endless:
             chunked = head.replace(b"Content-Length: 50000", b"Transfer-Encoding: chunked")

@@ -219,6 +219,7 @@ class _Body:
         self._chunks: list[bytes] = []
         self._held = self._seen = 0
         self._is_told = False
+        self._next_part()
 
     def check_size(self, size_bytes_max: int) -> None:
         """Refuse a body that says itself that it is too large."""
@@ -265,19 +266,27 @@ class _Body:
         if self._is_told:
             return await self._receive()
         try:
-            async with asyncio.timeout(self._limits.upload_pause_s):
+            async with asyncio.timeout_at(self._part_until):
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(
                 HTTPStatus.REQUEST_TIMEOUT,
-                f"nothing of the upload has arrived for {self._limits.upload_pause_s:g} s: send it again",
+                f"less than {self._limits.upload_part_bytes // 1024} KiB of the upload have arrived within "
+                f"{self._limits.upload_part_s:g} s: send it again, faster",
                 {"Connection": "close"},
             ) from None
         self._is_told = not message.get("more_body", False)
         self._seen += len(message.get("body", b""))
+        if self._seen >= self._part_end:
+            self._next_part()
         if self._seen > self._limits.upload_bytes:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_detail(self._limits.upload_bytes))
         return message
+
+    def _next_part(self) -> None:
+        """Begin the time that the next part of an upload may take."""
+        self._part_end = self._seen + self._limits.upload_part_bytes
+        self._part_until = asyncio.get_running_loop().time() + self._limits.upload_part_s
 
     def forget(self) -> None:
         """Give back the memory that it took."""

@@ -22,6 +22,8 @@ GRAPH = "graph"
 """Degraded so: hits are not joined with the graph, which does not belong to the index."""
 ENGINE = "engine"
 """Degraded so: the engine has halted, or does not run."""
+OUTAGE = "outage"
+"""Degraded so: the engine waits for a store or a model that does not answer, and the frontier with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def freshness_of(slipstream: Slipstream) -> Freshness:
     degraded = [GRAPH] if incident is not None else []
     if sync.engine.halted is not None or sync.dead is not None:
         degraded.append(ENGINE)
+    elif sync.engine.outage is not None:
+        degraded.append(OUTAGE)
     return Freshness(sync.engine.frontier, 0.0 if incident is not None else sync.lag_s(), tuple(degraded))
 
 

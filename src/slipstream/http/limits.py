@@ -23,8 +23,9 @@ class Limits:
     """How long a body may take to arrive."""
     upload_bytes: int = 1024 * MIB
     """The body of an import."""
-    upload_pause_s: float = 30.0
-    """How long nothing of an upload may arrive."""
+    upload_part_s: float = 30.0
+    """How long a client may take for `upload_part_bytes` of an import."""
+    upload_part_bytes: int = 16 * 1024
     bodies_bytes: int = 64 * MIB
     """What all bodies together may take in memory."""
     working: int = 16

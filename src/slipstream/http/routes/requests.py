@@ -51,8 +51,16 @@ def router() -> APIRouter:
         return Accepted(id=made, state="waiting", progress={})
 
     @routes.get("/requests/{request_id}")
-    async def read_request(asks: Asks, request_id: RequestId, wait_s: WaitS = 0.0) -> RequestState:
-        """Tell how a request stands; with `wait_s`, wait for its answer. Answers are kept for an hour."""
+    async def read_request(
+        request: Request, slipstream: Pkg, asks: Asks, request_id: RequestId, wait_s: WaitS = 0.0
+    ) -> RequestState:
+        """
+        Tell how a request stands; with `wait_s`, wait for its answer. Answers are kept for an hour.
+
+        It needs the scope that asking for it needs: its result may hold what others may not see.
+        """
+        asked = await asks.aside(looked_at, slipstream, request_id)
+        check_scope(request, operation_named(asked.operation))
         return state_of(await asks.settled(request_id, wait_s))
 
     @routes.delete("/requests/{request_id}")
