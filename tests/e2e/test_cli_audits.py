@@ -240,9 +240,9 @@ def test_run_serves_metrics_and_ends_when_told(cli: Cli, number: signal.Signals)
     command = [sys.executable, "-m", "slipstream", "--dir", str(cli.directory), "run", "--metrics", "0"]
     with warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        address = re.search(r"http://\S+/metrics", process.stderr.readline())
+        said = "".join(iter(process.stderr.readline, "running; Ctrl-C ends\n"))
+        address = re.search(r"http://\S+/metrics", said)
         assert address is not None
-        assert "running" in process.stderr.readline()
         page = urllib.request.urlopen(address.group(), timeout=10).read().decode()  # noqa: S310  (our own server)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
