@@ -20,7 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
     """Chromium of the operating system; nothing is downloaded."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
@@ -28,8 +28,14 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") or os.environ.get("SLIPSTREAM_BROWSER") == "required":
             pytest.fail(told)
         pytest.skip(told)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A browser; Playwright's event loop runs in this thread as long, where tests of asyncio find none."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found)
+        launched = playwright.chromium.launch(executable_path=chromium)
         yield launched
         launched.close()
 
@@ -44,9 +50,9 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipstream]:
 
 
 @pytest.fixture(scope="session")
-def site(browser: Browser, rich: Slipstream) -> Iterator[Site]:
+def site(chromium: str, rich: Slipstream) -> Iterator[Site]:
     """The server of the rich PKG."""
-    del browser  # without one nothing is served
+    del chromium  # without one nothing is served
     with serving({"rich": rich}) as found:
         yield found
 
