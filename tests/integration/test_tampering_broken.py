@@ -25,7 +25,9 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     chosen = [(broken, way) for broken, way in BROKEN_AUDITED.items()]
     chosen += [(HonestIndex, way) for way in BROKEN_AUDITED.values()]
     cases = [f"{_SUITES}::Test{wrapper.__name__}::{_CASE}[{way}]" for wrapper, way in chosen]
-    command = [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    warmed = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # in the process that is forked
+    options = ["-q", "-p", "no:cacheprovider", "-W", warmed, f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *cases, *options]
     run = warm.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     assert run.returncode == 1, f"the run itself failed:\n{run.stdout}"
     found = {}
