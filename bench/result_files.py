@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def _free_path(kind: str, machine: Mapping[str, Any]) -> Path:
     """Return the next name: day, kind, number, machine."""
-    cpu = "-".join(machine["cpu"].lower().split()[:2])
+    cpu = re.sub(r"\(\w+\)", "", "-".join(machine["cpu"].lower().split()[:2]))  # a name of a file, and of a link
     stem = f"{datetime.now(UTC):%Y-%m-%d}-{kind}"
     names = (FOLDER / f"{stem}-{number}-{cpu}-{machine['cores']}-cores.json" for number in range(1, 1_000))
     return next(path for path in names if not path.exists())
