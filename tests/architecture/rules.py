@@ -33,6 +33,14 @@ EXTERNAL_HOMES = {
     "mcp": ("mcp",),
     "mcp_types": ("mcp",),
     "opentelemetry": ("adapters/telemetry",),
+    "pyoxigraph": ("importers/rdf",),
+    "yaml": ("importers/notes",),
+    "markdown_it": ("importers/notes",),
+    "watchfiles": ("importers/notes",),
+    "networkx": ("integrations",),
+    "pandas": ("integrations",),
+    "langchain_core": ("integrations",),
+    "llama_index": ("integrations",),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testkit",),
@@ -45,6 +53,12 @@ LAZY_VENDORS = {"kglite", "chromadb", "onnxruntime", "tokenizers", "tryaii_minil
     "prometheus_client",
     "openvino",
     "opentelemetry",
+    "pyoxigraph",
+    "yaml",
+    "markdown_it",
+    "watchfiles",
+    "networkx",
+    "pandas",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""
 

@@ -1,0 +1,79 @@
+"""Which reader reads what: by the name of its format, or by what the source looks like."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.domain.hints import near_miss
+from slipstream.importers.opening import SourceFile, source_files
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.rows import RowReader
+
+APOC = "apoc"
+"""Read by `events.importing`, which knows what such a dump says of ids."""
+_READERS = {
+    "csv": "slipstream.importers.tables.csv_reader",
+    "neo4j": "slipstream.importers.tables.neo4j_reader",
+    "graphml": "slipstream.importers.graphml",
+    "node-link": "slipstream.importers.node_link",
+    "rdf": "slipstream.importers.rdf.reader",
+    "notes": "slipstream.importers.notes.reader",
+}
+"""The module of each format; its `reader(files or folder, options)` returns a `RowReader`."""
+FORMATS = (APOC, *_READERS)
+_BY_SUFFIX = {
+    **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
+    **dict.fromkeys((".graphml", ".xml"), "graphml"),
+    **dict.fromkeys((".ttl", ".nt", ".nq", ".trig", ".n3", ".rdf", ".owl", ".jsonld"), "rdf"),
+    **dict.fromkeys((".jsonl", ".ndjson"), APOC),
+    **dict.fromkeys((".md", ".markdown"), "notes"),
+}
+_NEO4J_HEADER = re.compile(rb"[^\r\n]*:(?:ID|START_ID|END_ID|LABEL|TYPE)\b")
+_NODE_LINK = re.compile(rb'"(?:directed|multigraph|links|edges)"\s*:')
+_JSON_LD = re.compile(rb'"@(?:context|graph|id)"\s*:')
+
+
+def format_of(paths: Sequence[Path]) -> str:
+    """Return the format that a folder or files are of; raises `ConfigError` when nobody can tell, or they differ."""
+    if len(paths) == 1 and paths[0].is_dir():
+        return "notes"
+    found = {_format_of(file) for file in source_files(paths)}
+    if found == {"csv", "neo4j"}:
+        return "neo4j"  # one file has the header of another
+    if len(found) > 1:
+        raise ConfigError(f"the files are of several formats ({', '.join(sorted(found))}): import them one by one")
+    return found.pop()
+
+
+def _format_of(file: SourceFile) -> str:
+    known = _BY_SUFFIX.get(file.suffix)
+    if known == "csv" and _NEO4J_HEADER.match(file.head()):
+        return "neo4j"
+    if known is not None:
+        return known
+    if file.suffix == ".json":
+        head = file.head()
+        if _JSON_LD.search(head):
+            return "rdf"
+        return "node-link" if _NODE_LINK.search(head) else APOC
+    raise ConfigError(
+        f"{file.name}: nobody can tell its format from its name; say it with --format ({', '.join(FORMATS)})"
+    )
+
+
+def reader_of(paths: Sequence[Path], options: ReadOptions, name: str) -> RowReader:
+    """
+    Return the reader of some files, or of a folder of notes, in the format of that name.
+
+    Raises `InvalidInputError` for a format or an option that nobody knows, and `ConfigError` as readers do.
+    """
+    if name not in _READERS:
+        raise InvalidInputError(f"{name!r} is no format{near_miss(name, FORMATS)}", field="format")
+    module = importlib.import_module(_READERS[name])
+    given = paths[0] if name == "notes" and len(paths) == 1 and paths[0].is_dir() else source_files(paths)
+    reader: RowReader = module.reader(given, options)
+    return reader
