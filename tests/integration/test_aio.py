@@ -19,8 +19,13 @@ from slipstream.testkit.embedders import HashEmbedder
 from tests.until import LONG_S, until
 
 
-def _threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("slipstream")]
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("slipstream")}
+
+
+def _ended_since(before: set[threading.Thread]) -> None:
+    """Wait until every thread that was begun since has ended; other tests of this process may have left theirs."""
+    until(lambda: not _threads() - before, "the end of the threads")
 
 
 @asynccontextmanager
@@ -31,14 +36,16 @@ async def opened(directory: Path) -> AsyncIterator[aio.AsyncSlipstream]:
 
 
 def test_everything_ends_with_the_block(tmp_path: Path) -> None:
+    before = _threads()
+
     async def body() -> None:
         async with opened(tmp_path) as slip:
             position = await slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
             assert (await slip.search("Ada", 1, after=position))[0].entity_id == "ada"
-            assert _threads()
+            assert _threads() - before
 
     asyncio.run(body())
-    until(lambda: not _threads())
+    _ended_since(before)
 
 
 def test_an_error_of_opening_is_raised_and_leaves_nothing(tmp_path: Path) -> None:
@@ -141,6 +148,8 @@ def test_a_transaction_that_fails_does_nothing(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_nobody_listens_to_any_more_ends(tmp_path: Path) -> None:
+    before = _threads()
+
     async def body() -> None:
         async with opened(tmp_path) as slip:
             position = await slip.pkg.create_entity("Person", "ada")
@@ -160,4 +169,4 @@ def test_a_stream_that_nobody_listens_to_any_more_ends(tmp_path: Path) -> None:
                 await task
 
     asyncio.run(asyncio.wait_for(body(), LONG_S))
-    until(lambda: not _threads())
+    _ended_since(before)
