@@ -18,7 +18,7 @@ APOC = "apoc"
 _READERS = {
     "csv": "slipstream.importers.tables.csv_reader",
     "neo4j": "slipstream.importers.tables.neo4j_reader",
-    "graphml": "slipstream.importers.graphml",
+    "graphml": "slipstream.importers.graphml.reader",
     "node-link": "slipstream.importers.node_link",
     "rdf": "slipstream.importers.rdf.reader",
     "notes": "slipstream.importers.notes.reader",

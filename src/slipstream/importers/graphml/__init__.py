@@ -1,0 +1,1 @@
+"""Reads GraphML, as APOC, Gephi, igraph, NetworkX, TinkerPop and yEd write it."""

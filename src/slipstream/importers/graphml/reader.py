@@ -1,0 +1,255 @@
+"""Turns the nodes and edges of GraphML into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from slipstream.domain.errors import InvalidInputError
+from slipstream.events.formats.dump import DEFAULT_TYPE
+from slipstream.importers.graph_names import (
+    ENTITY_TYPE_NAMES,
+    RELATED,
+    RELATIONSHIP_TYPE_NAMES,
+    EdgeKeys,
+    NodeNames,
+    taken_type,
+)
+from slipstream.importers.graphml.elements import Element, elements
+from slipstream.importers.graphml.keys import Keys
+from slipstream.importers.opening import SourceFile
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
+from slipstream.importers.told import Told
+
+CONTAINS = "CONTAINS"
+"""From a node to those of its nested graph."""
+_ID = "id"
+
+
+def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
+    """Return the reader of GraphML files; raises `InvalidInputError` for an option that means nothing here."""
+    options.refuse_but("entity_type", "id_column", "id_prefix")
+    return GraphMLReader(files, options)
+
+
+class GraphMLReader:
+    """Reads GraphML files, each with names of its own for its nodes; some 60 bytes are held for each node."""
+
+    form = "GraphML"
+    has_relationships = True
+
+    def __init__(self, files: Sequence[SourceFile], options: ReadOptions) -> None:
+        self._files, self._options = files, options
+        self._told = Told()
+        self._names: list[NodeNames] | None = None
+        """Of each file, once all nodes were read."""
+
+    @property
+    def name(self) -> str:
+        """The paths."""
+        return ", ".join(file.name for file in self._files)
+
+    @property
+    def identity(self) -> str:
+        """What differs when a file, or an option of reading, does."""
+        return "\0".join([*(file.identity for file in self._files), self._options.told()])
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all files."""
+        return sum(file.size_bytes for file in self._files)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was not taken as it is there, so far."""
+        return self._told.lines
+
+    def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
+        """Yield nodes, then nodes that only edges name; or edges. Raises `ConfigError` for a file that is damaged."""
+        if stage is Stage.ENTITIES:
+            self._names = None
+            self._told.clear()
+            return self._entities(tell)
+        return self._relationships(tell)
+
+    def _entities(self, tell: Tell) -> Iterator[Row]:
+        number = before = 0
+        all_names: list[NodeNames] = []
+        for file in self._files:
+            names = NodeNames(self._options.id_prefix or "")
+            with closing(_closable(self._found(file, tell, before, self._told))) as found:
+                for element, keys in found:
+                    content = self._node(element, keys, names)
+                    if content is not None:
+                        number += 1
+                        yield Row(number, self._where(file, element), content)
+            for missing in names.missing():
+                number += 1
+                mentioned = EntityRow(
+                    names.id_of(missing), self._options.entity_type or DEFAULT_TYPE, is_mentioned=True
+                )
+                yield Row(number, f"{self._told_name(file)}edges", mentioned)
+            all_names.append(names)
+            before += file.size_bytes
+        self._names = all_names
+
+    def _relationships(self, tell: Tell) -> Iterator[Row]:
+        if self._names is None:  # an import that goes on has not read the nodes
+            for _ in self._entities(lambda _: tell(0)):
+                pass
+        number = before = 0
+        edge_keys, unheard = EdgeKeys(), Told()
+        for file, names in zip(self._files, self._names or (), strict=True):
+            with closing(_closable(self._found(file, tell, before, unheard))) as found:
+                for element, keys in found:
+                    content = self._edge(element, keys, names, edge_keys)
+                    if content is not None:
+                        number += 1
+                        yield Row(number, self._where(file, element), content)
+            before += file.size_bytes
+
+    def _found(self, file: SourceFile, tell: Tell, before: int, told: Told) -> Iterator[tuple[Element, Keys]]:
+        keys = Keys()
+        with closing(_closable(file.chunks(tell, before))) as chunks:
+            for element in elements(chunks, file.name, keys, told):
+                yield element, keys
+
+    def _where(self, file: SourceFile, element: Element) -> str:
+        return f"{self._told_name(file)}line {element.line}"
+
+    def _told_name(self, file: SourceFile) -> str:
+        return f"{file.name}, " if len(self._files) > 1 else ""
+
+    # ------------------------------------------------------------------ nodes
+
+    def _node(self, element: Element, keys: Keys, names: NodeNames) -> EntityRow | RefusedRow | None:
+        """Return the row of a node; of an edge its ends are noted, and nothing is returned."""
+        if element.kind != "node":
+            self._note_edge(element, names)
+            return None
+        try:
+            properties = _properties(element, keys, self._told)
+            entity_id = names.declare(_said(element, "id"), self._own_id(element, properties))
+        except InvalidInputError as error:
+            names.refuse(element.attributes.get("id", ""))
+            return RefusedRow(error, element.text)
+        if labels := element.attributes.get("labels"):
+            if properties.get("labels") == labels:
+                del properties["labels"]  # APOC says them twice
+            entity_type = taken_type(holder := {"labels": labels}, ("labels",))
+            properties = {**holder, **properties}
+        else:
+            entity_type = taken_type(properties, ENTITY_TYPE_NAMES)
+        return EntityRow(entity_id, entity_type or self._options.entity_type or DEFAULT_TYPE, properties)
+
+    def _own_id(self, element: Element, properties: dict[str, Any]) -> str | None:
+        """Return the id that a value of a node says, and take it out; None for a node that is called by its name."""
+        wanted = self._options.id_column
+        own = _text_of(element, wanted or _ID)
+        if wanted is not None and not own:
+            raise InvalidInputError(
+                "is missing in this node: without --id, nodes are called by their ids", field=wanted
+            )
+        if wanted not in (None, _ID) and _ID in properties:
+            self._told.note(
+                "values named 'id' are not kept beside --id: an entity has one id", f"line {element.line}"
+            )
+        for name in (wanted, _ID):
+            properties.pop(name or _ID, None)
+        return own or None
+
+    def _note_edge(self, element: Element, names: NodeNames) -> None:
+        if element.kind != "edge":
+            return
+        for end in ("source", "target"):
+            if element.attributes.get(end):
+                names.mention(element.attributes[end])
+        if element.is_undirected:
+            self._told.note("undirected edges are kept as relationships from source to target")
+
+    # ------------------------------------------------------------------ edges
+
+    def _edge(
+        self, element: Element, keys: Keys, names: NodeNames, edge_keys: EdgeKeys
+    ) -> RelationshipRow | RefusedRow | None:
+        if element.kind == "node":
+            return None if element.within is None else self._within(element, names, edge_keys)
+        if element.kind == "hyperedge":
+            return RefusedRow(
+                InvalidInputError(
+                    "joins several nodes at once, which no relationship can: make it a node with an edge to each",
+                    field="hyperedge",
+                ),
+                element.text,
+            )
+        try:
+            return self._relationship(element, keys, names, edge_keys)
+        except InvalidInputError as error:
+            return RefusedRow(error, element.text)
+
+    def _within(self, element: Element, names: NodeNames, edge_keys: EdgeKeys) -> RelationshipRow | None:
+        outer, inner = element.within, element.attributes.get("id")
+        if not outer or not inner:
+            return None
+        ends = names.id_of(outer), names.id_of(inner)
+        edge_keys.key(ends[0], CONTAINS, ends[1])
+        return RelationshipRow(ends[0], CONTAINS, ends[1])
+
+    def _relationship(self, element: Element, keys: Keys, names: NodeNames, edge_keys: EdgeKeys) -> RelationshipRow:
+        source, target = (names.end(_said(element, end), end) for end in ("source", "target"))
+        properties = _properties(element, keys, self._told)
+        own_key = properties.pop(_ID, None)
+        label = element.attributes.get("label")
+        if label and properties.get("label") == label:
+            del properties["label"]  # APOC says it twice
+        found = taken_type({"label": label}, ("label",)) if label else None
+        name = found or taken_type(properties, RELATIONSHIP_TYPE_NAMES) or RELATED
+        for port in ("sourceport", "targetport"):
+            if port in element.attributes:
+                properties.setdefault(port, element.attributes[port])
+        if element.is_odd:
+            properties.setdefault("directed", not element.is_undirected)
+        if own_key in (None, ""):
+            key = edge_keys.key(source, name, target, element.attributes.get("id", ""))
+        else:
+            key = edge_keys.own_key(source, name, target, str(own_key))
+        return RelationshipRow(source, name, target, properties, key)
+
+
+def _said(element: Element, name: str) -> str:
+    found = element.attributes.get(name)
+    if not found:
+        raise InvalidInputError(f"is missing in this {element.kind}", field=name)
+    return found
+
+
+def _properties(element: Element, keys: Keys, told: Told) -> dict[str, Any]:
+    """Return the values of an element, with the defaults of those that it has not."""
+    found: dict[str, Any] = {}
+    for key, text in element.values:
+        value = key.value(text, told)
+        # APOC says a label, and then a property of the same name.
+        if key.name in found and found[key.name] not in (value, element.attributes.get(key.name)):
+            raise InvalidInputError("is there twice, with different values: remove one of them", field=key.name)
+        if value is not None:
+            found[key.name] = value
+    for key in keys.defaults(element.kind):
+        if key.name not in found and key.default is not None:
+            value = key.value(key.default, told)
+            if value is not None:
+                found[key.name] = value
+    for name, text in (("label", element.drawn_label), ("desc", element.description)):
+        if text:
+            found.setdefault(name, text)
+    return found
+
+
+def _text_of(element: Element, name: str) -> str:
+    return next((text for key, text in element.values if key.name == name), "")
+
+
+def _closable(rows: Iterator[Any]) -> Any:
+    """Return a generator as what it is: closing it closes its file."""
+    return rows
