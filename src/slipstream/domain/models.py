@@ -24,6 +24,8 @@ class ModelSpec:
     """False for static models, which are faster than any cache."""
     counts_tokens: bool = True
     """False when `count_tokens` only estimates: then nothing is said about how much of a text was used."""
+    asks_otherwise: bool = False
+    """True for a model that embeds a query in another way than a text: its embedder is a `QueryEmbedding` too."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

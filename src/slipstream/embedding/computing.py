@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from slipstream.embedding.calls import Calls
 from slipstream.embedding.fingerprint import cache_key
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.stats import StatsCounter
-from slipstream.ports.embedder import Cutting, EmbeddingCache
+from slipstream.ports.embedder import Cutting, EmbeddingCache, QueryEmbedding
 from slipstream.ports.telemetry import NO_TRACER, AttributeValue, Tracer
 
 _UNIT_TOLERANCE = 1e-6
@@ -49,9 +50,34 @@ class TextComputer:
         Raises `PoisonEventError` when the model returns the wrong number of rows, or a row that is no vector;
         an error of the model itself names it (`model_id`).
         """
+        with self._call_of(model_id):
+            return self._computed(model_id, wanted)
+
+    def query(self, model_id: str, text: str) -> Vector:
+        """
+        Return the vector to search by: that of the text, unless the model embeds a query in another way.
+
+        Such a vector is not cached: the cache holds what texts are. Raises what `compute` does.
+        """
+        with self._call_of(model_id):
+            spec = self._registry.spec(model_id)
+            if not spec.asks_otherwise:
+                return self._computed(model_id, {text: False})[text].vector
+            embedder = self._registry.get(model_id)
+            if not isinstance(embedder, QueryEmbedding):
+                raise ConfigError(
+                    f"model {model_id!r} says that it asks otherwise, and has no embed_queries: add it to "
+                    f"{type(embedder).__name__}, or leave `asks_otherwise` out of its spec"
+                )
+            with self._tracer.span(f"embeddings {model_id}", _told_of(spec, 1)):
+                return checked_rows(embedder.embed_queries([text]), [text], spec)[0]
+
+    @contextmanager
+    def _call_of(self, model_id: str) -> Iterator[None]:
+        """Count a call of a model that is under way, and name the model in its errors."""
         try:
             with self.calls.under_way(model_id):
-                return self._computed(model_id, wanted)
+                yield
         except (TransientError, ConfigError) as error:
             error.model_id = model_id
             raise
@@ -65,13 +91,7 @@ class TextComputer:
         missing = [text for text in wanted if text not in found]
         if not missing:
             return found
-        attributes: dict[str, AttributeValue] = {
-            "gen_ai.operation.name": "embeddings",
-            "gen_ai.request.model": model_id,
-            "gen_ai.embeddings.dimension.count": spec.dimension,
-            "slipstream.batch.texts": len(missing),
-        }
-        with self._tracer.span(f"embeddings {model_id}", attributes):
+        with self._tracer.span(f"embeddings {model_id}", _told_of(spec, len(missing))):
             rows = checked_rows(self._registry.get(model_id).embed(missing), missing, spec)
         self._stats.add(computed=len(missing), calls=1)
         fresh = dict(zip(missing, rows, strict=True))
@@ -108,6 +128,16 @@ class TextComputer:
         }
         self._stats.add(cached=len(found))
         return found
+
+
+def _told_of(spec: ModelSpec, texts: int) -> dict[str, AttributeValue]:
+    """Return what a span tells of a call."""
+    return {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.request.model": spec.id,
+        "gen_ai.embeddings.dimension.count": spec.dimension,
+        "slipstream.batch.texts": texts,
+    }
 
 
 def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: ModelSpec) -> list[Vector]:

@@ -93,7 +93,7 @@ class MultiModelEmbeddingService:
 
     def embed_query(self, text: str, model_id: str) -> Vector:
         """Embed a search query with one model; raises `ConfigError` for an unknown model."""
-        return self._computer.compute(model_id, {text: False})[text].vector
+        return self._computer.query(model_id, text)
 
     def spec_for(self, entity_type: str, model_id: str | None = None) -> ModelSpec:
         """Return the model that embeds a type; raises `ConfigError` for an unknown `model_id`."""

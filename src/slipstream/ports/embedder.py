@@ -54,6 +54,15 @@ class Cutting(Protocol):
 
 
 @runtime_checkable
+class QueryEmbedding(Protocol):
+    """What an embedder has besides, whose model embeds a query in another way than a text (`spec.asks_otherwise`)."""
+
+    def embed_queries(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return unit-length vectors to search by, in the order of the queries; raises what `embed` does."""
+        ...
+
+
+@runtime_checkable
 class EmbeddingCache(Protocol):
     """
     Vectors by content: losing an entry is harmless, a wrong one is not. Keys are digests of model and text.
