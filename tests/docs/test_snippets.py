@@ -31,6 +31,8 @@ SAID = {
     "cypher.md": "",
     "graph.md": "[{'id': 'ada', 'type': 'Person'}]\n",
     "incidents.md": "",
+    "langchain.md": "ada 1815 Analytical Engine\nEs regnet.\nTrue\n",
+    "llamaindex.md": "one 1 two\n",
     "models.md": "minilm-l6-v2 (384,)",
     "moving.md": "",
     "serving.md": "http://127.0.0.1:",
