@@ -68,6 +68,9 @@ REALITY: dict[tuple[str, int], tuple[Change, str]] = {
     ("import", 0): (_nothing, "import @dump"),
     ("import", 1): (_nothing, "import @mixed"),
     ("import", 2): (_nothing, "import @wrong"),
+    ("import --dry-run", 0): (_nothing, "import --dry-run @dump"),
+    ("import --dry-run", 1): (_nothing, "import --dry-run @mixed"),
+    ("import --dry-run", 2): (_nothing, "import --dry-run @wrong"),
     ("apply", 0): (_nothing, "apply @feed"),
     ("apply", 1): (_nothing, "apply @mixed"),
     ("apply", 2): (_nothing, "apply @wrong"),
@@ -151,5 +154,5 @@ def test_every_command_that_can_answer_no_has_a_row() -> None:
     )
     with_one = {name for name, cells in ROWS.items() if cells[1]}
     by_audit = {"verify", "repair", "migrate audit"}  # one place, `exit_by`
-    by_lines = {"import", "apply"}  # one place, `_finish`
+    by_lines = {"import", "apply"}  # one place, `finish`
     assert places == len(with_one - by_audit - by_lines) + 2

@@ -16,7 +16,7 @@ from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import entity_key
-from slipstream.events.importing import ImportProgress, ImportReport
+from slipstream.events.import_state import ImportProgress, ImportReport
 from slipstream.ports.scans import scan_graph
 from slipstream.testkit.embedders import HashEmbedder
 

@@ -10,7 +10,7 @@ import pytest
 
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.uploads import apply_events
-from slipstream.events.importing import ImportProgress
+from slipstream.events.import_state import ImportProgress
 from tests.integration.served import opened
 
 MIB = 1 << 20

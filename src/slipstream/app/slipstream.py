@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from slipstream.app.backup.making import BackupReport, Backups
 from slipstream.app.backup.parts import OnStep, no_step
+from slipstream.app.bringing import Bringing
 from slipstream.app.browsing import Browsing
 from slipstream.app.closing import Attending, end
 from slipstream.app.explaining import Explaining, Explanation
 from slipstream.app.exporting import Exporter, ExportReport, OnRow
 from slipstream.app.opened import Opened
 from slipstream.app.pkg import PKG
+from slipstream.app.rehearsing import Rehearsing
 from slipstream.app.view_check import SAMPLE, ViewCheck, ViewChecking
 from slipstream.app.watch import Watch
 from slipstream.audit.auditor import Auditor
@@ -24,6 +26,7 @@ from slipstream.audit.pacing import FULL_SPEED, Pace
 from slipstream.audit.repair import Repairer
 from slipstream.audit.scrubber import Scrubber
 from slipstream.audit.validator import EmbeddingConsistencyValidator
+from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import ConfigError, IncidentError, UnsupportedError
 from slipstream.domain.feed_changes import FeedOptions
 from slipstream.domain.incidents import Adoption, Incident
@@ -35,9 +38,8 @@ from slipstream.domain.work import DeadLetter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.engine.facts import SyncStatus
 from slipstream.engine.runner import Sync
-from slipstream.events.applying import Applier
 from slipstream.events.handler import PKGSyncHandler
-from slipstream.events.importing import IMPORT_PREFIX, Importer
+from slipstream.events.importing import IMPORT_PREFIX
 from slipstream.events.queue import EventQueue
 from slipstream.evolution.reembedding import ReembeddingService
 from slipstream.evolution.store import SchemaVersionedEmbeddingStore
@@ -90,10 +92,11 @@ class Parts:
     write_back: WriteBack | None = None
     refusal_limits: RefusalLimits = field(default_factory=RefusalLimits)
     feed: FeedOptions = field(default_factory=FeedOptions)
+    brake: BrakeSettings = field(default_factory=BrakeSettings)
     refused_recipe: str | None = None
 
 
-class Slipstream(Browsing):
+class Slipstream(Browsing, Bringing):
     """
     A property graph and the vector index directly behind it.
 
@@ -391,20 +394,6 @@ class Slipstream(Browsing):
             return self.importer().replay(letter)
         return self.applier().replay(letter)
 
-    def importer(self) -> Importer:
-        """Return what imports whole graphs into this one; works in any process."""
-        parts = self._parts
-        return Importer(self.pkg, parts.guest_journal, parts.guest_letters, self.clock, parts.refusal_limits)
-
-    def applier(self, feed: FeedOptions | None = None) -> Applier:
-        """
-        Return what applies foreign change events to this graph; works in any process.
-
-        `feed` says what the events do not say of themselves; None: what the configuration says.
-        """
-        parts = self._parts
-        return Applier(self.pkg, parts.guest_letters, self.clock, parts.refusal_limits, feed or parts.feed)
-
     def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
         """Forget dead letters (all, or those with these ids); returns how many there were."""
         return self.sync.discard(self.list_dead_letters(ids))
@@ -444,9 +433,9 @@ class Slipstream(Browsing):
         """Set what this PKG was opened from."""
         self._opened = opened
 
-    def copy_by(self, backups: Backups, exporter: Exporter) -> None:
-        """Set what makes backups and exports."""
-        self._copies = (backups, exporter)
+    def copy_by(self, backups: Backups, exporter: Exporter, rehearsing: Rehearsing) -> None:
+        """Set what makes backups, exports, and copies for rehearsals."""
+        self._copies, self._rehearsing = (backups, exporter), rehearsing
 
     # ------------------------------------------------------------------ life
 

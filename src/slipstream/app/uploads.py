@@ -16,7 +16,8 @@ from slipstream.app.backup.folders import LockAt, disk_trouble
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.events.applying import BATCH, EVENTS_FORM, Applier, ApplyReport
-from slipstream.events.importing import Importer, ImportProgress
+from slipstream.events.import_state import ImportProgress
+from slipstream.events.importing import Importer
 from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, told_of
 from slipstream.events.packing import lines_read, unpacked_name
 

@@ -1,8 +1,7 @@
-"""Commands that bring data in: `init`, `import`, `apply`."""
+"""Commands that begin a PKG and follow feeds: `init`, `apply`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ from slipstream.cli.serving import Metrics, TokenFile, serving_metrics
 from slipstream.domain.texts import on_one_line
 from slipstream.events.applying import ApplyReport
 from slipstream.events.feed_options import told
-from slipstream.events.importing import ImportProgress
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _IN_JSON_ONLY = ("errors", "left_out", "notes")
@@ -45,7 +43,6 @@ NoSync = Annotated[bool, typer.Option("--no-sync", help="Only capture; the index
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("init")(init)
-    app.command("import")(import_file)
     app.command("apply")(apply)
 
 
@@ -58,43 +55,6 @@ def init(context: typer.Context, as_json: Json = False) -> None:
             print_json({"directory": str(settings.directory.resolve()), "created": created})
         else:
             out.print(f"{'created' if created else 'already there:'} {settings.directory.resolve()}", markup=False)
-
-
-def import_file(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A graph as apoc.export.json writes it, in any of its JSON forms.")],
-    id_prefix: Annotated[
-        str | None,
-        typer.Option(help="Prefix for row numbers as ids of nodes without properties.id; default: file name and #."),
-    ] = None,
-    no_sync: NoSync = False,
-    as_json: Json = False,
-) -> None:
-    """Import a whole graph; returns when all of it is in the index. Idempotent, resumes after an interruption."""
-    with handled_errors(as_json=as_json):
-        settings: Context = context.obj
-        with settings.opened(run=not no_sync) as slipstream:
-            importer = slipstream.importer()
-            with progress_bar("importing", "bytes", shown=not as_json) as update:
-
-                def on_progress(progress: ImportProgress) -> None:
-                    update(progress.done_bytes, progress.total_bytes)
-
-                report = importer.run(file, on_progress, id_prefix=id_prefix)
-            status = slipstream.status() if no_sync else drain(slipstream, shown=not as_json)
-        result = {
-            "entities": report.entities,
-            "relationships": report.relationships,
-            "rejected": report.rejected,
-            "left_out": report.left_out,
-            "errors": report.errors,
-            "position": report.position,
-            "frontier": status.frontier,
-            "dead_letters": status.dead_letters,
-        }
-        for note in report.notes:
-            print_warning(note)
-        _finish(result, report.rejected, report.errors, as_json=as_json)
 
 
 def apply(
@@ -141,10 +101,11 @@ def apply(
         }
         for note in report.said:
             print_warning(note)
-        _finish(result, report.rejected, report.errors, as_json=as_json)
+        finish(result, report.rejected, report.errors, as_json=as_json)
 
 
-def _finish(result: dict[str, object], rejected: int, errors: list[str], *, as_json: bool) -> None:
+def finish(result: dict[str, object], rejected: int, errors: list[str], *, as_json: bool) -> None:
+    """Print what was brought in; exits with 1 when something was rejected."""
     if as_json:
         print_json(result)
     else:

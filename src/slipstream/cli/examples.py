@@ -7,7 +7,7 @@ from typer.models import DefaultPlaceholder
 
 EXAMPLES = {
     "init": "init",
-    "import": "import graph.jsonl",
+    "import": "import people.csv --type Person --id email --dry-run",
     "apply": "apply events.jsonl --key orders=id",
     "status": "status --check",
     "backup": "backup backups --keep 7",

@@ -15,8 +15,8 @@ from slipstream.cli.plain_values import take_plainly
 _SHOWN = {
     "init": ("data_commands", "Create a PKG: its slipstream.toml and its stores. What is there already stays."),
     "import": (
-        "data_commands",
-        "Import a whole graph; returns when all of it is in the index. Idempotent, resumes after an interruption.",
+        "import_command",
+        ("Import files, or a folder of notes; returns when all of it is in the index. Idempotent, and resumes."),
     ),
     "apply": (
         "data_commands",

@@ -16,7 +16,7 @@ import typer
 
 from slipstream._interrupts import EXIT_INTERRUPTED, in_order
 from slipstream.cli.codes import EXIT_ERROR
-from slipstream.domain.errors import InvalidInputError, RepairNeedsConfirmationError, SlipstreamError
+from slipstream.domain.errors import InvalidInputError, NeedsConfirmationError, SlipstreamError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.texts import printable, printable_json
 
@@ -138,7 +138,7 @@ def _tell(error: Exception, *, as_json: bool, more: Mapping[str, Any]) -> None:
         details: dict[str, Any] = {"error": name, "message": message}
         if isinstance(error, InvalidInputError):
             details["field"] = error.field
-        if isinstance(error, RepairNeedsConfirmationError):
+        if isinstance(error, NeedsConfirmationError):
             details["plan"] = error.plan
         with suppress(OSError):  # standard output may be what failed
             print_json({**details, **more})

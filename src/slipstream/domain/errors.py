@@ -14,7 +14,9 @@ Errors, classed by what the caller must do about them.
     │   │   └── NotRunningError     it is there, but its engine has not been started
     │   └── RateLimitedError        wait `retry_after_s`
     ├── PoisonEventError            dead-letter this key, go on with the others
-    ├── RepairNeedsConfirmationError  look at the plan, then confirm it by its id
+    ├── NeedsConfirmationError      look at the plan, then confirm it by its id
+    │   ├── RepairNeedsConfirmationError  (a repair)
+    │   └── ReplacementNeedsConfirmationError  (what a source no longer says)
     ├── StalePlanError              the plan does not fit any more: audit again
     ├── LeaseLostError              another owner took over: yield to it
     ├── PositionLostError           the log no longer reaches back so far: backfill
@@ -105,12 +107,20 @@ class PoisonEventError(SlipstreamError):
         self.texts = texts or {}
 
 
-class RepairNeedsConfirmationError(SlipstreamError):
-    """A repair would delete or embed more than the brake allows; nothing was done. `plan` says what it would do."""
+class NeedsConfirmationError(SlipstreamError):
+    """More would be done unasked than the brake allows. `plan` says what, with its `id`."""
 
     def __init__(self, message: str, *, plan: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.plan = plan
+
+
+class RepairNeedsConfirmationError(NeedsConfirmationError):
+    """A repair would delete or embed more than the brake allows; nothing was done."""
+
+
+class ReplacementNeedsConfirmationError(NeedsConfirmationError):
+    """A source no longer states more than the brake lets go; all that is still there."""
 
 
 class StalePlanError(SlipstreamError):

@@ -12,7 +12,7 @@ from slipstream.domain.keys import RelationshipRef
 from slipstream.events.formats.dump import DumpNode, DumpRelationship
 from slipstream.events.packing import unpacked_name
 from slipstream.ports.graph import GraphTransaction
-from slipstream.ports.journal import Journal
+from slipstream.ports.journal import NamedValues
 
 _OWNER = "import:space:"
 """Prefix of the journal entries that say which file an id prefix belongs to."""
@@ -33,7 +33,7 @@ class FileSpace:
     another file, nor for one whose id looks like that number.
     """
 
-    def __init__(self, path: Path, prefix: str | None, journal: Journal) -> None:
+    def __init__(self, path: Path, prefix: str | None, journal: NamedValues) -> None:
         self.prefix = f"{unpacked_name(path)}#" if prefix is None else prefix
         self._path, self._is_chosen, self._journal = path, prefix is not None, journal
         self._has_prefix = False

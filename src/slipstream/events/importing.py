@@ -3,87 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from slipstream.domain.entities import EntityState
 from slipstream.domain.errors import (
     AlreadyExistsError,
     ConfigError,
     InvalidInputError,
-    NotFoundError,
     SlipstreamError,
 )
-from slipstream.domain.keys import entity_key
-from slipstream.domain.positions import ORIGIN, Position
+from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.refusals import CutLine, RefusalLimits
 from slipstream.domain.work import DeadLetter
 from slipstream.events.documents import document_rows, row_depth
 from slipstream.events.file_space import FileSpace, Named
 from slipstream.events.formats.dump import DumpHead, DumpNode, DumpRelationship, DumpRow, parse_row
+from slipstream.events.import_state import (
+    DELETING,
+    REJECTED_SHOWN,
+    REJECTIONS,
+    Cursor,
+    ImportProgress,
+    ImportReport,
+    OnProgress,
+    ReadWriteGraph,
+    finish_replacing,
+)
 from slipstream.events.leaving_out import LeftOut
 from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of, told_of
 from slipstream.events.packing import lines_read
 from slipstream.events.refusing import Refusals, Source
 from slipstream.events.row_letters import RowLetter, import_schema
+from slipstream.events.statements import Replacing, Statements
 from slipstream.ports.clock import Clock
-from slipstream.ports.graph import GraphReader, GraphTransaction, GraphWriter
-from slipstream.ports.journal import DeadLetters, Journal
+from slipstream.ports.graph import GraphTransaction
+from slipstream.ports.journal import DeadLetters, NamedValues
 
 BATCH, BATCH_BYTES = 1_000, 2 * 1024 * 1024
 """Rows, and bytes, of one transaction: so few that other writers hardly wait."""
 _PARSED_MAX, _PARSED_SIZE_MAX = 20_000, 2_000
 """How many parsed rows, and of which length at most, are held for the second pass: some 50 MB."""
 IMPORT_PREFIX = "import:"
-REJECTED_SHOWN = 20
-REJECTIONS = (InvalidInputError, NotFoundError, AlreadyExistsError)
 _FORM = "JSON as apoc.export.json writes it"
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import brought. `rejected` rows are dead letters, with their text."""
-
-    entities: int = 0
-    relationships: int = 0
-    rejected: int = 0
-    resumed_at_line: int = 0
-    position: Position = ORIGIN
-    errors: list[str] = field(default_factory=list)
-    """The first reasons for rejections."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """How often properties that no graph can keep were left out, by type and name."""
-    notes: list[str] = field(default_factory=list)
-    """Further notes for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportProgress:
-    """The progress of an import, over both passes."""
-
-    done_bytes: int
-    total_bytes: int
-    rows: int
-
-
-@dataclass(slots=True)
-class _Cursor:
-    """Where to go on: entities are imported in the first pass, relationships in the second."""
-
-    stage: int = 0
-    line: int = 0
-
-
-OnProgress = Callable[[ImportProgress], None]
-
-
-class ReadWriteGraph(GraphWriter, GraphReader, Protocol):
-    """A graph that is read and written."""
 
 
 class Importer:
@@ -97,7 +63,7 @@ class Importer:
     def __init__(
         self,
         pkg: ReadWriteGraph,
-        journal: Journal,
+        journal: NamedValues,
         letters: DeadLetters,
         clock: Clock,
         limits: RefusalLimits | None = None,
@@ -112,12 +78,14 @@ class Importer:
         batch: int = BATCH,
         *,
         id_prefix: str | None = None,
+        replacing: Replacing | None = None,
     ) -> ImportReport:
         """
         Import a file. Bad rows are rejected, and so are relationships of rejected nodes; the rest goes on.
 
         `id_prefix` stands before the row numbers that name nodes without `properties.id` (default: the file's name
-        and `#`). Raises `ConfigError` when the file can not be read, is no dump, or has the prefix of another file.
+        and `#`). With `replacing`, what the source no longer states is deleted. Raises `ConfigError` when the file
+        can not be read, is no dump, or has the prefix of another file, and what `Statements.check` raises.
         """
         try:
             stat = path.stat()
@@ -127,7 +95,7 @@ class Importer:
             raise ConfigError(f"{path} is a directory: give a file in it")
         name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns, id_prefix)}"
         space = FileSpace(path, id_prefix, self._journal)
-        return _Run(self, path, stat.st_size, name, space, batch, on_progress).run()
+        return _Run(self, path, stat.st_size, name, space, batch, on_progress, replacing).run()
 
     def replay(self, letter: DeadLetter) -> bool:
         """Import a rejected row again, on its own; False when it is rejected once more, or not kept whole."""
@@ -152,7 +120,10 @@ class _Run:
         space: FileSpace,
         batch: int,
         on_progress: OnProgress | None,
+        replacing: Replacing | None,
     ) -> None:
+        self._replacing = replacing
+        self._statements: Statements | None = None  # begun by `run`
         self._pkg, self._journal = importer._pkg, importer._journal  # noqa: SLF001  (same module)
         source = Source(str(path), f"{name}:", form=_FORM)
         self._refusals = Refusals(importer._letters, importer._clock, source, importer._limits)  # noqa: SLF001
@@ -170,20 +141,26 @@ class _Run:
         """How many lines the file has, but for the head."""
 
     def run(self) -> ImportReport:
-        cursor = self._cursor()
-        self._report.resumed_at_line = cursor.line
-        for stage in (0, 1):
+        cursor = Cursor.load(self._journal.get(self._name))
+        self._report.resumed_at_line, self._report.rejected = cursor.line, cursor.rejected
+        if self._replacing is not None:
+            self._statements = Statements(self._pkg, self._replacing, cursor.run)
+        for stage in (0, 1) if cursor.stage < DELETING else ():
             self._pass(stage, cursor)
         self._compare_with_head()
+        if self._statements is not None:
+            finish_replacing(self._statements, self._report, self._save, is_decided=cursor.stage == DELETING)
         # Done: the next import of this file starts anew, and so overwrites what was changed since.
-        self._journal.set(self._name, None)
+        self._save(None)
         return self._report
 
-    def _cursor(self) -> _Cursor:
-        saved = self._journal.get(self._name)
-        return _Cursor(**json.loads(saved)) if saved else _Cursor()
+    def _save(self, stage: int | None, line: int = 0) -> None:
+        """Keep where to go on; None: at the beginning."""
+        run = None if self._statements is None else self._statements.run
+        cursor = None if stage is None else Cursor(stage, line, self._report.rejected, run).dump()
+        self._journal.set(self._name, cursor)
 
-    def _pass(self, stage: int, start: _Cursor) -> None:
+    def _pass(self, stage: int, start: Cursor) -> None:
         self._stage = stage
         rows: list[_Read] = []
         number = done = size_bytes = 0
@@ -316,10 +293,12 @@ class _Run:
                     if stage == 0:
                         self._space.refuse(read.row_id)
                     self._reject(read, error)
+            if self._statements is not None:
+                self._statements.write(tx)
         self._report.position = tx.position
         self._refusals.flush()
         # After the commit: a crash in between imports this batch once more, which changes nothing.
-        self._journal.set(self._name, json.dumps({"stage": stage, "line": line}))
+        self._save(stage, line)
         self._tell(done)
 
     def _tell(self, done: int) -> None:
@@ -333,13 +312,19 @@ class _Run:
         if isinstance(row, DumpNode):
             properties = self._left_out.kept(row.entity_type, row.properties)
             tx.upsert_entity(row.entity_type, read.named[0].id, properties)
+            self._note(entity_key(read.named[0].id))
             self._report.entities += 1
         elif isinstance(row, DumpRelationship):
             source, target = read.named
             properties = self._left_out.kept(row.type, row.properties)
             key = self._space.key(tx, row, source, target)
             tx.relate(source.id, row.type, target.id, properties, discriminator=key, replace=True)
+            self._note(relationship_key(RelationshipRef(row.type, source.id, target.id, key).id))
             self._report.relationships += 1
+
+    def _note(self, key: RecordKey) -> None:
+        if self._statements is not None:
+            self._statements.note(key)
 
     def _reject(self, read: _Read, error: SlipstreamError) -> None:
         self._report.rejected += 1

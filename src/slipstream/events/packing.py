@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +13,13 @@ from typing import IO, Any, cast
 
 from slipstream.domain.errors import ConfigError
 
-GZIP, ZSTD = ".gz", ".zst"
+GZIP, ZSTD, ZIP = ".gz", ".zst", ".zip"
 _LEVEL = 6
 
 
 def unpacked_name(path: Path) -> str:
     """Return a file's name without the endings of its form and packing: `graph` for `graph.jsonl.gz`."""
-    return Path(path.stem).stem if path.suffix in (GZIP, ZSTD) else path.stem
+    return Path(path.stem).stem if path.suffix in (GZIP, ZSTD, ZIP) else path.stem
 
 
 @contextmanager
@@ -30,12 +31,21 @@ def lines_read(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """
     with ExitStack() as stack:
         try:
-            raw = stack.enter_context(path.open("rb"))
+            raw: IO[bytes] = stack.enter_context(path.open("rb"))
+            if path.suffix == ZIP:
+                raw = stack.enter_context(_only_member(stack.enter_context(zipfile.ZipFile(raw)), path))
             yield stack.enter_context(unpacked(path.suffix, raw)), raw
         except damages(path.suffix) as error:
             raise ConfigError(f"{path} is damaged, or was cut short ({error}): make it anew") from error
         except OSError as error:
             raise ConfigError(f"{path} can not be read: {error}") from error
+
+
+def _only_member(pack: zipfile.ZipFile, path: Path) -> IO[bytes]:
+    names = [info for info in pack.infolist() if not info.is_dir()]
+    if len(names) != 1:
+        raise ConfigError(f"{path} holds {len(names)} files, and only one can be read: unpack it, and give each")
+    return pack.open(names[0])
 
 
 def unpacked(suffix: str, raw: IO[bytes]) -> IO[bytes]:
@@ -70,5 +80,5 @@ def _zstd() -> Any:
 
 def damages(suffix: str) -> tuple[type[Exception], ...]:
     """Return the exceptions that mean that a file is not packed as its name says."""
-    plain = (EOFError, zlib.error, gzip.BadGzipFile)
+    plain = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
     return (*plain, _zstd().ZstdError) if suffix == ZSTD else plain

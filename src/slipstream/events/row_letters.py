@@ -86,7 +86,8 @@ class RowLetter:
             named = Named(own_id, label)  # of an older version
         if named is None:
             raise NotFoundError(f"its end, row {number}, can not be told from other nodes: {_AGAIN}")
-        if _type_of(named.id, reader) != named.type:
+        present = _type_of(named.id, reader)
+        if present is None or named.type not in ("", present):  # a source that is no dump does not say the type
             raise NotFoundError(f"its end, row {number}, is {named.type} {named.id!r}, which is not there: {_AGAIN}")
         return named
 

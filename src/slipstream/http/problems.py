@@ -19,8 +19,8 @@ from slipstream.domain import errors
 from slipstream.domain.errors import (
     IncidentError,
     InvalidInputError,
+    NeedsConfirmationError,
     RateLimitedError,
-    RepairNeedsConfirmationError,
     SlipstreamError,
     TransientError,
 )
@@ -41,7 +41,7 @@ _STATUS: Mapping[type[SlipstreamError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.AlreadyExistsError: HTTPStatus.CONFLICT,
     errors.StalePlanError: HTTPStatus.CONFLICT,
-    errors.RepairNeedsConfirmationError: HTTPStatus.CONFLICT,
+    errors.NeedsConfirmationError: HTTPStatus.CONFLICT,
     errors.PositionLostError: HTTPStatus.GONE,
     errors.RateLimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UnsupportedError: HTTPStatus.NOT_IMPLEMENTED,
@@ -59,7 +59,7 @@ _REMEDY: Mapping[type[SlipstreamError], str] = {
     errors.NotFoundError: "look at what there is, and name one of those",
     errors.AlreadyExistsError: "update it, or choose another id",
     errors.StalePlanError: "audit again, and plan anew",
-    errors.RepairNeedsConfirmationError: "look at the plan, then confirm it by its id",
+    errors.NeedsConfirmationError: "look at the plan, then confirm it by its id",
     errors.PositionLostError: "read everything anew, then go on from the head",
     errors.UnsupportedError: "do it another way: this PKG can not",
     errors.DiskFullError: "free some room on the server's disk; nothing is lost",
@@ -116,7 +116,7 @@ def problem_of(error: SlipstreamError, members: Mapping[str, Any] | None = None)
     headers: dict[str, str] = {}
     if isinstance(error, InvalidInputError):
         more["field"] = error.field
-    if isinstance(error, RepairNeedsConfirmationError):
+    if isinstance(error, NeedsConfirmationError):
         more["plan"] = dict(error.plan)
     if isinstance(error, IncidentError) and error.incident is not None:
         more["incident"] = error.incident.as_dict()

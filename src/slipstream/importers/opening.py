@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from slipstream.domain.errors import ConfigError
-from slipstream.events.packing import GZIP, ZSTD, damages, unpacked
+from slipstream.events.packing import GZIP, ZIP, ZSTD, damages, unpacked
 from slipstream.importers.rows import Tell
 
-ZIP = ".zip"
 CHUNK_BYTES = 1 << 16
 _TOLD_EVERY = 16
 _TEXT_BYTES_MAX = 16 * 1024 * 1024
@@ -68,14 +67,13 @@ class SourceFile:
         Raises `ConfigError` when it can not be read, or is not packed as its name says.
         """
         packing = PurePosixPath(self.member or self.path.name).suffix.lower()
-        broken: tuple[type[Exception], ...] = (*damages(packing), zipfile.BadZipFile)
         with ExitStack() as stack:
             try:
                 raw: IO[bytes] = stack.enter_context(self.path.open("rb"))
                 if self.member is not None:
                     raw = stack.enter_context(stack.enter_context(zipfile.ZipFile(raw)).open(self.member))
                 yield stack.enter_context(unpacked(packing, raw)), raw
-            except broken as error:
+            except damages(packing) as error:
                 raise ConfigError(f"{self.name} is damaged, or was cut short ({error}): make it anew") from error
             except (RuntimeError, NotImplementedError) as error:  # of a zip: a password, or a packing nobody knows
                 raise ConfigError(f"{self.name} can not be unpacked ({error}): unpack it by hand") from error

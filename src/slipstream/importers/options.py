@@ -30,6 +30,16 @@ class Relate:
         return cls(*parts)
 
 
+def parse_column(text: str) -> tuple[str, str]:
+    """Return name and kind that `COLUMN=KIND` says; raises `InvalidInputError` (field `column`)."""
+    name, separator, kind = text.rpartition("=")
+    if not separator or not name or kind not in KINDS:
+        raise InvalidInputError(
+            f"{text!r} is not COLUMN=KIND, with one of the kinds {', '.join(KINDS)}", field="column"
+        )
+    return name, kind
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """What can be said of a source; each format takes what concerns it, and refuses the rest."""

@@ -55,8 +55,8 @@ def _format_of(file: SourceFile) -> str:
         return "neo4j"
     if known is not None:
         return known
-    if file.suffix == ".json":
-        head = file.head()
+    head = file.head()
+    if file.suffix == ".json" or head.lstrip()[:1] in (b"{", b"["):
         if _JSON_LD.search(head):
             return "rdf"
         return "node-link" if _NODE_LINK.search(head) else APOC

@@ -14,6 +14,18 @@ DELAY_S_MAX = 3_600.0
 """The longest that a message may be put off."""
 
 
+class NamedValues(Protocol):
+    """Small durable texts by name; with the errors of `Journal`, which has them too."""
+
+    def get(self, name: str) -> str | None:
+        """Return a named value, None when it was never set."""
+        ...
+
+    def set(self, name: str, value: str | None) -> None:
+        """Set a named value; None removes it."""
+        ...
+
+
 @runtime_checkable
 class Journal(Protocol):
     """

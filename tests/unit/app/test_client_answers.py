@@ -11,9 +11,11 @@ from slipstream.domain import errors
 from slipstream.domain.errors import (
     IncidentError,
     InvalidInputError,
+    NeedsConfirmationError,
     NotFoundError,
     RateLimitedError,
     RepairNeedsConfirmationError,
+    ReplacementNeedsConfirmationError,
     SlipstreamError,
     UnavailableError,
 )
@@ -25,14 +27,17 @@ _ERRORS: list[SlipstreamError] = [
     InvalidInputError("must be 1 to 10", field="k"),
     NotFoundError("there is no entity 'x'"),
     RateLimitedError("slower", retry_after_s=2.5),
+    NeedsConfirmationError("look first", plan={"id": "a0"}),
     RepairNeedsConfirmationError("look first", plan={"id": "a1", "deletions": 3}),
+    ReplacementNeedsConfirmationError("look first", plan={"id": "a2", "deletions": 4}),
     _INCIDENT.refusal(),
     *(
         kind("what failed: what to do")
         for kind in vars(errors).values()
         if isinstance(kind, type)
         and issubclass(kind, SlipstreamError)
-        and kind not in (InvalidInputError, RateLimitedError, RepairNeedsConfirmationError)
+        and kind not in (InvalidInputError, RateLimitedError)
+        and not issubclass(kind, NeedsConfirmationError)
     ),
 ]
 

@@ -11,9 +11,11 @@ from slipstream.domain import errors
 from slipstream.domain.errors import (
     ConfigError,
     InvalidInputError,
+    NeedsConfirmationError,
     NotFoundError,
     RateLimitedError,
     RepairNeedsConfirmationError,
+    ReplacementNeedsConfirmationError,
     SlipstreamError,
     UnavailableError,
 )
@@ -23,7 +25,8 @@ _PLAIN = [
     for kind in vars(errors).values()
     if isinstance(kind, type)
     and issubclass(kind, SlipstreamError)
-    and kind not in (InvalidInputError, RateLimitedError, RepairNeedsConfirmationError)
+    and kind not in (InvalidInputError, RateLimitedError)
+    and not issubclass(kind, NeedsConfirmationError)
 ]
 
 
@@ -45,9 +48,11 @@ def test_fields_are_kept() -> None:
     limited = _sent(RateLimitedError("too fast", retry_after_s=1.5))
     assert isinstance(limited, RateLimitedError)
     assert (str(limited), limited.retry_after_s) == ("too fast", 1.5)
-    braked = _sent(RepairNeedsConfirmationError("too much", plan={"id": "7-0a", "keys": {"orphaned": 300}}))
-    assert isinstance(braked, RepairNeedsConfirmationError)
-    assert (str(braked), braked.plan) == ("too much", {"id": "7-0a", "keys": {"orphaned": 300}})
+    for kind in (NeedsConfirmationError, RepairNeedsConfirmationError, ReplacementNeedsConfirmationError):
+        braked = _sent(kind("too much", plan={"id": "7-0a", "keys": {"orphaned": 300}}))
+        assert isinstance(braked, NeedsConfirmationError)
+        assert type(braked) is kind
+        assert (str(braked), braked.plan) == ("too much", {"id": "7-0a", "keys": {"orphaned": 300}})
 
 
 def test_a_class_of_an_adapters_own_becomes_the_nearest_known_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from slipstream.app.backup.making import BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
@@ -213,6 +213,13 @@ class RemoteSlipstream(GuestSlipstream):
         """Ask for the dead letters: all, or those with these ids."""
         found: list[DeadLetter] = self._caller.call("list_dead_letters", ids)
         return found
+
+    def import_files(self, *given: Any, **options: Any) -> Never:
+        """Raise: files are read where the PKG is; `importer` sends a dump."""
+        del given, options
+        raise UnsupportedError("files are imported where the PKG is: use `slipstream import` there, or send a dump")
+
+    import_from = rehearse_import = import_files
 
     def importer(self) -> WireImporter:
         """Return what sends dumps to the server, which imports them."""

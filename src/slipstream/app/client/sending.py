@@ -19,8 +19,10 @@ from slipstream.domain.errors import ConfigError, UnsupportedError
 from slipstream.domain.refusals import CutLine
 from slipstream.domain.work import DeadLetter
 from slipstream.events.applying import Applier, ApplyReport
-from slipstream.events.importing import BATCH, Importer, ImportProgress, ImportReport, OnProgress
+from slipstream.events.import_state import ImportProgress, ImportReport, OnProgress
+from slipstream.events.importing import BATCH, Importer
 from slipstream.events.lines import CHUNK_BYTES, Line
+from slipstream.events.statements import Replacing
 
 _REPLAY = "call `replay_dead_letters`, which the server does"
 _AT_ONCE = {"wait_s": "0"}
@@ -40,6 +42,7 @@ class WireImporter(Importer):
         batch: int = BATCH,
         *,
         id_prefix: str | None = None,
+        replacing: Replacing | None = None,
     ) -> ImportReport:
         """
         Send a file, and return what its import brought; `on_progress` tells of the import, not of the sending.
@@ -48,6 +51,8 @@ class WireImporter(Importer):
         server, even if it is killed before; importing the same file again is harmless. The server batches.
         """
         del batch
+        if replacing is not None:
+            raise UnsupportedError("a server replaces no source: import it where the PKG is, with --replace-source")
         prefix = {} if id_prefix is None else {"id_prefix": id_prefix}
         try:
             with path.open("rb") as file:

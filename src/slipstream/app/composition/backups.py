@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from slipstream.adapters.wrappers.scoped import scoped
 from slipstream.app.backup.auditing import OpenCopy
@@ -19,6 +20,7 @@ from slipstream.app.composition.factories import (
     GRAPHS,
     INDEX_FILE,
     backup_parts,
+    forgetful_letters,
     is_graph_there,
     open_store,
     system_clock,
@@ -28,6 +30,8 @@ from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import declare, recipes_of, router_of, views_of
 from slipstream.app.config import Config, load_config
 from slipstream.app.exporting import Exporter
+from slipstream.app.pkg import PKG
+from slipstream.app.rehearsing import Rehearsing, Stage
 from slipstream.audit.changes import LoggedChanges
 from slipstream.domain.errors import ConfigError, UnavailableError
 from slipstream.domain.models import ModelSpec
@@ -63,6 +67,22 @@ def exporter_of(directory: Path | str) -> Exporter:
         return outside.pin_graph(data / GRAPH_FILE)
 
     return Exporter(pin, outside.clock)
+
+
+def rehearsing_of(directory: Path, config: Config) -> Rehearsing:
+    """Return what makes copies of a PKG's graph to rehearse imports in."""
+    data, outside = directory / DATA_FOLDER, parts()
+
+    @contextmanager
+    def rehearsing() -> Iterator[Stage]:
+        with TemporaryDirectory(prefix="rehearsal-", dir=data) as name, ExitStack() as stack:
+            with closing(outside.pin_graph(data / GRAPH_FILE)) as pinned:
+                pinned.copy_into(Path(name) / GRAPH_FILE, lambda _: None)
+            graph = GRAPHS[config.graph.adapter](config, Path(name), outside.clock)
+            stack.callback(graph.close)
+            yield Stage(PKG(graph), forgetful_letters())
+
+    return rehearsing
 
 
 def checked_backup(folder: Path | str, on_progress: OnStep = no_step) -> CheckedBackup:

@@ -39,6 +39,7 @@ from slipstream.ports.alerts import AlertMemory, AlertSink
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import DeadLetters
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.telemetry import Exposition
 
@@ -265,6 +266,13 @@ def metrics_page(metrics: Callable[[], MetricsSnapshot]) -> Exposition:
     from slipstream.adapters.telemetry.prometheus import PrometheusExposition
 
     return PrometheusExposition(metrics)
+
+
+def forgetful_letters() -> DeadLetters:
+    """Return a place for dead letters that nobody will look at."""
+    from slipstream.adapters.indexes.memory import MemoryJournal
+
+    return MemoryJournal()
 
 
 def backup_parts(opened_copy: Callable[[Path, Config], AbstractContextManager[OpenCopy]]) -> BackupParts:

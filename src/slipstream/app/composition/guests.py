@@ -176,6 +176,7 @@ def _parts(
         audits=store.audits,
         clock=clock,
         refusal_limits=config.dead_letters.limits(),
+        brake=config.brake.settings(),
         feed=config.feed.options(),
         refused_recipe=reading.refusal,
         close=stack.pop_all().close,

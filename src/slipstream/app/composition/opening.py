@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from slipstream.app.backup.restoring import finish_restore
-from slipstream.app.composition.backups import backups_of, exporter_of, parts
+from slipstream.app.composition.backups import backups_of, exporter_of, parts, rehearsing_of
 from slipstream.app.composition.factories import DATA_FOLDER as DATA_FOLDER  # noqa: PLC0414  (named here by others too)
 from slipstream.app.composition.factories import metrics_page, model_for_new
 from slipstream.app.composition.guests import compose_guest
@@ -184,7 +184,7 @@ class _Opening:
         backups, exporter = backups_of(root, self.config), exporter_of(root)
         opened = Opened(root, self._data, self.config, shared.store.requests, Uploads(self._data, parts().lock_at))
         slipstream.opened_from(opened)
-        slipstream.copy_by(backups, exporter)
+        slipstream.copy_by(backups, exporter, rehearsing_of(root, self.config))
         return opened
 
 

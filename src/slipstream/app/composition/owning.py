@@ -70,6 +70,7 @@ def compose_owner(
         close=stack.pop_all().close,
         write_back=running.write_back,
         refusal_limits=config.dead_letters.limits(),
+        brake=config.brake.settings(),
         feed=config.feed.options(),
         refused_recipe=models.opened.refusal,
     )

@@ -9,8 +9,8 @@ from slipstream.domain import errors
 from slipstream.domain.errors import (
     IncidentError,
     InvalidInputError,
+    NeedsConfirmationError,
     RateLimitedError,
-    RepairNeedsConfirmationError,
     SlipstreamError,
 )
 from slipstream.domain.incidents import Incident
@@ -36,14 +36,13 @@ def told_error(error: BaseException) -> dict[str, Any]:
         return {"class": InvalidInputError.__name__, "message": message, "field": error.field}
     if isinstance(error, RateLimitedError):
         return {"class": RateLimitedError.__name__, "message": str(error), "retry_after_s": error.retry_after_s}
-    if isinstance(error, RepairNeedsConfirmationError):
-        return {"class": RepairNeedsConfirmationError.__name__, "message": str(error), "plan": dict(error.plan)}
     if isinstance(error, IncidentError):
         told = None if error.incident is None else error.incident.dump()
         return {"class": IncidentError.__name__, "message": str(error), "incident": told}
     if isinstance(error, SlipstreamError):
         name = next(kind.__name__ for kind in type(error).__mro__ if _KNOWN.get(kind.__name__) is kind)
-        return {"class": name, "message": str(error)}
+        plan = {"plan": dict(error.plan)} if isinstance(error, NeedsConfirmationError) else {}
+        return {"class": name, "message": str(error), **plan}
     return {
         "class": SlipstreamError.__name__,
         "message": f"the process that runs the engine failed: {type(error).__name__}: {error}",
@@ -57,9 +56,9 @@ def raised_error(told: Mapping[str, Any]) -> SlipstreamError:
         return InvalidInputError(message, field=str(told["field"]))
     if name == RateLimitedError.__name__:
         return RateLimitedError(message, retry_after_s=float(told["retry_after_s"]))
-    if name == RepairNeedsConfirmationError.__name__:
-        return RepairNeedsConfirmationError(message, plan=dict(told["plan"]))
     if name == IncidentError.__name__:
         return IncidentError(message, None if told["incident"] is None else Incident.load(told["incident"]))
     kind = _KNOWN.get(name)
+    if kind is not None and issubclass(kind, NeedsConfirmationError):
+        return kind(message, plan=dict(told["plan"]))
     return SlipstreamError(f"{name}: {message}") if kind is None else kind(message)

@@ -1,0 +1,141 @@
+"""Bringing data into a PKG: files of every format, dumps, change events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipstream.app.rehearsing import Rehearsal, Rehearsing, rehearsed
+from slipstream.domain.errors import InvalidInputError, UnsupportedError
+from slipstream.domain.feed_changes import FeedOptions
+from slipstream.events.applying import Applier
+from slipstream.events.import_state import ImportReport, OnProgress, ReadWriteGraph
+from slipstream.events.importing import Importer
+from slipstream.events.statements import Replacing
+from slipstream.importers.importing import SourceImporter
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.reading import APOC, format_of, reader_of
+from slipstream.importers.rows import RowReader
+from slipstream.ports.journal import DeadLetters, NamedValues
+
+if TYPE_CHECKING:
+    from slipstream.app.slipstream import Parts
+
+Run = Callable[[ReadWriteGraph, NamedValues, DeadLetters, Replacing | None], ImportReport]
+"""An import into a graph, with what it keeps in mind and where what it refuses goes."""
+
+
+class Bringing:
+    """The calls of a PKG that bring data in."""
+
+    _parts: Parts
+    _rehearsing: Rehearsing | None = None
+
+    def importer(self) -> Importer:
+        """Return what imports dumps as APOC writes them; works in any process."""
+        parts = self._parts
+        return Importer(parts.pkg, parts.guest_journal, parts.guest_letters, parts.clock, parts.refusal_limits)
+
+    def applier(self, feed: FeedOptions | None = None) -> Applier:
+        """
+        Return what applies foreign change events to this graph; works in any process.
+
+        `feed` says what the events do not say of themselves; None: what the configuration says.
+        """
+        parts = self._parts
+        return Applier(parts.pkg, parts.guest_letters, parts.clock, parts.refusal_limits, feed or parts.feed)
+
+    def import_files(
+        self,
+        *paths: Path | str,
+        format: str | None = None,  # noqa: A002  (what the option of the command is called)
+        options: ReadOptions | None = None,
+        replace_source: str | None = None,
+        confirm: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImportReport:
+        """
+        Import files that belong together, or a folder of notes, and return what they brought.
+
+        `format` is one of `importers.reading.FORMATS` (None: as names and contents say). Rows that can not be taken
+        are dead letters, and the rest goes on; importing the same again changes nothing, and goes on after an
+        interruption. With `replace_source` they are all that the source of that name says now: what it said in an
+        earlier import, and no longer says, is deleted, unless another source says it too.
+
+        Raises `ConfigError` for what can not be read, `InvalidInputError` for an option that does not fit, and
+        `ReplacementNeedsConfirmationError` when more would be deleted than the brake allows, after everything else
+        was imported; `confirm` is the id of its plan.
+        """
+        run = self._importing([Path(path) for path in paths], format, options or ReadOptions(), on_progress)
+        parts, replacing = self._parts, self._replacing(replace_source, confirm)
+        return run(parts.pkg, parts.guest_journal, parts.guest_letters, replacing)
+
+    def rehearse_import(
+        self,
+        *paths: Path | str,
+        format: str | None = None,  # noqa: A002
+        options: ReadOptions | None = None,
+        replace_source: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Rehearsal:
+        """
+        Import files into a copy of the graph, and return what `import_files` would do; nothing else is changed.
+
+        The copy needs as much room on the disk as the graph, beside it. Raises what `import_files` raises, but for
+        the brake, which is told.
+        """
+        if self._rehearsing is None:
+            raise UnsupportedError("this PKG was not opened from a directory: there is no file to copy")
+        run = self._importing([Path(path) for path in paths], format, options or ReadOptions(), on_progress)
+        replacing = self._replacing(replace_source, None)
+
+        def once(graph: ReadWriteGraph, values: NamedValues, letters: DeadLetters, unbraked: bool) -> ImportReport:
+            return run(graph, values, letters, replacing.unbraked() if replacing and unbraked else replacing)
+
+        return rehearsed(self._rehearsing, self._parts.guest_journal, once)
+
+    def import_from(
+        self,
+        reader: RowReader,
+        *,
+        replace_source: str | None = None,
+        confirm: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImportReport:
+        """Import what a reader of your own yields; see `import_files`."""
+        parts = self._parts
+        importer = SourceImporter(
+            parts.pkg, parts.guest_journal, parts.guest_letters, parts.clock, parts.refusal_limits
+        )
+        return importer.run(reader, on_progress, replacing=self._replacing(replace_source, confirm))
+
+    def _importing(
+        self, paths: list[Path], name: str | None, options: ReadOptions, on_progress: OnProgress | None
+    ) -> Run:
+        if not paths:
+            raise InvalidInputError("name at least one file", field="paths")
+        parts, chosen = self._parts, name or format_of(paths)
+        if chosen == APOC:
+            options.refuse_but("id_prefix")
+            if len(paths) > 1:
+                raise InvalidInputError("a dump is one file: import them one by one", field="paths")
+
+        def run(
+            graph: ReadWriteGraph, values: NamedValues, letters: DeadLetters, replacing: Replacing | None
+        ) -> ImportReport:
+            if chosen == APOC:
+                dump = Importer(graph, values, letters, parts.clock, parts.refusal_limits)
+                return dump.run(paths[0], on_progress, id_prefix=options.id_prefix, replacing=replacing)
+            reader = reader_of(paths, options, chosen)
+            importer = SourceImporter(graph, values, letters, parts.clock, parts.refusal_limits)
+            return importer.run(reader, on_progress, replacing=replacing)
+
+        return run
+
+    def _replacing(self, source: str | None, confirm: str | None) -> Replacing | None:
+        if source is None:
+            if confirm is not None:
+                raise InvalidInputError("only a source that is replaced has a plan to confirm", field="confirm")
+            return None
+        return Replacing(source=source, confirm=confirm, brake=self._parts.brake)

@@ -1,0 +1,158 @@
+"""
+What a source has said: each record that it stated, so that what it no longer says can be deleted.
+
+A source is a space of fences, its run their order (`ports.fences`): so what it says commits with what it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from slipstream.domain.brake import BrakeSettings
+from slipstream.domain.errors import InvalidInputError, ReplacementNeedsConfirmationError
+from slipstream.domain.fences import Fence, RowName
+from slipstream.domain.keys import KeyKind, RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.texts import on_one_line
+from slipstream.ports.graph import GraphTransaction, GraphWriter
+
+SPACE = "source:"
+NAME_SIZE_MAX = 200
+_DELETED_AT_A_TIME, _READ_AT_A_TIME = 500, 5_000
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacing:
+    """That a source is imported as a whole: what it said before, and no longer says, is deleted."""
+
+    source: str
+    confirm: str | None = None
+    """The plan of a deletion that the brake has held up before."""
+    brake: BrakeSettings = field(default_factory=BrakeSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.source) <= NAME_SIZE_MAX or on_one_line(self.source) != self.source:
+            raise InvalidInputError(f"a source's name has 1 to {NAME_SIZE_MAX} printable characters", field="source")
+
+    def unbraked(self) -> Replacing:
+        """Return the same without a brake: for a copy, whatever is deleted of that."""
+        return replace(self, brake=BrakeSettings(share=1.0))
+
+
+class Statements:
+    """What one run of a source says. One that is continued has the number that it began with."""
+
+    def __init__(self, pkg: GraphWriter, replacing: Replacing, run: int | None = None) -> None:
+        self._pkg, self._replacing, self._space = pkg, replacing, f"{SPACE}{replacing.source}"
+        self.run = self._begun() if run is None else run
+        self._order = _order(self.run)
+        self._fences: dict[RowName, Fence] = {}
+
+    def _begun(self) -> int:
+        own = RowName("", self._space)
+        with self._pkg.transaction() as tx:
+            last = tx.fences([own]).get(own)
+            run = 1 if last is None or last.order is None else int(last.order) + 1
+            tx.put_fences({own: Fence(order=_order(run))})
+        return run
+
+    def note(self, key: RecordKey) -> None:
+        """Note that the source states a record; `write` keeps it."""
+        name = key.encode()
+        self._fences[RowName(self._space, name)] = Fence(key=name, order=self._order)
+
+    def has(self, tx: GraphTransaction, key: RecordKey) -> bool:
+        """Return whether the source states a record, in this run or an earlier one."""
+        row = RowName(self._space, key.encode())
+        fence = self._fences.get(row) or tx.fences([row]).get(row)
+        return fence is not None and not fence.is_deleted
+
+    def write(self, tx: GraphTransaction) -> None:
+        """Keep what was noted, in the transaction that makes it true."""
+        tx.put_fences(self._fences)
+        self._fences = {}
+
+    # ------------------------------------------------------------------ what it no longer says
+
+    def unsure(self, rejected: int) -> str:
+        """Return why nothing is deleted after a run of which rows were refused."""
+        return (
+            f"what {self._replacing.source} no longer states was not deleted, for {rejected:,} of its rows were "
+            "refused: mend them, and import it again"
+        )
+
+    def check(self) -> None:
+        """
+        Raise `ReplacementNeedsConfirmationError` when more would be deleted than the brake allows.
+
+        Not when exactly that was confirmed; `InvalidInputError` when something else was.
+        """
+        stated, gone, digest = 0, 0, hashlib.blake2b(digest_size=4)
+        for row, fence in self._rows(before=None):
+            stated += 1
+            if fence.order is not None and fence.order < self._order:
+                gone += 1
+                digest.update(row.name.encode("utf-8", "surrogatepass") + b"\n")
+        plan_id, confirm = f"{gone}-{digest.hexdigest()}", self._replacing.confirm
+        limit = self._replacing.brake.limit(stated)
+        if confirm is not None and confirm != plan_id and gone > limit:
+            raise InvalidInputError(
+                f"{confirm!r} is not what would be deleted now, that is {plan_id!r}", field="confirm"
+            )
+        if gone > limit and confirm is None:
+            source = self._replacing.source
+            raise ReplacementNeedsConfirmationError(
+                f"{source} no longer states {gone:,} of the {stated:,} records that it stated, and at most {limit:,} "
+                f"are deleted unasked; everything else was imported. If that is right, import it again with "
+                f"--confirm {plan_id}",
+                plan={"id": plan_id, "source": source, "deletions": gone, "stated": stated, "limit": limit},
+            )
+
+    def _rows(self, before: str | None) -> Iterator[tuple[RowName, Fence]]:
+        after: str | None = None
+        while True:
+            with self._pkg.transaction() as tx:
+                rows = tx.live_rows(self._space, before, after, _READ_AT_A_TIME)
+            yield from rows
+            if len(rows) < _READ_AT_A_TIME:
+                return
+            after = rows[-1][0].name
+
+    def delete_gone(self) -> tuple[int, Position | None]:
+        """
+        Delete what the source no longer states and no other source does; return how many records, and the position.
+
+        Each page is a transaction: after a crash, what is left is found again.
+        """
+        deleted, position = 0, None
+        while True:
+            with self._pkg.transaction() as tx:
+                rows = tx.live_rows(self._space, self._order, None, _DELETED_AT_A_TIME)
+                tx.put_fences({row: replace(fence, is_deleted=True) for row, fence in rows})
+                deleted += sum(_delete(tx, RecordKey.decode(fence.key)) for _, fence in rows)
+            if rows:
+                position = tx.position
+            if len(rows) < _DELETED_AT_A_TIME:
+                return deleted, position
+
+
+def _order(run: int) -> str:
+    return f"{run:0{_DIGITS}d}"
+
+
+def _delete(tx: GraphTransaction, key: RecordKey) -> bool:
+    """Delete a record, unless another source or feed states it too; return whether it was there."""
+    if tx.rows_of([key.encode()]):
+        return False
+    if key.kind is KeyKind.RELATIONSHIP:
+        is_there = tx.has_relationship(key.id)
+        if is_there:
+            tx.unrelate(key.id)
+        return is_there
+    if tx.entity(key.id) is None:
+        return False
+    tx.delete_entity(key.id)
+    return True

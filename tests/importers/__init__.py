@@ -1,0 +1,1 @@
+"""One suite for the readers of all formats; each format has a case in `cases/`."""
