@@ -29,7 +29,7 @@ from slipstream.events.leaving_out import LeftOut
 from slipstream.events.refusing import Refusals, Source
 from slipstream.events.row_letters import RowLetter
 from slipstream.events.statements import Replacing, Statements
-from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage
+from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, TellingReader
 from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphTransaction, GraphWriter
 from slipstream.ports.journal import DeadLetters, NamedValues
@@ -98,6 +98,8 @@ class _Run:
         for stage in (Stage.ENTITIES, Stage.RELATIONSHIPS):
             if stage >= start.stage and (stage is Stage.ENTITIES or self._reader.has_relationships):
                 self._pass(stage, start.line if stage == start.stage else 0)
+        if isinstance(self._reader, TellingReader):
+            self._report.notes.extend(self._reader.notes)
         if self._statements is not None:
             finish_replacing(self._statements, self._report, self._save, is_decided=start.stage == DELETING)
         self._save(None)  # done: the next import of this source starts anew

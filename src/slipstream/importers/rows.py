@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from slipstream.domain.errors import InvalidInputError
 
@@ -98,4 +98,14 @@ class RowReader(Protocol):
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield the rows of one stage, and tell now and then how far it is; closing the iterator closes the files."""
+        ...
+
+
+@runtime_checkable
+class TellingReader(Protocol):
+    """A reader that has something to tell of the source as a whole; optional."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What it did not take as it is there, so far."""
         ...
