@@ -13,7 +13,7 @@ from slipstream.domain.errors import AlreadyExistsError, SlipstreamError
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.refusals import RefusalLimits
 from slipstream.events.file_space import Named
-from slipstream.events.formats.dump import node_row, relationship_row
+from slipstream.events.formats.dump import DEFAULT_TYPE, node_row, relationship_row
 from slipstream.events.import_state import (
     DELETING,
     REJECTED_SHOWN,
@@ -240,7 +240,7 @@ def _letter(row: EntityRow | RelationshipRow) -> tuple[str, str]:
     if isinstance(row, EntityRow):
         text = _dumped(node_row(row.id, row.type, row.properties))
         return text, RowLetter(text, "").encode()
-    text = _dumped(relationship_row(_ref(row), ("", ""), row.properties))
+    text = _dumped(relationship_row(_ref(row), (DEFAULT_TYPE, DEFAULT_TYPE), row.properties))
     return text, RowLetter(text, "", [Named(row.source_id, ""), Named(row.target_id, "")]).encode()
 
 
