@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from slipstream.domain.errors import AlreadyExistsError, SlipstreamError
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
@@ -119,7 +119,7 @@ class _Run:
             done = done_bytes
             self._tell(stage, done)
 
-        with closing(cast("Any", self._reader.rows(stage, tell))) as found:
+        with closing(_passed_on(self._reader.rows(stage, tell))) as found:
             rows: list[Row] = []
             size_bytes = 0
             for row in found:
@@ -229,6 +229,11 @@ class _Run:
         else:
             line, payload = _letter(row.content)
         self._refusals.refuse(f"{self._name}:{letter}", line, row.where, error, text, payload)
+
+
+def _passed_on(rows: Iterable[Row]) -> Generator[Row, None, None]:
+    """Yield rows; closing this closes the reader's generator, and so its files."""
+    yield from rows
 
 
 def _ref(row: RelationshipRow) -> RelationshipRef:
