@@ -34,6 +34,7 @@ _BY_SUFFIX = {
 }
 _NEO4J_HEADER = re.compile(rb"[^\r\n]*:(?:ID|START_ID|END_ID|LABEL|TYPE)\b")
 _NODE_LINK = re.compile(rb'"(?:directed|multigraph|links|edges)"\s*:')
+_RDF_XML = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _JSON_LD = re.compile(rb'"@(?:context|graph|id)"\s*:')
 
 
@@ -53,6 +54,8 @@ def _format_of(file: SourceFile) -> str:
     known = _BY_SUFFIX.get(file.suffix)
     if known == "csv" and _NEO4J_HEADER.match(file.head()):
         return "neo4j"
+    if file.suffix == ".xml" and _RDF_XML in file.head():
+        return "rdf"
     if known is not None:
         return known
     head = file.head()

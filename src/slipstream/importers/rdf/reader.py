@@ -1,0 +1,154 @@
+"""The reader of RDF: statements gathered by subject in a temporary folder, then told as rows."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from slipstream.domain.errors import InvalidInputError
+from slipstream.importers.opening import SourceFile
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.rdf.entities import Mapping
+from slipstream.importers.rdf.parsing import pyoxigraph
+from slipstream.importers.rdf.spooling import Spool, spooled
+from slipstream.importers.rdf.syntaxes import Syntax, syntax_of
+from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
+
+_TOLD_EVERY = 1_000
+
+
+def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
+    """
+    Return the reader of some files of RDF, which may be in several syntaxes.
+
+    Raises `ConfigError` when pyoxigraph is not installed or a file is no RDF, and `InvalidInputError` for options
+    that mean nothing for it.
+    """
+    options.refuse_but("entity_type", "id_prefix")
+    pyoxigraph()
+    prefixes = _blank_prefixes(files, options.id_prefix)
+    return RdfReader([(file, syntax_of(file), prefix) for file, prefix in zip(files, prefixes, strict=True)], options)
+
+
+def _blank_prefixes(files: Sequence[SourceFile], prefix: str | None) -> list[str]:
+    """
+    Return what tells the blank nodes of each file from those of any other.
+
+    Without words: it is part of the text of what has no other one, and is not to be found by its file's name.
+    """
+    if prefix is None:
+        named = [f"{file.path.resolve()}\0{file.member or ''}" for file in files]
+        digests = (hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=6) for name in named)
+        return [f"{digest.hexdigest()}." for digest in digests]
+    if len(files) == 1:
+        return [prefix]
+    names = [file.inner_name for file in files]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInputError(
+            f"two files are called {twice}: import them one by one, each with its own", field="id_prefix"
+        )
+    return [f"{prefix}{name}." for name in names]
+
+
+class RdfReader:
+    """
+    Reads files of RDF as one source.
+
+    All of it is parsed before the first row: a mistake in the middle of a file is told before anything is taken, and
+    statements about one subject are together wherever they stand. The folder that this takes is removed behind the
+    last stage, or when the reader is given up.
+    """
+
+    def __init__(self, files: Sequence[tuple[SourceFile, Syntax, str]], options: ReadOptions) -> None:
+        self._files, self._options = files, options
+        self._spool: Spool | None = None
+        self._remove: weakref.finalize[[str], RdfReader] | None = None
+
+    @property
+    def form(self) -> str:
+        """What it reads, for people: `Turtle`."""
+        syntaxes = {syntax.value for _, syntax, _ in self._files}
+        return syntaxes.pop() if len(syntaxes) == 1 else "RDF"
+
+    @property
+    def name(self) -> str:
+        """What people call the source: its path, or the paths."""
+        return ", ".join(file.name for file, _, _ in self._files)
+
+    @property
+    def identity(self) -> str:
+        """What differs when a file or an option does."""
+        told = "\0".join([*(file.identity for file, _, _ in self._files), self._options.told()])
+        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes are read in one stage."""
+        return sum(file.size_bytes for file, _, _ in self._files)
+
+    @property
+    def has_relationships(self) -> bool:
+        """Whether there is anything for the second stage."""
+        return self._spool is None or self._spool.relationships.count > 0
+
+    def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
+        """
+        Yield entities, then what was refused; or relationships. The first half of the progress is the parsing.
+
+        Raises `ConfigError` for a file that can not be read, and `DiskFullError`.
+        """
+        is_done = False
+        try:
+            total, spool = self.size_bytes, self._spool
+            if spool is None:
+                spool = self._read(lambda done: tell(done // 2))
+            yield from _told(self._rows(spool, stage), spool, stage, total, tell)
+            is_done = True
+        finally:
+            if not is_done or stage is Stage.RELATIONSHIPS:
+                self._forget()
+
+    def _rows(self, spool: Spool, stage: Stage) -> Iterator[Row]:
+        mapping = Mapping(spool, self._options.entity_type)
+        number = 0
+        content: EntityRow | RelationshipRow
+        if stage is Stage.RELATIONSHIPS:
+            for groups in spool.relationships.groups():
+                for content in mapping.relationships(groups):
+                    number += 1
+                    yield Row(number, content.source_id, content)
+            return
+        for groups in spool.entities.groups():
+            for content in mapping.entities(groups):
+                number += 1
+                yield Row(number, content.id, content)
+        for where, reason, text in spool.refusals():
+            number += 1
+            yield Row(number, where, RefusedRow(InvalidInputError(reason, field="statement"), text))
+
+    def _read(self, tell: Tell) -> Spool:
+        folder = tempfile.mkdtemp(prefix="slipstream-rdf-")
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._spool = spooled(Path(folder), self._files, self._options.id_prefix, tell)
+        return self._spool
+
+    def _forget(self) -> None:
+        self._spool = None
+        if self._remove is not None:
+            self._remove()
+
+
+def _told(rows: Iterator[Row], spool: Spool, stage: Stage, total_bytes: int, tell: Tell) -> Iterator[Row]:
+    """Tell the second half of the progress by how many of the records can have been used."""
+    buckets = spool.entities if stage is Stage.ENTITIES else spool.relationships
+    expected = max(buckets.count, 1)
+    for row in rows:
+        if row.number % _TOLD_EVERY == 0:
+            tell(min(total_bytes, total_bytes // 2 + total_bytes * row.number // (2 * expected)))
+        yield row
+    tell(total_bytes)
