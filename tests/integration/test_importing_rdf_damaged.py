@@ -111,7 +111,7 @@ def test_lines_that_are_wrong_are_refused_and_the_others_taken(tmp_path: Path) -
     refused = found.refused[0].content
     assert isinstance(refused, RefusedRow)
     assert refused.text == lines[1].decode()
-    assert "string literals" in str(refused.error)
+    assert "a quotation mark is not closed" in str(refused.error)
 
 
 def test_a_wrong_line_far_behind_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,10 +235,13 @@ def _by_line(file: SourceFile, syntax: Syntax, tell: Tell) -> Iterator[Any]:
 def _one_by_one(file: SourceFile, syntax: Syntax, block: bytes, number: int) -> Iterator[Any]:
     for line_number, line in enumerate(re.split(rb"\r\n|\n|\r", block), start=number):
         try:
-            yield from list(_quads(line + b"\n", syntax.name))
+            yield from list(_quads(line, syntax.name))
         except SyntaxError as error:
             column = f", column {error.offset}" if error.offset is not None else ""
-            yield Refused(f"{file.name}, line {line_number}{column}", _reason(error), line.decode(errors="replace"))
+            told = _reason(error)
+            if told.startswith("Unexpected end"):
+                told = "the line ends too early: a quotation mark is not closed, or the dot is missing"
+            yield Refused(f"{file.name}, line {line_number}{column}", told, line.decode(errors="replace"))
 
 
 def _blocks(file: SourceFile, tell: Tell) -> Iterator[bytes]:
