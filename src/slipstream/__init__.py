@@ -11,16 +11,58 @@ Slipstream keeps a vector index directly behind a property graph.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipstream._version import __version__
 
 if TYPE_CHECKING:
+    from slipstream.app.backup.parts import OnStep
     from slipstream.app.backup.restoring import RestoreReport
-    from slipstream.app.slipstream import Slipstream
+    from slipstream.app.composition.options import Options as Options
+    from slipstream.app.config import Config as Config
+    from slipstream.app.slipstream import Slipstream as Slipstream
+    from slipstream.audit.validator import EmbeddingConsistencyValidator as EmbeddingConsistencyValidator
+    from slipstream.domain.entities import Entity as Entity
+    from slipstream.domain.entities import Relationship as Relationship
+    from slipstream.domain.errors import SlipstreamError as SlipstreamError
+    from slipstream.domain.events import PKGEvent as PKGEvent
+    from slipstream.domain.events import PKGEventType as PKGEventType
+    from slipstream.domain.feed_changes import FeedOptions as FeedOptions
+    from slipstream.domain.positions import Position as Position
+    from slipstream.domain.requests import EmbeddingRequest as EmbeddingRequest
+    from slipstream.domain.requests import EmbeddingResult as EmbeddingResult
+    from slipstream.domain.temporal import TemporalEmbeddingContext as TemporalEmbeddingContext
+    from slipstream.embedding.registry import ModelRegistry as ModelRegistry
+    from slipstream.embedding.router import ModelRouter as ModelRouter
+    from slipstream.embedding.service import MultiModelEmbeddingService as MultiModelEmbeddingService
+    from slipstream.events.handler import PKGSyncHandler as PKGSyncHandler
+    from slipstream.events.queue import EventQueue as EventQueue
+    from slipstream.events.updater import IncrementalEmbeddingUpdater as IncrementalEmbeddingUpdater
+    from slipstream.evolution.reembedding import ReembeddingService as ReembeddingService
+    from slipstream.evolution.selector import ReembeddingSelector as ReembeddingSelector
+    from slipstream.evolution.store import SchemaVersionedEmbeddingStore as SchemaVersionedEmbeddingStore
+    from slipstream.search.hits import SearchHit as SearchHit
+    from slipstream.search.hits import SearchResults as SearchResults
+    from slipstream.views.declaration import Chain as Chain
+    from slipstream.views.declaration import Via as Via
+    from slipstream.views.declaration import View as View
 
 _HOMES = {
+    "Slipstream": "slipstream.app.slipstream",
+    "Options": "slipstream.app.composition.options",
+    "Config": "slipstream.app.config",
+    "Entity": "slipstream.domain.entities",
+    "Relationship": "slipstream.domain.entities",
+    "Position": "slipstream.domain.positions",
+    "SearchHit": "slipstream.search.hits",
+    "SearchResults": "slipstream.search.hits",
+    "SlipstreamError": "slipstream.domain.errors",
+    "View": "slipstream.views.declaration",
+    "Via": "slipstream.views.declaration",
+    "Chain": "slipstream.views.declaration",
+    "FeedOptions": "slipstream.domain.feed_changes",
     "PKGEvent": "slipstream.domain.events",
     "PKGEventType": "slipstream.domain.events",
     "TemporalEmbeddingContext": "slipstream.domain.temporal",
@@ -36,26 +78,47 @@ _HOMES = {
     "SchemaVersionedEmbeddingStore": "slipstream.evolution.store",
     "ReembeddingSelector": "slipstream.evolution.selector",
     "ReembeddingService": "slipstream.evolution.reembedding",
-    "Slipstream": "slipstream.app.slipstream",
-    "FeedOptions": "slipstream.domain.feed_changes",
-    "Chain": "slipstream.views.declaration",
-    "View": "slipstream.views.declaration",
-    "Via": "slipstream.views.declaration",
 }
-"""The public names and where they live; loaded when they are first used, so that importing costs nothing."""
+"""
+The public names and where they live; loaded when they are first used, so that importing costs nothing.
 
-__all__ = ["__version__", "connect", "open", "restore", *_HOMES]  # noqa: PLE0604  (the keys are strings)
+The imports above say the same to whoever checks types.
+"""
+
+__all__ = ["__version__", "open", "connect", "restore", *_HOMES]  # noqa: PLE0604  (the keys are strings)
 
 
-def open(directory: Path | str, **options: Any) -> Slipstream:  # noqa: A001  (reads as slipstream.open)
+def open(  # noqa: A001  (reads as slipstream.open)
+    directory: Path | str,
+    *,
+    run: bool = True,
+    create: bool = False,
+    config: Config | None = None,
+    options: Options | None = None,
+    wait: Callable[[float], bool] | None = None,
+    mend: bool = True,
+    adopt: bool = False,
+) -> Slipstream:
     """
-    Open the PKG in a directory, with the engine running.
+    Open the PKG in a directory; with `run` the engine works from the start.
 
-    See `slipstream.app.composition.open_pkg` for the options and errors.
+    The configuration is the directory's `slipstream.toml` unless `config` is given; `create` makes one with the
+    defaults. `options` has what a file can not say: models and views of Python. Raises `ConfigError` for a wrong
+    configuration.
+
+    One process at a time runs the engine. In any other process the same facade reads for itself and asks that one for
+    the rest; with `run` it stands by, and runs the engine as soon as that process has ended. With `wait` the PKG is
+    opened only once that process has ended: `wait` is called at intervals, and returns True to stop waiting. Without
+    `mend` the index only follows the log: nothing is repaired unless asked for.
+
+    In an incident (`Slipstream.incident`) the PKG is open for search only. With `adopt` the graph is then taken for
+    the truth, even if it is empty or missing; without an incident `adopt` changes nothing.
     """
     from slipstream.app.composition import open_pkg
 
-    return open_pkg(directory, **options)
+    return open_pkg(
+        directory, run=run, create=create, config=config, options=options, wait=wait, mend=mend, adopt=adopt
+    )
 
 
 def connect(place: Path | str, *, token: str | None = None, timeout_s: float = 30.0) -> Slipstream:
@@ -73,18 +136,23 @@ def connect(place: Path | str, *, token: str | None = None, timeout_s: float = 3
     return connect_pkg(place, token=token, timeout_s=timeout_s)
 
 
-def restore(source: Path | str, directory: Path | str, replace: bool = False, **options: Any) -> RestoreReport:
+def restore(
+    source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep | None = None
+) -> RestoreReport:
     """
     Make a directory the PKG that a backup holds, in one step; with `replace` also where there is one already.
 
-    See `slipstream.app.backup.restoring.restore` for the errors.
+    `on_progress` is called with each step and how far it is. See `slipstream.app.backup.restoring.restore` for the
+    errors.
     """
     from slipstream.app.composition import restored
 
-    return restored(source, directory, replace=replace, **options)
+    return restored(source, directory, replace=replace, on_progress=on_progress)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'slipstream' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is a mistake
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'slipstream' has no attribute {name!r}")
+        return getattr(importlib.import_module(_HOMES[name]), name)

@@ -14,31 +14,30 @@ tells progress (an audit, a repair, an export); a commit that was begun is done.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack
+
+from slipstream.app.pkg import PKG
+from slipstream.app.slipstream import Slipstream
+from slipstream.engine.runner import Sync
+from slipstream.ports.graph import GraphTransaction
 
 if TYPE_CHECKING:
-    from slipstream.app.backup.making import BackupReport
-    from slipstream.app.browsing import Change, ChangePage, NeighbourPage
-    from slipstream.app.explaining import Explanation
+    from slipstream.app.backup.making import BackupOptions, BackupReport
+    from slipstream.app.backup.parts import OnStep
+    from slipstream.app.browsing import Change
+    from slipstream.app.composition.options import Options
+    from slipstream.app.config import Config
     from slipstream.app.exporting import ExportReport
-    from slipstream.app.slipstream import Slipstream
     from slipstream.audit.findings import AuditReport
-    from slipstream.domain.entities import Direction, Entity, EntityPage, Properties, Relationship
     from slipstream.domain.incidents import Incident
-    from slipstream.domain.keys import RecordKey
     from slipstream.domain.positions import Position
-    from slipstream.domain.schema import GraphSchema
-    from slipstream.domain.stamps import MetadataValue
-    from slipstream.domain.work import DeadLetter
     from slipstream.engine.facts import SyncStatus
-    from slipstream.ports.graph import GraphTransaction
-    from slipstream.search.hits import SearchResults
 
 THREADS = 16
 """Calls of one facade that are under way at a time; further ones wait for their turn."""
@@ -48,6 +47,7 @@ _PAGE = 500
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Target = TypeVar("Target")
 
 
 class _GivenUpError(Exception):
@@ -89,17 +89,36 @@ class _Threads:
             self._pool.shutdown(wait=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """One call of an `AsyncTransaction`: its name and its arguments."""
+class _Beside(Generic[Target]):
+    """An object for asyncio beside one for threads, to which its calls go."""
 
-    name: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
+    def __init__(self, target: Target, threads: _Threads) -> None:
+        self._target, self._threads = target, threads
 
-    def apply(self, tx: GraphTransaction) -> None:
-        """Make the call."""
-        getattr(tx, self.name)(*self.args, **self.kwargs)
+
+def _awaited(
+    call: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[_Beside[Any], P], Coroutine[Any, Any, T]]:
+    """Return the call of the same name, parameters and result that is made in a thread."""
+    name = call.__name__
+
+    @functools.wraps(call)
+    async def run(self: _Beside[Any], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        done: T = await self._threads.run(getattr(self._target, name), *args, **kwargs)
+        return done
+
+    return run
+
+
+def _gathered(call: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[AsyncTransaction, P], None]:
+    """Return the mutation of the same name and parameters that is made when the block ends."""
+    name = call.__name__
+
+    @functools.wraps(call)
+    def gather(self: AsyncTransaction, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        self.mutations.append(lambda tx: getattr(tx, name)(*args, **kwargs))
+
+    return gather
 
 
 class AsyncTransaction:
@@ -107,170 +126,76 @@ class AsyncTransaction:
     Mutations that commit together when the block ends, or not at all.
 
     They are gathered, and done in one thread at the end of the block: so no transaction is open while a task waits
-    for something else, and nothing can be read in it. `position` is known behind the block.
+    for something else, nothing can be read in it, and what they raise is raised there. `position` is known behind
+    the block.
     """
 
     def __init__(self) -> None:
-        self.mutations: list[Mutation] = []
+        self.mutations: list[Callable[[GraphTransaction], object]] = []
         self.position: Position | None = None
 
-    def create_entity(self, entity_type: str, entity_id: str, properties: Properties | None = None) -> None:
-        """Create an entity."""
-        self._add("create_entity", entity_type, entity_id, properties)
-
-    def update_entity(self, entity_id: str, properties: Properties) -> None:
-        """Merge properties into an entity; None removes one."""
-        self._add("update_entity", entity_id, properties)
-
-    def upsert_entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
-        """Make the entity have exactly this type and these properties."""
-        self._add("upsert_entity", entity_type, entity_id, properties)
-
-    def delete_entity(self, entity_id: str) -> None:
-        """Delete an entity and its relationships."""
-        self._add("delete_entity", entity_id)
-
-    def relate(
-        self,
-        source_id: str,
-        relationship_type: str,
-        target_id: str,
-        properties: Properties | None = None,
-        *,
-        discriminator: str = "",
-        replace: bool = False,
-    ) -> None:
-        """Create a relationship."""
-        self._add(
-            *("relate", source_id, relationship_type, target_id, properties),
-            discriminator=discriminator,
-            replace=replace,
-        )
-
-    def update_relationship(self, relationship_id: str, properties: Properties) -> None:
-        """Merge properties into a relationship."""
-        self._add("update_relationship", relationship_id, properties)
-
-    def unrelate(self, relationship_id: str) -> None:
-        """Delete a relationship."""
-        self._add("unrelate", relationship_id)
-
-    def _add(self, name: str, *args: Any, **kwargs: Any) -> None:
-        self.mutations.append(Mutation(name, args, kwargs))
+    create_entity = _gathered(GraphTransaction.create_entity)
+    update_entity = _gathered(GraphTransaction.update_entity)
+    upsert_entity = _gathered(GraphTransaction.upsert_entity)
+    delete_entity = _gathered(GraphTransaction.delete_entity)
+    relate = _gathered(GraphTransaction.relate)
+    update_relationship = _gathered(GraphTransaction.update_relationship)
+    unrelate = _gathered(GraphTransaction.unrelate)
 
 
-class AsyncPKG:
+class AsyncPKG(_Beside[PKG]):
     """The graph: mutations, transactions, Cypher and SQL. Each mutation returns the position of its commit."""
-
-    def __init__(self, slipstream: Slipstream, threads: _Threads) -> None:
-        self._pkg, self._threads = slipstream.pkg, threads
 
     @property
     def last_commit(self) -> Position:
         """The newest position committed through this object."""
-        return self._pkg.last_commit
+        return self._target.last_commit
 
-    async def create_entity(self, entity_type: str, entity_id: str, properties: Properties | None = None) -> Position:
-        """Create an entity; raises `AlreadyExistsError` when the id is taken, under whatever type."""
-        return await self._threads.run(self._pkg.create_entity, entity_type, entity_id, properties)
-
-    async def update_entity(self, entity_id: str, properties: Properties) -> Position:
-        """Merge properties into an entity (None removes one); raises `NotFoundError`."""
-        return await self._threads.run(self._pkg.update_entity, entity_id, properties)
-
-    async def upsert_entity(self, entity_type: str, entity_id: str, properties: Properties) -> Position:
-        """Make the entity have exactly this type and these properties, whatever was there before."""
-        return await self._threads.run(self._pkg.upsert_entity, entity_type, entity_id, properties)
-
-    async def delete_entity(self, entity_id: str) -> Position:
-        """Delete an entity and its relationships; raises `NotFoundError`."""
-        return await self._threads.run(self._pkg.delete_entity, entity_id)
-
-    async def relate(
-        self,
-        source_id: str,
-        relationship_type: str,
-        target_id: str,
-        properties: Properties | None = None,
-        *,
-        discriminator: str = "",
-        replace: bool = False,
-    ) -> Position:
-        """Create a relationship; raises `NotFoundError` for a missing endpoint, `AlreadyExistsError` for a twin."""
-        return await self._threads.run(
-            self._pkg.relate,
-            source_id,
-            relationship_type,
-            target_id,
-            properties,
-            discriminator=discriminator,
-            replace=replace,
-        )
-
-    async def update_relationship(self, relationship_id: str, properties: Properties) -> Position:
-        """Merge properties into a relationship; raises `NotFoundError`."""
-        return await self._threads.run(self._pkg.update_relationship, relationship_id, properties)
-
-    async def unrelate(self, relationship_id: str) -> Position:
-        """Delete a relationship; raises `NotFoundError`."""
-        return await self._threads.run(self._pkg.unrelate, relationship_id)
+    create_entity = _awaited(PKG.create_entity)
+    update_entity = _awaited(PKG.update_entity)
+    upsert_entity = _awaited(PKG.upsert_entity)
+    delete_entity = _awaited(PKG.delete_entity)
+    relate = _awaited(PKG.relate)
+    update_relationship = _awaited(PKG.update_relationship)
+    unrelate = _awaited(PKG.unrelate)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:
         """Gather mutations, and commit them when the block ends; an exception forgets them."""
         gathered = AsyncTransaction()
         yield gathered
-        gathered.position = await self._threads.run(self._commit, gathered.mutations)
+        gathered.position = await self._threads.run(self._commit, gathered)
 
-    def _commit(self, mutations: Sequence[Mutation]) -> Position:
-        with self._pkg.transaction() as tx:
-            for mutation in mutations:
-                mutation.apply(tx)
+    def _commit(self, gathered: AsyncTransaction) -> Position:
+        with self._target.transaction() as tx:
+            for mutation in gathered.mutations:
+                mutation(tx)
         return tx.position
 
-    async def query(self, cypher: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a read-only Cypher query; raises `InvalidInputError` (field `cypher`) when it would write."""
-        return await self._threads.run(self._pkg.query, cypher, **parameters)
-
-    async def execute(self, cypher: str, /, **parameters: Any) -> Position:
-        """Run Cypher that writes, and return the position of its commit."""
-        return await self._threads.run(self._pkg.execute, cypher, **parameters)
-
-    async def query_sql(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        """Run read-only SQL over the tables of the graph file (docs/graph.md)."""
-        return await self._threads.run(self._pkg.query_sql, statement, **parameters)
+    query = _awaited(PKG.query)
+    execute = _awaited(PKG.execute)
+    query_sql = _awaited(PKG.query_sql)
+    schema = _awaited(PKG.schema)
+    counts = _awaited(PKG.counts)
 
     async def head(self) -> Position:
         """Return the position of the newest entry of the log."""
-        return await self._threads.run(self._pkg.feed.head)
-
-    async def schema(self) -> GraphSchema:
-        """Return the current schema version."""
-        return await self._threads.run(self._pkg.schema)
-
-    async def counts(self) -> Mapping[str, int]:
-        """Return how many entities and relationships there are, by type."""
-        return await self._threads.run(self._pkg.counts)
+        return await self._threads.run(self._target.feed.head)
 
 
-class AsyncSync:
+class AsyncSync(_Beside[Sync]):
     """The engine: waiting for it."""
 
-    def __init__(self, slipstream: Slipstream, threads: _Threads) -> None:
-        self._sync, self._threads = slipstream.sync, threads
-
-    async def wait(self, position: Position, timeout_s: float | None = None) -> bool:
-        """Wait until everything up to the position is in the index; False when the time ran out."""
-        return await self._threads.run(self._sync.wait, position, timeout_s)
+    wait = _awaited(Sync.wait)
 
     async def drain(
         self, timeout_s: float | None = None, on_progress: Callable[[SyncStatus], None] | None = None
     ) -> bool:
         """Wait until nothing is left to do; False when the time ran out. `on_progress` is called in the loop."""
-        return await self._threads.run_long(self._sync.drain, on_progress, timeout_s=timeout_s)
+        return await self._threads.run_long(self._target.drain, on_progress, timeout_s=timeout_s)
 
 
-class AsyncSlipstream:
+class AsyncSlipstream(_Beside[Slipstream]):
     """
     The facade of a PKG for asyncio; `slipstream` is the one that it stands before.
 
@@ -278,8 +203,13 @@ class AsyncSlipstream:
     """
 
     def __init__(self, slipstream: Slipstream, threads: _Threads) -> None:
-        self.slipstream, self._threads = slipstream, threads
-        self._pkg, self._sync = AsyncPKG(slipstream, threads), AsyncSync(slipstream, threads)
+        super().__init__(slipstream, threads)
+        self._pkg, self._sync = AsyncPKG(slipstream.pkg, threads), AsyncSync(slipstream.sync, threads)
+
+    @property
+    def slipstream(self) -> Slipstream:
+        """The facade that this one stands before: its calls block."""
+        return self._target
 
     @property
     def pkg(self) -> AsyncPKG:
@@ -293,71 +223,15 @@ class AsyncSlipstream:
 
     # ------------------------------------------------------------------ reading
 
-    async def search(
-        self,
-        text: str,
-        k: int = 10,
-        *,
-        entity_type: str | None = None,
-        after: Position | None = None,
-        min_schema_version: int | None = None,
-        expand: int = 0,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        timeout_s: float = 10.0,
-    ) -> SearchResults:
-        """Return the `k` live records nearest in meaning; with `after`, wait until that commit is in the index."""
-        return await self._threads.run(
-            self.slipstream.search,
-            text,
-            k,
-            entity_type=entity_type,
-            after=after,
-            min_schema_version=min_schema_version,
-            expand=expand,
-            metadata=metadata,
-            timeout_s=timeout_s,
-        )
-
-    async def get(self, entity_id: str) -> Entity:
-        """Return an entity; raises `NotFoundError`."""
-        return await self._threads.run(self.slipstream.get, entity_id)
-
-    async def find(self, entity_ids: Sequence[str]) -> list[Entity]:
-        """Return those of the entities that exist, in their order."""
-        return await self._threads.run(self.slipstream.find, entity_ids)
-
-    async def relationship(self, relationship_id: str) -> Relationship:
-        """Return a relationship; raises `NotFoundError`."""
-        return await self._threads.run(self.slipstream.relationship, relationship_id)
-
-    async def entities(
-        self, entity_type: str | None = None, *, after: str | None = None, limit: int = 100
-    ) -> EntityPage:
-        """Return the next entities, of a type if one is given; `after` is a page's `next`."""
-        return await self._threads.run(self.slipstream.entities, entity_type, after=after, limit=limit)
-
-    async def neighbours(
-        self,
-        entity_id: str,
-        *,
-        relationship_type: str | None = None,
-        direction: Direction | str = "both",
-        after: str | None = None,
-        limit: int = 100,
-    ) -> NeighbourPage:
-        """Return the next neighbours of an entity; `after` is a page's `next`."""
-        return await self._threads.run(
-            self.slipstream.neighbours,
-            entity_id,
-            relationship_type=relationship_type,
-            direction=direction,
-            after=after,
-            limit=limit,
-        )
-
-    async def changes(self, after: Position, *, limit: int = 100) -> ChangePage:
-        """Return the next entries of the log behind a position; raises `PositionLostError` when some are gone."""
-        return await self._threads.run(self.slipstream.changes, after, limit=limit)
+    search = _awaited(Slipstream.search)
+    get = _awaited(Slipstream.get)
+    find = _awaited(Slipstream.find)
+    relationship = _awaited(Slipstream.relationship)
+    entities = _awaited(Slipstream.entities)
+    neighbours = _awaited(Slipstream.neighbours)
+    changes = _awaited(Slipstream.changes)
+    status = _awaited(Slipstream.status)
+    explain = _awaited(Slipstream.explain)
 
     async def stream_changes(self, after: Position | None = None) -> AsyncIterator[Change]:
         """
@@ -366,7 +240,7 @@ class AsyncSlipstream:
         Raises `PositionLostError` when some of them are gone.
         """
         position = await self.pkg.head() if after is None else after
-        feed = self.slipstream.pkg.feed
+        feed = self._target.pkg.feed
         while True:
             page = await self.changes(position, limit=_PAGE)
             for change in page.items:
@@ -376,17 +250,9 @@ class AsyncSlipstream:
                 position = page.next
                 await self._threads.run(feed.wait, position, _LOOK_S)
 
-    async def status(self) -> SyncStatus:
-        """Return how far the index is behind the graph."""
-        return await self._threads.run(self.slipstream.status)
-
     async def incident(self) -> Incident | None:
         """Return why graph and index do not belong together; None when they do."""
-        return await self._threads.run(lambda: self.slipstream.incident)
-
-    async def explain(self, entity_id: str | RecordKey) -> Explanation:
-        """Return why a record is as it is; raises `NotFoundError`."""
-        return await self._threads.run(self.slipstream.explain, entity_id)
+        return await self._threads.run(lambda: self._target.incident)
 
     # ------------------------------------------------------------------ upkeep
 
@@ -400,41 +266,57 @@ class AsyncSlipstream:
     ) -> AuditReport:
         """Compare graph and index, and return what differs; see `Slipstream.verify`."""
         return await self._threads.run_long(
-            self.slipstream.verify, on_progress, incremental=incremental, deep=deep, hurry=hurry
+            self._target.verify, on_progress, incremental=incremental, deep=deep, hurry=hurry
         )
 
-    async def repair(self, report: AuditReport | None = None, *, confirm: str | None = None) -> int:
-        """Mark everything divergent dirty; returns how many keys. See `Slipstream.repair` for what is raised."""
-        return await self._threads.run(self.slipstream.repair, report, confirm=confirm)
+    repair = _awaited(Slipstream.repair)
+    list_dead_letters = _awaited(Slipstream.list_dead_letters)
+    replay_dead_letters = _awaited(Slipstream.replay_dead_letters)
+    discard_dead_letters = _awaited(Slipstream.discard_dead_letters)
 
-    async def list_dead_letters(self, ids: Sequence[str] | None = None) -> list[DeadLetter]:
-        """Return the dead letters: all, or those with these ids."""
-        return await self._threads.run(self.slipstream.list_dead_letters, ids)
-
-    async def replay_dead_letters(self, ids: Sequence[str] | None = None) -> int:
-        """Give dead letters (all, or those with these ids) another try; returns how many were accepted."""
-        return await self._threads.run(self.slipstream.replay_dead_letters, ids)
-
-    async def discard_dead_letters(self, ids: Sequence[str] | None = None) -> int:
-        """Forget dead letters (all, or those with these ids); returns how many there were."""
-        return await self._threads.run(self.slipstream.discard_dead_letters, ids)
-
-    async def backup(self, destination: Path | str, keep: int | None = None, **options: Any) -> BackupReport:
-        """Make a backup while everything runs; see `Slipstream.backup`."""
-        return await self._threads.run(self.slipstream.backup, destination, keep, **options)
+    async def backup(
+        self,
+        destination: Path | str,
+        keep: int | None = None,
+        on_progress: OnStep | None = None,
+        **options: Unpack[BackupOptions],
+    ) -> BackupReport:
+        """Make a backup while everything runs; see `Slipstream.backup`. `on_progress` is called in the loop."""
+        return await self._threads.run_long(
+            self._target.backup, on_progress, destination=destination, keep=keep, **options
+        )
 
     async def export(self, path: Path | str, *, head: bool = True) -> ExportReport:
         """Write the graph as of one position, as JSON lines for `import`."""
-        return await self._threads.run(self.slipstream.export, path, head=head)
+        return await self._threads.run(self._target.export, path, head=head)
 
 
 @asynccontextmanager
-async def open(directory: Path | str, **options: Any) -> AsyncIterator[AsyncSlipstream]:  # noqa: A001  (reads as aio.open)
-    """Open the PKG in a directory as `slipstream.open` does, with the engine running; the block's end closes it."""
+async def open(  # noqa: A001  (reads as aio.open)
+    directory: Path | str,
+    *,
+    run: bool = True,
+    create: bool = False,
+    config: Config | None = None,
+    options: Options | None = None,
+    wait: Callable[[float], bool] | None = None,
+    mend: bool = True,
+    adopt: bool = False,
+) -> AsyncIterator[AsyncSlipstream]:
+    """
+    Open the PKG in a directory as `slipstream.open` does, which tells of each parameter; the block's end closes it.
+
+    `wait` is called in the thread that opens.
+    """
     import slipstream
 
-    async with _held(lambda: slipstream.open(directory, **options)) as opened:
-        yield opened
+    def opened() -> Slipstream:
+        return slipstream.open(
+            directory, run=run, create=create, config=config, options=options, wait=wait, mend=mend, adopt=adopt
+        )
+
+    async with _held(opened) as held:
+        yield held
 
 
 @asynccontextmanager

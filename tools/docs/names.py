@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import slipstream
 from slipstream import aio
-from slipstream.app.composition import open_pkg, restored
 from slipstream.app.pkg import PKG
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain import errors
@@ -19,8 +18,7 @@ The public names, made from the code (`python -m tools.docs`); `help(name)` says
 change from one version to the next, but for what an adapter is written against: `slipstream.domain`,
 `slipstream.ports` and `slipstream.testkit` ([writing an adapter](adapters/writing-an-adapter.md)).
 """
-_MADE_OF = {"open": open_pkg, "connect": slipstream.connect, "restore": restored}
-"""What the functions pass their options on to."""
+_FUNCTIONS = {"open": slipstream.open, "connect": slipstream.connect, "restore": slipstream.restore}
 
 
 def page() -> str:
@@ -28,7 +26,7 @@ def page() -> str:
     names = [name for name in slipstream.__all__ if name != "__version__"]
     rows = [_row(name, getattr(slipstream, name)) for name in names]
     parts = [HEAD, "## import slipstream\n", _table(["`slipstream.__version__` | The version.", *rows])]
-    for name, function in _MADE_OF.items():
+    for name, function in _FUNCTIONS.items():
         parts.append(f"\n## slipstream.{name}\n\n{_text(function)}\n")
         parts.append(f"```python\n{_signature(name, function)}\n```")
     of_aio = (("slip of slipstream.aio", aio.AsyncSlipstream), ("slip.pkg of slipstream.aio", aio.AsyncPKG))

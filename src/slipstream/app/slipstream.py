@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
-from slipstream.app.backup.making import BackupReport, Backups
+from slipstream.app.backup.making import BackupOptions, BackupReport, Backups
 from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.bringing import Bringing
 from slipstream.app.browsing import Browsing
@@ -401,7 +401,11 @@ class Slipstream(Browsing, Bringing):
     # ------------------------------------------------------------------ copies
 
     def backup(
-        self, destination: Path | str, keep: int | None = None, on_progress: OnStep = no_step, **options: Any
+        self,
+        destination: Path | str,
+        keep: int | None = None,
+        on_progress: OnStep = no_step,
+        **options: Unpack[BackupOptions],
     ) -> BackupReport:
         """
         Make a backup while everything runs, in a new folder of `destination`; returns when it has passed its audit.

@@ -7,6 +7,7 @@ import shutil
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from slipstream._version import __version__
 from slipstream.app.backup.auditing import CopyFound
@@ -50,6 +51,15 @@ class _Moment:
     checkpoint: int
     frontier: int
     records: int
+
+
+class BackupOptions(TypedDict, total=False):
+    """What may be said of a backup besides where it goes; see `Backups.backup`."""
+
+    with_cache: bool
+    rate_mb_s: float | None
+    keep_divergent: bool
+    pace: Pace
 
 
 class Backups:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, Unpack
 
-from slipstream.app.backup.making import BackupReport
+from slipstream.app.backup.making import BackupOptions, BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.client.calling import WireAudits, WireCaller
 from slipstream.app.client.graph import WirePKG, refused, waited
@@ -232,7 +232,11 @@ class RemoteSlipstream(GuestSlipstream):
         return WireApplier(self._client)
 
     def backup(
-        self, destination: Path | str = "", keep: int | None = None, on_progress: OnStep = no_step, **options: Any
+        self,
+        destination: Path | str = "",
+        keep: int | None = None,
+        on_progress: OnStep = no_step,
+        **options: Unpack[BackupOptions],
     ) -> BackupReport:
         """
         Have the server make a backup in the folder that it was given (`slipstream serve --backups`).

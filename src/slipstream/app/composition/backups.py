@@ -91,10 +91,10 @@ def checked_backup(folder: Path | str, on_progress: OnStep = no_step) -> Checked
 
 
 def restored(
-    source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep = no_step
+    source: Path | str, directory: Path | str, *, replace: bool = False, on_progress: OnStep | None = None
 ) -> RestoreReport:
-    """Restore a backup into a directory; see `slipstream.app.backup.restoring.restore`."""
-    return restore(source, directory, parts(), replace=replace, on_progress=on_progress)
+    """Restore a backup into a directory; see `slipstream.restore`."""
+    return restore(source, directory, parts(), replace=replace, on_progress=on_progress or no_step)
 
 
 def parts() -> BackupParts:

@@ -67,20 +67,7 @@ def open_pkg(
     mend: bool = True,
     adopt: bool = False,
 ) -> Slipstream:
-    """
-    Open the PKG in a directory; with `run` the engine works from the start.
-
-    The configuration is the directory's `slipstream.toml` unless `config` is given; `create` makes one with the
-    defaults. Raises `ConfigError` for a wrong configuration.
-
-    One process at a time runs the engine. In any other process the same facade reads for itself and asks that one for
-    the rest; with `run` it stands by, and runs the engine as soon as that process has ended. With `wait` the PKG is
-    opened only once that process has ended: `wait` is called at intervals, and returns True to stop waiting. Without
-    `mend` the index only follows the log: nothing is repaired unless asked for.
-
-    In an incident (`Slipstream.incident`) the PKG is open for search only. With `adopt` the graph is then taken for
-    the truth, even if it is empty or missing; without an incident `adopt` changes nothing.
-    """
+    """Open the PKG in a directory; see `slipstream.open`, whose parameters these are."""
     root = Path(directory)
     data = root / DATA_FOLDER
     finish_restore(root, data)
