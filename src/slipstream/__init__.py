@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from slipstream.evolution.reembedding import ReembeddingService as ReembeddingService
     from slipstream.evolution.selector import ReembeddingSelector as ReembeddingSelector
     from slipstream.evolution.store import SchemaVersionedEmbeddingStore as SchemaVersionedEmbeddingStore
+    from slipstream.importers.options import ReadOptions as ReadOptions
     from slipstream.search.hits import SearchHit as SearchHit
     from slipstream.search.hits import SearchResults as SearchResults
     from slipstream.views.declaration import Chain as Chain
@@ -53,6 +54,7 @@ _HOMES = {
     "Slipstream": "slipstream.app.slipstream",
     "Options": "slipstream.app.composition.options",
     "Config": "slipstream.app.config",
+    "ReadOptions": "slipstream.importers.options",
     "Entity": "slipstream.domain.entities",
     "Relationship": "slipstream.domain.entities",
     "Position": "slipstream.domain.positions",

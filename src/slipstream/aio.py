@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from slipstream.domain.incidents import Incident
     from slipstream.domain.positions import Position
     from slipstream.engine.facts import SyncStatus
+    from slipstream.events.import_state import ImportReport, OnProgress
+    from slipstream.importers.options import ReadOptions
 
 THREADS = 16
 """Calls of one facade that are under way at a time; further ones wait for their turn."""
@@ -267,6 +269,25 @@ class AsyncSlipstream(_Beside[Slipstream]):
         """Compare graph and index, and return what differs; see `Slipstream.verify`."""
         return await self._threads.run_long(
             self._target.verify, on_progress, incremental=incremental, deep=deep, hurry=hurry
+        )
+
+    async def import_files(
+        self,
+        *paths: Path | str,
+        format: str | None = None,  # noqa: A002  (what the option of the command is called)
+        options: ReadOptions | None = None,
+        replace_source: str | None = None,
+        confirm: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImportReport:
+        """Import files that belong together, or a folder of notes; see `Slipstream.import_files`."""
+        return await self._threads.run_long(
+            functools.partial(self._target.import_files, *paths),
+            on_progress,
+            format=format,
+            options=options,
+            replace_source=replace_source,
+            confirm=confirm,
         )
 
     repair = _awaited(Slipstream.repair)
