@@ -1,0 +1,162 @@
+"""What every bridge of values into a PKG shares: plain values, and writing them in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from slipstream.app.slipstream import Slipstream
+from slipstream.domain.entities import Properties
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.positions import ORIGIN, Position
+
+_BATCH, _BATCH_SIZE = 500, 512 * 1024
+"""Mutations, and characters of texts, of one transaction: so few that other writers hardly wait."""
+
+
+@dataclass(slots=True)
+class Brought:
+    """What was written into a PKG, and the position to wait for (`slip.search(…, after=report.position)`)."""
+
+    entities: int = 0
+    relationships: int = 0
+    position: Position = ORIGIN
+    notes: list[str] = field(default_factory=list)
+    """What could not be taken as it was."""
+
+
+class Writing:
+    """Writes entities and relationships in batches, each one transaction; the block's end writes the last one."""
+
+    def __init__(self, slip: Slipstream) -> None:
+        self._slip = slip
+        self._entities: list[tuple[str, str, Properties]] = []
+        self._mentioned: dict[str, str] = {}
+        self._relationships: list[tuple[str, str, str, Properties, str]] = []
+        self._size = 0
+        self.brought = Brought(position=slip.pkg.feed.head())
+
+    def entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
+        """Have an entity be exactly so."""
+        self._entities.append((entity_type, entity_id, properties))
+        self._grow(properties)
+
+    def mention(self, entity_type: str, entity_id: str) -> None:
+        """Have an entity be there: it is created without properties if nobody has it."""
+        self._mentioned.setdefault(entity_id, entity_type)
+        self._grow({})
+
+    def relate(
+        self, source_id: str, relationship_type: str, target_id: str, properties: Properties, key: str = ""
+    ) -> None:
+        """Have a relationship be exactly so; its ends were written before it, or are there."""
+        self._relationships.append((source_id, relationship_type, target_id, properties, key))
+        self._grow(properties)
+
+    def _grow(self, properties: Properties) -> None:
+        self._size += sum(len(value) if isinstance(value, str | list | dict) else 8 for value in properties.values())
+        count = len(self._entities) + len(self._mentioned) + len(self._relationships)
+        if count >= _BATCH or self._size >= _BATCH_SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered; what the graph refuses raises its error, and this batch is not written."""
+        there = {entity.id for entity in self._slip.find(list(self._mentioned))} if self._mentioned else set()
+        there.update(entity_id for _, entity_id, _ in self._entities)
+        new = {entity_id: name for entity_id, name in self._mentioned.items() if entity_id not in there}
+        if self._entities or new or self._relationships:
+            with self._slip.pkg.transaction() as tx:
+                for entity_type, entity_id, properties in self._entities:
+                    tx.upsert_entity(entity_type, entity_id, properties)
+                for entity_id, entity_type in new.items():
+                    tx.upsert_entity(entity_type, entity_id, {})
+                for source_id, name, target_id, properties, key in self._relationships:
+                    tx.relate(source_id, name, target_id, properties, discriminator=key, replace=True)
+            self.brought.position = tx.position
+        self.brought.entities += len(self._entities) + len(new)
+        self.brought.relationships += len(self._relationships)
+        self._entities, self._mentioned, self._relationships, self._size = [], {}, [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.flush()
+
+
+def is_absent(value: object) -> bool:
+    """Return whether a value stands for none: None, NaN, NaT, or the NA of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating) and bool(value != value)  # noqa: PLR0124  (NaN alone)
+
+
+def plain(value: object, place: str) -> Any:  # noqa: PLR0911  (one case a type)
+    """
+    Return a value as a graph keeps it; None for an absent one.
+
+    Scalars and arrays of numpy become plain ones; tuples and sets lists; dates, times of the day and decimals text.
+    Raises `InvalidInputError` (field: the place) for a time without its zone, and for what no graph keeps.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if is_absent(value):
+        return None
+    if isinstance(value, np.datetime64):
+        raise _naive(value, place)
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist(), place)
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, datetime):
+        return _moment(value, place)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return _gathered(value, place)
+
+
+def _gathered(value: object, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {name: plain(item, place) for name, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item, place) for item in value), key=repr)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(item, place) for item in value]
+    raise InvalidInputError(
+        f"{type(value).__name__} can not be stored: make it text, a number, a boolean, a time with its zone, a list, "
+        "or a map",
+        field=place,
+    )
+
+
+def _moment(value: datetime, place: str) -> datetime:
+    if value.utcoffset() is None:
+        raise _naive(value, place)
+    if type(value) is datetime:
+        return value
+    stamp: Any = value  # a Timestamp of pandas
+    if getattr(stamp, "nanosecond", 0):
+        stamp = stamp.floor("us")
+    found: datetime = stamp.to_pydatetime() if hasattr(stamp, "to_pydatetime") else value
+    return found
+
+
+def _naive(value: object, place: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{value} has no time zone, so nobody knows when it is: give it one, as with .replace(tzinfo=UTC), or "
+        ".dt.tz_localize('UTC') for a column",
+        field=place,
+    )
