@@ -36,6 +36,10 @@ SAID = {
     "llamaindex.md": "one 1 two\n",
     "models.md": "minilm-l6-v2 (384,)",
     "moving.md": "",
+    "networkx-and-pandas.md": (
+        "2 2\nAda Lovelace\n[('ada', 'babbage', 0), ('ada', 'babbage', 1)] 1815\nbabbage\n"
+        "['id', 'name', 'age'] Int64 36\n['acme', 'acme', 'home']\n['ada@example.org']\n"
+    ),
     "serving.md": "http://127.0.0.1:",
 }
 """What is printed, at its beginning."""
