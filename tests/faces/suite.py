@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from slipstream.domain.errors import (
     SlipstreamError,
 )
 from slipstream.domain.positions import Position
+from slipstream.importers.options import ReadOptions
 from tests.e2e.processes import LONG_S
 from tests.faces.worlds import Face
 
@@ -74,6 +77,22 @@ class FaceSuite:
         position = slip.pkg.delete_entity("ada")
         assert "ada" not in {hit.entity_id for hit in slip.search("Ada Lovelace", after=position).hits}
         assert slip.find(["ada", "nobody"]) == []
+
+    def test_a_file_is_imported_and_replaced(self, face: Face, tmp_path: Path) -> None:
+        path = tmp_path / "people.json"
+        nodes = [{"id": f"n{number}", "name": f"Name {number}"} for number in range(3)]
+        document = {"directed": True, "multigraph": False, "graph": {}, "edges": []}
+        for count, deleted in ((3, 0), (2, 1)):
+            path.write_text(json.dumps({**document, "nodes": nodes[:count]}))
+            report = face.slip.import_files(
+                path, options=ReadOptions(entity_type="Node", id_prefix="sent:"), replace_source="sent"
+            )
+            assert (report.entities, report.deleted, report.rejected) == (count, deleted, 0)
+        assert face.slip.search("Name 1", 1, after=report.position)[0].entity_id == "sent:n1"
+        assert face.slip.find(["sent:n2"]) == []
+        with pytest.raises(InvalidInputError) as refused:
+            face.slip.import_files(path, options=ReadOptions(delimiter=";"))
+        assert refused.value.field == "delimiter"
 
     def test_what_never_comes_is_not_waited_for(self, face: Face) -> None:
         head = face.slip.status().head

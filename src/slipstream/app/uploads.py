@@ -7,19 +7,21 @@ import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
 from slipstream.app.backup.folders import LockAt, disk_trouble
+from slipstream.app.bringing import Bringing
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.events.applying import BATCH, EVENTS_FORM, Applier, ApplyReport
 from slipstream.events.import_state import ImportProgress
-from slipstream.events.importing import Importer
 from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, told_of
 from slipstream.events.packing import lines_read, unpacked_name
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.reading import APOC
 
 UPLOADS_FOLDER = "uploads"
 NAME_BYTES_MAX = 200
@@ -28,19 +30,20 @@ _TOKEN = re.compile(r"u-[0-9a-f]{32}")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 _LOCK_NAME = ".running.lock"
 
-Form = Literal["apoc", "events"]
+Form = Literal["apoc", "csv", "neo4j", "graphml", "node-link", "rdf", "notes", "events"]
 OnBytes = Callable[[int, int], None]
 """Told how many bytes of the file have been read, and of how many; may raise, to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadReport:
-    """What an upload brought; `applied` to `passed` are of events, `entities` to `left_out` of a dump."""
+    """What an upload brought; `applied` to `passed` are of events, `entities` to `left_out` of everything else."""
 
     form: Form
     entities: int = 0
     relationships: int = 0
     resumed_at_line: int = 0
+    deleted: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     applied: int = 0
     duplicates: int = 0
@@ -53,6 +56,15 @@ class UploadReport:
     """The first reasons for rejections."""
     notes: tuple[str, ...] = ()
     position: Position = ORIGIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the sender says of an upload; see `Bringing.import_files`."""
+
+    options: ReadOptions = field(default_factory=ReadOptions)
+    replace_source: str | None = None
+    confirm: str | None = None
 
 
 class Uploads:
@@ -132,19 +144,29 @@ def _checked(name: str) -> str:
     return name
 
 
-def import_dump(importer: Importer, path: Path, id_prefix: str | None, on_bytes: OnBytes) -> UploadReport:
-    """Import a graph; without `id_prefix`, files of one name are one source, wherever they were sent from."""
+def import_upload(bringing: Bringing, path: Path, form: Form, said: Said, on_bytes: OnBytes) -> UploadReport:
+    """Import a graph; dumps of one name are one source, wherever they were sent from, unless they have a prefix."""
 
     def on_progress(progress: ImportProgress) -> None:
         on_bytes(progress.done_bytes, progress.total_bytes)
 
-    prefix = f"{unpacked_name(path)}#" if id_prefix is None else id_prefix
-    report = importer.run(path, on_progress, id_prefix=prefix)
+    options = said.options
+    if form == APOC and options.id_prefix is None:
+        options = replace(options, id_prefix=f"{unpacked_name(path)}#")
+    report = bringing.import_files(
+        path,
+        format=form,
+        options=options,
+        replace_source=said.replace_source,
+        confirm=said.confirm,
+        on_progress=on_progress,
+    )
     return UploadReport(
-        form="apoc",
+        form=form,
         entities=report.entities,
         relationships=report.relationships,
         resumed_at_line=report.resumed_at_line,
+        deleted=report.deleted,
         left_out=dict(report.left_out),
         rejected=report.rejected,
         errors=tuple(report.errors),

@@ -14,16 +14,6 @@ from slipstream.domain.errors import ConfigError, InvalidInputError
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER = "piped"
-_NAMES = {
-    "apoc": "piped.jsonl",
-    "csv": "piped.csv",
-    "neo4j": "piped.csv",
-    "graphml": "piped.graphml",
-    "node-link": "piped.json",
-    "rdf": "piped.ttl",
-    "notes": "piped.md",
-}
-"""What piped data is called, by its format."""
 
 
 @contextmanager
@@ -34,7 +24,9 @@ def piped(directory: Path, name: str | None, format_name: str | None) -> Iterato
     Its name is `name`, or one for the format. The same content always gets the same path and time: so an import that
     was killed goes on when it is piped in again. Raises `InvalidInputError` without a name and a format.
     """
-    called = name or _NAMES.get(format_name or "")
+    from slipstream.importers.reading import PIPED_NAMES
+
+    called = name or PIPED_NAMES.get(format_name or "")
     if called is None or Path(called).name != called:
         raise InvalidInputError("say what is piped in: --format csv, say, or --name people.csv", field="name")
     if sys.stdin is None:

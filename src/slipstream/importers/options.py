@@ -19,6 +19,11 @@ class Relate:
     other_type: str
     """Of an entity that nobody has yet: it is created, without properties."""
 
+    @property
+    def told(self) -> str:
+        """What `parse` reads."""
+        return f"{self.column}:{self.relationship_type}:{self.other_type}"
+
     @classmethod
     def parse(cls, text: str) -> Relate:
         """Return what `COLUMN:TYPE:OTHERTYPE` says; raises `InvalidInputError` (field `relate`)."""

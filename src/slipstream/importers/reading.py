@@ -32,6 +32,16 @@ _BY_SUFFIX = {
     **dict.fromkeys((".jsonl", ".ndjson"), APOC),
     **dict.fromkeys((".md", ".markdown"), "notes"),
 }
+PIPED_NAMES = {
+    APOC: "piped.jsonl",
+    "csv": "piped.csv",
+    "neo4j": "piped.csv",
+    "graphml": "piped.graphml",
+    "node-link": "piped.json",
+    "rdf": "piped.ttl",
+    "notes": "piped.md",
+}
+"""What data without a file name is called, by its format."""
 _NEO4J_HEADER = re.compile(rb"[^\r\n]*:(?:ID|START_ID|END_ID|LABEL|TYPE)\b")
 _NODE_LINK = re.compile(rb'"(?:directed|multigraph|links|edges)"\s*:')
 _RDF_XML = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -11,7 +11,7 @@ from slipstream.app.backup.making import BackupOptions, BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.client.calling import WireAudits, WireCaller
 from slipstream.app.client.graph import WirePKG, refused, waited
-from slipstream.app.client.sending import WireApplier, WireImporter, backed_up
+from slipstream.app.client.sending import WireApplier, WireImporter, backed_up, imported
 from slipstream.app.client.store import WireLetters, WireStore
 from slipstream.app.client.transaction import Checks
 from slipstream.app.client.wire import Wire
@@ -19,6 +19,7 @@ from slipstream.app.exporting import ExportReport, OnRow
 from slipstream.app.remote.guest import Aside, GuestSlipstream
 from slipstream.app.remote.parts import remote_part
 from slipstream.app.slipstream import Parts
+from slipstream.app.uploads import Said
 from slipstream.app.view_check import SAMPLE, ViewCheck
 from slipstream.app.watch import Watch
 from slipstream.audit.auditor import Auditor
@@ -34,7 +35,10 @@ from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
 from slipstream.engine.facts import SyncStatus
 from slipstream.engine.runner import Sync
+from slipstream.events.import_state import ImportReport, OnProgress
 from slipstream.evolution.reembedding import ReembeddingService
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.reading import format_of
 from slipstream.migration.migrations import Migrations
 from slipstream.ports.clock import Clock
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query
@@ -214,12 +218,28 @@ class RemoteSlipstream(GuestSlipstream):
         found: list[DeadLetter] = self._caller.call("list_dead_letters", ids)
         return found
 
-    def import_files(self, *given: Any, **options: Any) -> Never:
-        """Raise: files are read where the PKG is; `importer` sends a dump."""
-        del given, options
-        raise UnsupportedError("files are imported where the PKG is: use `slipstream import` there, or send a dump")
+    def import_files(
+        self,
+        *paths: Path | str,
+        format: str | None = None,  # noqa: A002  (as in `Bringing`)
+        options: ReadOptions | None = None,
+        replace_source: str | None = None,
+        confirm: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImportReport:
+        """Send one file, and have the server import it; see `Bringing.import_files`."""
+        if len(paths) != 1 or Path(paths[0]).is_dir():
+            raise UnsupportedError("one file is sent at a time: pack a folder, or several files, into one zip")
+        path = Path(paths[0])
+        said = Said(options=options or ReadOptions(), replace_source=replace_source, confirm=confirm)
+        return imported(self._client, path, format or format_of([path]), said, on_progress)
 
-    import_from = rehearse_import = import_files
+    def import_from(self, *given: Any, **options: Any) -> Never:
+        """Raise: a reader runs where it is, and writes in transactions that no server opens for others."""
+        del given, options
+        raise UnsupportedError("a reader of your own is run where the PKG is: with `slipstream.open` on its machine")
+
+    rehearse_import = import_from
 
     def importer(self) -> WireImporter:
         """Return what sends dumps to the server, which imports them."""

@@ -14,7 +14,7 @@ from slipstream.app.backup.parts import OnStep
 from slipstream.app.client.answers import Answer
 from slipstream.app.client.calling import WireCaller
 from slipstream.app.remote.keeping import MAKE_BACKUP, TAKE_UPLOAD
-from slipstream.app.uploads import Form, UploadReport
+from slipstream.app.uploads import Said, UploadReport
 from slipstream.domain.errors import ConfigError, UnsupportedError
 from slipstream.domain.refusals import CutLine
 from slipstream.domain.work import DeadLetter
@@ -23,6 +23,8 @@ from slipstream.events.import_state import ImportProgress, ImportReport, OnProgr
 from slipstream.events.importing import BATCH, Importer
 from slipstream.events.lines import CHUNK_BYTES, Line
 from slipstream.events.statements import Replacing
+from slipstream.importers.options import ReadOptions
+from slipstream.importers.reading import APOC
 
 _REPLAY = "call `replay_dead_letters`, which the server does"
 _AT_ONCE = {"wait_s": "0"}
@@ -51,33 +53,51 @@ class WireImporter(Importer):
         server, even if it is killed before; importing the same file again is harmless. The server batches.
         """
         del batch
-        if replacing is not None:
-            raise UnsupportedError("a server replaces no source: import it where the PKG is, with --replace-source")
-        prefix = {} if id_prefix is None else {"id_prefix": id_prefix}
-        try:
-            with path.open("rb") as file:
-                pieces = iter(lambda: file.read(CHUNK_BYTES), b"")
-                sent = _sent(self._caller, pieces, "apoc", {"name": path.name, **prefix})
-        except OSError as error:
-            raise ConfigError(f"{path} can not be read: {error.strerror}") from error
-        callbacks: dict[str, Callable[..., None]] = {}
-        if on_progress is not None:
-            callbacks["on_progress"] = lambda done, total: on_progress(ImportProgress(done, total, 0))
-        found = _taken(self._caller, sent, callbacks)
-        return ImportReport(
-            entities=found.entities,
-            relationships=found.relationships,
-            rejected=found.rejected,
-            resumed_at_line=found.resumed_at_line,
-            position=found.position,
-            errors=list(found.errors),
-            left_out=found.left_out,
-            notes=list(found.notes),
-        )
+        source = None if replacing is None else replacing.source
+        confirm = None if replacing is None else replacing.confirm
+        said = Said(options=ReadOptions(id_prefix=id_prefix), replace_source=source, confirm=confirm)
+        return imported(self._caller, path, APOC, said, on_progress)
 
     def replay(self, letter: DeadLetter) -> bool:
         """Raise: letters are replayed by the server."""
         raise UnsupportedError(f"importer.replay of {letter.id} can not be had from a server: {_REPLAY}")
+
+
+def imported(caller: WireCaller, path: Path, form: str, said: Said, on_progress: OnProgress | None) -> ImportReport:
+    """Send a file, and return what its import brought; raises `ConfigError` when it can not be read."""
+    options = said.options
+    query = {
+        "name": path.name,
+        "type": options.entity_type,
+        "id": options.id_column,
+        "relate": [relate.told for relate in options.relate],
+        "column": [f"{name}={kind}" for name, kind in options.columns],
+        "delimiter": options.delimiter,
+        "id_prefix": options.id_prefix,
+        "replace_source": said.replace_source,
+        "confirm": said.confirm,
+    }
+    try:
+        with path.open("rb") as file:
+            pieces = iter(lambda: file.read(CHUNK_BYTES), b"")
+            sent = _sent(caller, pieces, form, {name: value for name, value in query.items() if value is not None})
+    except OSError as error:
+        raise ConfigError(f"{path} can not be read: {error.strerror}") from error
+    callbacks: dict[str, Callable[..., None]] = {}
+    if on_progress is not None:
+        callbacks["on_progress"] = lambda done, total: on_progress(ImportProgress(done, total, 0))
+    found = _taken(caller, sent, callbacks)
+    return ImportReport(
+        entities=found.entities,
+        relationships=found.relationships,
+        rejected=found.rejected,
+        resumed_at_line=found.resumed_at_line,
+        position=found.position,
+        deleted=found.deleted,
+        errors=list(found.errors),
+        left_out=found.left_out,
+        notes=list(found.notes),
+    )
 
 
 class WireApplier(Applier):
@@ -137,8 +157,8 @@ def backed_up(caller: WireCaller, keep: int | None, on_progress: OnStep) -> Back
     )
 
 
-def _sent(caller: WireCaller, pieces: Iterator[bytes], form: Form, query: Mapping[str, str]) -> Answer:
-    asked = urlencode({"format": form, **query, **_AT_ONCE})
+def _sent(caller: WireCaller, pieces: Iterator[bytes], form: str, query: Mapping[str, object]) -> Answer:
+    asked = urlencode({"format": form, **query, **_AT_ONCE}, doseq=True)
     return caller.wire.send(
         "POST", f"/v1/imports?{asked}", pieces, headers={"Content-Type": "application/octet-stream"}
     )

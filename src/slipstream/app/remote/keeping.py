@@ -9,16 +9,14 @@ from slipstream.app.backup.making import BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.remote.failures import LeavingError
 from slipstream.app.slipstream import Slipstream
-from slipstream.app.uploads import Form, OnBytes, UploadReport, Uploads, apply_events, import_dump
+from slipstream.app.uploads import Form, OnBytes, Said, UploadReport, Uploads, apply_events, import_upload
 from slipstream.ports.requests import WAITING_MAX, Requests
 
 TAKE_UPLOAD = "uploads.take"
 MAKE_BACKUP = "backups.make"
 
 
-def take_upload(
-    slipstream: Slipstream, upload: str, form: Form, id_prefix: str | None, on_progress: OnBytes
-) -> UploadReport:
+def take_upload(slipstream: Slipstream, upload: str, form: Form, said: Said, on_progress: OnBytes) -> UploadReport:
     """
     Import an upload by its token, then remove it; an owner that ends before leaves both to the next one.
 
@@ -30,7 +28,7 @@ def take_upload(
         if form == "events":
             report = apply_events(slipstream.applier(), path, on_progress)
         else:
-            report = import_dump(slipstream.importer(), path, id_prefix, on_progress)
+            report = import_upload(slipstream, path, form, said, on_progress)
     except LeavingError:
         raise
     except BaseException:

@@ -6,22 +6,26 @@ from collections.abc import Mapping
 from typing import IO, Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from slipstream.app.remote.keeping import TAKE_UPLOAD
 from slipstream.app.slipstream import Slipstream
-from slipstream.app.uploads import NAME_BYTES_MAX, Form, UploadReport
+from slipstream.app.uploads import NAME_BYTES_MAX, Form, Said, UploadReport
 from slipstream.domain.errors import InvalidInputError
 from slipstream.http.asking import ACCEPTED, Asks, WaitS
 from slipstream.http.routes.status import Counts
 from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
+from slipstream.importers.options import ReadOptions, Relate, parse_column
+from slipstream.importers.reading import PIPED_NAMES
 
 UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
+_Name = str | None
 _BLOCK_BYTES = 1024 * 1024
+_NAMES: Mapping[str, str] = {**PIPED_NAMES, "events": "upload.jsonl", "apoc": "upload.jsonl"}
 _RAW: Mapping[str, Any] = {
     "requestBody": {
         "required": True,
@@ -39,6 +43,7 @@ class ImportReport(BaseModel):
     entities: int = Field(description="Of a dump; the same for relationships")
     relationships: int
     resumed_at_line: int
+    deleted: int = Field(description="Records that the source no longer states")
     left_out: Counts = Field(description="Properties that no graph can keep, by type and name")
     applied: int = Field(description="Of events; the same for duplicates, outdated, ignored and passed ones")
     duplicates: int
@@ -66,30 +71,24 @@ def router() -> APIRouter:
         request: Request,
         slipstream: Pkg,
         asks: Asks,
-        form: Annotated[Form, Query(alias="format", description="A dump as of apoc.export.json, or events")] = "apoc",
+        said: Annotated[Said, Depends(_said)],
+        form: Annotated[Form, Query(alias="format", description="What the body is; one file")] = "apoc",
         name: Annotated[
-            str,
+            str | None,
             Query(
                 min_length=1,
                 max_length=NAME_BYTES_MAX,
-                description="Of the file, as its source has it: .gz and .zst are unpacked",
-            ),
-        ] = "upload.jsonl",
-        id_prefix: Annotated[
-            str | None,
-            Query(
-                max_length=200,
-                description="Before the row numbers of nodes without an id; default: name and #",
+                description="Of the file, as its source has it: .gz, .zst and .zip are unpacked",
             ),
         ] = None,
         wait_s: WaitS = 20.0,
     ) -> ImportReport | JSONResponse:
-        """Import what the body holds: a graph, or change events as JSON lines. Idempotent; goes on after a kill."""
-        opened = await run_sync(_begin, slipstream, name)
+        """Import what the body holds: a file, or change events as JSON lines. Idempotent; goes on after a kill."""
+        opened = await run_sync(_begin, slipstream, name or _NAMES[form])
         token, file = await run_sync(opened.__enter__)
         try:
             await _received(request, file)
-            request_id = await asks.asked(TAKE_UPLOAD, upload=token, form=form, id_prefix=id_prefix)
+            request_id = await asks.asked(TAKE_UPLOAD, upload=token, form=form, said=said)
         except BaseException as error:
             opened.__exit__(type(error), error, error.__traceback__)
             raise
@@ -98,6 +97,32 @@ def router() -> APIRouter:
         return report if isinstance(report, JSONResponse) else _told(report)
 
     return routes
+
+
+def _said(
+    entity_type: Annotated[_Name, Query(alias="type", max_length=200, description="Of rows that say none")] = None,
+    id_column: Annotated[_Name, Query(alias="id", max_length=200, description="Column that holds the ids")] = None,
+    relate: Annotated[list[str] | None, Query(description="COLUMN:TYPE:OTHERTYPE", max_length=100)] = None,
+    column: Annotated[list[str] | None, Query(description="COLUMN=KIND", max_length=1_000)] = None,
+    delimiter: Annotated[str | None, Query(max_length=1)] = None,
+    id_prefix: Annotated[
+        str | None,
+        Query(max_length=200, description="Before ids that count within the source only; of dumps: name and #"),
+    ] = None,
+    replace_source: Annotated[
+        str | None, Query(max_length=200, description="The body is all that this source says now; the rest goes")
+    ] = None,
+    confirm: Annotated[_Name, Query(max_length=100, description="The plan of a deletion that was braked")] = None,
+) -> Said:
+    options = ReadOptions(
+        entity_type=entity_type,
+        id_column=id_column,
+        relate=tuple(Relate.parse(text) for text in relate or ()),
+        columns=tuple(parse_column(text) for text in column or ()),
+        delimiter=delimiter,
+        id_prefix=id_prefix,
+    )
+    return Said(options=options, replace_source=replace_source, confirm=confirm)
 
 
 def _begin(slipstream: Slipstream, name: str) -> Any:
