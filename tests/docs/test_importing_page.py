@@ -13,7 +13,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
 def test_the_python_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("slipstream.importers.tables.csv_reader")
     monkeypatch.chdir(tmp_path)
     Path("people.csv").write_text("id,name,employer\nada,Ada Lovelace,aes\nbab,Charles Babbage,aes\n")
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

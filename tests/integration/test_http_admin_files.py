@@ -107,6 +107,18 @@ def test_an_upload_is_bounded(here: World) -> None:
     assert _left(here) == []
 
 
+def test_other_formats_are_imported_as_they_say(here: World) -> None:
+    body = b"ada;Ada;aes\nbab;Charles;aes\n"
+    asked = "format=csv&type=Person&delimiter=%3B&relate=employer:WORKS_AT:Company&replace_source=hr"
+    report = here.api("POST", f"/v1/imports?{asked}", b"id;name;employer\n" + body, scope="write").ok()
+    assert (report["form"], report["entities"], report["relationships"], report["deleted"]) == ("csv", 3, 2, 0)
+    assert here.slipstream.get("ada").properties == {"name": "Ada"}
+    report = here.api("POST", f"/v1/imports?{asked}", b"id;name;employer\n" + body[:12], scope="write").ok()
+    assert report["deleted"] == 1
+    refused = here.api("POST", "/v1/imports?format=csv&relate=x", body)
+    assert (refused.status, refused.body["field"]) == (422, "relate")
+
+
 def test_wrong_uploads_are_refused_and_removed(here: World) -> None:
     assert here.api("POST", "/v1/imports", b"").body["field"] == "body"
     assert here.api("POST", "/v1/imports?name=x.gz", b"not packed").status == 422

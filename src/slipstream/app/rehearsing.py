@@ -82,9 +82,9 @@ def rehearsed(
             report = run(stage.pkg, overlay, stage.letters, True)
         counts = _effects(stage.pkg.feed, began)
     return Rehearsal(
-        created=counts["created"],
-        updated=counts["updated"],
-        deleted=counts["deleted"],
+        created=dict(counts["created"]),
+        updated=dict(counts["updated"]),
+        deleted=dict(counts["deleted"]),
         rejected=report.rejected,
         errors=report.errors,
         notes=report.notes,
