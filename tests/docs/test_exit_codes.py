@@ -43,6 +43,10 @@ def _dead_letter(pkg: Path) -> None:
     assert _run(pkg, "apply @mixed") == 1
 
 
+def _no_config(pkg: Path) -> None:
+    (pkg / "slipstream.toml").unlink()
+
+
 def _a_failing_view(pkg: Path) -> None:
     with (pkg / "slipstream.toml").open("a") as file:
         file.write("[views.Person]\ntemplate = '{{ name * 9999999 }}'\n")
@@ -86,9 +90,26 @@ REALITY: dict[tuple[str, int], tuple[Change, str]] = {
     ("run", 2): (_no_key, "run"),
     ("demo", 2): (_nothing, "demo --entities 1"),
     ("backup", 2): (_nothing, "backup @dump"),
+    ("get", 0): (_nothing, "get ada"),
+    ("get", 1): (_nothing, "get ada nobody"),
+    ("get", 2): (_no_key, "get ada"),
+    ("neighbours", 0): (_nothing, "neighbours ada"),
+    ("neighbours", 1): (_nothing, "neighbours nobody"),
+    ("neighbours", 2): (_nothing, "neighbours ada --direction up"),
+    ("history", 0): (_nothing, "history ada"),
+    ("history", 1): (_nothing, "history nobody"),
+    ("history", 2): (_nothing, "history ada --limit 0"),
+    ("delete", 0): (_nothing, "delete ada"),
+    ("delete", 2): (_nothing, "delete nobody"),
+    ("watch", 2): (_no_config, "watch"),
+    ("doctor", 0): (_nothing, "doctor"),
+    ("doctor", 1): (_no_key, "doctor"),
+    ("doctor", 2): (_nothing, "doctor --nonsense"),
 }
 ELSEWHERE = {
     ("backup", 0): "tests/e2e/test_backup_cli.py",
+    ("delete", 1): "tests/e2e/test_cli_changing.py",
+    ("watch", 0): "tests/e2e/test_cli_watch.py",
     ("demo", 0): "tests/e2e/test_demo.py",
     ("demo", 1): "tests/e2e/test_demo.py",
     ("export", 1): "tests/e2e/test_backup_cli.py",

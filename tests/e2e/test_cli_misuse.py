@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from slipstream.cli.examples import EXAMPLES
 STATIC = '[models]\ndefault = "wordllama-l2"\n'
 ADA = '{"type":"node","id":"0","labels":["Person"],"properties":{"id":"ada","name":"Ada"}}\n'
 HUGE = "9" * 25
-NO_PKG_NEEDED = {"init", "restore", "demo", "bench", "bench-audits", "bench-migrations"}
+NO_PKG_NEEDED = {"init", "restore", "doctor", "demo", "bench", "bench-audits", "bench-migrations"}
 READS_NO_SETTINGS = {"export"}
 
 
@@ -272,7 +273,7 @@ def _commands(group: object, path: Sequence[str] = ()) -> Iterator[tuple[str, ..
 
 
 COMMANDS = [" ".join(path) for path in _commands(get_command(app))]
-CALLS = {name: EXAMPLES[name].replace("'", "").split("--")[0].split() for name in COMMANDS}
+CALLS = {name: shlex.split(EXAMPLES[name].split("--")[0]) for name in COMMANDS}
 CALLS["query"] = ["query", "MATCH (p) RETURN p"]
 CALLS["reembed"] = ["reembed", "--marked"]
 CALLS["quality reembed"] = ["quality", "reembed", "--invalid"]

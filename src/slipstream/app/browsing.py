@@ -165,7 +165,7 @@ class Browsing:
         """
         _check(limit)
         head = self.pkg.feed.head()
-        items = tuple(_change(entry) for entry in self.pkg.feed.read(after, limit))
+        items = tuple(change_of(entry) for entry in self.pkg.feed.read(after, limit))
         return ChangePage(items, items[-1].position if items else max(after, head), head)
 
 
@@ -209,7 +209,8 @@ def _behind(entity_id: str, cursor: str) -> Adjacency:
         raise InvalidInputError("is not what a page gave as `next`", field="after") from error
 
 
-def _change(entry: LogEntry) -> Change:
+def change_of(entry: LogEntry) -> Change:
+    """Return what an entry of the log says, for those who look on."""
     if not isinstance(entry, PKGEvent):
         return Change(position=position_of(entry), kind="rescan")
     changed = entry.changed_properties

@@ -16,7 +16,7 @@ app = typer.Typer(
     cls=LazyGroup,
     name="slipstream",
     help="Keeps a vector index directly behind a property graph.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help takes a third of the time
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,6 +40,11 @@ def root(
 ) -> None:
     """Keep a vector index directly behind a property graph."""
     del version
+    if context.invoked_subcommand is None:
+        from slipstream.cli.greeting import greet
+
+        greet(directory.expanduser())
+        return
     from slipstream.cli.context import Context
     from slipstream.cli.logs import SafeFormatter
 

@@ -11,11 +11,15 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from slipstream.app.client.addresses import SOCKET, socket_in
 from slipstream.app.client.wire import Wire
 from slipstream.domain.errors import SlipstreamError
+
+if TYPE_CHECKING:
+    from slipstream.app.slipstream import Slipstream
+    from slipstream.cli.context import Context
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,14 @@ _CONFIG = "slipstream.toml"
 T = TypeVar("T")
 
 
+class Asked(Protocol):
+    """A PKG as a command asks it: by the operations of its server, whose answers are plain data."""
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Return what an operation returns, as plain data."""
+        ...
+
+
 class Owner:
     """The server of a PKG."""
 
@@ -33,13 +45,41 @@ class Owner:
         self._wire = wire
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """Return what an operation that only reads returns, as plain data."""
+        """Return what an operation returns, as plain data; one that writes must have an `event_id` (see `commit`)."""
         found = self._wire.post(f"/v1/operations/{operation}", {"arguments": arguments}, is_safe=True)
         return found["result"]
 
     def get(self, path: str) -> Any:
         """Return what a path holds, as plain data."""
         return self._wire.get(path)
+
+
+class Here:
+    """A PKG that is open in this process, asked for the same operations and answering the same."""
+
+    def __init__(self, slipstream: Slipstream) -> None:
+        self._slipstream = slipstream
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Return what an operation returns, as plain data."""
+        from slipstream.app.remote.serving_operations import operation_served
+
+        row = operation_served(operation)
+        given = row.signature.decoded(arguments, self._slipstream.audits)
+        return row.signature.result_as_data(row.perform(self._slipstream, **given))
+
+
+def asked(settings: Context, ask: Callable[[Asked], T], *, run: bool = False) -> T:
+    """
+    Return what a PKG answers: its server, or where none does, the PKG opened here.
+
+    Where the server breaks off, everything is asked anew: what writes has to be harmless when it is repeated.
+    """
+    found = answered(settings.directory, ask)
+    if found is not None:
+        return found
+    with settings.opened(run=run) as slipstream:
+        return ask(Here(slipstream))
 
 
 def answered(directory: Path, ask: Callable[[Owner], T | None]) -> T | None:

@@ -18,6 +18,32 @@ _SHOWN = {
         "import_command",
         ("Import files, or a folder of notes; returns when all of it is in the index. Idempotent, and resumes."),
     ),
+    "search": ("show_commands", "Search by meaning; the index is brought up to date first."),
+    "get": (
+        "entity_commands",
+        "Show entities: type, properties, how many relationships, and how they stand in the index.",
+    ),
+    "list": ("entity_commands", "List entities: id, type, name, properties."),
+    "neighbours": ("entity_commands", "Show what an entity is related to, incoming relationships first."),
+    "history": (
+        "history_command",
+        "Show what the log tells of an entity and its relationships, newest first; also of one that is gone.",
+    ),
+    "watch": (
+        "watch_command",
+        "Show changes as they are committed, and when searches find them, until Ctrl-C; beside a server, and alone.",
+    ),
+    "add": ("change_commands", "Create an entity; returns when searches find it."),
+    "set": (
+        "change_commands",
+        "Change properties of an entity, and keep the others; returns when searches find it.",
+    ),
+    "relate": ("change_commands", "Relate an entity to another one; returns when searches find it."),
+    "unrelate": ("change_commands", "Delete a relationship; returns when searches know."),
+    "delete": (
+        "change_commands",
+        "Delete entities with their relationships, all or none; asks when many relationships go too.",
+    ),
     "apply": (
         "data_commands",
         "Apply change events (native, CloudEvents, Neo4j CDC, Debezium), each once, none after a newer one.",
@@ -75,7 +101,10 @@ _SHOWN = {
         "Serve tools for an agent (Model Context Protocol) on stdin and stdout; the agent's host starts this.",
     ),
     "query": ("query_command", "Ask the graph a question, in Cypher or SQL."),
-    "search": ("show_commands", "Search by meaning; the index is brought up to date first."),
+    "doctor": (
+        "doctor_command",
+        "Look at everything that a PKG needs, say what is wrong and what to do; changes nothing.",
+    ),
     "demo": ("demo_command", "Show the main job on the graph of this Python environment, in about a minute."),
     "bench": (
         "bench_command",
@@ -150,6 +179,15 @@ class LazyGroup(TyperGroup):
         if command is not None:
             take_plainly(command.get_params(ctx))  # it asks for help by the same names as its group
         return command
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands and options that begin so, for a shell, without loading any command."""
+        from slipstream.cli.completing import commands_shown
+
+        if incomplete.startswith("-"):
+            found: list[Any] = super().shell_complete(ctx, incomplete)
+            return found
+        return commands_shown({name: shown for name, (_, shown) in _SHOWN.items()}, incomplete)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without loading any."""

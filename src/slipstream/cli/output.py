@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from functools import cached_property
@@ -68,6 +68,17 @@ def print_json(data: object) -> None:
     is_plain = (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
     try:
         sys.stdout.write(printable_json(json.dumps(data, default=_plain, ensure_ascii=is_plain)) + "\n")
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def print_plain(lines: Iterable[str]) -> None:
+    """Write lines for programs, as they are; to a terminal with what it would obey as escapes."""
+    is_shown = sys.stdout.isatty()
+    try:
+        for line in lines:
+            sys.stdout.write(printable(line) if is_shown else line)
     except OSError as error:
         error.filename = "standard output"
         raise

@@ -2,8 +2,8 @@
 Plain values of options, taken as they are.
 
 Typer builds a validator of pydantic for each option of a command, which takes a tenth of a second: longer than a
-server takes for a search. Texts, small numbers and paths without conditions need none. Whatever else is given, and
-whatever is wrong, is left to Typer.
+server takes for a search. Texts, lists of them, small numbers and paths without conditions need none. Whatever else
+is given, and whatever is wrong, is left to Typer.
 """
 
 from __future__ import annotations
@@ -32,17 +32,9 @@ class _Plain:
 
     def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:
         """Return the value of a parameter; raises what Typer raises for a wrong one."""
-        annotation, info = self._descriptor.annotation, self._descriptor.parameter_info
-        if info.parser is None and not self._descriptor.is_choice and not self._descriptor.is_ranged:
-            if value is None or (annotation in (int, bool) and type(value) is annotation):
-                return value
-            if isinstance(value, str) and _is_unicode(value):
-                if annotation is str:
-                    return value
-                if annotation is int and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
-                    return int(value)
-                if annotation is Path and _is_free(info):
-                    return Path(value)
+        found = _taken(self._descriptor, value)
+        if found is not _UNSET:
+            return found
         param._runtime_param = None  # noqa: SLF001
         try:
             return self._make().coerce(value, param=param, ctx=ctx)
@@ -50,7 +42,31 @@ class _Plain:
             param._runtime_param = self  # noqa: SLF001
 
 
-def _is_unicode(text: str) -> bool:
+def _taken(descriptor: Any, value: Any) -> Any:
+    """Return a plain value as the command gets it; `_UNSET` where Typer has to decide."""
+    annotation, info = descriptor.annotation, descriptor.parameter_info
+    if info.parser is not None or descriptor.is_choice or descriptor.is_ranged:
+        return _UNSET
+    if value is None or (annotation in (int, bool) and type(value) is annotation):
+        return value
+    if annotation == list[str] and isinstance(value, tuple | list) and all(map(_is_unicode, value)):
+        return list(value)
+    if annotation is Path and isinstance(value, Path | str) and _is_unicode(str(value)) and _is_free(info):
+        return Path(value)
+    return _text_taken(annotation, value)
+
+
+def _text_taken(annotation: Any, value: Any) -> Any:
+    if annotation is str and _is_unicode(value):
+        return value
+    if annotation is int and isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value) if len(value) <= _DIGITS_MAX else _UNSET
+    return _UNSET
+
+
+def _is_unicode(text: Any) -> bool:
+    if not isinstance(text, str):
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:

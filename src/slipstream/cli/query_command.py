@@ -10,12 +10,14 @@ import typer
 
 from slipstream.cli.asking import Owner, answered
 from slipstream.cli.context import Context, drain
-from slipstream.cli.output import handled_errors, out, print_json, print_table
+from slipstream.cli.csv_rows import csv_lines
+from slipstream.cli.output import handled_errors, out, print_json, print_plain, print_table
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.texts import on_one_line
 from slipstream.domain.values import decode_cell, encode_value
 
 Rows = list[dict[str, Any]]
+_FORMATS = ("table", "csv", "json")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,14 +35,22 @@ def query(
     write: Annotated[
         bool, typer.Option("--write", help="Allow Cypher to write; the index follows before it returns.")
     ] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="table, csv or json.", autocompletion=lambda: list(_FORMATS))
+    ] = "table",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Ask the graph a question, in Cypher or SQL."""
+    as_json = as_json or form == "json"
     with handled_errors(as_json=as_json):
-        _check(cypher, sql, write=write)
-        rows = _rows(context.obj, cypher, sql, _params(param or []), write=write, shown=not as_json)
+        _check(cypher, sql, form, write=write)
+        rows = _rows(
+            context.obj, cypher, sql, _params(param or []), write=write, shown=form == "table" and not as_json
+        )
         if as_json:
             print_json([{name: _jsonable(value) for name, value in row.items()} for row in rows])
+        elif form == "csv":
+            print_plain(csv_lines(list(rows[0]), rows) if rows else ())
         elif rows:
             columns = [on_one_line(name) for name in rows[0]]
             print_table("", columns, [[_cell(value) for value in row.values()] for row in rows])
@@ -48,7 +58,9 @@ def query(
             out.print("no rows")
 
 
-def _check(cypher: str | None, sql: str | None, *, write: bool) -> None:
+def _check(cypher: str | None, sql: str | None, form: str, *, write: bool) -> None:
+    if form not in _FORMATS:
+        raise InvalidInputError(f"must be {', '.join(_FORMATS)}, not {form!r}", field="format")
     if (cypher is None) == (sql is None):
         raise InvalidInputError("give either Cypher or --sql", field="cypher")
     if sql is not None and write:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from slipstream.adapters.sqlite.errors import mapped, mapped_errors
 from slipstream.domain.errors import NotFoundError
 
+T = TypeVar("T")
+
 _WAIT_S = 1.0
+_NEEDED = {"json": "SELECT '{\"a\": 1}' ->> 'a'", "STRICT": "CREATE TABLE a(b INTEGER) STRICT"}
 _LOOK = "SELECT count(*) FROM sqlite_schema"
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 """Primary codes of errors for which opening the file in another way does not help."""
@@ -31,12 +36,18 @@ class FileGlimpse:
         self.is_old = False
         """Whether what the write-ahead log holds could not be read."""
 
-    def value(self, query: str) -> Any:
+    def value(self, query: str, **parameters: Any) -> Any:
         """Return the one value that a query gives, None when it gives none."""
         connection = self._opened()
         with mapped_errors(self.path):
-            row = connection.execute(query).fetchone()
+            row = connection.execute(query, parameters).fetchone()
         return None if row is None else row[0]
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a question that only reads returns."""
+        connection = self._opened()
+        with mapped_errors(self.path):
+            return question(connection)
 
     def open(self) -> bool:
         """Open the file, unless it is open already; returns True."""
@@ -79,6 +90,20 @@ class FileGlimpse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def lacking() -> list[str]:
+    """Return what this SQLite lacks of that which our files need."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return [name for name, statement in _NEEDED.items() if not _runs(connection, statement)]
+
+
+def _runs(connection: sqlite3.Connection, statement: str) -> bool:
+    try:
+        connection.execute(statement)
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _has_content(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from slipstream.adapters.disk import free_bytes
 from slipstream.adapters.embedders.cache import SqliteEmbeddingCache
 from slipstream.adapters.graphs.sqlite import SqliteGraph
 from slipstream.adapters.graphs.sqlite.glimpse import GRAPH_FACTS
+from slipstream.adapters.graphs.sqlite.layout import APPLICATION_ID, LAYOUT_VERSION
 from slipstream.adapters.graphs.sqlite.sql import SqliteSql
 from slipstream.adapters.graphs.staging import checked_ref
 from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.glimpse import JOURNAL_FACTS
 from slipstream.adapters.indexes.sqlite.lease import LeaseTiming
+from slipstream.adapters.indexes.sqlite.schema import APPLICATION_ID as INDEX_APPLICATION_ID
+from slipstream.adapters.indexes.sqlite.schema import SCHEMA_VERSION
 from slipstream.adapters.indexes.sqlite.store import LOCK_NAME
-from slipstream.adapters.sqlite.glimpse import FileGlimpse
+from slipstream.adapters.sqlite.glimpse import FileGlimpse as FileGlimpse  # noqa: PLC0414  (named here by others too)
 from slipstream.adapters.sqlite.lockfile import holder_of
 from slipstream.adapters.wrappers.digesting import DigestingIndex
 from slipstream.adapters.wrappers.fenced import FencedSealedIndex, SealedVectorIndex
@@ -196,6 +200,42 @@ def glimpses(data: Path) -> Mapping[FileGlimpse, Mapping[str, str]]:
 def lock_holder(data: Path) -> str | None:
     """Return which process runs the engine, as its lock says; None when nobody does."""
     return holder_of(data / LOCK_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    """What a file of ours says that it is."""
+
+    application_id: int
+    version: int
+    """The layout that this version writes."""
+
+
+STORE_FILES: Mapping[str, StoreFile] = {
+    GRAPH_FILE: StoreFile(APPLICATION_ID, LAYOUT_VERSION),
+    INDEX_FILE: StoreFile(INDEX_APPLICATION_ID, SCHEMA_VERSION),
+}
+
+
+def graph_layout_faults(data: Path) -> list[str]:
+    """Return the triggers, indexes and tables of a graph file that another program has changed."""
+    from slipstream.adapters.graphs.sqlite.opening import what_is_wrong
+
+    with FileGlimpse(data / GRAPH_FILE) as file:
+        return file.ask(lambda connection: what_is_wrong(connection, file.path))
+
+
+def lock_touched(data: Path) -> float:
+    """Return when the holder of the lock was heard of, in seconds since 1970; raises `OSError`."""
+    return (data / LOCK_FILE).stat().st_mtime
+
+
+def sqlite_library() -> tuple[str, list[str]]:
+    """Return the version of SQLite, and what it lacks of that which a graph file needs."""
+    from slipstream.adapters.sqlite.copying import SQLITE_VERSION
+    from slipstream.adapters.sqlite.glimpse import lacking
+
+    return SQLITE_VERSION, lacking()
 
 
 def room_of(data: Path) -> Callable[[], int]:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 8
 """The number of steps in `_STEPS`."""
-_APPLICATION_ID = 0x534C4950  # "SLIP"
+APPLICATION_ID = 0x534C4950  # "SLIP"
 
 # Stamps and vectors are apart, so that a restamp rewrites no blobs. `changes` names every record written or removed,
 # in the order of the commits: a matrix in memory follows it, whoever wrote. Times are microseconds since 1970.
@@ -324,7 +324,7 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
             for statement in step.split(";"):
                 connection.execute(statement)
         if version < SCHEMA_VERSION:
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         _notice(connection, path)
         connection.execute("COMMIT")
@@ -348,9 +348,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0 and application in (0, _APPLICATION_ID):
+    if tables == 0 and application in (0, APPLICATION_ID):
         return 0
-    if application != _APPLICATION_ID:
+    if application != APPLICATION_ID:
         raise ConfigError(f"{path} is the database of another program: choose another path")
     if version > SCHEMA_VERSION:
         raise ConfigError(
