@@ -321,9 +321,11 @@ def test_packed_files_are_read_as_the_plain_ones(tmp_path: Path) -> None:
     [
         ("<gexf/>", "is no GraphML: its outermost element is <gexf>"),
         ("", "is not well-formed XML at line 1"),
-        ("a,b\n1,2\n", "is not well-formed XML at line 1"),
+        ("a,b\n1,2\n", "is not well-formed XML at line 1, column 0 (syntax error)"),
         ("<graphml><graph><node id='a'/>", "it is damaged, or was cut short"),
         ("<graphml><graph><node id='a'></graph></graphml>", "mismatched tag"),
+        ("<graphml><desc>form\ffeed</desc></graphml>", "Take control characters out with tr -d"),
+        ("<graphml><desc>you & me</desc></graphml>", "write a bare & as &amp;"),
         ("<graphml>&nbsp;</graphml>", "undefined entity"),
         ("<!DOCTYPE graphml SYSTEM 'x.dtd'><graphml>&nbsp;</graphml>", "uses the entity &nbsp;"),
         ("<!DOCTYPE graphml [<!ENTITY a 'b'>]><graphml>&a;</graphml>", "declares the entity 'a'"),

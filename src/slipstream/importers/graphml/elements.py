@@ -16,6 +16,13 @@ TEXT_SIZE_MAX = 16 * 1024 * 1024
 """The longest text of one node or edge that is read, in characters."""
 TAG_BYTES_MAX = 4 * 1024 * 1024
 """The longest tag that is read; the parser begins it anew with each piece of the file."""
+_CUT = "it is damaged, or was cut short; make it anew"
+_REMEDIES = {
+    expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]: (
+        "a character that XML can not hold, which some programs write all the same. Take control characters out with "
+        r"tr -d '\000-\010\013\014\016-\037' < FILE; write a bare & as &amp;, a bare < as &lt;, and text as UTF-8"
+    )
+}
 _FOREIGN_LABELS = ("NodeLabel", "EdgeLabel")
 """What yEd keeps of a text that people read, among colours and places."""
 
@@ -105,10 +112,9 @@ class _Parser:
         try:
             self._parser.Parse(chunk, is_last)
         except expat.ExpatError as error:
-            reason = expat.ErrorString(error.code)
             raise ConfigError(
-                f"{self._name} is not well-formed XML at line {error.lineno:,}, column {error.offset:,} ({reason}): "
-                "it is damaged, or was cut short; make it anew"
+                f"{self._name} is not well-formed XML at line {error.lineno:,}, column {error.offset:,} "
+                f"({expat.ErrorString(error.code)}): {_REMEDIES.get(error.code, _CUT)}"
             ) from error
         except (LookupError, ValueError) as error:
             raise ConfigError(
