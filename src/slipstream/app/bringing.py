@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,10 @@ from slipstream.events.import_state import ImportReport, OnProgress, ReadWriteGr
 from slipstream.events.importing import Importer
 from slipstream.events.statements import Replacing
 from slipstream.importers.importing import SourceImporter
+from slipstream.importers.notes.keeping import Kept, OnNote, VaultKeeper, tell_nobody
+from slipstream.importers.notes.watching import follow
 from slipstream.importers.options import ReadOptions
-from slipstream.importers.reading import APOC, format_of, reader_of
+from slipstream.importers.reading import APOC, NOTES, format_of, reader_of
 from slipstream.importers.rows import RowReader
 from slipstream.ports.journal import DeadLetters, NamedValues
 
@@ -110,6 +113,39 @@ class Bringing:
         )
         return importer.run(reader, on_progress, replacing=self._replacing(replace_source, confirm))
 
+    def watch_folder(
+        self,
+        folder: Path | str,
+        *,
+        stop: threading.Event,
+        options: ReadOptions | None = None,
+        replace_source: str | None = None,
+        confirm: str | None = None,
+        poll: bool = False,
+        on_kept: Callable[[Kept], None] | None = None,
+        on_note: OnNote | None = None,
+    ) -> None:
+        """
+        Keep the PKG in step with a folder of notes, until `stop` is set.
+
+        At first the whole folder is compared with the graph, and so what was missed is made good; then whatever is
+        saved, moved or deleted there is taken in at once. `on_kept` is told of each round. Notes that are gone are
+        deleted within the brake, and more of them only if `confirm` is the plan that was told (`Kept.plan_id`). With
+        `replace_source` the folder is imported before, as all that the source of that name says. `poll` looks at the
+        folder over and over, for a file system that tells no changes.
+
+        Raises `ConfigError` for a folder that can not be read, or is gone, and what `import_files` raises.
+        """
+        place, told = Path(folder), options or ReadOptions()
+        told.refuse_but("entity_type", "id_prefix")
+        if replace_source is not None:
+            self.import_files(place, format=NOTES, options=told, replace_source=replace_source, confirm=confirm)
+        parts = self._parts
+        keeper = VaultKeeper(
+            place, parts.pkg, note_type=told.entity_type, prefix=told.id_prefix, brake=parts.brake, confirm=confirm
+        )
+        follow(keeper, on_kept or _nobody, stop, poll=poll, on_note=on_note or tell_nobody)
+
     def _importing(
         self, paths: list[Path], name: str | None, options: ReadOptions, on_progress: OnProgress | None
     ) -> Run:
@@ -127,7 +163,7 @@ class Bringing:
             if chosen == APOC:
                 dump = Importer(graph, values, letters, parts.clock, parts.refusal_limits)
                 return dump.run(paths[0], on_progress, id_prefix=options.id_prefix, replacing=replacing)
-            reader = reader_of(paths, options, chosen)
+            reader = reader_of(paths, options, chosen, graph)
             importer = SourceImporter(graph, values, letters, parts.clock, parts.refusal_limits)
             return importer.run(reader, on_progress, replacing=replacing)
 
@@ -139,3 +175,7 @@ class Bringing:
                 raise InvalidInputError("only a source that is replaced has a plan to confirm", field="confirm")
             return None
         return Replacing(source=source, confirm=confirm, brake=self._parts.brake)
+
+
+def _nobody(kept: Kept) -> None:
+    del kept

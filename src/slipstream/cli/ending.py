@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from slipstream._interrupts import EXIT_INTERRUPTED, INTERRUPTED
@@ -69,3 +71,19 @@ def _leave(code: int) -> NoReturn:
         with suppress(OSError, ValueError):  # the reader has gone
             stream.flush()
     os._exit(code)
+
+
+@contextmanager
+def terminated(ending: threading.Event) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM set an event: a stop by a service manager is not a failure."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        ending.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

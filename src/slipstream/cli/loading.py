@@ -44,6 +44,10 @@ _SHOWN = {
         "change_commands",
         "Delete entities with their relationships, all or none; asks when many relationships go too.",
     ),
+    "watch-folder": (
+        "watch_folder_command",
+        "Keep the PKG in step with a folder of notes, deletes and renames included; ends on Ctrl-C or SIGTERM.",
+    ),
     "apply": (
         "data_commands",
         "Apply change events (native, CloudEvents, Neo4j CDC, Debezium), each once, none after a newer one.",

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +11,7 @@ import typer
 from slipstream.app.composition import service_manager
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context
+from slipstream.cli.ending import terminated
 from slipstream.cli.keeping import LOOK_S, Ending, Front, Keeper, NoFront, Place, Unserved
 from slipstream.cli.output import err, handled_errors, out, print_warning
 from slipstream.cli.serving import Metrics, ServerOptions, TokenFile, directories_of, front_of, registry_of
@@ -88,7 +85,7 @@ def serve(  # noqa: PLR0917  (typer reads its options from the arguments)
         places, front = _fronted(options, directories, may_lack_extra=context.info_name == "run")
         ending = Ending(tell=lambda state: tell_manager(state, manager.notify_address))
         keepers = [Keeper(place, front, ending, alone=len(places) == 1) for place in places]
-        with _terminated(ending.asked):
+        with terminated(ending.asked):
             _keep(keepers, front, ending)
         _tell_end(keepers)
 
@@ -136,19 +133,3 @@ def _tell_end(keepers: Sequence[Keeper]) -> None:
     if firing := sorted({rule for keeper in keepers for rule in keeper.ended.firing}):
         err.print(f"alerts were firing: {', '.join(firing)}", markup=False)
         raise typer.Exit(EXIT_DIVERGENT)
-
-
-@contextmanager
-def _terminated(ending: threading.Event) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM set an event: a stop by a service manager is not a failure."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        ending.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,7 +12,9 @@ from slipstream.domain.hints import near_miss
 from slipstream.importers.opening import SourceFile, source_files
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import RowReader
+from slipstream.ports.graph import GraphReader
 
+NOTES = "notes"
 APOC = "apoc"
 """Read by `events.importing`, which knows what such a dump says of ids."""
 _READERS = {
@@ -51,7 +53,7 @@ _JSON_LD = re.compile(rb'"@(?:context|graph|id)"\s*:')
 def format_of(paths: Sequence[Path]) -> str:
     """Return the format that a folder or files are of; raises `ConfigError` when nobody can tell, or they differ."""
     if len(paths) == 1 and paths[0].is_dir():
-        return "notes"
+        return NOTES
     found = {_format_of(file) for file in source_files(paths)}
     if found == {"csv", "neo4j"}:
         return "neo4j"  # one file has the header of another
@@ -78,15 +80,17 @@ def _format_of(file: SourceFile) -> str:
     )
 
 
-def reader_of(paths: Sequence[Path], options: ReadOptions, name: str) -> RowReader:
+def reader_of(paths: Sequence[Path], options: ReadOptions, name: str, graph: GraphReader | None = None) -> RowReader:
     """
     Return the reader of some files, or of a folder of notes, in the format of that name.
+
+    `graph` is what they are imported into: a note that was moved keeps the id that it has there.
 
     Raises `InvalidInputError` for a format or an option that nobody knows, and `ConfigError` as readers do.
     """
     if name not in _READERS:
         raise InvalidInputError(f"{name!r} is no format{near_miss(name, FORMATS)}", field="format")
     module = importlib.import_module(_READERS[name])
-    given = paths[0] if name == "notes" and len(paths) == 1 and paths[0].is_dir() else source_files(paths)
-    reader: RowReader = module.reader(given, options)
+    given = paths[0] if name == NOTES and len(paths) == 1 and paths[0].is_dir() else source_files(paths)
+    reader: RowReader = module.reader(given, options, **({"graph": graph} if name == NOTES else {}))
     return reader

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from slipstream.domain.entities import EntityPage
 from slipstream.domain.schema import GraphSchema
 from slipstream.importers.notes.links import last_of, path_key
 from slipstream.importers.notes.note import digest_of
 
+VAULT = "vault"
+"""The property of a note that has an id of its own: what the ids of the others begin with."""
 _PAGE = 1_000
 
 
@@ -27,6 +29,7 @@ Known = Callable[[], Sequence[KnownNote]]
 """What the graph has of a vault."""
 
 
+@runtime_checkable
 class Listing(Protocol):
     """A graph whose entities can be listed by type; a `PKG` is one."""
 
@@ -43,8 +46,8 @@ def known_notes(graph: Listing, prefix: str, note_type: str) -> list[KnownNote]:
     """
     Return what a graph has of the vault whose ids begin with `prefix`.
 
-    The graph alone remembers: a note's path is a property of its entity, and its text tells its content. A note with
-    an id of its own (front matter) is of any vault, and needs no memory.
+    The graph alone remembers: a note's path is a property of its entity, and its text tells its content. One with an
+    id of its own (front matter) has the prefix as a property, `vault`.
     """
     found = []
     for entity_type, properties in graph.schema().entity_types.items():
@@ -55,7 +58,7 @@ def known_notes(graph: Listing, prefix: str, note_type: str) -> list[KnownNote]:
             page = graph.of_type(entity_type, after, _PAGE)
             for entity in page.items:
                 path, text = entity.properties.get("path"), entity.properties.get("text", "")
-                if entity.id.startswith(prefix):
+                if entity.id.startswith(prefix) or entity.properties.get(VAULT) == prefix:
                     where = path if isinstance(path, str) else None
                     found.append(KnownNote(entity.id, where, digest_of(str(text)), entity_type))
             after = page.next
@@ -81,7 +84,11 @@ def assign_ids(
     """
     by_path = {note.path: note for note in known if note.path is not None}
     order = sorted(paths, key=lambda path: (len(path), path))
-    ids = {path: own[path] if path in own else by_path[path].id for path in order if path in own or path in by_path}
+    ids = dict(own)
+    claimed = set(own.values())
+    for path in order:
+        if path not in own and path in by_path and by_path[path].id not in claimed:
+            ids[path] = by_path[path].id
     new = [path for path in order if path not in ids]
     there, used = set(order), set(ids.values())
     gone = [note for path, note in by_path.items() if path not in there and note.id not in used]

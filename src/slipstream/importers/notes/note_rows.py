@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from slipstream.importers.notes.identity import VAULT
 from slipstream.importers.notes.links import NoteNames, path_key
 from slipstream.importers.notes.note import Link, Note
 from slipstream.importers.notes.sections import sections_of
@@ -30,8 +31,8 @@ class NoteRows:
     names: NoteNames
     ids: dict[str, str]
     """The id of each note, by path."""
-    blocks: dict[str, str]
-    """The path of the note that holds a block, by the block's id (Logseq)."""
+    blocks: dict[str, set[str]]
+    """The paths of the notes that hold a block, by the block's id (Logseq)."""
     absent: set[str]
     """Paths of notes that can not be read and are not in the graph: a link to one is to a mentioned entity."""
 
@@ -39,7 +40,7 @@ class NoteRows:
         """Yield the note, its sections, its tags, and what it links to that is no note (yet)."""
         note_id = self.ids[note.path]
         sections = sections_of(note.pieces)
-        yield EntityRow(note_id, note.type or self.note_type, _properties(note))
+        yield EntityRow(note_id, note.type or self.note_type, self._properties(note))
         for section in sections:
             properties = {"name": section.heading or note.name, "note": note.name, "text": section.text or None}
             yield EntityRow(_section_id(note_id, section.key), SECTION, _present(properties))
@@ -52,8 +53,7 @@ class NoteRows:
             is_there = path is not None and path not in self.absent
             if target.target and not is_there and target_id not in mentioned:
                 mentioned.add(target_id)
-                name = PurePosixPath(target_id.removeprefix(self.prefix)).name
-                yield EntityRow(target_id, self.note_type, {"name": name}, is_mentioned=True)
+                yield EntityRow(target_id, self.note_type, is_mentioned=True)
 
     def relationships(self, note: Note) -> Iterator[RelationshipRow]:
         """Yield what the note links to, embeds and is tagged with, and which sections are part of it."""
@@ -95,11 +95,22 @@ class NoteRows:
                     if mentioned is not None:
                         yield mentioned, link
             elif link.block and not link.block.startswith("^"):
-                holder = self.blocks.get(link.block.lower())
-                if holder is not None and holder in self.ids:
-                    yield self.ids[holder], link
+                holders = self.blocks.get(link.block.lower())
+                if holders:
+                    yield self.ids[min(holders)], link
             else:
                 yield self.ids[note.path], link
+
+    def _properties(self, note: Note) -> Mapping[str, Any]:
+        own = {
+            "name": note.name,
+            "path": note.path,
+            "text": note.text or None,
+            "aliases": list(note.aliases) or None,
+            "tags": list(note.tags) or None,
+            VAULT: None if self.ids[note.path].startswith(self.prefix) else self.prefix,
+        }
+        return _present({**note.fields, **own})
 
     def mention_id(self, target: str) -> str | None:
         """Return the id of a note that is not there, made of what it is called; None when it has no name."""
@@ -113,17 +124,6 @@ class NoteRows:
     def _is_file(self, link: Link, source: str) -> bool:
         suffix = PurePosixPath(link.target).suffix.lower()
         return suffix in _FILES and self.names.find(link.target, source, is_path=link.is_path) is None
-
-
-def _properties(note: Note) -> Mapping[str, Any]:
-    own = {
-        "name": note.name,
-        "path": note.path,
-        "text": note.text or None,
-        "aliases": list(note.aliases) or None,
-        "tags": list(note.tags) or None,
-    }
-    return _present({**note.fields, **own})
 
 
 def _present(properties: Mapping[str, Any]) -> dict[str, Any]:

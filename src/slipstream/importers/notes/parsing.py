@@ -14,7 +14,7 @@ from slipstream.importers.notes.front_matter import FrontMatter, split_front_mat
 from slipstream.importers.notes.markdown import Reading, read_markdown, read_value
 from slipstream.importers.notes.note import Note
 
-OWN = ("path", "text", "aliases", "tags", "name")
+OWN = ("path", "text", "aliases", "tags", "name", "vault")
 """Properties that every note has from us: a field of that name is kept as `front_matter_NAME`."""
 _TAG_FIELDS, _ALIAS_FIELDS = ("tags", "tag"), ("aliases", "alias")
 _LISTED = re.compile(r"\s*(?:#?\[\[([^\[\]]+)\]\]|([^,]+))")

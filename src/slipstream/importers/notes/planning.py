@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from slipstream.domain.errors import InvalidInputError
@@ -23,8 +23,8 @@ class VaultIndex:
     def __init__(self, read: Read) -> None:
         self._read = read
         self.names = NoteNames()
-        self.blocks: dict[str, str] = {}
-        """The path of the note that holds a block, by the block's id."""
+        self.blocks: dict[str, set[str]] = {}
+        """The paths of the notes that hold a block, by the block's id."""
         self.own: dict[str, str] = {}
         """The ids that notes give themselves, by path."""
         self.refused: dict[str, InvalidInputError] = {}
@@ -41,7 +41,8 @@ class VaultIndex:
         except InvalidInputError as error:
             self.refused[path] = error
         self.names.add(path, found.pages)
-        self.blocks |= dict.fromkeys(found.blocks, path)
+        for block in found.blocks:
+            self.blocks.setdefault(block, set()).add(path)
         self._blocks_of[path] = found.blocks
         if found.id is not None and found.id in self._holders:
             held = self._holders[found.id]
@@ -58,8 +59,7 @@ class VaultIndex:
         if own is not None:
             del self._holders[own]
         for block in self._blocks_of.pop(path, ()):
-            if self.blocks.get(block) == path:
-                del self.blocks[block]
+            self.blocks[block].discard(path)
 
     def called(self, path: str) -> frozenset[str]:
         """Return what links may call a note, or a block of it."""
@@ -82,7 +82,7 @@ def plan_of(
 ) -> Plan:
     """Return the plan of a vault; `on_note` is called for each note, and may raise to stop."""
     index = VaultIndex(vault.text)
-    for path in vault.files:
+    for path in in_order(vault.files, known, vault.prefix):
         on_note()
         index.learn(path)
     ids = assign_ids(vault.files, index.own, known, vault.prefix, lambda path: content_of(vault.text, path))
@@ -90,6 +90,12 @@ def plan_of(
     absent = {path for path in index.refused if ids[path] not in by_id}
     rows = NoteRows(vault.prefix, note_type, index.names, ids, index.blocks, absent)
     return Plan(rows, index.refused, by_id)
+
+
+def in_order(paths: Iterable[str], known: Sequence[KnownNote], prefix: str) -> list[str]:
+    """Return the order to learn notes in: of two that give themselves one id, the one has it that the graph has."""
+    have_own = {note.path for note in known if not note.id.startswith(prefix)}
+    return sorted(paths, key=lambda path: (path not in have_own, path))
 
 
 def content_of(read: Read, path: str) -> bytes | None:

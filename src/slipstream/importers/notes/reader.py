@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.importers.notes.identity import Known, KnownNote
+from slipstream.importers.notes.identity import Known, KnownNote, Listing, known_notes
 from slipstream.importers.notes.note_rows import NOTE
 from slipstream.importers.notes.parsing import parse_note
 from slipstream.importers.notes.planning import Plan, plan_of
@@ -15,20 +16,25 @@ from slipstream.importers.notes.vault import Vault, size_of
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, Stage, Tell
+from slipstream.ports.graph import GraphReader
 
 _HELD_MAX = 200_000
 """How many relationships are held for the second reading, so that most vaults are parsed once."""
 
 
-def reader(given: Path | Sequence[SourceFile], options: ReadOptions, *, known: Known | None = None) -> NotesReader:
+def reader(
+    given: Path | Sequence[SourceFile], options: ReadOptions, *, graph: GraphReader | None = None
+) -> NotesReader:
     """
     Return the reader of a folder of notes, or of files.
 
-    `known` tells what the graph has of the vault, so that a moved note keeps its id. Raises `InvalidInputError` for
-    an option that means nothing for notes, and `ConfigError` where there are none.
+    `graph` is what they are imported into: it remembers the ids of notes, so that a moved one keeps its own. Raises
+    `InvalidInputError` for an option that means nothing for notes, and `ConfigError` where there are none.
     """
     options.refuse_but("entity_type", "id_prefix")
-    return NotesReader(Vault(given, options.id_prefix), options, known)
+    vault, note_type = Vault(given, options.id_prefix), options.entity_type or NOTE
+    known = partial(known_notes, graph, vault.prefix, note_type) if isinstance(graph, Listing) else None
+    return NotesReader(vault, options, known)
 
 
 class NotesReader:

@@ -25,18 +25,18 @@ class Vault:
     """
 
     def __init__(self, given: Path | Sequence[SourceFile], prefix: str | None = None) -> None:
-        self._root = given.resolve() if isinstance(given, Path) else None
+        self._root: Path | None = None
+        self._stamps: dict[str, object] = {}
         if isinstance(given, Path):
-            self.shown = str(given)
-            name = given.resolve().name
-            self._found = _walked(given)
+            self.shown, self._root = str(given), given.resolve()
+            name, found = self._root.name, _walked(self._root)
         else:
             self.shown = given[0].name if len(given) == 1 else str(given[0].path.parent)
-            name, self._found = _listed(given)
+            name, found = _listed(given)
         self.prefix = f"{name}/" if prefix is None else prefix
-        self.files = {path: file for path, file in sorted(self._found.items()) if is_note(path)}
+        self.files = {path: file for path, file in sorted(found.items()) if is_note(path)}
         """The notes, by path."""
-        self.attachments = frozenset(path for path in self._found if not is_note(path))
+        self.attachments = frozenset(path for path in found if not is_note(path))
         """Files that are no notes."""
 
     @property
@@ -60,15 +60,54 @@ class Vault:
         """Return the text of a note; raises `InvalidInputError` when it can not be read, or is no text."""
         return text_of(self.files[path], path)
 
-    def place_of(self, file: Path) -> str | None:
-        """Return the path within the vault of a file in its folder; None of one that is skipped."""
+    @property
+    def root(self) -> Path:
+        """Its folder; raises `ConfigError` for notes that were given file by file."""
         if self._root is None:
-            return None
-        try:
-            parts = file.relative_to(self._root).parts
-        except ValueError:
-            return None
-        return None if not parts or is_skipped(parts) else place_of(parts)
+            raise ConfigError(f"{self.shown} is no folder: name the folder of the notes")
+        return self._root
+
+    def list_anew(self) -> None:
+        """List the folder's notes anew."""
+        self.files = {path: file for path, file in sorted(_walked(self.root).items()) if is_note(path)}
+        self._stamps = {path: _stamp_of(file) for path, file in self.files.items()}
+
+    def changed(self) -> set[Path]:
+        """Return the notes that differ from when they were looked at last, by their times and sizes."""
+        there = {path: file for path, file in _walked(self.root).items() if is_note(path)}
+        stamps = {path: _stamp_of(file) for path, file in there.items()}
+        differ = {path for path in stamps.keys() | self._stamps.keys() if stamps.get(path) != self._stamps.get(path)}
+        return {(there.get(path) or self.files[path]).path for path in differ if path in there or path in self.files}
+
+    def look_at(self, place: Path) -> set[str]:
+        """
+        Look anew at a file or a folder of the vault's folder, and return the paths of the notes that may differ now.
+
+        A folder that is there stands for all in it, one that is gone for all that was in it.
+        """
+        if self._root is None or not place.is_relative_to(self._root):
+            return set()
+        parts = place.relative_to(self._root).parts
+        if is_skipped((*parts, "")):
+            return set()
+        path = place_of(parts)
+        if not is_note(path) and place.is_file():
+            return set()
+        below = f"{path}/" if parts else ""
+        touched = (
+            {each for each in self.files if each == path or each.startswith(below)} if not is_note(path) else {path}
+        )
+        found: dict[str, SourceFile] = {}
+        if place.is_dir():
+            found = {each: file for each, file in _walked(self._root, parts).items() if is_note(each)}
+        elif is_note(path) and place.is_file():
+            found = {path: SourceFile(place)}
+        for gone in touched - found.keys():
+            self.files.pop(gone, None)
+            self._stamps.pop(gone, None)
+        self.files |= found
+        self._stamps |= {each: _stamp_of(file) for each, file in found.items()}
+        return touched | found.keys()
 
 
 def is_note(path: str) -> bool:
@@ -113,7 +152,16 @@ def text_of(file: SourceFile, path: str) -> str:
         raise InvalidInputError(str(error), field=path) from error
 
 
-def _walked(root: Path) -> dict[str, SourceFile]:
+def _stamp_of(file: SourceFile) -> object:
+    """Return what differs when a file was written since, None of one that is gone."""
+    try:
+        stat = file.path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _walked(root: Path, within: Sequence[str] = ()) -> dict[str, SourceFile]:
     found: dict[str, SourceFile] = {}
 
     def refuse(error: OSError) -> None:
@@ -121,7 +169,7 @@ def _walked(root: Path) -> dict[str, SourceFile]:
 
     if not root.is_dir():
         raise ConfigError(f"{root} is no folder: look at the path")
-    for folder, folders, files in os.walk(root, onerror=refuse):
+    for folder, folders, files in os.walk(root.joinpath(*within), onerror=refuse):
         parts = Path(folder).relative_to(root).parts
         folders[:] = sorted(name for name in folders if not is_skipped((*parts, name, "")))
         for name in files:

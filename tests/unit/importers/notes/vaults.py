@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from slipstream.importers.notes.identity import Known
-from slipstream.importers.notes.reader import reader
+from slipstream.importers.notes.reader import NotesReader
+from slipstream.importers.notes.vault import Vault
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, Stage
 
@@ -24,7 +25,8 @@ def write_vault(folder: Path, notes: Mapping[str, str | bytes]) -> Path:
 
 def rows_of(folder: Path, *, known: Known | None = None, options: ReadOptions | None = None) -> list[Row]:
     """Return all rows of a vault, both stages."""
-    found = reader(folder, options or ReadOptions(), known=known)
+    told = options or ReadOptions()
+    found = NotesReader(Vault(folder, told.id_prefix), told, known)
     return [row for stage in Stage for row in found.rows(stage, lambda done: None)]
 
 
