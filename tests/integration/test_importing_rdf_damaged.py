@@ -15,7 +15,7 @@ from slipstream.importers.options import ReadOptions
 from slipstream.importers.rdf import parsing
 from slipstream.importers.rdf.reader import reader
 from slipstream.importers.reading import format_of
-from slipstream.importers.rows import RefusedRow, Stage
+from slipstream.importers.rows import RefusedRow, Stage, TellingReader
 from tests.integration.rdf_sources import DATA, ignored, nameless, read, read_text
 
 TOP = '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="http://e/"'
@@ -130,6 +130,24 @@ def test_json_ld_with_a_wrong_iri_loses_that_statement_alone_and_says_so(tmp_pat
     assert [row.type for row in found.relationships] == ["q"]
     told = [str(row.content.error) for row in found.refused if isinstance(row.content, RefusedRow)]
     assert told == ["statement: 'http://e/o d' is no IRI", "statement: 'http://e/b c' is no IRI"]
+
+
+def test_what_is_left_out_or_renamed_is_told(tmp_path: Path) -> None:
+    text = """{"@context": {"@vocab": null, "p": "http://e/p"}, "@graph": [
+        {"@id": "http://e/a", "p": 1, "oops": 2}, {"@id": "http://e/b", "oops": {"x": 3}, "http://f/p": 4}]}"""
+    path = tmp_path / "some.jsonld"
+    path.write_text(text)
+    source = reader(source_files([path]), ReadOptions())
+    assert isinstance(source, TellingReader)
+    for _ in range(2):
+        rows = list(source.rows(Stage.ENTITIES, ignored))
+        assert not [row for row in rows if isinstance(row.content, RefusedRow)]
+        assert source.notes == [
+            f"left out, as JSON-LD has it: no @context explains the key 'oops' (2 times, first {path})",
+            f"left out, as JSON-LD has it: no @context explains the key 'x' ({path})",
+            "http://f/p is called 'http://f/p' here, for its local name is another one's, or kept for the importer",
+        ]
+        source.rows(Stage.RELATIONSHIPS, ignored)
 
 
 def test_a_pack_that_was_cut_short_is_told(tmp_path: Path) -> None:

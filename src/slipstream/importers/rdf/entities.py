@@ -35,6 +35,12 @@ class Mapping:
         numbers = {iri: number for number, iri in enumerate(self._predicates)}
         self._naming = [numbers[iri] for iri in (*NAMING, *others) if iri in numbers]
 
+    @property
+    def renamed(self) -> list[tuple[str, str]]:
+        """The predicates and types whose name is not the local one, with that."""
+        named = [*zip(self._predicates, self._names, strict=True), *zip(self._types, self._type_names, strict=True)]
+        return [(iri, name) for iri, name in named if name != split_iri(iri)[1] and iri not in NAMING]
+
     def entities(self, groups: Groups) -> Iterator[EntityRow]:
         """Yield an entity for each subject, and one for what is only named as an object."""
         for key, records in groups.items():

@@ -14,6 +14,7 @@ from slipstream.domain.errors import ConfigError
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.rdf.syntaxes import Syntax
 from slipstream.importers.rows import Tell
+from slipstream.importers.told import Told
 
 _NO_BASE = "x-no-base:"
 """Scheme of what relative IRIs of JSON-LD become: the parser would leave them out without a word."""
@@ -51,9 +52,11 @@ def base_of(prefix: str | None) -> str | None:
     return prefix if prefix is not None and _IS_BASE.fullmatch(prefix) else None
 
 
-def statements(file: SourceFile, syntax: Syntax, base: str | None, tell: Tell) -> Iterator[Any]:
+def statements(file: SourceFile, syntax: Syntax, base: str | None, tell: Tell, told: Told) -> Iterator[Any]:
     """
     Yield the quads of a file, and a `Refused` for each that can not be taken alone.
+
+    Keys of JSON-LD that mean nothing are noted in `told`.
 
     Raises `ConfigError`, with line and column where they are known, for what makes the rest unreadable.
     """
@@ -62,7 +65,7 @@ def statements(file: SourceFile, syntax: Syntax, base: str | None, tell: Tell) -
     elif syntax is Syntax.JSON_LD:
         is_streamed = file.size_bytes >= _STREAMED_BYTES_MIN and _is_in_order(file)
         form = "STREAMING_JSON_LD" if is_streamed else "JSON_LD"
-        yield from _checked(file, _parsed(file, form, base or f"{_NO_BASE}//x/", tell))
+        yield from _checked(file, _parsed(file, form, base or f"{_NO_BASE}//x/", tell), told)
     else:
         yield from _parsed(file, syntax.name, base, tell)
 
@@ -189,12 +192,15 @@ def _is_in_order(file: SourceFile) -> bool:
         return True
 
 
-def _checked(file: SourceFile, quads: Iterator[Any]) -> Iterator[Any]:
+def _checked(file: SourceFile, quads: Iterator[Any], told: Told) -> Iterator[Any]:
     """Look at the IRIs of JSON-LD: strictly, the parser leaves out what has a wrong one, and says nothing."""
     named = pyoxigraph().NamedNode
     known: set[str] = set()
     for number, quad in enumerate(quads, start=1):
         fault = None
+        if _means_nothing(key := quad.predicate.value):
+            told.note(f"left out, as JSON-LD has it: no @context explains the key {key!r}", file.name)
+            continue
         for term in quad:
             if type(term) is named and (iri := term.value) not in known:
                 fault = fault or _iri_fault(file, iri)
@@ -203,6 +209,10 @@ def _checked(file: SourceFile, quads: Iterator[Any]) -> Iterator[Any]:
                 if fault is None:
                     known.add(iri)
         yield quad if fault is None else Refused(f"{file.name}, statement {number}", fault, str(quad))
+
+
+def _means_nothing(key: str) -> bool:
+    return ":" not in key or key.startswith("_:")
 
 
 def _iri_fault(file: SourceFile, iri: str) -> str | None:

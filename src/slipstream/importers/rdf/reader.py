@@ -13,10 +13,11 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rdf.entities import Mapping
-from slipstream.importers.rdf.parsing import pyoxigraph
-from slipstream.importers.rdf.spooling import Spool, spooled
+from slipstream.importers.rdf.parsing import base_of, pyoxigraph
+from slipstream.importers.rdf.spooling import Spool
 from slipstream.importers.rdf.syntaxes import Syntax, syntax_of
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
+from slipstream.importers.told import Told
 
 _TOLD_EVERY = 1_000
 
@@ -66,6 +67,7 @@ class RdfReader:
 
     def __init__(self, files: Sequence[tuple[SourceFile, Syntax, str]], options: ReadOptions) -> None:
         self._files, self._options = files, options
+        self._notes = Told()
         self._spool: Spool | None = None
         self._remove: weakref.finalize[[str], RdfReader] | None = None
 
@@ -95,6 +97,11 @@ class RdfReader:
     def has_relationships(self) -> bool:
         """Whether there is anything for the second stage."""
         return self._spool is None or self._spool.relationships.count > 0
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left out, and which names are not the local ones."""
+        return self._notes.lines
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """
@@ -134,13 +141,27 @@ class RdfReader:
     def _read(self, tell: Tell) -> Spool:
         folder = tempfile.mkdtemp(prefix="slipstream-rdf-")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._spool = spooled(Path(folder), self._files, self._options.id_prefix, tell)
-        return self._spool
+        self._notes.clear()
+        spool = Spool(Path(folder), self._notes)
+        base, done = base_of(self._options.id_prefix), 0
+        for file, syntax, prefix in self._files:
+            spool.take(file, syntax, prefix, base, _behind(done, tell))
+            done += file.size_bytes
+        for iri, name in Mapping(spool, None).renamed:
+            self._notes.note(
+                f"{iri} is called {name!r} here, for its local name is another one's, or kept for the importer"
+            )
+        self._spool = spool
+        return spool
 
     def _forget(self) -> None:
         self._spool = None
         if self._remove is not None:
             self._remove()
+
+
+def _behind(before: int, tell: Tell) -> Tell:
+    return lambda done: tell(before + done)
 
 
 def _told(rows: Iterator[Row], spool: Spool, stage: Stage, total_bytes: int, tell: Tell) -> Iterator[Row]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.rdf.buckets import Buckets, Record
-from slipstream.importers.rdf.parsing import Refused, base_of, pyoxigraph, statements
+from slipstream.importers.rdf.parsing import Refused, pyoxigraph, statements
 from slipstream.importers.rdf.syntaxes import Syntax
 from slipstream.importers.rdf.vocabulary import RDF_FIRST, RDF_NIL, RDF_REST, RDF_TYPE, XSD_STRING
 from slipstream.importers.rows import Tell
+from slipstream.importers.told import Told
 
 MENTION, PRESENT, ITEM, TYPE, LITERAL, TERM = range(6)
 """What a record says of its key: named as an object; a subject; a subject with rdf:first; and so on."""
@@ -64,7 +65,8 @@ class Spool:
     `entities` holds what decides an entity, `relationships` the others, `refused` what could not be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, told: Told) -> None:
+        self._told = told
         self.entities = Buckets(folder / "entities")
         self.relationships = Buckets(folder / "relationships")
         self.refused = Buckets(folder / "refused")
@@ -78,7 +80,7 @@ class Spool:
         named, literal, default = vendor.NamedNode, vendor.Literal, vendor.DefaultGraph
         count = 0
         last: tuple[str, list[str]] = ("", [])
-        for quad in statements(file, syntax, base, tell):
+        for quad in statements(file, syntax, base, tell, self._told):
             count += 1
             if type(quad) is Refused:
                 self.refused.add(["refused", quad.where, quad.reason, quad.text])
@@ -161,18 +163,3 @@ def _part(node: Any, blank_id: Callable[[str], str]) -> Any:
     tag = tag_of(node)
     kind = "language" if tag.startswith("@") else "datatype"
     return {"value": node.value, **({kind: tag.removeprefix("@")} if tag else {})}
-
-
-def spooled(folder: Path, files: Sequence[tuple[SourceFile, Syntax, str]], prefix: str | None, tell: Tell) -> Spool:
-    """
-    Return the statements of some files, each with its syntax and what tells its blank nodes from those of others.
-
-    Raises `ConfigError` when one of them can not be read: then none of them is taken.
-    """
-    spool, done = Spool(folder), 0
-    base = base_of(prefix)
-    for file, syntax, blank_prefix in files:
-        before = done
-        spool.take(file, syntax, blank_prefix, base, lambda read, before=before: tell(before + read))  # type: ignore[misc]
-        done += file.size_bytes
-    return spool

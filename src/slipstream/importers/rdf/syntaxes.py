@@ -45,7 +45,7 @@ _NOT_RDF = (
 )
 _XML = re.compile(rb"\s*<(?:\?xml|!--|!DOCTYPE|[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?[\s>])")
 _JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[{\]])")
-_KEYWORD = re.compile(rb"\"@(?:context|id|graph|type|value)\"")
+_KEYWORD = re.compile(rb"\"(?:@[a-z]+|[A-Za-z][\w+.-]*:[^\"\s]+)\"\s*:")
 _TERM = rb"(?:<[^<>\s]*>|_:\S+|\"(?:[^\"\\]|\\.)*\"(?:\^\^<[^<>\s]*>|@[\w-]+)?)"
 _QUAD = re.compile(rb"(?:\s*#[^\n]*\n)*\s*" + rb"\s+".join([_TERM] * 4) + rb"\s*\.")
 
