@@ -1,21 +1,18 @@
-"""docs/serving.md and docs/security.md: limits are those in force, files are usable, each line has its test."""
+"""docs/serving.md and docs/security.md: limits are those in force, proxies are usable, each line has its test."""
 
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from slipstream.cli.app import app
 from slipstream.http.limits import MIB, Limits
 from slipstream.http.scopes import Scope
 from slipstream.http.sockets import SUN_PATH_MAX
 from slipstream.http.tokens import LOOK_S
+from tests.docs.test_deploy import check_command
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -55,33 +52,13 @@ def test_the_limits_on_the_page_are_the_real_ones() -> None:
     )
 
 
-def test_the_unit_files_start_a_command_that_there_is() -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(DOCS / "serving" / "slipstream.service")
-    assert unit["Service"]["Type"] == "notify"
-    program, *arguments = unit["Service"]["ExecStart"].split()
-    assert program.endswith("/slipstream")
-    _check_command(arguments)
-    unit.read(DOCS / "serving" / "slipstream.socket")
-    assert unit["Socket"]["ListenStream"] in arguments
-
-
 @pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
 def test_the_proxies_are_told_how_the_server_is_started(name: str) -> None:
-    text = (DOCS / "serving" / name).read_text(encoding="utf-8")
+    text = (ROOT / "deploy" / "proxies" / name).read_text(encoding="utf-8")
     [started] = re.findall(r"^# +(serve --.*)$", text, re.MULTILINE)
-    _check_command(["--dir", "pkg", *started.split()])
+    check_command(["--dir", "pkg", *started.split()])
     address = started.split()[2]
     assert address in text.partition(started)[2], "the proxy hands on to the address that is served"
-
-
-def _check_command(arguments: list[str]) -> None:
-    """Have the command line understand the arguments, without running them."""
-    name, at = "serve", arguments.index("serve")
-    assert arguments[:at] == ["--dir", arguments[1]]
-    command: Any = get_command(app)
-    command.commands[name].make_context(name, arguments[at + 1 :])
 
 
 ROWS = [

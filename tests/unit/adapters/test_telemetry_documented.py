@@ -19,14 +19,15 @@ from slipstream.http import METRICS_PORT
 from slipstream.http.tokens import TOKEN_CHARACTERS_MIN
 from slipstream.search.searcher import SEARCH
 
-DOCS = Path(__file__).parents[3] / "docs"
-PAGE = (DOCS / "monitoring.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy"
+PAGE = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 RULES: list[dict[str, Any]] = [
     rule
-    for group in yaml.safe_load((DOCS / "monitoring" / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    for group in yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
 ]
-DASHBOARD: dict[str, Any] = json.loads((DOCS / "monitoring" / "dashboard.json").read_text(encoding="utf-8"))
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text(encoding="utf-8"))
 
 SERIES: dict[str, MetricSpec] = {
     spec.name + suffix: spec
@@ -149,8 +150,11 @@ def test_the_page_lists_exactly_the_spans() -> None:
 def test_the_limits_on_the_page_are_the_real_ones() -> None:
     assert f"at least {TOKEN_CHARACTERS_MIN} characters" in PAGE
     assert f'serve(slip, "{METRICS_PORT}")' in PAGE
-    [scraping] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert set(yaml.safe_load(scraping)) == {"scrape_configs", "rule_files"}
+    scraping = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    assert set(scraping) == {"scrape_configs", "rule_files"}
+    assert [(DEPLOY / "prometheus" / name).is_file() for name in scraping["rule_files"]] == [True]
+    [job] = scraping["scrape_configs"]
+    assert job["static_configs"][0]["targets"] == [f"127.0.0.1:{METRICS_PORT}"]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
