@@ -31,7 +31,9 @@ class Step(NamedTuple):
 
 def files() -> dict[str, str]:
     """Return the files of the page, by their paths."""
-    found = re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     return dict(found)
 
 
@@ -48,12 +50,12 @@ def walk(folder: Path, run: Callable[[str], str]) -> int:
     for name, text in files().items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    number = 0
-    for number, step in enumerate(steps(), start=1):
+    told = list(steps())
+    for step in told:
         output = " ".join(run(step.command).split())
         for line in step.told:
             assert line in output, f"`{step.command}` says {output!r}, and not {line!r}"
-    return number
+    return len(told)
 
 
 def installed(python: str, wheel: Path, folder: Path) -> Path:

@@ -39,7 +39,9 @@ def check_command(arguments: list[str]) -> None:
     command.commands[name].make_context(name, rest)
 
 
-@pytest.mark.parametrize(("path", "line"), EXECUTED, ids=[path.relative_to(DEPLOY).as_posix() for path, _ in EXECUTED])
+@pytest.mark.parametrize(
+    ("path", "line"), EXECUTED, ids=[path.relative_to(DEPLOY).as_posix() for path, _ in EXECUTED]
+)
 def test_the_units_start_commands_that_there_are(path: Path, line: str) -> None:
     program, *arguments = shlex.split(line)
     if program == "/bin/sh":
@@ -73,7 +75,9 @@ def test_systemd_takes_the_units(kind: str, tmp_path: Path) -> None:
     if analyze is None:
         pytest.skip("there is no systemd here")
     for path in (DEPLOY / "systemd" / kind).iterdir():
-        text = re.sub(r"^(ExecStart=)\S*/slipstream\b", rf"\g<1>{sys.executable}", path.read_text("utf-8"), flags=re.M)
+        text = re.sub(
+            r"^(ExecStart=)\S*/slipstream\b", rf"\g<1>{sys.executable}", path.read_text("utf-8"), flags=re.MULTILINE
+        )
         (tmp_path / path.name).write_text(text.replace("User=slipstream", "User=root"), encoding="utf-8")
     units = [str(path) for path in sorted(tmp_path.iterdir()) if path.suffix != ".conf"]
     checked = subprocess.run(
@@ -98,7 +102,9 @@ def test_prometheus_takes_configuration_and_rules() -> None:
 def test_the_commands_on_the_page_are_ones_that_there_are() -> None:
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).replace("\\\n", " ").splitlines()
     told = [words for words in map(shlex.split, lines) if any(word.endswith("slipstream") for word in words)]
-    inside = [line.partition("/slipstream ")[2] for line in PAGE.splitlines() if re.match(r" {4}[\d*]+ \d+ \* ", line)]
+    inside = [
+        line.partition("/slipstream ")[2] for line in PAGE.splitlines() if re.match(r" {4}[\d*]+ \d+ \* ", line)
+    ]
     commands = [words[1:] for words in told if words[0] == "slipstream"]
     commands += [shlex.split(line) for line in inside]
     assert len(commands) == 5
@@ -114,7 +120,8 @@ def test_the_image_is_pinned_and_serves_what_its_health_asks() -> None:
     assert f"--uid {user} " in CONTAINERFILE
     assert f"uid={user}," in PAGE
     entry, command = (
-        json.loads(re.findall(rf"^{word} (\[.*\])$", CONTAINERFILE, re.MULTILINE)[0]) for word in ("ENTRYPOINT", "CMD")
+        json.loads(re.findall(rf"^{word} (\[.*\])$", CONTAINERFILE, re.MULTILINE)[0])
+        for word in ("ENTRYPOINT", "CMD")
     )
     check_command([*entry[1:], *command])
     [port] = re.findall(r"^EXPOSE (\d+)$", CONTAINERFILE, re.MULTILINE)

@@ -56,3 +56,32 @@ def test_every_extra_is_told_where_it_is_needed() -> None:
     extras = set(project["optional-dependencies"])
     assert extras <= told
     assert told <= extras | {"and"}
+
+
+def test_the_readme_says_what_each_extra_is_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"The package is `{project['name']}`" in readme
+    rows = re.findall(r"^\| ((?:`[\w-]+`(?:, )?)+) \| .+ \|$", readme, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"[\w-]+", row)]
+    assert sorted(told) == sorted(project["optional-dependencies"])
+    named = {extra for names in re.findall(r"\.\[([\w,-]+)\]", readme) for extra in names.split(",")}
+    assert named <= set(told)
+
+
+def test_every_page_is_one_click_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", readme))
+    pages = {path.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.md")}
+    one_more = {page for page in pages if page.startswith("docs/adr/") and not page.endswith("/README.md")}
+    assert pages - one_more - linked == set()
+    assert "docs/adr/README.md" in linked, "which lists each decision: tests/docs/test_links.py"
+
+
+def test_the_pythons_that_are_told_are_those_that_are_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [name.rpartition(" ")[2] for name in project["classifiers"] if ":: 3." in name]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python {declared[0]} to {declared[-1]};" in readme
+    [head] = re.findall(r"^\| \| (3\..+) \|$", (DOCS / "installing.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert head.split(" | ") == declared

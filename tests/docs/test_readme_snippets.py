@@ -68,7 +68,5 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(commands) > 8
     for program, *arguments in commands:
         assert program == "slipstream"
-        if arguments[0] == "bench":
-            continue  # a minute of its own: tests/e2e/test_bench.py runs it
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, (arguments, result.output)

@@ -22,6 +22,9 @@ from slipstream.domain.errors import ConfigError
 from slipstream.testkit.embedders import HashEmbedder
 from slipstream.testkit.suites.embedder import TEXTS, UNUSUAL_TEXTS
 
+has_wordllama = pytest.mark.skipif(
+    importlib.util.find_spec("wordllama") is None and sys.version_info >= (3, 14), reason="it has no wheels for 3.14"
+)
 TOKENIZER = Path(minilm.__file__).with_name("tokenizer.json")
 
 
@@ -113,6 +116,7 @@ def test_a_dynamically_quantised_model_runs_text_by_text(tmp_path: Path, package
     assert embedder.embed([]).shape == (0, 384)
 
 
+@has_wordllama
 def test_wordllama_is_what_its_own_package_computes() -> None:
     script = """
 import json, sys
@@ -128,6 +132,7 @@ print(json.dumps(model.embed(json.load(sys.stdin), norm=True).tolist()))
     np.testing.assert_allclose(WordLlamaEmbedder().embed(texts), np.array(json.loads(done.stdout)), atol=2e-6)
 
 
+@has_wordllama
 def test_wordllama_leaves_the_process_alone() -> None:
     handlers = list(logging.getLogger().handlers)
     embedder = WordLlamaEmbedder()
