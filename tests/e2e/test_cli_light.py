@@ -44,6 +44,29 @@ def test_a_command_loads_no_other() -> None:
     assert loaded == {"slipstream.cli.show_commands"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "get",
+        "list",
+        "neighbours",
+        "history",
+        "watch",
+        "add",
+        "set",
+        "relate",
+        "unrelate",
+        "delete",
+        "doctor",
+        "query",
+    ],
+)
+def test_the_help_of_an_everyday_command_loads_no_more_than_itself(name: str) -> None:
+    """So it is with what a shell completes: the options and values of a command are its own module's."""
+    loaded = _loaded_by(name, "--help")
+    assert not loaded & set(_HEAVY)
+
+
 def test_the_list_says_of_each_command_what_its_help_says() -> None:
     said = {name: command.help.split("\n\n")[0].replace("\n", " ") for name, command in _commands().items()}
     assert said == {name: shown for name, (_, shown) in loading._SHOWN.items()}

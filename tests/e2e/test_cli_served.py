@@ -62,6 +62,25 @@ COMMANDS: dict[str, list[str]] = {
     "query that is wrong": ["query", "MATCH", "--json"],
     "query in SQL": ["query", "--sql", "SELECT x'00ff' AS b, 9e999 AS f, NULL AS n, :t AS t", "--param", 't="1"'],
     "query in SQL that is wrong": ["query", "--sql", "DELETE FROM entity"],
+    "query as CSV": ["query", "MATCH (n:Person) RETURN n.id, n ORDER BY n.id", "--format", "csv"],
+    "search by metadata": ["search", "Ada", "--metadata", "city=London"],
+    "search since": ["search", "Ada", "--since", "1h"],
+    "search since nothing": ["search", "Ada", "--since", "0s", "--json"],
+    "get": ["get", "ada", "grace", "nobody"],
+    "get as JSON": ["get", "ada", "--json"],
+    "get of nobody as JSON": ["get", "adda", "--json"],
+    "list": ["list"],
+    "list as JSON": ["list", "--type", "Person", "--limit", "1", "--json"],
+    "list of an unknown type": ["list", "--type", "Persn"],
+    "neighbours": ["neighbours", "ada"],
+    "neighbours as JSON": ["neighbours", "ada", "--direction", "out", "--json"],
+    "neighbours of nobody": ["neighbours", "nobody"],
+    "history": ["history", "ada"],
+    "history as JSON": ["history", "grace", "--json"],
+    "history of nobody": ["history", "nobody"],
+    "set of nobody": ["set", "nobody", "a=b", "--json"],
+    "add of what is there": ["add", "Person", "ada"],
+    "delete of nobody": ["delete", "ada", "nobody"],
     "views list": ["views", "list"],
     "views explain": ["views", "explain", "ada"],
     "views explain nobody": ["views", "explain", "nobody", "--json"],
@@ -69,7 +88,11 @@ COMMANDS: dict[str, list[str]] = {
     "audits": ["audits", "list"],
     "dead letters": ["dead-letters", "list"],
 }
-THIN = ("search", "search as JSON", "search with options", "status", "query", "query as JSON", "query in SQL")
+THIN = (
+    *("search", "search as JSON", "search with options", "search since", "status"),
+    *("query", "query as JSON", "query in SQL", "query as CSV"),
+    *("get as JSON", "list", "list as JSON", "neighbours as JSON", "history", "history as JSON"),
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +157,18 @@ def test_what_a_server_answers_loads_next_to_nothing(place: Place, name: str) ->
     assert "pydantic" not in loaded
     if "--json" in COMMANDS[name]:
         assert _DRAWS not in loaded
+
+
+def test_a_write_by_a_server_loads_next_to_nothing(place: Place) -> None:
+    words = ["add", "Passenger", "thin", "name=Thin", "--json"]
+    try:
+        call = [sys.executable, "-c", _PROGRAM, "--dir", str(place.directory), *words]
+        done = subprocess.run(call, check=True, capture_output=True, text=True)
+        _, loaded = json.loads(done.stderr.splitlines()[-1])
+        assert json.loads(done.stdout)["searchable"] is True
+        assert not {*_HEAVY, _DRAWS, "pydantic"}.intersection(loaded)
+    finally:
+        place.run("delete", "thin")
 
 
 def test_the_wire_needs_the_standard_library_alone() -> None:
