@@ -54,17 +54,21 @@ class Exporter:
     """
 
     def __init__(self, pin: Callable[[], PinnedGraph], clock: Clock) -> None:
-        self._pin, self._clock = pin, clock
+        self.pin, self._clock = pin, clock
 
     def export(self, path: Path | str, on_row: OnRow | None = None, *, head: bool = True) -> ExportReport:
         """
         Write a file, packed as its name says (`.gz`, `.zst`), or to standard output (`-`).
 
-        A file appears under its name only when it is whole. Without `head`, every row is one that other readers of
-        APOC's form know. Raises `ConfigError` for a path that can not be a file, `UnavailableError` when writing
-        fails.
+        GraphML if the file is called so (`.graphml`), else JSON lines. A file appears under its name only when it is
+        whole. Without `head`, every row is one that other readers of APOC's form know. Raises `ConfigError` for a
+        path that can not be a file, `UnavailableError` when writing fails.
         """
-        with closing(self._pin()) as graph, _opened(str(path)) as stream:
+        from slipstream.app.graph_export import GraphMLExporter, is_graphml
+
+        if is_graphml(path):
+            return GraphMLExporter(self.pin).export(path, on_row)
+        with closing(self.pin()) as graph, output_to(str(path)) as stream:
             return _Writing(graph, stream, on_row).run(self._head_of(graph) if head else None)
 
     def _head_of(self, graph: PinnedGraph) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def _row_of_relationship(found: Relationship, source_type: str, target_type: str
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def output_to(name: str) -> Iterator[IO[bytes]]:
     """Yield a stream to write to; a file gets its name at the end of the block, synced, or is removed on failure."""
     if name == STANDARD_OUTPUT:
         try:

@@ -28,7 +28,7 @@ def taken_type(properties: dict[str, Any], names: Sequence[str]) -> str | None:
     Of several labels the first one is the type, and all of them stay as the list `labels`.
     """
     for name in names:
-        labels = _labels(properties.get(name))
+        labels = _labels(properties.get(name), is_one=name in ("labelV", "labelE"))
         if labels and name_fault(labels[0]) is None:
             del properties[name]
             if len(labels) > 1:
@@ -37,10 +37,11 @@ def taken_type(properties: dict[str, Any], names: Sequence[str]) -> str | None:
     return None
 
 
-def _labels(value: object) -> list[str]:
+def _labels(value: object, *, is_one: bool) -> list[str]:
     """Return labels: `:Person:Author` as APOC writes them, a list, or one text."""
     if isinstance(value, str):
-        return [label for label in value.split(":") if label] if value.startswith(":") else [value]
+        is_one = is_one or not value.startswith(":")
+        return [value] if is_one else [label for label in value.split(":") if label]
     if isinstance(value, list) and all(isinstance(label, str) for label in value):
         return value
     return []
