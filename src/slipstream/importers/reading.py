@@ -45,7 +45,13 @@ PIPED_NAMES = {
 }
 """What data without a file name is called, by its format."""
 _NEO4J_HEADER = re.compile(rb"[^\r\n]*:(?:ID|START_ID|END_ID|LABEL|TYPE)\b")
+_APOC_ROW = re.compile(
+    rb'\s*\[?\s*\{\s*(?:"(?:nodes|rels|relationships)"\s*:\s*[\[{]\s*(?:"[^"]*"\s*:\s*)?\{\s*)?'
+    rb'"type"\s*:\s*"(?:node|relationship|slipstream)"'
+)
 _NODE_LINK = re.compile(rb'"(?:directed|multigraph|links|edges)"\s*:')
+_NODES = re.compile(rb'\s*\{\s*"nodes"\s*:\s*\[(?!.*"type"\s*:\s*"node")', re.DOTALL)
+"""The nodes may be so long that the edges are out of sight."""
 _RDF_XML = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _JSON_LD = re.compile(rb'"@(?:context|graph|id)"\s*:')
 
@@ -74,7 +80,8 @@ def _format_of(file: SourceFile) -> str:
     if file.suffix == ".json" or head.lstrip()[:1] in (b"{", b"["):
         if _JSON_LD.search(head):
             return "rdf"
-        return "node-link" if _NODE_LINK.search(head) else APOC
+        is_node_link = not _APOC_ROW.match(head) and (_NODE_LINK.search(head) or _NODES.match(head))
+        return "node-link" if is_node_link else APOC
     raise ConfigError(
         f"{file.name}: nobody can tell its format from its name; say it with --format ({', '.join(FORMATS)})"
     )

@@ -13,6 +13,7 @@ from slipstream.importers.json_parts import VALUE_SIZE_MAX, parts
 from slipstream.importers.node_link import reader
 from slipstream.importers.opening import source_files
 from slipstream.importers.options import ReadOptions
+from slipstream.importers.reading import format_of
 from slipstream.importers.rows import Stage
 from tests.unit.importers.graph_files import GRAPHS, Found, found
 
@@ -219,3 +220,26 @@ def test_a_stage_begun_and_given_up_leaves_nothing_open(tmp_path: Path) -> None:
     next(rows)
     rows.close()
     assert len(list(made.rows(Stage.ENTITIES, lambda _: None))) == 4
+
+
+LONG = json.dumps([{"id": at, "name": "x" * 90} for at in range(100)])
+NODE = '{"type":"node","id":"0","labels":["A"],"properties":{"id":"a","links":1,"directed":true}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ('{"directed": false, "nodes": []}', "node-link"),
+        (f'{{"nodes": {LONG}, "links": []}}', "node-link"),
+        (f' {{\n"nodes" : {LONG}, "edges": []}}', "node-link"),
+        (NODE, "apoc"),
+        (f"[{NODE}]", "apoc"),
+        (f'{{"nodes":[{NODE}],"rels":[]}}', "apoc"),
+        (f'{{"nodes":{{"0":{NODE}}},"rels":{{}}}}', "apoc"),
+        ('{"nodes":[{"id":"0","type":"node","labels":["A"]}],"rels":[]}', "apoc"),
+        ('{"type":"slipstream","format":1}', "apoc"),
+    ],
+)
+def test_json_is_told_by_what_it_looks_like(tmp_path: Path, text: str, form: str) -> None:
+    (tmp_path / "g.json").write_text(text)
+    assert format_of([tmp_path / "g.json"]) == form
