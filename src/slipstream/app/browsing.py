@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,13 +77,13 @@ class ChangePage:
     head: Position
 
 
-class Browsing:
+class Browsing(ABC):
     """The calls of a PKG that look around in its graph; `pkg` is that graph."""
 
     @property
+    @abstractmethod
     def pkg(self) -> PKG:
         """The graph: mutations, transactions, Cypher and SQL."""
-        raise NotImplementedError
 
     def get(self, entity_id: str) -> Entity:
         """Return an entity; raises `NotFoundError`."""

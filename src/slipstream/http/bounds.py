@@ -89,7 +89,7 @@ class Bounds:
     async def _worked(self, scope: Scope, receive: Receive, send: Send, slots: Slots, limit_s: float | None) -> None:
         await slots.take()
         answer = _Answer(send, slots, self._limits.answer_bytes)
-        work = asyncio.create_task(_run(self._app, scope, receive, answer.take), name="slipstream-request")
+        work = asyncio.create_task(_run(self._app, scope, receive, answer), name="slipstream-request")
         work.add_done_callback(answer.give_slot)
         begun = asyncio.create_task(answer.is_stream.wait())
         try:
@@ -134,11 +134,13 @@ class Bounds:
             self._answers.give(held)
 
 
-async def _run(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _run(app: ASGIApp, scope: Scope, receive: Receive, answer: _Answer) -> None:
     try:
-        await app(scope, receive, send)
+        await app(scope, receive, answer.take)
     except Exception:
-        logger.debug("%s %s failed", scope["method"], scope["path"], exc_info=True)
+        # What fails before its answer begins is answered and logged by the app, which then raises it again.
+        level = logging.DEBUG if answer.is_fault else logging.ERROR
+        logger.log(level, "%s %s failed after its answer began", scope["method"], scope["path"], exc_info=True)
 
 
 class _Answer:
@@ -151,6 +153,11 @@ class _Answer:
         self._is_whole = self._is_abandoned = self._has_ended = False
         self.chunks: list[bytes] = []
         self.size_bytes = 0
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the app answers that it failed."""
+        return self._start is not None and self._start["status"] == HTTPStatus.INTERNAL_SERVER_ERROR
 
     async def take(self, message: Message) -> None:
         """Take a message of the app's."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -54,8 +54,7 @@ MutationName = Literal[
     "unrelate",
 ]
 _MUTATIONS: Mapping[str, Signature] = {
-    name: Signature(getattr(GraphMutations, name), name)
-    for name in MutationName.__args__  # type: ignore[attr-defined]
+    name: Signature(getattr(GraphMutations, name), name) for name in get_args(MutationName)
 }
 
 

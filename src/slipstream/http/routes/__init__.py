@@ -1,68 +1,20 @@
 """
-The routes of the API, a module for each resource.
+The routes of the API, a module for each resource, and nothing else.
 
 Each has a function `router()` that returns them. May touch: app, and the pieces of `http` that all routes share.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 from fastapi import APIRouter
 
-from slipstream.http.routes import (
-    audits,
-    backups,
-    batch,
-    changes,
-    dead_letters,
-    entities,
-    imports,
-    keys,
-    maps,
-    migrations,
-    neighbours,
-    operations,
-    pkgs,
-    quality,
-    query,
-    relationships,
-    repairs,
-    requests,
-    schema,
-    search,
-    settings,
-    status,
-    views,
-    wait,
-)
-
-_MODULES = (
-    audits,
-    backups,
-    batch,
-    changes,
-    dead_letters,
-    entities,
-    imports,
-    keys,
-    maps,
-    migrations,
-    neighbours,
-    operations,
-    pkgs,
-    quality,
-    query,
-    relationships,
-    repairs,
-    requests,
-    schema,
-    search,
-    settings,
-    status,
-    views,
-    wait,
-)
+_FIRST = "search"
 
 
 def all_routers() -> list[APIRouter]:
     """Return the routers of all resources; a request is matched against one after the other: search is first."""
-    return [module.router() for module in sorted(_MODULES, key=lambda module: module is not search)]
+    names = sorted((found.name for found in pkgutil.iter_modules(__path__)), key=lambda name: (name != _FIRST, name))
+    return [importlib.import_module(f"{__name__}.{name}").router() for name in names]
