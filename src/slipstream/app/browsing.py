@@ -207,7 +207,7 @@ def _behind(entity_id: str, cursor: str) -> Adjacency:
         ref = RelationshipRef(str(name), str(ends[0]), str(ends[1]), str(discriminator))
         return Adjacency(entity_id, ref, direction, str(other), "")
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidInputError("is not what a page gave as `next`", field="after") from error
+        raise InvalidInputError("is not what a page gave as `next`: leave it out to begin", field="after") from error
 
 
 def change_of(entry: LogEntry) -> Change:

@@ -413,7 +413,7 @@ def parse_config(text: str) -> Config:
     try:
         config = Config(**tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not TOML: {error}") from error
+        raise ConfigError(f"is not TOML: {error}. Correct it there") from error
     config.feed.options()
     parse_views(config.views, config.relationship_views)  # which are read again once they are put in force
     return config
@@ -425,7 +425,9 @@ def load_config(directory: Path) -> Config:
     try:
         path.stat()
     except FileNotFoundError as error:
-        raise ConfigError(f"{directory} holds no {CONFIG_NAME}: run `slipstream --dir {directory} init`") from error
+        raise ConfigError(
+            f"{directory} holds no {CONFIG_NAME}: run `slipstream --dir {directory} init` (in Python: create=True)"
+        ) from error
     except OSError as error:
         raise ConfigError(f"{path} can not be opened ({error.strerror}): choose another directory") from error
     return read_config(path)
@@ -438,7 +440,9 @@ def read_config(path: Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
-        raise ConfigError(f"{path} can not be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{path} can not be read: {error.strerror}. See whose it is, and its permissions"
+        ) from error
     except InvalidInputError as error:
         raise InvalidInputError(f"{without_field(error)} (in {path})", field=error.field) from error
     except ConfigError as error:

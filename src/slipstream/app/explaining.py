@@ -101,7 +101,9 @@ class Explaining:
         after, entries = self._newest(log_depth)
         logged = list(concerning(entries, about, recipe))
         if state is None and stored is None and not any(isinstance(found.entry, PKGEvent) for found in logged):
-            raise NotFoundError(f"{key.encode()!r} is neither in the graph nor in the index")
+            raise NotFoundError(
+                f"{key.encode()!r} is neither in the graph nor in the index: search, or list the entities of a type"
+            )
         target, failure = _rendered(recipe.target, state)
         version = None if target is None else target.template_version
         history = KeyHistory(about, recipe, version, self.engine.frontier, logged)

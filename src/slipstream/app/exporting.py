@@ -169,7 +169,9 @@ def _opened_special(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield from _packing(path.name, file)
     except OSError as error:
-        raise UnavailableError(f"{path} can not be written: {error.strerror}") from error
+        raise UnavailableError(
+            f"{path} can not be written ({error.strerror}): see who reads it, or name a file"
+        ) from error
 
 
 def _packing(name: str, file: IO[bytes]) -> Iterator[IO[bytes]]:

@@ -167,11 +167,13 @@ class PKG(Mutations):
     def query_sql(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run read-only SQL over the tables of the graph file (docs/graph.md)."""
         if self._graph.sql is None:
-            raise UnsupportedError("this graph does not speak SQL")
+            raise UnsupportedError("this graph does not speak SQL: read it with `get`, `entities` and `neighbours`")
         return self._graph.sql.query(statement, parameters)
 
     @property
     def _cypher(self) -> Cypher:
         if self._graph.cypher is None:
-            raise UnsupportedError("this graph does not speak Cypher")
+            raise UnsupportedError(
+                "this graph does not speak Cypher: read it with `get`, `entities` and `neighbours`"
+            )
         return self._graph.cypher

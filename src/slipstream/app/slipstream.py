@@ -430,7 +430,7 @@ class Slipstream(Browsing, Bringing):
     def opened(self) -> Opened:
         """What this PKG was opened from."""
         if self._opened is None:
-            raise UnsupportedError("this PKG was not opened from a directory")
+            raise UnsupportedError("this PKG was not opened from a directory: use `slipstream.open(directory)`")
         return self._opened
 
     def opened_from(self, opened: Opened) -> None:

@@ -355,7 +355,7 @@ class Repairer:
         text = self._journal.get(slot)
         if audit_id is None:
             if text is None:
-                raise NotFoundError("no repair was cut short: name an audit")
+                raise NotFoundError("no repair was cut short, so none goes on: name an audit (`slipstream audits`)")
             return _Progress.load(text)
         unknown = set(kinds) - set(KINDS)
         if unknown:

@@ -157,10 +157,12 @@ def checked_vector(vector: npt.ArrayLike, dimension: int) -> Vector:
     """
     array = np.asarray(vector, dtype=np.float32)
     if array.shape != (dimension,):
-        raise InvalidInputError(f"shape {array.shape}, expected ({dimension},)", field="embedding")
+        raise InvalidInputError(
+            f"shape {array.shape}, expected ({dimension},): use the model that embeds the records", field="embedding"
+        )
     norm = float(np.linalg.norm(array.astype(np.float64)))
     if not np.isfinite(norm):
-        raise InvalidInputError("contains NaN or infinity", field="embedding")
+        raise InvalidInputError("contains NaN or infinity: give finite numbers", field="embedding")
     if norm < 1e-12:
         raise InvalidInputError("is the zero vector, which has no direction to search by", field="embedding")
     return array if abs(norm - 1.0) < 1e-6 else (array / np.float32(norm)).astype(np.float32)

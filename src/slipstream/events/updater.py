@@ -55,7 +55,7 @@ class IncrementalEmbeddingUpdater:
         """Keep an event durably; flushes in this thread when the batch is full."""
         with self._lock:
             if self._closed:
-                raise InvalidInputError("is closed", field="updater")
+                raise InvalidInputError("is closed: make a new one", field="updater")
             self._queue.publish(PENDING_TOPIC, event)
             self._pending += 1
             if self._pending == 1:

@@ -172,7 +172,8 @@ def _told(
     known = schema_at(version) if isinstance(version, int) and version >= 1 else None
     if known is None:
         raise InvalidInputError(
-            f"does not tell entity_types, and schema version {version!r} is not known here", field=field_name
+            f"does not tell entity_types, and schema version {version!r} is not known here: tell them",
+            field=field_name,
         )
     return known
 

@@ -176,7 +176,9 @@ class ReembeddingService:
             return schema_from_data(given)
         found = self._store.schema_at(given)
         if found is None:
-            raise NotFoundError(f"schema version {given} is not known")
+            raise NotFoundError(
+                f"schema version {given} is not known: the present one is {self._store.schema().version}"
+            )
         return found
 
     def follow(self, event: PKGEvent, position: Position) -> int:

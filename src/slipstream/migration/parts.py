@@ -74,7 +74,7 @@ class MigrationParts:
         """The recipe of the generation beside the live one; raises `ConfigError` when there is none."""
         beside = self.pair.beside
         if beside is None:
-            raise ConfigError("there is no generation beside the live one")
+            raise ConfigError("there is no generation beside the live one: `slipstream migrate start` builds one")
         return beside
 
     @property
@@ -85,6 +85,6 @@ class MigrationParts:
     def check_alive(self) -> None:
         """Raise `UnavailableError` when the engine has stopped or does not run."""
         if self.sync.failure is not None:
-            raise UnavailableError(f"the engine has stopped: {self.sync.failure}")
+            raise UnavailableError(f"the engine has stopped ({self.sync.failure}): mend that, and open the PKG anew")
         if not self.sync.running:
             raise UnavailableError("the engine is not running: start it, or nothing is built")

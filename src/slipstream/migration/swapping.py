@@ -61,7 +61,10 @@ class LiveSwap:
             report = self._proven(on_progress, patience_s)
             reasons = veto() if veto is not None else ()
             if reasons:
-                raise ConfigError(f"the cut-over is vetoed: {'; '.join(reasons)}")
+                raise ConfigError(
+                    f"the cut-over is vetoed: {'; '.join(reasons)}. Both generations stay as they are: mend the next "
+                    "one, or set other thresholds (`[quality]`, `gate=`)"
+                )
             if self._swapped(found, phase, buried, patience_s):
                 return report
             logger.info("a record became a dead letter behind the audit: auditing again")

@@ -106,7 +106,7 @@ def _declaration_content(declaration: RecipeDeclaration) -> dict[str, Any]:
 
 def _parsed(content: Mapping[str, Any]) -> Generations:
     if content["format"] != _FORMAT:
-        raise CorruptionError(f"format {content['format']} is unknown")
+        raise CorruptionError(f"format {content['format']} is unknown: install the version that wrote it")
     return Generations(
         live=_declaration(content["live"]),
         other=None if content["other"] is None else _declaration(content["other"]),

@@ -25,7 +25,9 @@ def views_from_json(text: str) -> list[View]:
     try:
         content = json.loads(text)
         if content["format"] != _FORMAT:
-            raise CorruptionError(f"views of format {content['format']!r} were written by a newer version")
+            raise CorruptionError(
+                f"views of format {content['format']!r} were written by a newer version: install that one"
+            )
         return [_view(item) for item in content["views"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptionError(f"these are no views: {type(error).__name__}: {error}") from error

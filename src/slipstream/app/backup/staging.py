@@ -64,7 +64,9 @@ def looked_through(folder: Path, names: Sequence[str], parts: BackupParts) -> No
     """Have the store check its own files; raises `CorruptionError` with what it finds."""
     for name in names:
         if name != CONFIG_NAME and (problems := parts.problems_of(folder / name)):
-            raise CorruptionError(f"{name} is damaged: {'; '.join(problems)}")
+            raise CorruptionError(
+                f"{name} is damaged ({'; '.join(problems)}): take an older backup, or make a new one"
+            )
 
 
 def audited(

@@ -46,7 +46,9 @@ def address_of(url: str) -> Address:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise InvalidInputError(f"is no URL of a server ({error})", field="url") from error
+        raise InvalidInputError(
+            f"is no URL of a server ({error}): give http://HOST:PORT or https://HOST:PORT", field="url"
+        ) from error
     if parts.scheme not in _PORTS or not parts.hostname:
         raise InvalidInputError("must be http://HOST:PORT or https://HOST:PORT", field="url")
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -175,7 +175,9 @@ def _parameters(statement: Statement, given: Mapping[str, Any]) -> dict[str, Any
     """Return the parameters that the statement uses, in the mirror's form; raises `InvalidInputError`."""
     missing = sorted(statement.parameters - given.keys())
     if missing:
-        raise InvalidInputError("is used by the statement and not given", field=missing[0])
+        raise InvalidInputError(
+            "is used by the statement and not given: give it a value, as a keyword in Python", field=missing[0]
+        )
     for name in given:
         if not _PARAMETER_NAME.fullmatch(str(name)) or str(name).startswith(PREFIX):
             raise InvalidInputError("is no name of a parameter: letters, digits and underscores", field=str(name))

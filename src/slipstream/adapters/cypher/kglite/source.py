@@ -139,7 +139,9 @@ def _check_layout(connection: sqlite3.Connection, path: Path, layout: Layout) ->
     if application != layout.application_id:
         raise ConfigError(f"{path} is no graph of Slipstream's")
     if version != layout.version:
-        raise ConfigError(f"{path} has the layout {version}, this Slipstream reads {layout.version}")
+        raise ConfigError(
+            f"{path} has the layout {version}, this Slipstream reads {layout.version}: use the other's version"
+        )
 
 
 def head_of(connection: sqlite3.Connection) -> Mark:

@@ -316,7 +316,7 @@ def scan_keys(
 def list_of_type(connection: sqlite3.Connection, entity_type: str, after: str | None, limit: int) -> EntityPage:
     """Return the next entities of a type, in the order in which they came."""
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < _CURSOR_SIZE_MAX):
-        raise InvalidInputError("is not what a page gave as `next`", field="after")
+        raise InvalidInputError("is not what a page gave as `next`: leave it out to begin", field="after")
     rows = connection.execute(_OF_TYPE, (entity_type, int(after or 0), limit + 1)).fetchall()
     items = tuple(Entity(found, entity_type, readable_properties(text, found)) for _, found, text in rows[:limit])
     return EntityPage(items, str(rows[limit - 1][0]) if len(rows) > limit else None)
