@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from slipstream.app.composition.options import Options
     from slipstream.app.config import Config
     from slipstream.app.exporting import ExportReport
+    from slipstream.app.table_export import TableSpec
     from slipstream.audit.findings import AuditReport
     from slipstream.domain.incidents import Incident
     from slipstream.domain.positions import Position
@@ -310,6 +311,10 @@ class AsyncSlipstream(_Beside[Slipstream]):
     async def export(self, path: Path | str, *, head: bool = True) -> ExportReport:
         """Write the graph as of one position, as JSON lines for `import`."""
         return await self._threads.run(self._target.export, path, head=head)
+
+    async def export_table(self, path: Path | str, table: TableSpec) -> ExportReport:
+        """Write the entities of one type as CSV or TSV; see `Slipstream.export_table`."""
+        return await self._threads.run(self._target.export_table, path, table)
 
 
 @asynccontextmanager

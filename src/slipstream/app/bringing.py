@@ -23,7 +23,10 @@ from slipstream.importers.rows import RowReader
 from slipstream.ports.journal import DeadLetters, NamedValues
 
 if TYPE_CHECKING:
+    from slipstream.app.backup.making import Backups
+    from slipstream.app.exporting import Exporter, ExportReport, OnRow
     from slipstream.app.slipstream import Parts
+    from slipstream.app.table_export import TableSpec
 
 Run = Callable[[ReadWriteGraph, NamedValues, DeadLetters, Replacing | None], ImportReport]
 """An import into a graph, with what it keeps in mind and where what it refuses goes."""
@@ -34,6 +37,7 @@ class Bringing:
 
     _parts: Parts
     _rehearsing: Rehearsing | None = None
+    _copies: tuple[Backups, Exporter] | None
 
     def importer(self) -> Importer:
         """Return what imports dumps as APOC writes them; works in any process."""
@@ -145,6 +149,14 @@ class Bringing:
             place, parts.pkg, note_type=told.entity_type, prefix=told.id_prefix, brake=parts.brake, confirm=confirm
         )
         follow(keeper, on_kept or _nobody, stop, poll=poll, on_note=on_note or tell_nobody)
+
+    def export_table(self, path: Path | str, table: TableSpec, on_row: OnRow | None = None) -> ExportReport:
+        """Write the entities of one type as CSV or TSV; see `slipstream.app.table_export.TableExporter`."""
+        from slipstream.app.table_export import TableExporter
+
+        if self._copies is None:
+            raise UnsupportedError("this PKG was not opened from a directory: it has no file to read")
+        return TableExporter(self._copies[1].pin).export(path, table, on_row)
 
     def _importing(
         self, paths: list[Path], name: str | None, options: ReadOptions, on_progress: OnProgress | None

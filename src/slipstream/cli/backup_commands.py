@@ -16,6 +16,7 @@ from slipstream.app.exporting import STANDARD_OUTPUT, ExportReport
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context
 from slipstream.cli.output import err, handled_errors, print_facts, print_json, progress_bar
+from slipstream.cli.table_command import export_table, table_spec
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.texts import on_one_line
 
@@ -103,16 +104,38 @@ def export(
     plain: Annotated[
         bool, typer.Option("--plain", help="Without the row that only Slipstream reads: position and schema.")
     ] = False,
+    entity_type: Annotated[
+        str | None, typer.Option("--type", help="Write a table instead: CSV (or .tsv) of the entities of this type.")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="What a table calls the column of the ids.")] = None,
+    relate: Annotated[
+        list[str] | None, typer.Option(help="COLUMN:TYPE:OTHERTYPE, as for import: a column of a table.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=list: a column of --relate that holds several ids.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between the cells of a table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the whole graph as JSON lines, as of one moment, for `import` and for others who read APOC's form."""
+    """Write the graph as JSON lines, or a type as a table, as of one moment, for `import` and for others."""
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         to_output = file == STANDARD_OUTPUT
         if to_output and as_json:
             raise ConfigError("the graph goes to standard output, so --json can not: name a file")
+        table = table_spec(
+            file,
+            entity_type=entity_type,
+            id_column=id_column,
+            relate=relate or (),
+            columns=column or (),
+            delimiter=delimiter,
+        )
         with progress_bar("exporting", "rows", shown=not as_json) as update:
-            report = exporter_of(settings.directory).export(file, update, head=not plain)
+            if table is None:
+                report = exporter_of(settings.directory).export(file, update, head=not plain)
+            else:
+                report = export_table(settings.directory, file, table, update)
         result = _told_of_export(report)
         if as_json:
             print_json(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Never, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from slipstream.app.backup.making import BackupOptions, BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
@@ -48,6 +48,9 @@ from slipstream.recipes.in_force import Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.hits import SearchResults
 from slipstream.views.viewset import ViewSet
+
+if TYPE_CHECKING:
+    from slipstream.app.table_export import TableSpec
 
 _HERE = "open the PKG by its directory (`slipstream.open`), on the machine that holds it"
 _VIEWS = f"ask for GET /v1/views, or {_HERE}"
@@ -275,6 +278,11 @@ class RemoteSlipstream(GuestSlipstream):
         """Raise: an export is of one snapshot, which only the server's process can hold."""
         del path, on_row, head
         raise UnsupportedError("an export reads one snapshot of a file: use `slipstream export` where the server is")
+
+    def export_table(self, path: Path | str, table: TableSpec, on_row: OnRow | None = None) -> ExportReport:
+        """Raise, as `export` does."""
+        del table
+        return self.export(path, on_row)
 
 
 def _parts(caller: WireCaller, clock: Clock, checks: Checks) -> Parts:

@@ -27,14 +27,18 @@ def delimiter_of(file: SourceFile, given: str | None) -> str:
     can not separate, and `ConfigError` when several fit.
     """
     if given is not None:
-        sign = _WORDS.get(given.lower(), given)
-        if len(sign) != 1 or sign in '"\r\n\0 ':
-            raise InvalidInputError(
-                f"{given!r} can not separate cells: give one character, or one of {', '.join(_WORDS)}",
-                field="delimiter",
-            )
-        return sign
+        return separator_of(given)
     return _BY_SUFFIX.get(file.suffix) or _sniffed(file)
+
+
+def separator_of(given: str) -> str:
+    """Return the character that is given, or named; raises `InvalidInputError` for what can not separate cells."""
+    sign = _WORDS.get(given.lower(), given)
+    if len(sign) != 1 or sign in '"\r\n\0 ':
+        raise InvalidInputError(
+            f"{given!r} can not separate cells: give one character, or one of {', '.join(_WORDS)}", field="delimiter"
+        )
+    return sign
 
 
 def _sniffed(file: SourceFile) -> str:
