@@ -86,7 +86,7 @@ class RdfReader:
     def identity(self) -> str:
         """What differs when a file or an option does."""
         told = "\0".join([*(file.identity for file, _, _ in self._files), self._options.told()])
-        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     @property
     def size_bytes(self) -> int:
