@@ -40,7 +40,7 @@ PIPED_NAMES = {
     "neo4j": "piped.csv",
     "graphml": "piped.graphml",
     "node-link": "piped.json",
-    "rdf": "piped.ttl",
+    "rdf": "piped.rdf",
     "notes": "piped.md",
 }
 """What data without a file name is called, by its format."""
