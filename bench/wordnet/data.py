@@ -73,12 +73,12 @@ def fetch(folder: Path) -> Path:
 
 def write_dump(data: Path, path: Path, count: int | None) -> Dump:
     """Write the first synsets (None: all) and the relationships among them, entities first."""
-    ids = {synset.id for synset in islice(_synsets(data), count)}
+    ids = {synset.id for synset in islice(synsets(data), count)}
     relationships = 0
     with path.open("w", encoding="utf-8") as file:
-        for synset in islice(_synsets(data), count):
+        for synset in islice(synsets(data), count):
             file.write(json.dumps(_node(synset), ensure_ascii=False) + "\n")
-        for synset in islice(_synsets(data), count):
+        for synset in islice(synsets(data), count):
             for kind, target in synset.pointers:
                 if target in ids:
                     file.write(json.dumps(_relationship(relationships, synset.id, kind, target)) + "\n")
@@ -86,7 +86,8 @@ def write_dump(data: Path, path: Path, count: int | None) -> Dump:
     return Dump(path, len(ids), relationships)
 
 
-def _synsets(data: Path) -> Iterator[Synset]:
+def synsets(data: Path) -> Iterator[Synset]:
+    """Yield the synsets, in the order of the files."""
     for name in _FILES:
         with (data / name).open(encoding="utf-8") as file:
             yield from (_synset(line) for line in file if not line.startswith(" "))  # the licence is indented

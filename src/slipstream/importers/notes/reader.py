@@ -12,7 +12,7 @@ from slipstream.importers.notes.identity import Known, KnownNote, Listing, known
 from slipstream.importers.notes.note_rows import NOTE
 from slipstream.importers.notes.parsing import parse_note
 from slipstream.importers.notes.planning import Plan, plan_of
-from slipstream.importers.notes.vault import Vault, size_of
+from slipstream.importers.notes.vault import Vault
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, Stage, Tell
@@ -74,12 +74,13 @@ class NotesReader:
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield the rows of one stage, a number for each note."""
-        plan = self._planned(tell)
-        done = 0
-        for number, path in enumerate(self._vault.files, 1):
-            yield from self._rows_of(plan, stage, number, path)
-            done += size_of(self._vault.files[path])
-            tell(done)
+        with self._vault.reading():
+            plan = self._planned(tell)
+            done = 0
+            for number, path in enumerate(self._vault.files, 1):
+                yield from self._rows_of(plan, stage, number, path)
+                done += self._vault.stamps[path][0]
+                tell(done)
 
     def _planned(self, tell: Tell) -> Plan:
         if self._plan is None:

@@ -90,15 +90,30 @@ def test_long_notes_have_sections_and_short_ones_none() -> None:
     short = [Piece(1, "A"), Piece(0, "x" * 100)]
     assert sections_of(short) == []
     words = " ".join(f"word{number}" for number in range(400))
-    sections = sections_of(
-        [Piece(0, "start"), Piece(1, "A"), Piece(0, words), Piece(2, "B"), Piece(1, "A"), Piece(0, "end")]
-    )
-    assert [section.key for section in sections] == ["^", "A", "A/2", "A/3", "A/4", "B", "A~2"]
+    long = [Piece(0, "start"), Piece(1, "A"), Piece(0, words), Piece(2, "B"), Piece(1, "A"), Piece(0, words)]
+    sections = sections_of(long)
+    assert [section.key for section in sections] == [
+        "^",
+        "A",
+        "A/2",
+        "A/3",
+        "A/4",
+        "B",
+        "A~2",
+        "A/2~2",
+        "A/3~2",
+        "A/4~2",
+    ]
     assert all(len(section.text) <= SIZE_MAX for section in sections)
-    assert (
-        " ".join(section.text for section in sections if section.key.startswith(("A/", "A"))).split()[:-1]
-        == words.split()
-    )
+    assert " ".join(section.text for section in sections[1:5]).split() == words.split()
+
+
+def test_short_sections_that_follow_each_other_are_one() -> None:
+    pieces = [piece for number in range(20) for piece in (Piece(2, f"H{number}"), Piece(0, "text " * 30))]
+    sections = sections_of(pieces)
+    assert [section.heading for section in sections] == ["H0", "H6", "H12", "H18"]
+    assert all(len(section.text) <= SIZE_MAX for section in sections)
+    assert sections[0].text.split("\n\n")[1:3] == ["H1", ("text " * 30).strip()]
 
 
 @given(
