@@ -209,12 +209,41 @@ def _hostile(found: Found) -> str:
     return " ".join(told)
 
 
+_PARTS = {
+    "import": "import, until all of it is searchable",
+    "parse": "parser alone",
+    "graph": "graph file alone",
+    "embed": "model alone",
+    "index": "index alone",
+}
+
+
+def _import(found: Found) -> str:
+    lines = ["| | by the clock | of the processors |", "|---|---:|---:|"]
+    names = [name for name in _PARTS if name in found["seconds"]]
+    for name, label in [
+        ("import", "import, until all of it is searchable"),
+        *((name, _PARTS[name]) for name in names),
+    ]:
+        lines.append(f"| {label} | {found['seconds'][name]:,.1f} s | {found['cpu_seconds'][name]:,.1f} s |")
+    ratio = sum(found["ratios"]) / len(found["ratios"])
+    cpu_ratio = sum(found["cpu_ratios"]) / len(found["cpu_ratios"])
+    told = (
+        f"{found['count']:,} {found['unit']} ({found['source_mb']:,.0f} MB), {found['entities']:,} entities, "
+        f"{found['relationships']:,} relationships, {found['model']}: {ratio:.2f} x the speed of its parts one after "
+        f"the other, {cpu_ratio:.2f} x by processor time; aim {found['target']:g}, "
+        f"{'met' if ratio >= found['target'] else '**missed**'}."
+    )
+    return "\n".join([*lines, "", told])
+
+
 _RENDERED: Mapping[str, tuple[str, Callable[[Found], str]]] = {
     "targets": ("targets", _targets),
     "peers": ("peers", _peers),
     "growth": ("growth", _growth),
     "server": ("server", _server),
     "hostile": ("server-hostile", _hostile),
+    "import-csv": ("import-csv", _import),
     "bench": ("bench", _bench),
     "audits": ("bench-audits", _audits),
     "migrations": ("bench-migrations", _migrations),

@@ -1,0 +1,33 @@
+"""What is measured of a format: its source, how the bare parser reads it, and the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipstream.importers.options import ReadOptions
+
+STATIC = "wordllama-l2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """
+    A format.
+
+    `write` makes a source of so many records in a folder, the same one each time, and returns the paths to import;
+    `parse` reads them with nothing but the parser, and returns how many records there were.
+    """
+
+    write: Callable[[Path, int], Sequence[Path]]
+    parse: Callable[[Sequence[Path]], int]
+    unit: str
+    count: int
+    target: float
+    """The share of the speed of the parts below that the import reaches."""
+    parts: frozenset[str]
+    """What it is compared with, of `parse`, `graph`, `embed`, `index`."""
+    options: ReadOptions | None = None
+    format: str | None = None
+    model: str = STATIC
