@@ -27,6 +27,7 @@ from slipstream.domain.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from slipstream.http import serve
 from slipstream.integrations import finding
 from slipstream.integrations.langchain import LangChainEmbedder, SlipstreamRetriever, SlipstreamVectorStore
 
@@ -240,6 +241,18 @@ def test_vectors_of_a_server_stay_there() -> None:
             store.max_marginal_relevance_search("one")
         with pytest.raises(UnsupportedError, match="can not be had from a server"):
             SlipstreamVectorStore(slip, embedding=Asymmetric())
+
+
+def test_a_program_serves_a_store_with_its_model(tmp_path: Path) -> None:
+    with (
+        SlipstreamVectorStore.open(tmp_path, Asymmetric()) as store,
+        serve(store.slip, "127.0.0.1:0") as server,
+        slipstream.connect(server.url) as slip,
+    ):
+        far = SlipstreamVectorStore(slip)
+        far.add_texts(["ant", "bee"], ids=["ant", "bee"])
+        assert _ids(far.similarity_search("a", k=1)) == ["bee"]
+        assert _ids(store.similarity_search("a", k=1)) == ["bee"]
 
 
 def test_an_outage_of_a_model_is_told_as_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from slipstream.adapters.embedders.memory_cache import MemoryEmbeddingCache
-from slipstream.domain.errors import ConfigError, PoisonEventError
+from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableError
 from slipstream.domain.models import ModelSpec
 from slipstream.domain.temporal import TemporalEmbeddingContext
 from slipstream.embedding import (
@@ -28,6 +29,17 @@ from slipstream.ports.embedding_service import EmbeddingService
 from slipstream.testkit.embedders import HashEmbedder
 
 CONTEXT = TemporalEmbeddingContext(timestamp=datetime(2024, 3, 1, tzinfo=UTC))
+
+
+class Asking(HashEmbedder):
+    """Embeds a query as the text behind its question mark."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        return replace(super().spec, asks_otherwise=True)
+
+    def embed_queries(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self.embed([query.removeprefix("?") for query in queries])
 
 
 class Spoiling(HashEmbedder):
@@ -260,3 +272,21 @@ def test_several_threads_get_their_own_results_and_are_all_counted() -> None:
         np.testing.assert_allclose(result.embedding, expected[number % 40], atol=1e-6)
     stats = service.stats
     assert stats.requests == stats.computed + stats.cached == 120
+
+
+def test_a_query_is_embedded_otherwise_where_its_model_says_so_and_is_not_cached() -> None:
+    registry, model, cache = ModelRegistry(), Asking(), MemoryEmbeddingCache()
+    registry.register(model)
+    registry.register(HashEmbedder(id="plain"))
+    service = MultiModelEmbeddingService(registry, cache=cache)
+    text = service.embed("Note", "one").embedding
+    assert service.embed("Note", "?one").embedding @ text < 0.9
+    assert service.embed_query("?one", "hash") @ text == pytest.approx(1.0)
+    assert service.embed_query("?one", "hash") @ text == pytest.approx(1.0)
+    assert model.embedded == ["one", "?one", "one", "one"]
+    assert service.embed_query("?one", "plain") @ service.embed("Note", "?one", model_id="plain").embedding > 0.999
+    model.fail_with = UnavailableError("down")
+    with pytest.raises(UnavailableError) as raised:
+        service.embed_query("?one", "hash")
+    assert raised.value.model_id == "hash"
+    assert service.calls.longest() is None
