@@ -15,6 +15,7 @@ from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.importers.opening import source_files
 from slipstream.importers.options import ReadOptions, Relate
 from slipstream.importers.reading import format_of
+from slipstream.importers.rows import TellingReader
 from slipstream.importers.tables import records as records_module
 from slipstream.importers.tables.cells import cell_of, list_of
 from slipstream.importers.tables.csv_reader import reader
@@ -53,6 +54,10 @@ def test_what_separates_is_told_by_the_first_rows(tmp_path: Path, sign: str, for
     path.write_text(f"\ufeffid{sign}name, and more; of it\n1{sign}a b\n".replace("name, and more; of it", "name"))
     found = reader(source_files([path]), ReadOptions())
     assert found.form == f"CSV ({form})"
+    assert isinstance(found, TellingReader)
+    assert list(found.notes) == (
+        [] if sign == "," else [f"{path}: its cells were taken to be separated by the {form}"]
+    )
     assert found_by(reader, [path], ReadOptions()).properties("1") == {"name": "a b"}
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.importers.opening import source_files
 from slipstream.importers.options import ReadOptions, Relate
 from slipstream.importers.reading import format_of
+from slipstream.importers.rows import TellingReader
 from slipstream.importers.tables.neo4j_reader import reader
 from tests.unit.importers.table_files import TABLES, Found, found_by
 
@@ -142,6 +144,18 @@ def test_a_file_without_header_has_that_of_its_name_or_its_place(tmp_path: Path)
     assert list(read(tmp_path, "1\n", "id:ID\n", "2\n", names=names).entities) == ["1", "2"]
     with pytest.raises(ConfigError, match=r"y\.csv has no header.*y_header\.csv"):
         read(tmp_path, "1\n", "id:ID\n", names=("y.csv", "x-header.csv"))
+
+
+def test_which_header_was_taken_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1;a\n")
+    (tmp_path / "x-header.csv").write_text("id:ID;name\n")
+    made = reader(source_files([tmp_path / "x.csv", tmp_path / "x-header.csv"]), ReadOptions())
+    assert isinstance(made, TellingReader)
+    header = tmp_path / "x-header.csv"
+    assert list(made.notes) == [
+        f"{header}: its cells were taken to be separated by the semicolon",
+        f"{tmp_path / 'x.csv'} was read with the header of {header}",
+    ]
 
 
 def test_what_the_files_say_themselves_is_refused_as_an_option(tmp_path: Path) -> None:

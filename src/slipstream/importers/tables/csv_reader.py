@@ -19,6 +19,7 @@ from slipstream.importers.tables.dialect import (
     delimiter_of,
     form_of,
     header_of,
+    separator_notes,
     text_of,
     type_by_name,
 )
@@ -145,6 +146,11 @@ class CsvReader:
     def has_relationships(self) -> bool:
         """Whether a column is related to others."""
         return any(table.links for table in self._tables)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was found to separate the cells, unless it is a comma, or was said."""
+        return separator_notes({table.file.name: table.delimiter for table in self._tables}, self._options.delimiter)
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield entities and who is mentioned by them, or relationships; raises `ConfigError` as `records` does."""

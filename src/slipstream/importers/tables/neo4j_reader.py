@@ -21,6 +21,7 @@ from slipstream.importers.tables.dialect import (
     delimiter_of,
     form_of,
     header_of,
+    separator_notes,
     text_of,
     type_by_name,
 )
@@ -80,6 +81,7 @@ class Property:
 class Header:
     """What the columns of some files are."""
 
+    file: SourceFile
     width: int
     delimiter: str
     stem: str
@@ -141,6 +143,16 @@ class Neo4jReader:
     def has_relationships(self) -> bool:
         """Whether there is a file of relationships."""
         return any(part.header.is_of_relationships for part in self._parts)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was found to separate the cells, and which header was taken for a file without one."""
+        headers = {part.header.file.name: part.header.delimiter for part in self._parts}
+        without = [part for part in self._parts if not part.has_header]
+        return [
+            *separator_notes(headers, self._options.delimiter),
+            *(f"{part.file.name} was read with the header of {part.header.file.name}" for part in without),
+        ]
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield nodes, or relationships; raises `ConfigError` as `records` does."""
@@ -257,6 +269,7 @@ def _header(file: SourceFile, options: ReadOptions) -> Header:
     except InvalidInputError as error:
         raise ConfigError(f"{file.name}: {error}") from error
     found = Header(
+        file=file,
         width=len(names),
         delimiter=delimiter,
         stem=_stem(file),
