@@ -32,6 +32,8 @@ _OTHERS = {
     "adjacency": "it looks like adjacency data of NetworkX",
     "graphs": "it looks like JSON Graph Format",
 }
+_TELLING = {NODES, *EDGES, *_OTHERS}
+"""Members by which a file is known for what it is."""
 
 
 def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
@@ -102,7 +104,8 @@ class NodeLinkReader:
             members = set()
             with closing(_closable(self._parts(file, tell, before, self._told))) as all_parts:
                 for part in all_parts:
-                    members.add(part.member)
+                    if part.member in _TELLING:
+                        members.add(part.member)
                     if part.place < 0:
                         self._learn(part, facts, file)
                     elif part.member == NODES:

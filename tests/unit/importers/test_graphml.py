@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.importers.graphml.elements import DEPTH_MAX, TAG_BYTES_MAX, TEXT_SIZE_MAX
+from slipstream.importers.graphml.elements import DEFAULTS_SIZE_MAX, DEPTH_MAX, KEYS_MAX, TAG_BYTES_MAX, TEXT_SIZE_MAX
 from slipstream.importers.graphml.reader import reader
 from slipstream.importers.opening import source_files
 from slipstream.importers.options import ReadOptions, Relate
@@ -17,6 +17,7 @@ from slipstream.importers.rows import Stage
 from tests.unit.importers.graph_files import GRAPHS, Found, found
 
 BIG = str(2**63)
+MANY_KEYS = "".join(f'<key id="{at}"/>' for at in range(KEYS_MAX + 1))
 HYPEREDGE = "hyperedge: joins several nodes at once, which no relationship can: make it a node with an edge to each"
 
 
@@ -334,6 +335,13 @@ def test_packed_files_are_read_as_the_plain_ones(tmp_path: Path) -> None:
         ("<?xml version='1.0' encoding='nonsense'?><graphml/>", "nonsense"),
         ("<graphml>" + "<graph><node id='a'>" * DEPTH_MAX, "nests graphs deeper than"),
         (f"<graphml><graph><node id='{'a' * (TAG_BYTES_MAX + 70_000)}", "a tag or comment of more than 4,194,304"),
+        (
+            f"<graphml><key id='a'><default>{'a' * (DEFAULTS_SIZE_MAX + 1)}</default></key>",
+            "which every node would get",
+        ),
+        (f"<graphml><graph><data key='a'>{'a' * TEXT_SIZE_MAX}</data>", "more than 16,777,216"),
+        ("<graphml><graph><node>" + f"<data>{4_000 * 'a'}</data>" * 4_195, "more than 16,777,216"),
+        (f"<graphml>{MANY_KEYS}", "more than 100,000 keys"),
         (f"<graphml><graph><node><data key='a'>{'a' * (TEXT_SIZE_MAX + 1)}</data>", "more than 16,777,216"),
     ],
 )

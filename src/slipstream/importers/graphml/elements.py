@@ -16,6 +16,9 @@ TEXT_SIZE_MAX = 16 * 1024 * 1024
 """The longest text of one node or edge that is read, in characters."""
 TAG_BYTES_MAX = 4 * 1024 * 1024
 """The longest tag that is read; the parser begins it anew with each piece of the file."""
+_VALUE_SIZE = 50
+"""What a value counts beside its text."""
+KEYS_MAX, DEFAULTS_SIZE_MAX = 100_000, 1024 * 1024
 _CUT = "it is damaged, or was cut short; make it anew"
 _REMEDIES = {
     expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]: (
@@ -86,7 +89,7 @@ class _Parser:
         self._graphs: list[_Graph] = []
         self._open: list[Element] = []
         self._top_graphs = 0
-        self._depth = self._silent_bytes = 0
+        self._depth = self._silent_bytes = self._outside_size = 0
         self._skipped = 0
         """How many elements are open within one that is taken as a whole: `<data>`, or what is not read."""
         self._text: list[str] | None = None
@@ -161,6 +164,8 @@ class _Parser:
             self._start_element(local, attributes)
         elif local in ("data", "default", "desc"):
             self._text, self._text_of, self._is_complex = [], (local, attributes.get("key", "")), False
+            self._outside_size = 0
+            self._grow(_VALUE_SIZE)
             self._skipped = 1
         elif local == "key":
             self._key = attributes, None
@@ -206,12 +211,16 @@ class _Parser:
             self._text.append(text)
         else:
             return
+        self._grow(len(text))
+
+    def _grow(self, size: int) -> None:
+        """Count what an element holds, or what stands outside of all; raises `ConfigError` when it is too much."""
         if self._open:
-            self._open[-1].size += len(text)
-            if self._open[-1].size > TEXT_SIZE_MAX:
-                raise ConfigError(
-                    f"{self._name}, {self._line}: more than {TEXT_SIZE_MAX:,} characters in one element"
-                )
+            self._open[-1].size += size
+        else:
+            self._outside_size += size
+        if max(self._outside_size, self._open[-1].size if self._open else 0) > TEXT_SIZE_MAX:
+            raise self._too_large()
 
     def _end(self, tag: str) -> None:
         if self._skipped > 1:
@@ -231,8 +240,16 @@ class _Parser:
             case "node" | "edge" | "hyperedge":
                 self._done.append(self._open.pop())
             case "key" if self._key is not None:
-                self._keys.declare(Key.declared(*self._key))
+                self._declare(Key.declared(*self._key))
                 self._key = None
+
+    def _declare(self, key: Key) -> None:
+        self._keys.declare(key)
+        if len(self._keys) > KEYS_MAX or self._keys.defaults_size > DEFAULTS_SIZE_MAX:
+            raise ConfigError(
+                f"{self._name}, {self._line}: more than {KEYS_MAX:,} keys, or defaults of more than "
+                f"{DEFAULTS_SIZE_MAX:,} characters, which every node would get: it is no graph to import"
+            )
 
     def _end_label(self, tag: str) -> None:
         if self._label is not None and tag.rpartition(" ")[2] in _FOREIGN_LABELS:
@@ -260,8 +277,7 @@ class _Parser:
         found = self._keys.find(kind, key_id)
         if found is None:
             self._told.note(f"the key {key_id!r} is declared nowhere before its values: they are text", self._line)
-            found = Key(key_id, kind, key_id, "")
-            self._keys.declare(found)
+            return Key(key_id, kind, key_id, "")
         return found
 
     def _too_large(self) -> ConfigError:

@@ -105,11 +105,19 @@ class Keys:
     def __init__(self) -> None:
         self._keys: dict[tuple[str, str], Key] = {}
         self._defaults: dict[str, list[Key]] = {}
+        self.defaults_size = 0
+        """Characters of all defaults, which each node or edge may get."""
 
     def declare(self, key: Key) -> None:
         """Add a declaration; one id may stand for a key of nodes and for another one of edges."""
+        before = self._keys.get((key.kind, key.id))
         self._keys[key.kind, key.id] = key
-        self._defaults.clear()
+        self.defaults_size += len(key.default or "") - len((before and before.default) or "")
+        if key.default or (before and before.default):
+            self._defaults.clear()
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def find(self, kind: str, key_id: str) -> Key | None:
         """Return the key of a value in a node or an edge."""
