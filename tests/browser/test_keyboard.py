@@ -35,10 +35,17 @@ def test_the_first_key_skips_to_the_content_and_the_rest_walk_the_navigation(
 
 
 def test_every_page_has_its_landmarks(site: Site, look: Callable[..., Look]) -> None:
-    page = look(site.url).page
-    for role in ("banner", "main"):
-        expect(page.get_by_role(role)).to_have_count(1)
-    expect(page.get_by_role("navigation", name="Pages")).to_have_count(1)
+    console = look(site.url)
+    page = console.page
+    pages = page.get_by_role("navigation", name="Pages").get_by_role("link").all()
+    assert len(pages) > 7
+    for link in pages:
+        link.click()
+        console.settled()
+        for role in ("banner", "main"):
+            expect(page.get_by_role(role)).to_have_count(1)
+        expect(page.get_by_role("navigation", name="Pages")).to_have_count(1)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
 
 
 def test_a_search_is_asked_told_and_opened_by_keys(site: Site, look: Callable[..., Look]) -> None:

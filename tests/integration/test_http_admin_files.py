@@ -142,8 +142,8 @@ def test_an_upload_that_ends_early_is_removed(here: World) -> None:
     with socket.create_connection(("127.0.0.1", here.api.port)) as half:
         head = "POST /v1/imports HTTP/1.1\r\nHost: x\r\nX-Scope: write\r\nContent-Length: 100000\r\n\r\n"
         half.sendall(head.encode() + b"x" * 1_000)
-        until(lambda: _left(here))
-    until(lambda: not _left(here))
+        until(lambda: _left(here), "that the upload has begun")
+    until(lambda: not _left(here), "that what had come of it is removed")
 
 
 def test_no_client_asks_for_what_is_the_servers_own(here: World) -> None:

@@ -197,6 +197,7 @@ def test_a_client_that_goes_while_it_sends_leaves_nothing(slip: Slipstream) -> N
             with closing(connected(server)) as leaving:
                 leaving.sendall(head_of("/v1/search", 950) + b" " * 900)
         until(lambda: ask(server, "POST", "/v1/search", b" " * 600 + SEARCH).status == 200)
+        assert ask(server, "POST", "/v1/search", b" " * 600 + SEARCH).status == 200, "and it stays so"
 
 
 def test_an_upload_is_bounded_in_size_and_pauses(slip: Slipstream) -> None:
@@ -386,7 +387,7 @@ def test_streams_end_with_the_server(slip: Slipstream) -> None:
         responses.append(connection.getresponse())
     server.close()
     for response in responses:
-        response.read()  # it ends in order: an IncompleteRead would say otherwise
+        assert response.read().startswith(b"retry: ")  # to an end in order: an IncompleteRead would say otherwise
     for connection in connections:
         connection.close()
 
