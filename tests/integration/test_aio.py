@@ -170,3 +170,25 @@ def test_a_stream_that_nobody_listens_to_any_more_ends(tmp_path: Path) -> None:
 
     asyncio.run(asyncio.wait_for(body(), LONG_S))
     _ended_since(before)
+
+
+def test_a_backup_and_an_import_tell_their_progress_in_the_loop(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,name\nada,Ada\nbob,Bob\n", encoding="utf-8")
+    told: list[threading.Thread] = []
+
+    def tell(*what: object) -> None:
+        told.append(threading.current_thread())
+
+    async def body() -> None:
+        async with opened(tmp_path / "pkg") as slip:
+            brought = await slip.import_files(
+                tmp_path / "people.csv",
+                options=slipstream.ReadOptions(entity_type="Person", id_column="id"),
+                on_progress=tell,
+            )
+            assert brought.entities == 2
+            report = await slip.backup(tmp_path / "backups", keep=1, on_progress=tell)
+            assert report.manifest.position == await slip.pkg.head()
+
+    asyncio.run(body())
+    assert set(told) == {threading.main_thread()}
