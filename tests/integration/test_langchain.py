@@ -226,6 +226,8 @@ def test_a_model_that_is_not_the_pkgs_is_refused(store: SlipstreamVectorStore) -
             SlipstreamVectorStore(store.slip, embedding=other)
     with pytest.raises(InvalidInputError, match="directory: give a directory"):
         SlipstreamVectorStore.from_texts(["one"], same)
+    with pytest.raises(InvalidInputError, match="directory: 'https://localhost' is a URL"):
+        SlipstreamVectorStore.from_texts(["one"], same, directory="https://localhost")
     with pytest.raises(InvalidInputError, match="directory: give a directory"):
         SlipstreamVectorStore.from_texts(["one"], same, directory="here", slip=store.slip)
 

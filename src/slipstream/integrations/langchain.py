@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from slipstream.app.composition import Options, open_pkg
+from slipstream.app.composition import Options, directory_of, open_pkg
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Entity, Properties
 from slipstream.domain.errors import InvalidInputError, NotFoundError, UnsupportedError
@@ -115,7 +115,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         """
         made = () if embedding is None else (LangChainEmbedder(embedding, id=model_id, version=model_version),)
         view = document_view(entity_type, text_property=text_property, metadata=metadata)
-        views = () if is_declared(Path(directory), view) else (view,)
+        views = () if is_declared(directory_of(directory), view) else (view,)
         slip = open_pkg(directory, options=Options(embedders=made, views=views))
         store = cls(slip, entity_type=entity_type, text_property=text_property, timeout_s=timeout_s)
         store._embedding, store._is_ours = embedding, True

@@ -17,6 +17,7 @@ from slipstream import aio
 from slipstream.app.composition import connect_pkg, open_pkg, restored
 from slipstream.app.pkg import PKG
 from slipstream.app.slipstream import Slipstream
+from slipstream.domain.errors import InvalidInputError
 from slipstream.engine.runner import Sync
 from slipstream.ports.graph import GraphTransaction
 
@@ -93,6 +94,13 @@ def test_whoever_checks_types_is_told_the_same_names() -> None:
         if alias.asname
     }
     assert names == slipstream._HOMES
+
+
+def test_a_url_is_connected_to_and_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match=r"directory: 'http://\S+' is a URL: use `slipstream\.connect\("):
+        slipstream.open("http://127.0.0.1:8420", create=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_loads_nothing_else() -> None:

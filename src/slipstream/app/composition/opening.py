@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from slipstream.app.backup.restoring import finish_restore
+from slipstream.app.client.addresses import is_url
 from slipstream.app.composition.backups import backups_of, exporter_of, parts, rehearsing_of
 from slipstream.app.composition.factories import DATA_FOLDER as DATA_FOLDER  # noqa: PLC0414  (named here by others too)
 from slipstream.app.composition.factories import metrics_page, model_for_new
@@ -24,7 +25,7 @@ from slipstream.app.remote.keeping import remove_left_uploads
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.uploads import Uploads
 from slipstream.audit.incidents import published_incident
-from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.errors import ConfigError, InvalidInputError, UnavailableError
 from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics
 from slipstream.ports.telemetry import Exposition
 from slipstream.recipes.generations import load_generations
@@ -32,6 +33,13 @@ from slipstream.report.engine_metrics import metrics_of
 
 _WAIT_S = 0.5
 _PATIENCE_S = 30.0
+
+
+def directory_of(place: Path | str) -> Path:
+    """Return a directory; raises `InvalidInputError` for a URL, which would be made as a folder of that name."""
+    if isinstance(place, str) and is_url(place):
+        raise InvalidInputError(f"{place!r} is a URL: use `slipstream.connect({place!r})`", field="directory")
+    return Path(place)
 
 
 def initialise(directory: Path) -> bool:
@@ -68,7 +76,7 @@ def open_pkg(
     adopt: bool = False,
 ) -> Slipstream:
     """Open the PKG in a directory; see `slipstream.open`, whose parameters these are."""
-    root = Path(directory)
+    root = directory_of(directory)
     data = root / DATA_FOLDER
     finish_restore(root, data)
     if create:
