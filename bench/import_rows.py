@@ -5,8 +5,9 @@ Imports a generated source of many rows in a process of its own, and tells how l
     python -m bench.import_rows neo4j --rows 1000000
 
 A tenth of the rows is imported first, in another process, so that one sees whether memory grows with the rows. The
-engine stands still: what is measured is the reader and the graph. Of neo4j half of the rows are relationships. A
-format is a function in `FORMATS` that writes a source, and what it is imported with.
+engine stands still: what is measured is the reader and the graph. Of neo4j half of the rows are relationships; a row of
+rdf is a triple of the Human Phenotype Ontology. A format is a function in `FORMATS` that writes a source, and what it is
+imported with.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.rdf_terms import write_terms
 from bench.result_files import interruptible, say
 from slipstream.app.composition import Options, open_pkg
 from slipstream.importers.options import ReadOptions, Relate
@@ -51,9 +53,16 @@ def _neo4j(folder: Path, rows: int) -> Sequence[Path]:
     return [nodes, relationships]
 
 
+def _rdf(folder: Path, rows: int) -> Sequence[Path]:
+    path = folder / "terms.ttl"
+    write_terms(path, rows)
+    return [path]
+
+
 FORMATS: dict[str, tuple[Write, ReadOptions]] = {
     "csv": (_csv, ReadOptions(columns=(("born", "integer"),), relate=(Relate("boss", "REPORTS_TO", "Person"),))),
     "neo4j": (_neo4j, ReadOptions()),
+    "rdf": (_rdf, ReadOptions()),
 }
 
 

@@ -24,6 +24,8 @@ _BLOCK_BYTES = 1 << 20
 _LINE_BYTES_MAX = 16 * 1024 * 1024
 _STREAMED_BYTES_MIN = 1 << 20
 _TOLD_EVERY = 256
+_UNLABELLED = re.compile(r"_:[a-f][0-9a-f]{19,31}\b")
+"""A label of the parser's own, at random: a refused statement reads the same each time."""
 _KNOWN_MAX = 100_000
 _PLACE = re.compile(r"^Parser error (?:at|between) .*?: (.*?)(?: \(line \d+\))?$", re.DOTALL)
 _ORDER = ("must be the first key", "must be the last property")
@@ -208,7 +210,11 @@ def _checked(file: SourceFile, quads: Iterator[Any], told: Told) -> Iterator[Any
                     known.clear()
                 if fault is None:
                     known.add(iri)
-        yield quad if fault is None else Refused(f"{file.name}, statement {number}", fault, str(quad))
+        yield (
+            quad
+            if fault is None
+            else Refused(f"{file.name}, statement {number}", fault, _UNLABELLED.sub("[]", str(quad)))
+        )
 
 
 def _means_nothing(key: str) -> bool:
