@@ -5,9 +5,9 @@ Imports a generated source of many rows in a process of its own, and tells how l
     python -m bench.import_rows neo4j --rows 1000000
 
 A tenth of the rows is imported first, in another process, so that one sees whether memory grows with the rows. The
-engine stands still: what is measured is the reader and the graph. Of neo4j half of the rows are relationships; a row of
-rdf is a triple of the Human Phenotype Ontology. A format is a function in `FORMATS` that writes a source, and what it is
-imported with.
+engine stands still: what is measured is the reader and the graph. Of neo4j half of the rows are relationships; a row
+of rdf is a triple of the Human Phenotype Ontology. A format is a function in `FORMATS` that writes a source, and what
+it is imported with.
 """
 
 from __future__ import annotations
