@@ -11,10 +11,16 @@ from signal import SIGKILL
 import pytest
 
 from slipstream.app.slipstream import Slipstream
-from slipstream.domain.errors import InvalidInputError, ReplacementNeedsConfirmationError, UnavailableError
+from slipstream.domain.errors import (
+    ConfigError,
+    InvalidInputError,
+    ReplacementNeedsConfirmationError,
+    UnavailableError,
+)
 from slipstream.events.import_state import ImportReport
 from slipstream.events.statements import Replacing
 from slipstream.importers.importing import SourceImporter
+from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow
 from slipstream.ports.journal import NamedValues
 from tests.importers.given import Content, Given
@@ -198,3 +204,86 @@ def test_a_death_between_a_commit_and_its_note_repeats_what_changes_nothing(
     assert report.rejected == 0
     assert importer.run(contents, replacing=Replacing(source="hr")).deleted == 0
     assert slip.pkg.feed.head() == 8  # four records, the end of one, three versions of the schema: nothing twice
+
+
+AES = EntityRow("aes", "Company", is_mentioned=True)
+FULL = EntityRow("aes", "Company", {"name": "Analytical Engine Society"})
+WORKS, PAYS = RelationshipRow("ada", "WORKS_AT", "aes"), RelationshipRow("bab", "PAYS", "aes")
+
+
+def test_what_was_only_named_and_filled_since_stays(slip: Slipstream) -> None:
+    said(slip, ADA, AES, WORKS)
+    slip.import_from(Given([FULL]))
+    said(slip, ADA, AES, WORKS)  # it is named still
+    assert said(slip, ADA).deleted == 1
+    assert entities_of(slip).keys() == {"ada", "aes"}
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_two_sources_name_stays_for_the_second_one(slip: Slipstream, filled: bool) -> None:
+    said(slip, ADA, FULL if filled else AES, WORKS)
+    said(slip, BAB, AES, PAYS, source="crm")
+    said(slip, ADA)
+    assert entities_of(slip).keys() == {"ada", "bab", "aes"}
+    assert len(relationships_of(slip)) == 1
+    assert said(slip, BAB, source="crm").deleted == 1  # and its relationship with it
+    assert entities_of(slip).keys() == {"ada", "bab"}
+
+
+def test_what_one_names_goes_when_who_filled_it_has_gone_too(slip: Slipstream) -> None:
+    said(slip, BAB, AES, PAYS, source="crm")
+    said(slip, FULL)
+    said(slip)
+    assert entities_of(slip).keys() == {"bab", "aes"}
+    said(slip, BAB, source="crm")
+    assert entities_of(slip).keys() == {"bab"}
+
+
+def test_a_few_rows_that_are_all_refused_are_dead_letters(slip: Slipstream) -> None:
+    report = slip.import_from(Given([REFUSED, REFUSED]))
+    assert (report.rejected, len(slip.list_dead_letters())) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["people.csv", "people.jsonl"])
+def test_nothing_goes_of_a_file_that_changes_meanwhile(slip: Slipstream, tmp_path: Path, name: str) -> None:
+    path, options = tmp_path / name, ReadOptions(entity_type="Person" if name.endswith("csv") else None)
+
+    def write(count: int) -> None:
+        rows = [f'{{"type": "node", "id": "{at}", "labels": ["Person"], "properties": {{}}}}' for at in range(count)]
+        path.write_text("\n".join(["id", *map(str, range(count))] if name.endswith("csv") else rows) + "\n")
+
+    def cut(progress: object) -> None:
+        write(2)
+
+    write(3)
+    slip.import_files(path, options=options, replace_source="hr")
+    there = entities_of(slip).keys()
+    with pytest.raises(ConfigError, match="has changed while it was imported"):
+        slip.import_files(path, options=options, replace_source="hr", on_progress=cut)
+    assert entities_of(slip).keys() == there
+    write(3)
+    assert "has changed" in slip.import_files(path, options=options, on_progress=cut).notes[-1]
+    path.write_text(path.read_text())
+    with pytest.raises(ConfigError, match=r"can not be read|has changed"):
+        slip.import_files(
+            path, options=options, replace_source="hr", on_progress=lambda _: path.unlink(missing_ok=True)
+        )
+    assert entities_of(slip).keys() == there
+
+
+def test_what_was_broken_off_begins_anew_when_its_source_was_imported_since(
+    slip: Slipstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.importers.importing.BATCH_BYTES", 1)
+
+    def stop(progress: object) -> None:
+        if "bab" not in entities_of(slip) and "ada" in entities_of(slip):
+            raise KeyboardInterrupt
+
+    new = EntityRow("new", "Person")
+    with pytest.raises(KeyboardInterrupt):
+        slip.import_from(Given([ADA, BAB, new]), replace_source="hr", on_progress=stop)
+    slip.import_from(Given([new], identity="another"), replace_source="hr")
+    assert entities_of(slip).keys() == {"new"}
+    assert said(slip, ADA, BAB, new).resumed_at_line == 0
+    assert entities_of(slip).keys() == {"ada", "bab", "new"}

@@ -9,12 +9,13 @@ from typing import Protocol
 
 from slipstream.domain.errors import (
     AlreadyExistsError,
+    ConfigError,
     InvalidInputError,
     NotFoundError,
     ReplacementNeedsConfirmationError,
 )
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.events.statements import Statements
+from slipstream.events.statements import Replacing, Statements, last_run
 from slipstream.ports.graph import GraphReader, GraphWriter
 
 REJECTED_SHOWN = 20
@@ -76,6 +77,22 @@ OnProgress = Callable[[ImportProgress], None]
 
 class ReadWriteGraph(GraphWriter, GraphReader, Protocol):
     """A graph that is read and written."""
+
+
+def start_of(text: str | None, pkg: GraphWriter, replacing: Replacing | None) -> Cursor:
+    """Return where an import goes on; at the beginning, too, if its source has been imported anew since."""
+    cursor = Cursor.load(text)
+    return Cursor() if replacing is not None and cursor.run != last_run(pkg, replacing) else cursor
+
+
+def tell_change(name: str, report: ImportReport, statements: Statements | None, forget: Callable[[], None]) -> None:
+    """Tell of a source that changed while it was read; raises `ConfigError` if something would be deleted of it."""
+    said = f"{name} has changed while it was imported, and may have been taken in part: import it again"
+    if statements is None:
+        report.notes.append(said)
+    else:
+        forget()
+        raise ConfigError(f"{said}. What it no longer states was not deleted")
 
 
 def finish_replacing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,8 @@ from slipstream.events.import_state import (
     OnProgress,
     ReadWriteGraph,
     finish_replacing,
+    start_of,
+    tell_change,
 )
 from slipstream.events.leaving_out import LeftOut
 from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, refusal_of, told_of
@@ -93,9 +96,10 @@ class Importer:
             raise ConfigError(f"{path} can not be read: {error.strerror}") from error
         if path.is_dir():
             raise ConfigError(f"{path} is a directory: give a file in it")
-        name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns, id_prefix)}"
+        said = id_prefix if replacing is None else f"{id_prefix}\0{replacing.source}"
+        name = f"{IMPORT_PREFIX}{_digest(path.resolve(), stat.st_size, stat.st_mtime_ns, said)}"
         space = FileSpace(path, id_prefix, self._journal)
-        return _Run(self, path, stat.st_size, name, space, batch, on_progress, replacing).run()
+        return _Run(self, path, stat, name, space, batch, on_progress, replacing).run()
 
     def replay(self, letter: DeadLetter) -> bool:
         """Import a rejected row again, on its own; False when it is rejected once more, or not kept whole."""
@@ -115,7 +119,7 @@ class _Run:
         self,
         importer: Importer,
         path: Path,
-        size_bytes: int,
+        stat: os.stat_result,
         name: str,
         space: FileSpace,
         batch: int,
@@ -127,7 +131,7 @@ class _Run:
         self._pkg, self._journal = importer._pkg, importer._journal  # noqa: SLF001  (same module)
         source = Source(str(path), f"{name}:", form=_FORM)
         self._refusals = Refusals(importer._letters, importer._clock, source, importer._limits)  # noqa: SLF001
-        self._path, self._size, self._name, self._batch = path, size_bytes, name, batch
+        self._path, self._stat, self._name, self._batch = path, stat, name, batch
         self._space, self._on_progress = space, on_progress
         self._left_out = LeftOut()
         self._report = ImportReport(left_out=self._left_out.counts, notes=self._left_out.notes)
@@ -141,18 +145,27 @@ class _Run:
         """How many lines the file has, but for the head."""
 
     def run(self) -> ImportReport:
-        cursor = Cursor.load(self._journal.get(self._name))
+        cursor = start_of(self._journal.get(self._name), self._pkg, self._replacing)
         self._report.resumed_at_line, self._report.rejected = cursor.line, cursor.rejected
         if self._replacing is not None:
             self._statements = Statements(self._pkg, self._replacing, cursor.run)
         for stage in (0, 1) if cursor.stage < DELETING else ():
             self._pass(stage, cursor)
         self._compare_with_head()
+        if self._has_changed():
+            tell_change(str(self._path), self._report, self._statements, lambda: self._save(None))
         if self._statements is not None:
             finish_replacing(self._statements, self._report, self._save, is_decided=cursor.stage == DELETING)
         # Done: the next import of this file starts anew, and so overwrites what was changed since.
         self._save(None)
         return self._report
+
+    def _has_changed(self) -> bool:
+        try:
+            now = self._path.stat()
+        except OSError:  # it is gone
+            return True
+        return (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns)
 
     def _save(self, stage: int | None, line: int = 0) -> None:
         """Keep where to go on; None: at the beginning."""
@@ -305,7 +318,9 @@ class _Run:
         """Tell the progress; whoever is told may end the import so."""
         if self._on_progress is not None:
             counted = self._report.entities + self._report.relationships
-            self._on_progress(ImportProgress(self._stage * self._size + done, 2 * self._size, counted))
+            self._on_progress(
+                ImportProgress(self._stage * self._stat.st_size + done, 2 * self._stat.st_size, counted)
+            )
 
     def _write(self, tx: GraphTransaction, read: _Read) -> None:
         row = read.row
@@ -359,4 +374,6 @@ class _Read(NamedTuple):
 
 def _digest(path: Path, size_bytes: int, modified_ns: int, id_prefix: str | None) -> str:
     chosen = "" if id_prefix is None else f"\0{id_prefix}"
-    return hashlib.blake2b(f"{path}\0{size_bytes}\0{modified_ns}{chosen}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(
+        f"{path}\0{size_bytes}\0{modified_ns}{chosen}".encode("utf-8", "surrogateescape"), digest_size=8
+    ).hexdigest()

@@ -52,17 +52,32 @@ class Statements:
         self._fences: dict[RowName, Fence] = {}
 
     def _begun(self) -> int:
-        own = RowName("", self._space)
         with self._pkg.transaction() as tx:
-            last = tx.fences([own]).get(own)
-            run = 1 if last is None or last.order is None else int(last.order) + 1
-            tx.put_fences({own: Fence(order=_order(run))})
+            run = _last_run(tx, self._space) + 1
+            tx.put_fences({RowName("", self._space): Fence(order=_order(run))})
         return run
 
     def note(self, key: RecordKey) -> None:
         """Note that the source states a record; `write` keeps it."""
         name = key.encode()
         self._fences[RowName(self._space, name)] = Fence(key=name, order=self._order)
+
+    def note_named(self, tx: GraphTransaction, key: RecordKey, *, is_made: bool) -> None:
+        """
+        Note that the source names an entity as the end of something, if it made it, or some source states it.
+
+        One that another source states too stays until both have stopped: what leads to it is this source's. One that
+        was only ever named goes only as it was made (`is_made`: just now): who has filled it since keeps it.
+        """
+        name = key.encode()
+        row = RowName(self._space, name)
+        before = self._fences.get(row) or tx.fences([row]).get(row)
+        if before is not None and not before.is_deleted and not is_made:
+            self._fences[row] = replace(before, order=self._order)
+        elif is_made:
+            self._fences[row] = Fence(key=name, order=self._order, event_id=_content(tx, key.id))
+        elif (other := tx.rows_of([name]).get(name)) is not None:
+            self._fences[row] = Fence(key=name, order=self._order, event_id=tx.fences([other])[other].event_id)
 
     def has(self, tx: GraphTransaction, key: RecordKey) -> bool:
         """Return whether the source states a record, in this run or an earlier one."""
@@ -132,20 +147,44 @@ class Statements:
             with self._pkg.transaction() as tx:
                 rows = tx.live_rows(self._space, self._order, None, _DELETED_AT_A_TIME)
                 tx.put_fences({row: replace(fence, is_deleted=True) for row, fence in rows})
-                deleted += sum(_delete(tx, RecordKey.decode(fence.key)) for _, fence in rows)
+                deleted += sum(_delete(tx, fence) for _, fence in rows)
             if rows:
                 position = tx.position
             if len(rows) < _DELETED_AT_A_TIME:
                 return deleted, position
 
 
+def last_run(pkg: GraphWriter, replacing: Replacing) -> int:
+    """Return the number of the last run of a source that was begun."""
+    with pkg.transaction() as tx:
+        return _last_run(tx, f"{SPACE}{replacing.source}")
+
+
+def _last_run(tx: GraphTransaction, space: str) -> int:
+    own = RowName("", space)
+    last = tx.fences([own]).get(own)
+    return 0 if last is None or last.order is None else int(last.order)
+
+
 def _order(run: int) -> str:
     return f"{run:0{_DIGITS}d}"
 
 
-def _delete(tx: GraphTransaction, key: RecordKey) -> bool:
-    """Delete a record, unless another source or feed states it too; return whether it was there."""
-    if tx.rows_of([key.encode()]):
+def _content(tx: GraphTransaction, entity_id: str) -> str:
+    """Return what tells the content of an entity that is only named."""
+    entity = tx.entity(entity_id)
+    told = None if entity is None else (entity.type, sorted(entity.properties.items()))
+    return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _delete(tx: GraphTransaction, fence: Fence) -> bool:
+    """Delete a record, unless another source or feed states it too, or filled it; return whether it was there."""
+    key, other = RecordKey.decode(fence.key), tx.rows_of([fence.key]).get(fence.key)
+    if other is not None:
+        if not fence.event_id:  # what filled it is gone: who names it still may delete it as it is
+            tx.put_fences({other: replace(tx.fences([other])[other], event_id="")})
+        return False
+    if fence.event_id and fence.event_id != _content(tx, key.id):
         return False
     if key.kind is KeyKind.RELATIONSHIP:
         is_there = tx.has_relationship(key.id)

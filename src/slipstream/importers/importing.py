@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipstream.domain.errors import AlreadyExistsError, SlipstreamError
+from slipstream.domain.errors import AlreadyExistsError, ConfigError, SlipstreamError
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
 from slipstream.domain.refusals import RefusalLimits
 from slipstream.events.file_space import Named
@@ -23,6 +23,8 @@ from slipstream.events.import_state import (
     ImportReport,
     OnProgress,
     finish_replacing,
+    start_of,
+    tell_change,
 )
 from slipstream.events.importing import BATCH, BATCH_BYTES, IMPORT_PREFIX
 from slipstream.events.leaving_out import LeftOut
@@ -79,7 +81,8 @@ class _Run:
         batch: int,
     ) -> None:
         self._importer, self._reader, self._on_progress, self._batch = importer, reader, on_progress, batch
-        told = f"{reader.form}\0{reader.identity}\0{'' if replacing is None else replacing.source}"
+        self._identity = reader.identity
+        told = f"{reader.form}\0{self._identity}\0{'' if replacing is None else replacing.source}"
         self._name = IMPORT_PREFIX + hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         source = Source(reader.name, f"{self._name}:", form=reader.form)
         self._refusals = Refusals(importer.letters, importer.clock, source, importer.limits)
@@ -91,8 +94,10 @@ class _Run:
         """Hashes of the ids that this source gave to entities, some 60 bytes each."""
 
     def run(self) -> ImportReport:
-        start = Cursor.load(self._importer.values.get(self._name))
+        start = start_of(self._importer.values.get(self._name), self._importer.pkg, self._replacing)
         self._report.resumed_at_line, self._report.rejected = start.line, start.rejected
+        if start.line or start.stage:
+            self._refusals.prove()  # a part of it was taken
         if self._replacing is not None:
             self._statements = Statements(self._importer.pkg, self._replacing, start.run)
         for stage in (Stage.ENTITIES, Stage.RELATIONSHIPS):
@@ -100,10 +105,18 @@ class _Run:
                 self._pass(stage, start.line if stage == start.stage else 0)
         if isinstance(self._reader, TellingReader):
             self._report.notes.extend(self._reader.notes)
+        if self._has_changed():
+            tell_change(self._reader.name, self._report, self._statements, lambda: self._save(None))
         if self._statements is not None:
             finish_replacing(self._statements, self._report, self._save, is_decided=start.stage == DELETING)
         self._save(None)  # done: the next import of this source starts anew
         return self._report
+
+    def _has_changed(self) -> bool:
+        try:
+            return self._reader.identity != self._identity
+        except ConfigError:  # it is gone
+            return True
 
     def _save(self, stage: int | None, line: int = 0) -> None:
         """Keep where to go on; None: at the beginning."""
@@ -134,9 +147,9 @@ class _Run:
                     rows, size_bytes = [], 0
                 rows.append(row)
                 size_bytes += _size_bytes(row)
-            self._refusals.finish()
             if rows:
-                self._commit(stage, rows)
+                self._commit(stage, rows, is_last=True)
+            self._refusals.finish()
             self._tell(stage, self._reader.size_bytes)
 
     def _tell(self, stage: Stage, done_bytes: int) -> None:
@@ -151,7 +164,7 @@ class _Run:
         if isinstance(row.content, EntityRow) and not row.content.is_mentioned:
             self._seen.add(hash(row.content.id))
 
-    def _commit(self, stage: Stage, rows: list[Row]) -> None:
+    def _commit(self, stage: Stage, rows: list[Row], *, is_last: bool = False) -> None:
         with self._importer.pkg.transaction() as tx:
             for at, row in enumerate(rows):
                 try:
@@ -161,7 +174,10 @@ class _Run:
             if self._statements is not None:
                 self._statements.write(tx)
         self._report.position = tx.position
-        self._refusals.flush()
+        if is_last:
+            self._refusals.finish()
+        else:
+            self._refusals.flush()
         # After the commit: a crash in between imports this batch once more, which changes nothing.
         self._save(stage, rows[-1].number)
 
@@ -197,13 +213,12 @@ class _Run:
 
     def _mention(self, tx: GraphTransaction, row: EntityRow) -> None:
         """Create an entity that something leads to, if nobody has it; the source states it if it made it."""
-        key = entity_key(row.id)
-        if tx.entity(row.id) is None:
+        is_new = tx.entity(row.id) is None
+        if is_new:
             tx.upsert_entity(row.type, row.id, self._left_out.kept(row.type, row.properties))
-            self._note(key)
             self._report.entities += 1
-        elif self._states(tx, key):
-            self._note(key)
+        if self._statements is not None:
+            self._statements.note_named(tx, entity_key(row.id), is_made=is_new)
 
     def _write_relationship(self, tx: GraphTransaction, row: RelationshipRow) -> None:
         properties = self._left_out.kept(row.type, row.properties)
@@ -221,7 +236,7 @@ class _Run:
 
     def _reject(self, row: Row, letter: str, error: SlipstreamError) -> None:
         self._report.rejected += 1
-        text = f"{row.where}: {error}"
+        text = str(error) if str(error).startswith(f"{row.where}: ") else f"{row.where}: {error}"
         if len(self._report.errors) < REJECTED_SHOWN:
             self._report.errors.append(text)
         if isinstance(row.content, RefusedRow):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,8 +37,8 @@ class SourceFile:
     @property
     def inner_name(self) -> str:
         """Its name without folders and without the ending of its packing: `people.csv` for `a/people.csv.gz`."""
-        name = PurePosixPath(self.member or self.path.name).name
-        return name.removesuffix(GZIP).removesuffix(ZSTD)
+        name = PurePosixPath(self.member or self.path.name)
+        return name.stem if name.suffix.lower() in (GZIP, ZSTD) else name.name
 
     @property
     def suffix(self) -> str:
@@ -48,16 +49,22 @@ class SourceFile:
     def size_bytes(self) -> int:
         """How many bytes are read of it, as it lies there."""
         if self.member is None:
-            return self.path.stat().st_size
+            return self._stat().st_size
         with zipfile.ZipFile(self.path) as pack:
             return pack.getinfo(self.member).file_size
 
     @property
     def identity(self) -> str:
         """What differs when the file was changed, or is another one."""
-        stat = self.path.stat()
+        stat = self._stat()
         told = f"{self.path.resolve()}\0{self.member}\0{stat.st_size}\0{stat.st_mtime_ns}"
         return hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+    def _stat(self) -> os.stat_result:
+        try:
+            return self.path.stat()
+        except OSError as error:
+            raise ConfigError(f"{self.name} can not be read: {error.strerror or error}") from error
 
     @contextmanager
     def opened(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
@@ -124,9 +131,10 @@ class SourceFile:
         yield from (piece for piece in _split(rest) if piece)
 
     def _not_text(self, done: int, error: UnicodeDecodeError) -> ConfigError:
+        is_utf_16 = done == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         return ConfigError(
             f"{self.name} is not UTF-8 (byte 0x{error.object[error.start]:02x} near byte {done + error.start:,}): "
-            "convert it, as with `iconv -f WINDOWS-1252 -t UTF-8`"
+            f"convert it, as with `iconv -f {'UTF-16' if is_utf_16 else 'WINDOWS-1252'} -t UTF-8`"
         )
 
 
@@ -157,6 +165,8 @@ def source_files(paths: Sequence[Path]) -> list[SourceFile]:
             raise ConfigError(f"{path} is a folder: name files, or import it as notes (--format notes)")
         if not path.exists():
             raise ConfigError(f"{path} is not there: look at the path")
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file, and it is read more than once: pipe its content in, with -")
         found.extend(_members(path) if path.suffix.lower() == ZIP else [SourceFile(path)])
     return found
 
