@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from slipstream.domain.keys import RecordKey
+from slipstream.domain.fences import Fence
 from slipstream.events import statements
 from slipstream.importers.rows import EntityRow
 from slipstream.ports.graph import GraphTransaction
@@ -21,12 +21,12 @@ def main(directory: Path, plan: str) -> None:
     """Import less than before, and die after some pages."""
     delete, done = statements._delete, 0
 
-    def counting(tx: GraphTransaction, key: RecordKey) -> bool:
+    def counting(tx: GraphTransaction, fence: Fence) -> bool:
         nonlocal done
         done += 1
         if done > 3 * PAGE:
             os.kill(os.getpid(), signal.SIGKILL)
-        return delete(tx, key)
+        return delete(tx, fence)
 
     vars(statements).update(_delete=counting, _DELETED_AT_A_TIME=PAGE)
     with opened(directory) as slip:
