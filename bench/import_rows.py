@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.rdf_terms import write_terms
 from bench.result_files import interruptible, say
 from slipstream.app.composition import Options, open_pkg
 from slipstream.importers.options import ReadOptions, Relate
@@ -55,7 +54,8 @@ def _neo4j(folder: Path, rows: int) -> Sequence[Path]:
 
 def _rdf(folder: Path, rows: int) -> Sequence[Path]:
     path = folder / "terms.ttl"
-    write_terms(path, rows)
+    # In a process of its own: the ontology that the terms are from takes more memory than the import.
+    subprocess.run([sys.executable, "-m", "bench.rdf_terms", str(rows), str(path)], check=True)  # noqa: S603
     return [path]
 
 
