@@ -167,20 +167,16 @@ class CsvReader:
             before += table.file.size_bytes
 
 
-def _rows_of(table: Table, record: Record | BrokenRecord, stage: Stage, number: int, where: str) -> Iterator[Row]:
+def _rows_of(table: Table, record: Record | BrokenRecord, stage: Stage, number: int, where: str) -> list[Row]:
     try:
         entity, others = table.found(cells_of(record, len(table.header)))
     except InvalidInputError as error:
-        if stage is Stage.ENTITIES:  # else it was told then
-            yield Row(number, where, RefusedRow(error, text_of(record, table.delimiter)))
-        return
+        if stage is not Stage.ENTITIES:
+            return []  # it was told then
+        return [Row(number, where, RefusedRow(error, text_of(record, table.delimiter)))]
     if stage is Stage.ENTITIES:
-        yield Row(number, where, entity)
-        for _, other in others:
-            yield Row(number, where, other)
-    else:
-        for relationship_type, other in others:
-            yield Row(number, where, RelationshipRow(entity.id, relationship_type, other.id))
+        return [Row(number, where, entity), *(Row(number, where, other) for _, other in others)]
+    return [Row(number, where, RelationshipRow(entity.id, kind, other.id)) for kind, other in others]
 
 
 def _table_of(file: SourceFile, options: ReadOptions) -> Table:

@@ -111,6 +111,7 @@ def records(file: SourceFile, delimiter: str, tell: Tell, before_bytes: int = 0)
     with closing(cast("Any", file.lines(tell, before_bytes))) as lines:
         feed = _Feed(file, lines)
         parser = csv.reader(feed, delimiter=delimiter, strict=True)
+        held = feed.held
         while True:
             feed.begin()
             try:
@@ -123,7 +124,8 @@ def records(file: SourceFile, delimiter: str, tell: Tell, before_bytes: int = 0)
             if cells is None:
                 return
             if cells:
-                yield Record(_with_absent(cells, feed.held, delimiter), feed.first, feed.number)
+                told = _with_absent(cells, held, delimiter) if "" in cells else cells
+                yield Record(told, feed.number - len(held) + 1, feed.number)
 
 
 def _next(parser: Iterator[list[str]], feed: _Feed, delimiter: str) -> list[str] | None:
@@ -158,8 +160,6 @@ def _reason(error: csv.Error) -> str:
 
 def _with_absent(cells: list[str], lines: Sequence[str], delimiter: str) -> Cells:
     """Return cells with None for those that are empty and not quoted."""
-    if "" not in cells:
-        return cells
     if not any('""' in line for line in lines):
         return [cell or None for cell in cells]
     text, field = "".join(lines), _field(delimiter)
