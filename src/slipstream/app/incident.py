@@ -243,7 +243,7 @@ class IncidentSlipstream(Slipstream):
 
     repair = cut_over = explain = check_views = sync_state = verify
     replay_dead_letters = discard_dead_letters = importer = applier = verify
-    import_files = import_from = rehearse_import = verify
+    import_files = import_from = rehearse_import = watch_folder = verify
 
     @property
     def validator(self) -> Never:

@@ -244,6 +244,11 @@ class RemoteSlipstream(GuestSlipstream):
 
     rehearse_import = import_from
 
+    def watch_folder(self, folder: Path | str, **options: Any) -> Never:
+        """Raise: what is saved in a folder is read and written where the PKG is."""
+        del options
+        raise UnsupportedError(f"{folder} is watched where the PKG is: with `slipstream.open` on its machine")
+
     def importer(self) -> WireImporter:
         """Return what sends dumps to the server, which imports them."""
         return WireImporter(self._client)

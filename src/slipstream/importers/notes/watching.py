@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,8 +22,8 @@ DEBOUNCE_MS = 500
 """What is never quiet is taken after so long."""
 _LOOK_MS = 200
 _POLL_MS = 300
-_ROUNDS_BETWEEN_LISTINGS = 150
-"""Every 30 s of quiet the whole folder is listed: the system forgets events when there are too many at once."""
+_LISTED_EVERY_S = 30.0
+"""The whole folder is listed now and then: the system forgets events when there are too many at once."""
 
 
 def follow(
@@ -41,20 +42,40 @@ def follow(
     machines do. While the graph can not be reached, what is touched waits. Raises `ConfigError` when the folder is
     gone, or can not be watched.
     """
+    while not stop.is_set():
+        _follow_one(keeper, on_kept, stop, poll=poll, on_note=on_note)
+
+
+def _follow_one(
+    keeper: VaultKeeper, on_kept: Callable[[Kept], None], stop: threading.Event, *, poll: bool, on_note: OnNote
+) -> None:
+    """Follow a folder until `stop` is set, or another folder is in its place: of that one no event would come."""
     root = keeper.vault.root
+    watched = _identity(root)
     with closing(cast("Any", _changes(root, stop, poll=poll))) as changes:
         next(changes, None)  # from here on nothing is missed
         owed: set[Path] | None = None
         """What is still to be taken; None: everything."""
-        quiet = 0
+        listed_s = time.monotonic()
         for found in changes:
-            quiet = 0 if found else quiet + 1
-            if quiet >= _ROUNDS_BETWEEN_LISTINGS:
-                quiet, found = 0, keeper.vault.changed()  # noqa: PLW2901
-            if not root.is_dir():
-                raise ConfigError(f"{root} is gone: nothing was deleted; make it reachable again, and start anew")
-            owed = None if owed is None else owed | found
+            if _identity(root) != watched:
+                return
+            touched = found
+            if time.monotonic() > listed_s + _LISTED_EVERY_S:
+                touched, listed_s = found | keeper.vault.changed(), time.monotonic()
+            owed = None if owed is None else owed | touched
             owed = _take(keeper, owed, on_kept, on_note)
+
+
+def _identity(root: Path) -> tuple[int, int]:
+    """Return what tells a folder from another one of its name; raises `ConfigError` when there is none."""
+    try:
+        stat = root.stat()
+    except OSError as error:
+        raise ConfigError(
+            f"{root} is gone ({error.strerror}): nothing was deleted; make it reachable again, and start anew"
+        ) from error
+    return stat.st_dev, stat.st_ino
 
 
 def _take(
@@ -77,18 +98,13 @@ def _changes(root: Path, stop: threading.Event, *, poll: bool) -> Iterator[set[P
     """Yield what was touched; an empty set each time that nothing was for a while, and at once when it begins."""
     from watchfiles import watch
 
-    if not root.is_dir():
-        raise ConfigError(f"{root} is no folder: look at the path")
-
-    def is_of_notes(change: object, path: str) -> bool:
-        del change
-        place = Path(path)
+    def is_of_notes(place: Path) -> bool:
         return place.is_relative_to(root) and not is_skipped((*place.relative_to(root).parts, ""))
 
     try:
         for found in watch(
             root,
-            watch_filter=is_of_notes,
+            watch_filter=None,  # what it drops would keep empty sets from being yielded
             step=STEP_MS,
             debounce=DEBOUNCE_MS,
             rust_timeout=_LOOK_MS,
@@ -98,7 +114,7 @@ def _changes(root: Path, stop: threading.Event, *, poll: bool) -> Iterator[set[P
             force_polling=True if poll else None,
             poll_delay_ms=_POLL_MS,
         ):
-            yield {Path(path) for _, path in found}
+            yield {place for _, path in found if is_of_notes(place := Path(path))}
     except OSError as error:
         raise ConfigError(
             f"{root} can not be watched ({error}): try --poll; of inotify's watches there may be too few "
