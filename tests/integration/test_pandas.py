@@ -98,7 +98,7 @@ def test_columns_keep_their_kinds_where_values_are_missing(slip: Slipstream) -> 
     assert kinds["size"] == "float64"
     assert kinds["born"] == "datetime64[us, UTC]"
     assert kinds["tags"] == kinds["odd"] == "object"
-    assert pd.api.types.is_string_dtype(frame["name"])
+    assert kinds["name"] in ("str", "object")  # of pandas 3, and of pandas 2
     assert frame.loc["ada", "born"] == BORN
     assert frame.loc["bob"].isna().sum() == 6
     big = 2**62 + 1
