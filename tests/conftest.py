@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -73,3 +74,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
             item.add_marker(depth.long)
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT_S))
+
+
+def pytest_collection_finish() -> None:
+    """Spare each collection of garbage the look at tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()

@@ -13,17 +13,25 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from slipstream.app.composition import open_pkg
+from slipstream.app.composition import initialise, open_pkg
 from slipstream.audit.classes import CLASSES
 from slipstream.cli.app import app
 from slipstream.demo.corpus.edits import live_edits
 from slipstream.demo.editing import Expected, apply_edit, entities_of
 from slipstream.demo.place import FOLDER, MARK
+from tests import warm
+
+LEFT_OVER = "left-over"
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    """Return where the demo works: an earlier one has been there."""
+    folder = tmp_path_factory.mktemp("demo")
+    initialise(folder / FOLDER)
+    for name in (MARK, LEFT_OVER):
+        (folder / FOLDER / name).touch()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +114,18 @@ def test_the_pkg_stays_and_agrees(facts: dict[str, Any], place: Path) -> None:
 
 
 @pytest.mark.usefixtures("facts")
-def test_keep_goes_on_with_it_and_fresh_replaces_it(place: Path, tmp_path: Path) -> None:
+def test_an_earlier_one_is_replaced(facts: dict[str, Any], place: Path) -> None:
+    assert facts["backfill"]["embedded"] == 300
+    assert not (place / FOLDER / LEFT_OVER).exists()
+
+
+def test_keep_goes_on_with_it(facts: dict[str, Any], place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / FOLDER, tmp_path / FOLDER)
+    (tmp_path / FOLDER / LEFT_OVER).touch()
     kept = CliRunner().invoke(app, ["--dir", str(tmp_path), "demo", "--keep", "--entities", "300", "--json"])
     assert kept.exit_code == 0, (kept.output, kept.exception)
     assert json.loads(kept.stdout)["backfill"]["embedded"] < 300  # only what the first demo had edited
-    (tmp_path / FOLDER / "left-over").touch()
-    fresh = CliRunner().invoke(app, ["--dir", str(tmp_path), "demo", "--entities", "300", "--json"])
-    assert fresh.exit_code == 0, (fresh.output, fresh.exception)
-    assert json.loads(fresh.stdout)["backfill"]["embedded"] == 300
-    assert not (tmp_path / FOLDER / "left-over").exists()
+    assert (tmp_path / FOLDER / LEFT_OVER).exists()
 
 
 def test_a_lost_edit_would_be_noticed(facts: dict[str, Any], place: Path, tmp_path: Path) -> None:
@@ -151,7 +161,7 @@ def test_a_demo_that_is_open_elsewhere_is_not_removed(facts: dict[str, Any], pla
 
 def test_an_interruption_ends_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "slipstream", "--dir", str(tmp_path), "demo", "--entities", "300"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with warm.Popen[str](command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("3."):  # the worker is being started
