@@ -145,6 +145,17 @@ def test_blank_nodes_of_two_files_are_never_one(tmp_path: Path) -> None:
     assert set(blank) == {entity_id for path in paths for entity_id in read(path).entities} - {f"{EX}a"}
 
 
+@pytest.mark.parametrize("folder", ["upload-", ""])
+def test_what_is_sent_twice_has_the_same_blank_nodes(tmp_path: Path, folder: str) -> None:
+    found = []
+    for digit in "ab":
+        (tmp_path / (folder + digit * 32)).mkdir()
+        found.append(read_text(tmp_path / (folder + digit * 32), f"{PREFIXES} _:b ex:says [ ex:says 'two' ] ."))
+    assert found[0] == found[1]
+    other = read_text(tmp_path / (folder + "a" * 32), f"{PREFIXES} _:b ex:says [ ex:says 'three' ] .")
+    assert not set(other.entities) & set(found[0].entities)
+
+
 def test_a_prefix_of_ones_own_makes_blank_nodes_the_same_wherever_the_file_is(tmp_path: Path) -> None:
     text = f"{PREFIXES} _:b ex:says 'one' . [] ex:says 'two' ."
     found = read_text(tmp_path, text, id_prefix="people-")

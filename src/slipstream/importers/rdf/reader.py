@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 import weakref
@@ -20,6 +21,8 @@ from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Ro
 from slipstream.importers.told import Told
 
 _TOLD_EVERY = 1_000
+_COPY = re.compile(r".*[0-9a-f]{32}")
+"""Name of a folder that a PKG makes for what is piped in or sent to its server."""
 
 
 def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
@@ -42,9 +45,7 @@ def _blank_prefixes(files: Sequence[SourceFile], prefix: str | None) -> list[str
     Without words: it is part of the text of what has no other one, and is not to be found by its file's name.
     """
     if prefix is None:
-        named = [f"{file.path.resolve()}\0{file.member or ''}" for file in files]
-        digests = (hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=6) for name in named)
-        return [f"{digest.hexdigest()}." for digest in digests]
+        return [f"{_digest(file)}." for file in files]
     if len(files) == 1:
         return [prefix]
     names = [file.inner_name for file in files]
@@ -54,6 +55,17 @@ def _blank_prefixes(files: Sequence[SourceFile], prefix: str | None) -> list[str
             f"two files are called {twice}: import them one by one, each with its own", field="id_prefix"
         )
     return [f"{prefix}{name}." for name in names]
+
+
+def _digest(file: SourceFile) -> str:
+    """Return what tells a file: its place; or its content, if it was piped in or sent and will lie elsewhere."""
+    digest = hashlib.blake2b((file.member or "").encode("utf-8", "surrogateescape"), digest_size=6)
+    if _COPY.fullmatch(file.path.parent.name):
+        for chunk in file.chunks(lambda _: None):
+            digest.update(chunk)
+    else:
+        digest.update(str(file.path.resolve()).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 class RdfReader:
