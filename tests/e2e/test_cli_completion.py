@@ -67,6 +67,7 @@ def test_bash_is_offered_commands_types_and_ids(pkg: Path, tmp_path: Path) -> No
     assert _offered(*here, "add", "P", cwd=tmp_path) == ["Person", "Place"]
     assert _offered(*here, "relate", "ada", "", cwd=tmp_path) == ["KNOWS", "LIVES_AT"]
     assert "--json" in _offered(*here, "get", "--", cwd=tmp_path)
+    assert {"csv", "graphml", "rdf"} <= set(_offered("import", "--format", "", cwd=tmp_path))
     assert _offered("get", "a", cwd=pkg) == ["ada"], "the PKG of this directory"
     assert not (tmp_path / "hacked").exists()
 
@@ -102,7 +103,9 @@ def test_other_shells_are_told_the_same(pkg: Path, shell: str) -> None:
     assert "Show entities" in asked("slipstream ge")
 
 
-@pytest.mark.parametrize("words", ["se", "--dir {} get a", "--dir {} search x --type P", "--dir {} query --format "])
+@pytest.mark.parametrize(
+    "words", ["se", "--dir {} get a", "--dir {} search x --type P", "--dir {} query --format ", "import --format "]
+)
 def test_it_loads_next_to_nothing(pkg: Path, words: str) -> None:
     line = f"slipstream {words.format(pkg)}"
     told = {"_SLIPSTREAM_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}

@@ -16,6 +16,8 @@ import typer
 _ONE_WORD = re.compile(r"[\w.,@%+/:=-]+")
 """What every shell takes as it is: Typer's scripts quote nothing."""
 _COLON = ":"
+_FORMATS = ("apoc", "csv", "neo4j", "graphml", "node-link", "rdf", "notes")
+"""As `slipstream.importers.reading` has them, which loads much more."""
 
 
 def commands_shown(commands: Mapping[str, str], incomplete: str) -> list[Any]:
@@ -55,9 +57,7 @@ def entity_ids(context: typer.Context, incomplete: str) -> list[str]:
 
 def formats(incomplete: str) -> list[str]:
     """Return the formats of imports that begin so."""
-    from slipstream.importers.reading import FORMATS
-
-    return _usable(FORMATS, incomplete)
+    return _usable(_FORMATS, incomplete)
 
 
 def _usable(names: Iterable[str], incomplete: str) -> list[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipstream.app.composition import initialise
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
-from slipstream.cli.feeding import batches, opened_lines
 from slipstream.cli.output import err, handled_errors, out, print_json, print_warning, progress_bar
-from slipstream.cli.serving import Metrics, TokenFile, serving_metrics
+from slipstream.cli.serving_options import Metrics, TokenFile
 from slipstream.domain.texts import on_one_line
-from slipstream.events.applying import ApplyReport
-from slipstream.events.feed_options import told
+
+if TYPE_CHECKING:
+    from slipstream.events.applying import ApplyReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _IN_JSON_ONLY = ("errors", "left_out", "notes")
@@ -48,6 +47,8 @@ def register(app: typer.Typer) -> None:
 
 def init(context: typer.Context, as_json: Json = False) -> None:
     """Create a PKG: its slipstream.toml and its stores. What is there already stays."""
+    from slipstream.app.composition import initialise
+
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         created = initialise(settings.directory)
@@ -70,6 +71,10 @@ def apply(
     unsent_null: UnsentNulls = None,
 ) -> None:
     """Apply change events (native, CloudEvents, Neo4j CDC, Debezium), each once, none after a newer one."""
+    from slipstream.cli.feeding import batches, opened_lines
+    from slipstream.cli.serving import serving_metrics
+    from slipstream.events.feed_options import told
+
     with handled_errors(as_json=as_json):
         settings: Context = context.obj
         with (

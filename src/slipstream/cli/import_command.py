@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slipstream.cli.codes import EXIT_DIVERGENT
+from slipstream.cli.completing import entity_types, formats
 from slipstream.cli.context import Context, drain
 from slipstream.cli.data_commands import Json, NoSync, finish
 from slipstream.cli.output import err, handled_errors, out, print_json, print_warning, progress_bar
@@ -44,10 +45,15 @@ def import_command(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", help="apoc, csv, neo4j, graphml, node-link, rdf or notes; default: what the files look like."
+            "--format",
+            help="apoc, csv, neo4j, graphml, node-link, rdf or notes; default: what the files look like.",
+            autocompletion=formats,
         ),
     ] = None,
-    entity_type: Annotated[str | None, typer.Option("--type", help="The type of entities that say none.")] = None,
+    entity_type: Annotated[
+        str | None,
+        typer.Option("--type", help="The type of entities that say none.", autocompletion=entity_types),
+    ] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="The column that holds the ids.")] = None,
     relate: Annotated[
         list[str] | None,

@@ -69,7 +69,7 @@ _SHOWN = {
     ),
     "export": (
         "backup_commands",
-        "Write the whole graph as JSON lines, as of one moment, for `import` and for others who read APOC's form.",
+        "Write the graph as JSON lines, or a type as a table, as of one moment, for `import` and for others.",
     ),
     "verify": (
         "audit_commands",

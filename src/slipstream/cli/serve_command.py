@@ -14,7 +14,8 @@ from slipstream.cli.context import Context
 from slipstream.cli.ending import terminated
 from slipstream.cli.keeping import LOOK_S, Ending, Front, Keeper, NoFront, Place, Unserved
 from slipstream.cli.output import err, handled_errors, out, print_warning
-from slipstream.cli.serving import Metrics, ServerOptions, TokenFile, directories_of, front_of, registry_of
+from slipstream.cli.serving import ServerOptions, directories_of, front_of, registry_of
+from slipstream.cli.serving_options import Metrics, TokenFile
 from slipstream.domain.errors import ConfigError
 from slipstream.http.sockets import tell_manager
 

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from slipstream.app.config import CONFIG_NAME
 from slipstream.app.slipstream import Slipstream
@@ -24,14 +22,6 @@ if TYPE_CHECKING:
     from slipstream.http.listening import Listener
     from slipstream.http.served import Registry
 
-Metrics = Annotated[
-    str | None,
-    typer.Option(metavar="[HOST:]PORT", help="Serve /metrics and /healthz alone; on loopback without a host."),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(help="A file of tokens: one that may do all, or lines of `read`, `write` or `admin` and one each."),
-]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
