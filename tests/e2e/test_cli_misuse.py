@@ -67,8 +67,8 @@ def _line(result: Result, code: int = 2) -> str:
 
 # Arguments with | between them, where @ is the folder with the files, and what the line holds.
 MISUSES = """
-import|@gone => gone can not be read: No such file
-import|@folder => folder is a directory: give a file in it
+import|@gone => gone is not there: look at the path
+import|@folder => folder holds no notes (.md): name the folder that does
 apply|@gone => gone can not be read: No such file
 apply|@folder => folder can not be read: Is a directory
 apply|@ok|--key|x => --key: must be TABLE=COLUMN[,COLUMN], got 'x'
