@@ -287,3 +287,12 @@ def test_what_was_broken_off_begins_anew_when_its_source_was_imported_since(
     assert entities_of(slip).keys() == {"new"}
     assert said(slip, ADA, BAB, new).resumed_at_line == 0
     assert entities_of(slip).keys() == {"ada", "bab", "new"}
+
+
+@pytest.mark.parametrize("name", ["people.jsonl", "people.nt", "people.csv"])
+def test_a_file_without_a_byte_is_no_reason_to_delete(slip: Slipstream, tmp_path: Path, name: str) -> None:
+    said(slip, ADA)
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match="is empty"):
+        slip.import_files(tmp_path / name, replace_source="hr")
+    assert entities_of(slip).keys() == {"ada"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipstream.app.rehearsing import Rehearsal, Rehearsing, rehearsed
-from slipstream.domain.errors import InvalidInputError, UnsupportedError
+from slipstream.domain.errors import ConfigError, InvalidInputError, UnsupportedError
 from slipstream.domain.feed_changes import FeedOptions
 from slipstream.events.applying import Applier
 from slipstream.events.import_state import ImportReport, OnProgress, ReadWriteGraph
@@ -172,6 +172,11 @@ class Bringing:
         def run(
             graph: ReadWriteGraph, values: NamedValues, letters: DeadLetters, replacing: Replacing | None
         ) -> ImportReport:
+            if replacing is not None and all(path.is_file() and not path.stat().st_size for path in paths):
+                raise ConfigError(
+                    f"{paths[0]} is empty, which an export that failed is too: nothing was deleted of what "
+                    f"{replacing.source} stated; make the export anew"
+                )
             if chosen == APOC:
                 dump = Importer(graph, values, letters, parts.clock, parts.refusal_limits)
                 return dump.run(paths[0], on_progress, id_prefix=options.id_prefix, replacing=replacing)

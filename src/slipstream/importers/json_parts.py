@@ -70,6 +70,7 @@ class _Parts:
 
     def _items(self, member: str) -> Iterator[Part]:
         if self._next_is("]"):
+            yield Part(member, -1, [], "[]")  # that it is there is something, too
             return
         index = 0
         while True:

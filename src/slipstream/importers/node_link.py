@@ -135,9 +135,10 @@ class NodeLinkReader:
             case "graph", value:
                 if value:
                     self._told.note("values of a graph itself are not kept", _shown(value))
-            case name, value:
-                if name in (NODES, *EDGES):
+            case name, value if name in (NODES, *EDGES):
+                if value != []:
                     raise ConfigError(f"{file.name}: its member {name!r} is no list, so it is no node-link JSON")
+            case name, _:
                 self._told.note("members beside nodes and edges are not read", name)
 
     def _node(self, part: Part, facts: _Facts, file: SourceFile) -> EntityRow | RefusedRow:

@@ -210,7 +210,11 @@ def test_parts_are_the_same_however_the_file_is_cut(size: int) -> None:
     found_parts = list(parts(chunks, "x", ("a", "c"), lambda _: None))
     values = [part.value for part in found_parts if part.member == "a"]
     assert values == [1, 23, -45.0, '"]', {"b": [None]}, "\U0001f600é"]
-    assert [part[:3] for part in found_parts if part.place < 0] == [("d", -1, {"e": [1]}), ("f", -1, 12)]
+    assert [part[:3] for part in found_parts if part.place < 0] == [
+        ("c", -1, []),
+        ("d", -1, {"e": [1]}),
+        ("f", -1, 12),
+    ]
     assert [part.text for part in found_parts][:3] == ["1", "23", "-4.5e1"]
 
 
@@ -243,3 +247,10 @@ NODE = '{"type":"node","id":"0","labels":["A"],"properties":{"id":"a","links":1,
 def test_json_is_told_by_what_it_looks_like(tmp_path: Path, text: str, form: str) -> None:
     (tmp_path / "g.json").write_text(text)
     assert format_of([tmp_path / "g.json"]) == form
+
+
+def test_a_graph_without_nodes_is_one(tmp_path: Path) -> None:
+    (tmp_path / "g.json").write_text('{"directed": true, "nodes": [], "links": []}')
+    made = reader(source_files([tmp_path / "g.json"]), ReadOptions())
+    assert not list(made.rows(Stage.ENTITIES, lambda _: None))
+    assert not list(made.rows(Stage.RELATIONSHIPS, lambda _: None))

@@ -227,6 +227,11 @@ def _link(at: int, relate: Relate, kinds: Mapping[str, str], options: ReadOption
 def _id_at(file: SourceFile, header: Sequence[str], given: str | None) -> int:
     wanted = ID if given is None else given
     if wanted in header:
+        if wanted != ID and ID in header:
+            raise ConfigError(
+                f"{file.name} has a column {ID!r} beside {wanted!r}, and no property can be called so: rename that "
+                "column, or let it hold the ids"
+            )
         return header.index(wanted)
     if given is None:
         alike = next((name for name in header if name.casefold() == ID), None)
