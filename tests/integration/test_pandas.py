@@ -15,7 +15,7 @@ import pytest
 
 import slipstream
 from slipstream.app.slipstream import Slipstream
-from slipstream.domain.errors import ConfigError, InvalidInputError, NotFoundError
+from slipstream.domain.errors import AlreadyExistsError, ConfigError, InvalidInputError, NotFoundError
 from slipstream.importers.options import Relate
 from slipstream.integrations.pandas import (
     entities_frame,
@@ -206,6 +206,13 @@ def test_a_server_takes_frames_and_answers_searches_as_one(tmp_path: Path) -> No
     assert list(hits.columns) == ["id", "type", "score", "name", "text"]
     assert hits["type"].tolist() == ["Number"] * 3
     assert hits["score"].is_monotonic_decreasing
+
+
+def test_an_id_of_another_type_is_not_overwritten(slip: Slipstream) -> None:
+    from_frame(slip, pd.DataFrame({"id": [1], "name": ["Ada"]}), entity_type="Person")
+    with pytest.raises(AlreadyExistsError, match="'1' is the id of a Person already"):
+        from_frame(slip, pd.DataFrame({"id": [1], "name": ["Acme"]}), entity_type="Company")
+    assert entities_of(slip) == {"1": ("Person", {"name": "Ada"})}
 
 
 def test_without_pandas_the_remedy_is_told(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:

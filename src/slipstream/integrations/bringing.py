@@ -13,7 +13,7 @@ import numpy as np
 
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Properties
-from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.errors import AlreadyExistsError, InvalidInputError
 from slipstream.domain.positions import ORIGIN, Position
 
 _BATCH, _BATCH_SIZE = 500, 512 * 1024
@@ -67,8 +67,15 @@ class Writing:
 
     def flush(self) -> None:
         """Write what has gathered; what the graph refuses raises its error, and this batch is not written."""
-        there = {entity.id for entity in self._slip.find(list(self._mentioned))} if self._mentioned else set()
-        there.update(entity_id for _, entity_id, _ in self._entities)
+        own = {entity_id: entity_type for entity_type, entity_id, _ in self._entities}
+        found = self._slip.find([*own, *self._mentioned]) if own or self._mentioned else []
+        for entity in found:
+            if entity.properties and own.get(entity.id, entity.type) != entity.type:
+                raise AlreadyExistsError(
+                    f"{entity.id!r} is the id of a {entity.type} already, which a {own[entity.id]} would overwrite: "
+                    "put something before the ids of one of both, or delete that one"
+                )
+        there = own.keys() | {entity.id for entity in found}
         new = {entity_id: name for entity_id, name in self._mentioned.items() if entity_id not in there}
         if self._entities or new or self._relationships:
             with self._slip.pkg.transaction() as tx:
