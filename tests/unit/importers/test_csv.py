@@ -150,6 +150,11 @@ def test_a_long_cell_is_read_and_the_limit_of_others_stays(tmp_path: Path) -> No
     assert csv.field_size_limit() == before
 
 
+def test_what_is_piped_in_needs_a_type(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--type"):
+        read(tmp_path, "id\n1\n", name="piped.csv")
+
+
 def test_a_column_called_id_that_does_not_hold_the_ids_is_told_before_all_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'id' beside 'email', .* rename that column"):
         read(tmp_path, "id,email\n1,a@b\n", id_column="email")

@@ -102,6 +102,10 @@ def check_names(file: SourceFile, names: tuple[str, ...]) -> None:
 def type_by_name(file: SourceFile, stem: str | None = None) -> str:
     """Return the type that a file's name stands for; raises `ConfigError` when no type can be called so."""
     found = PurePosixPath(file.inner_name).stem if stem is None else stem
+    if found == "piped":  # what standard input and requests are kept in
+        raise ConfigError(
+            "what is piped in has no name that tells its type: say it with --type, or --name people.csv"
+        )
     fault = name_fault(found)
     if fault is not None:
         raise ConfigError(f"{file.name}: no type can be called as the file is ({fault}): say it with --type")
