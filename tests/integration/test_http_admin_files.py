@@ -119,6 +119,14 @@ def test_other_formats_are_imported_as_they_say(here: World) -> None:
     assert (refused.status, refused.body["field"]) == (422, "relate")
 
 
+@pytest.mark.parametrize(("parameter", "told"), [("dry_run=true", "is no parameter"), ("fromat=csv", "'format'")])
+def test_a_parameter_that_is_not_known_is_refused(here: World, parameter: str, told: str) -> None:
+    answer = here.api("POST", f"/v1/imports?{parameter}", _dump(9), scope="write")
+    assert answer.status == 422
+    assert told in answer.body["detail"]
+    assert _left(here) == []
+
+
 def test_wrong_uploads_are_refused_and_removed(here: World) -> None:
     assert here.api("POST", "/v1/imports", b"").body["field"] == "body"
     assert here.api("POST", "/v1/imports?name=x.gz", b"not packed").status == 422

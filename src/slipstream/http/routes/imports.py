@@ -15,6 +15,7 @@ from slipstream.app.remote.keeping import TAKE_UPLOAD
 from slipstream.app.slipstream import Slipstream
 from slipstream.app.uploads import NAME_BYTES_MAX, Form, Said, UploadReport
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.hints import near_miss
 from slipstream.http.asking import ACCEPTED, Asks, WaitS
 from slipstream.http.routes.status import Counts
 from slipstream.http.scopes import Scope, needs
@@ -58,7 +59,7 @@ class ImportReport(BaseModel):
 
 def router() -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["imports"])
+    routes = APIRouter(tags=["imports"], dependencies=[Depends(_known_alone)])
 
     @routes.post(
         "/imports",
@@ -97,6 +98,21 @@ def router() -> APIRouter:
         return report if isinstance(report, JSONResponse) else _told(report)
 
     return routes
+
+
+def _known_alone(request: Request) -> None:
+    """Refuse a parameter that nobody knows: whoever sends `dry_run` must not find it imported."""
+    known = _parameters(request.scope["route"].dependant)
+    unknown = next((name for name in request.query_params if name not in known), None)
+    if unknown is not None:
+        raise InvalidInputError(
+            f"is no parameter{near_miss(unknown, sorted(known))}; there are {', '.join(sorted(known))}", field=unknown
+        )
+
+
+def _parameters(dependant: Any) -> set[str]:
+    found = {each.alias for each in dependant.query_params}
+    return found.union(*(_parameters(each) for each in dependant.dependencies))
 
 
 def _said(
