@@ -242,6 +242,10 @@ def test_what_one_names_goes_when_who_filled_it_has_gone_too(slip: Slipstream) -
 def test_a_few_rows_that_are_all_refused_are_dead_letters(slip: Slipstream) -> None:
     report = slip.import_from(Given([REFUSED, REFUSED]))
     assert (report.rejected, len(slip.list_dead_letters())) == (2, 2)
+    assert slip.replay_dead_letters() == 0
+    for letter in slip.list_dead_letters():  # only the source can mend them, and so the reason is kept
+        assert not letter.can_be_replayed
+        assert "is empty" in letter.error
 
 
 @pytest.mark.parametrize("name", ["people.csv", "people.jsonl"])

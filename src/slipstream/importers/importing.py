@@ -11,7 +11,7 @@ from typing import Any
 
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, SlipstreamError
 from slipstream.domain.keys import RecordKey, RelationshipRef, entity_key, relationship_key
-from slipstream.domain.refusals import RefusalLimits
+from slipstream.domain.refusals import CutLine, RefusalLimits
 from slipstream.events.file_space import Named
 from slipstream.events.formats.dump import DEFAULT_TYPE, node_row, relationship_row
 from slipstream.events.import_state import (
@@ -240,7 +240,9 @@ class _Run:
         if len(self._report.errors) < REJECTED_SHOWN:
             self._report.errors.append(text)
         if isinstance(row.content, RefusedRow):
-            line, payload = row.content.text, None
+            line = row.content.text
+            # Only the source can mend it: a replay would take its text for a row of a dump, and lose the reason.
+            payload: str | None = CutLine.of(line, self._importer.limits.line_bytes).as_json(self._reader.name)
         else:
             line, payload = _letter(row.content)
         self._refusals.refuse(f"{self._name}:{letter}", line, row.where, error, text, payload)
