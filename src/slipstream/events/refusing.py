@@ -103,8 +103,8 @@ class Refusals:
         if self._is_doubted and self._refused >= WRONG_AFTER:
             self._waiting, self._more = [], {}
             raise ConfigError(
-                f"{self.source.name} is not {self.source.form}: its first {WRONG_AFTER} lines are all refused, and "
-                f"nothing of it was taken. The last of them: {text or error}"
+                f"{self.source.name} is not {self.source.form}, or does not fit this graph: its first {WRONG_AFTER} "
+                f"lines are all refused, and nothing of it was taken. The last of them: {text or error}"
             )
         letter = self._letter(letter_id, line, text or str(error), payload)
         if self._is_worth_keeping(line) and self._room_left().takes(_size_bytes(letter)):
