@@ -150,6 +150,12 @@ def test_a_long_cell_is_read_and_the_limit_of_others_stays(tmp_path: Path) -> No
     assert csv.field_size_limit() == before
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_the_line_that_tells_excel_what_separates_is_no_header(tmp_path: Path, sign: str) -> None:
+    text = f"\ufeffsep={sign}\r\nid{sign}a\r\n1{sign}x\r\n"
+    assert properties(tmp_path, text) == {"a": "x"}
+
+
 def test_what_is_piped_in_needs_a_type(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--type"):
         read(tmp_path, "id\n1\n", name="piped.csv")

@@ -12,7 +12,7 @@ from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.names import name_fault
 from slipstream.events.packing import GZIP, ZSTD
 from slipstream.importers.opening import SourceFile
-from slipstream.importers.tables.records import SHOWN_CHARACTERS, BrokenRecord, Cells, Record, records
+from slipstream.importers.tables.records import SHOWN_CHARACTERS, TOLD_TO_EXCEL, BrokenRecord, Cells, Record, records
 
 CANDIDATES = (",", ";", "\t", "|")
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -47,6 +47,8 @@ def separator_of(given: str) -> str:
 def _sniffed(file: SourceFile) -> str:
     head = file.head(_HEAD_BYTES)
     lines = list(StringIO(head.decode("utf-8", errors="replace"), newline=""))
+    if lines and (told := TOLD_TO_EXCEL.fullmatch(lines[0])):
+        return told[1]
     if len(head) > _HEAD_BYTES - 4 and len(lines) > 1:  # a byte order mark was taken off
         lines.pop()  # may be cut
     widths = {sign: [len(row) for row in csv.reader(lines, delimiter=sign) if row] for sign in CANDIDATES}

@@ -24,6 +24,9 @@ RECORD_CHARACTERS_MAX = 16 * 1024 * 1024
 SHOWN_CHARACTERS = 2_000
 """How much is kept of what is refused."""
 
+TOLD_TO_EXCEL = re.compile(r"sep=([,;|\t])[\r\n]*", re.IGNORECASE)
+"""A first line that tells Excel what separates the cells; no row."""
+
 Cells = Sequence[str | None]
 """Texts; None for an empty cell, unless it was quoted."""
 
@@ -109,7 +112,10 @@ def records(file: SourceFile, delimiter: str, tell: Tell, before_bytes: int = 0)
     Raises `ConfigError` as `SourceFile.lines` does, and for a quote that is never closed.
     """
     with closing(cast("Any", file.lines(tell, before_bytes))) as lines:
-        feed = _Feed(file, lines)
+        first = next(lines, "")
+        is_told = TOLD_TO_EXCEL.fullmatch(first) is not None
+        feed = _Feed(file, lines if is_told else chain([first] if first else [], lines))
+        feed.number = int(is_told)
         parser = csv.reader(feed, delimiter=delimiter, strict=True)
         held = feed.held
         while True:
