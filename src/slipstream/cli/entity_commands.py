@@ -93,7 +93,7 @@ def _standing(pkg: Asked, entity_id: str) -> dict[str, Any]:
         if told["state"] == "fresh" and pkg.call("status")["lag_events"]:  # what is not read yet is not known there
             explained = pkg.call("explain", entity_id=entity_id)
             if explained["verdict"] != "fresh":
-                told |= {"state": explained["verdict"], "reason": "; ".join(explained["reasons"])}
+                told |= {"state": "pending", "reason": "the engine has not come to its last change yet"}
     except SlipstreamError as error:
         return {"state": "unknown", "reason": str(error)}
     return told

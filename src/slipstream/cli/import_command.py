@@ -95,6 +95,8 @@ def import_command(
             "replace_source": replace_source,
         }
         files = _files(settings, paths, name, format_name, stack)
+        if dry_run and confirm is not None:
+            raise InvalidInputError("a dry run deletes nothing: leave it out", field="confirm")
         if dry_run:
             _rehearse(settings, files, said, as_json=as_json)
         else:

@@ -110,7 +110,8 @@ class _Telling:
         self._is_first = False
         for path, why in kept.refused.items():
             if self._refused.get(path) != why:
-                err.print(f"not taken: {on_one_line(path)}: {on_one_line(why)}", markup=False)
+                told_of = why if why.startswith(f"{path}: ") else f"{path}: {why}"
+                err.print(f"not taken: {on_one_line(told_of)}", markup=False)
         self._refused |= kept.refused
         if kept.plan_id is not None and kept.plan_id != self._plan:
             print_warning(

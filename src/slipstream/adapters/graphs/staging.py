@@ -315,7 +315,7 @@ class StagedTransaction(StagedFences):
     def _existing_entity(self, entity_id: str) -> Entity:
         existing = self._entity(check_id(entity_id, "entity_id"))
         if existing is None:
-            raise NotFoundError(f"entity {entity_id!r} does not exist: create it first")
+            raise NotFoundError(f"entity {entity_id!r} does not exist: look at its id, or create it first")
         return existing
 
     def _relationship(self, ref: RelationshipRef) -> Relationship | None:
@@ -338,7 +338,9 @@ class StagedTransaction(StagedFences):
         ref = RelationshipRef.parse(relationship_id)
         existing = self._relationship(ref)
         if existing is None:
-            raise NotFoundError(f"relationship {relationship_id!r} does not exist: relate the entities first")
+            raise NotFoundError(
+                f"relationship {relationship_id!r} does not exist: look at its id, or relate the entities first"
+            )
         return existing
 
     def _relationships_of(self, entity_id: str) -> list[Relationship]:
@@ -441,7 +443,9 @@ def checked_ref(source_id: str, relationship_type: str, target_id: str, discrimi
 def _end_types(ref: RelationshipRef, entities: Mapping[str, Entity | None]) -> tuple[str, str]:
     source, target = entities[ref.source_id], entities[ref.target_id]
     if source is None or target is None:
-        raise NotFoundError(f"an endpoint of relationship {ref.id!r} does not exist: create it first")
+        raise NotFoundError(
+            f"an endpoint of relationship {ref.id!r} does not exist: look at its id, or create it first"
+        )
     return source.type, target.type
 
 

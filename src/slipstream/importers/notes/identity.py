@@ -90,8 +90,8 @@ def assign_ids(
         if path not in own and path in by_path and by_path[path].id not in claimed:
             ids[path] = by_path[path].id
     new = [path for path in order if path not in ids]
-    there, used = set(order), set(ids.values())
-    gone = [note for path, note in by_path.items() if path not in there and note.id not in used]
+    used = set(ids.values())
+    gone = [note for note in by_path.values() if note.id not in used]  # also where another note has its path now
     for path, note in _moved(new, gone, digest).items():
         ids[path] = note.id
     used = set(ids.values())

@@ -36,6 +36,11 @@ def test_content_and_name_together_tell_twins_apart() -> None:
     assert assigned({"y/a.md": "same", "y/b.md": "same"}, known) == {"y/a.md": "V/x/a", "y/b.md": "V/x/b"}
 
 
+def test_notes_that_swap_their_paths_are_still_the_same() -> None:
+    known = [note("V/a", "a.md", "one"), note("5", "b.md", "two")]
+    assert assigned({"a.md": "two", "b.md": "one"}, known, {"a.md": "5"}) == {"a.md": "5", "b.md": "V/a"}
+
+
 def test_what_is_ambiguous_or_empty_is_new() -> None:
     known = [note("V/x/a", "x/a.md", "same"), note("V/y/a", "y/a.md", "same"), note("V/e", "e.md")]
     assert assigned({"z/a.md": "other", "new.md": ""}, known) == {"z/a.md": "V/z/a", "new.md": "V/new"}

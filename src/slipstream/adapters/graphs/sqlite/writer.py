@@ -287,8 +287,10 @@ def _place(ref: RelationshipRef) -> tuple[str, str, str, str]:
 
 
 def _no_entity(entity_id: str) -> NotFoundError:
-    return NotFoundError(f"entity {entity_id!r} does not exist: create it first")
+    return NotFoundError(f"entity {entity_id!r} does not exist: look at its id, or create it first")
 
 
 def _no_relationship(relationship_id: str) -> NotFoundError:
-    return NotFoundError(f"relationship {relationship_id!r} does not exist: relate the entities first")
+    return NotFoundError(
+        f"relationship {relationship_id!r} does not exist: look at its id, or relate the entities first"
+    )
