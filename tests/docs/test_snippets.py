@@ -20,6 +20,7 @@ ELSEWHERE = {
     "migrations.md": "tests/docs/test_migrations_page.py",
     "monitoring.md": "tests/unit/adapters/test_telemetry_documented.py",
     "importing.md": "tests/docs/test_importing_page.py",
+    "notes.md": "tests/docs/test_notes_page.py",
     "python.md": "tests/docs/test_made_pages.py",
     "views.md": "tests/unit/views/test_views_documented.py",
     "walkthrough.md": "tests/docs/test_walkthrough.py",

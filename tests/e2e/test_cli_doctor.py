@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import socket
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import chdir, closing
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +109,8 @@ def _restored_by_half(pkg: Path) -> None:
 
 
 def _left_by_a_server(pkg: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(os.path.relpath(pkg / SOCKET))
+    with chdir(pkg), socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(SOCKET))  # a path may have 107 bytes, so it is told from here
 
 
 def _dead_letter(pkg: Path) -> None:

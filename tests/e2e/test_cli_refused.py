@@ -11,12 +11,12 @@ __all__ = ["cli"]
 
 
 def test_a_wrong_file_is_refused_as_a_whole(cli: Cli, tmp_path: Path) -> None:
-    people = tmp_path / "people.csv"
+    people = tmp_path / "people.jsonl"
     people.write_text("id,name\n" + "".join(f"{n},Name {n}\n" for n in range(2_000)))
     for command in ("import", "apply"):
         result = cli.json(command, str(people), code=2)
         assert result["error"] == "ConfigError"
-        assert "people.csv is CSV, which is not read yet. Nothing of it was taken: give" in result["message"]
+        assert "people.jsonl is CSV: `slipstream import` reads that, in files named .csv. " in result["message"]
     assert cli.json("status")["dead_letters"] == 0
 
 

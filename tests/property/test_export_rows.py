@@ -66,7 +66,7 @@ def test_paths_that_lead_to_no_time_are_refused_by_name(path: Any) -> None:
         parse_row(json.dumps(row), 1)
 
 
-@given(st.lists(st.binary(max_size=2_000), max_size=4), st.sampled_from([".jsonl", ".gz", ".zst"]))
+@given(st.lists(st.binary(max_size=2_000), min_size=1, max_size=4), st.sampled_from([".jsonl", ".gz", ".zst"]))
 def test_what_is_packed_in_one_or_several_pieces_is_read_as_one(pieces: list[bytes], suffix: str) -> None:
     """`cat a.zst b.zst` is one file, too."""
     with tempfile.TemporaryDirectory() as folder:

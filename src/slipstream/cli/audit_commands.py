@@ -163,7 +163,7 @@ def _show_report(report: AuditReport, plan: BrakePlan | None = None, *, as_json:
     )
     out.print(f"digests: graph {report.graph_digest.hex}, index {report.index_digest.hex}", markup=False)
     if plan is not None:
-        out.print(f"braked: {plan.said}. To apply exactly that: {plan.command}", markup=False)
+        out.print(f"braked: {plan.said}. To apply exactly that: {plan.command}", markup=False, soft_wrap=True)
 
 
 # ---------------------------------------------------------------------- repair

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.hints import near_miss
+from slipstream.events.formats.kinds import binary_kind
 from slipstream.importers.opening import SourceFile, source_files
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import RowReader
@@ -82,6 +83,8 @@ def _format_of(file: SourceFile) -> str:
             return "rdf"
         is_node_link = not _APOC_ROW.match(head) and (_NODE_LINK.search(head) or _NODES.match(head))
         return "node-link" if is_node_link else APOC
+    if (kind := binary_kind(head)) is not None:
+        raise ConfigError(f"{file.name} is {kind}")
     raise ConfigError(
         f"{file.name}: nobody can tell its format from its name; say it with --format ({', '.join(FORMATS)})"
     )

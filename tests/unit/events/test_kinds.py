@@ -72,5 +72,5 @@ def test_what_may_hold_json_is_let_through(head: bytes) -> None:
 
 
 def test_a_wrong_file_is_refused_as_a_whole_with_what_to_give() -> None:
-    with pytest.raises(ConfigError, match=r"people.csv is CSV, .*Nothing of it was taken: give change events"):
+    with pytest.raises(ConfigError, match=r"people.csv is CSV: .*Nothing of it was taken: give change events"):
         list(checked_chunks([b"a,b\n"], "people.csv", "change events"))
