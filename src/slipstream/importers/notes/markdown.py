@@ -25,7 +25,7 @@ _BLOCK_NAME = re.compile(r"(?:^|[ \t])\^[A-Za-z0-9-]+$", re.MULTILINE)
 _TASK = re.compile(r"^\[[^\]]\][ \t]+")
 _CALLOUT = re.compile(r"^\[!\w[\w-]*(?:\|[^\]]*)?\][+-]?[ \t]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_PROPERTY = re.compile(r"([\w-]+)::(?:[ \t]+(.*)|)")
+_PROPERTY = re.compile(r"([\w-]+)::(?=[ \t]|$)[ \t]*(.*)")
 _OF_LOGSEQ = {"id", "collapsed", "heading", "background-color", "card-last-interval", "card-repeats"} | {
     *("card-ease-factor", "card-next-schedule", "card-last-reviewed", "card-last-score", "created-at", "updated-at")
 }

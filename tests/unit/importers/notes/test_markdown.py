@@ -86,6 +86,12 @@ def test_properties_of_a_page_are_no_text_and_those_of_blocks_are() -> None:
     assert [piece.text for piece in found.pieces] == ["one\nstatus: done"]
 
 
+def test_a_property_without_a_value_is_an_empty_one() -> None:
+    assert read_markdown("template::\nrating:: 5\n").properties == {"template": "", "rating": "5"}
+    assert [piece.text for piece in read_markdown("text\n\n- one\n  status::\n").pieces] == ["text", "one\nstatus:"]
+    assert read_markdown("a::b\n").properties == {}
+
+
 def test_long_notes_have_sections_and_short_ones_none() -> None:
     short = [Piece(1, "A"), Piece(0, "x" * 100)]
     assert sections_of(short) == []
