@@ -10,6 +10,7 @@ from typing import Any
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.events.formats.dump import DEFAULT_TYPE
+from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.graph_names import (
     ENTITY_TYPE_NAMES,
     NOT_TEXT,
@@ -55,31 +56,16 @@ class _Facts:
     """The names of the nodes, read when an edge leads to a place among them."""
 
 
-class NodeLinkReader:
+class NodeLinkReader(FilesReader):
     """Reads node-link files, each with names of its own; one item is in memory, and some 60 bytes for each node."""
 
     form = "node-link JSON"
     has_relationships = True
 
     def __init__(self, files: Sequence[SourceFile], options: ReadOptions) -> None:
-        self._files, self._options = files, options
+        super().__init__(files, options)
         self._told = Told()
         self._facts: list[_Facts] | None = None
-
-    @property
-    def name(self) -> str:
-        """The paths."""
-        return ", ".join(file.name for file in self._files)
-
-    @property
-    def identity(self) -> str:
-        """What differs when a file, or an option of reading, does."""
-        return "\0".join([*(file.identity for file in self._files), self._options.told()])
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of all files."""
-        return sum(file.size_bytes for file in self._files)
 
     @property
     def notes(self) -> Sequence[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.events.formats.dump import DEFAULT_TYPE
+from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.graph_names import (
     ENTITY_TYPE_NAMES,
     RELATED,
@@ -34,32 +35,17 @@ def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
     return GraphMLReader(files, options)
 
 
-class GraphMLReader:
+class GraphMLReader(FilesReader):
     """Reads GraphML files, each with names of its own for its nodes; some 60 bytes are held for each node."""
 
     form = "GraphML"
     has_relationships = True
 
     def __init__(self, files: Sequence[SourceFile], options: ReadOptions) -> None:
-        self._files, self._options = files, options
+        super().__init__(files, options)
         self._told = Told()
         self._names: list[NodeNames] | None = None
         """Of each file, once all nodes were read."""
-
-    @property
-    def name(self) -> str:
-        """The paths."""
-        return ", ".join(file.name for file in self._files)
-
-    @property
-    def identity(self) -> str:
-        """What differs when a file, or an option of reading, does."""
-        return "\0".join([*(file.identity for file in self._files), self._options.told()])
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of all files."""
-        return sum(file.size_bytes for file in self._files)
 
     @property
     def notes(self) -> Sequence[str]:

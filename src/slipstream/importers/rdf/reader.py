@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from slipstream.domain.errors import InvalidInputError
+from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rdf.entities import Mapping
@@ -68,7 +69,7 @@ def _digest(file: SourceFile) -> str:
     return digest.hexdigest()
 
 
-class RdfReader:
+class RdfReader(FilesReader):
     """
     Reads files of RDF as one source.
 
@@ -78,7 +79,8 @@ class RdfReader:
     """
 
     def __init__(self, files: Sequence[tuple[SourceFile, Syntax, str]], options: ReadOptions) -> None:
-        self._files, self._options = files, options
+        super().__init__([file for file, _, _ in files], options)
+        self._sources = files
         self._notes = Told()
         self._spool: Spool | None = None
         self._remove: weakref.finalize[[str], RdfReader] | None = None
@@ -86,24 +88,8 @@ class RdfReader:
     @property
     def form(self) -> str:
         """What it reads, for people: `Turtle`."""
-        syntaxes = {syntax.value for _, syntax, _ in self._files}
+        syntaxes = {syntax.value for _, syntax, _ in self._sources}
         return syntaxes.pop() if len(syntaxes) == 1 else "RDF"
-
-    @property
-    def name(self) -> str:
-        """What people call the source: its path, or the paths."""
-        return ", ".join(file.name for file, _, _ in self._files)
-
-    @property
-    def identity(self) -> str:
-        """What differs when a file or an option does."""
-        told = "\0".join([*(file.identity for file, _, _ in self._files), self._options.told()])
-        return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-    @property
-    def size_bytes(self) -> int:
-        """How many bytes are read in one stage."""
-        return sum(file.size_bytes for file, _, _ in self._files)
 
     @property
     def has_relationships(self) -> bool:
@@ -156,7 +142,7 @@ class RdfReader:
         self._notes.clear()
         spool = Spool(Path(folder), self._notes)
         base, done = base_of(self._options.id_prefix), 0
-        for file, syntax, prefix in self._files:
+        for file, syntax, prefix in self._sources:
             spool.take(file, syntax, prefix, base, _behind(done, tell))
             done += file.size_bytes
         for iri, name in Mapping(spool, None).renamed:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.hints import near_miss
+from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import KINDS, ReadOptions, Relate
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
@@ -115,32 +116,18 @@ def _shown(text: str) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-class CsvReader:
+class CsvReader(FilesReader):
     """Reads tables row by row; holds one row."""
 
     def __init__(self, tables: Sequence[Table], options: ReadOptions) -> None:
-        self._tables, self._options = tables, options
+        super().__init__([table.file for table in tables], options)
+        self._tables = tables
         _check_columns(tables, options)
 
     @property
     def form(self) -> str:
         """What is read, and what separates its cells."""
         return form_of("CSV", {table.delimiter for table in self._tables})
-
-    @property
-    def name(self) -> str:
-        """The paths."""
-        return ", ".join(table.file.name for table in self._tables)
-
-    @property
-    def identity(self) -> str:
-        """What differs when a file, or an option of reading, does."""
-        return "\0".join([*(table.file.identity for table in self._tables), self._options.told()])
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of all files."""
-        return sum(table.file.size_bytes for table in self._tables)
 
     @property
     def has_relationships(self) -> bool:

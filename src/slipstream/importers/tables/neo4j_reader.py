@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.events.formats.dump import DEFAULT_TYPE
+from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.parallels import Parallels
@@ -112,32 +113,18 @@ class Part:
     has_header: bool
 
 
-class Neo4jReader:
+class Neo4jReader(FilesReader):
     """Reads files of nodes, then files of relationships; some 100 bytes are held for each relationship."""
 
     def __init__(self, parts: Sequence[Part], files: Sequence[SourceFile], options: ReadOptions) -> None:
-        self._parts, self._files, self._options = parts, files, options
+        super().__init__(files, options)
+        self._parts = parts
         self._prefix = options.id_prefix or ""
 
     @property
     def form(self) -> str:
         """What is read, and what separates its cells."""
         return form_of("CSV of neo4j-admin", {part.header.delimiter for part in self._parts})
-
-    @property
-    def name(self) -> str:
-        """The paths."""
-        return ", ".join(file.name for file in self._files)
-
-    @property
-    def identity(self) -> str:
-        """What differs when a file, or an option of reading, does."""
-        return "\0".join([*(file.identity for file in self._files), self._options.told()])
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of all files."""
-        return sum(file.size_bytes for file in self._files)
 
     @property
     def has_relationships(self) -> bool:
