@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from slipstream.domain.errors import (
     UnavailableError,
 )
 from slipstream.events.import_state import ImportReport
-from slipstream.events.statements import Replacing
+from slipstream.events.statements import Replacing, Statements, Survey, last_run
 from slipstream.importers.importing import SourceImporter
 from slipstream.importers.options import ReadOptions
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow
@@ -237,6 +238,80 @@ def test_what_one_names_goes_when_who_filled_it_has_gone_too(slip: Slipstream) -
     assert entities_of(slip).keys() == {"bab", "aes"}
     said(slip, BAB, source="crm")
     assert entities_of(slip).keys() == {"bab"}
+
+
+def surveyed(slip: Slipstream, source: str = "hr") -> Survey:
+    replacing = Replacing(source=source)
+    return Statements(slip.pkg, replacing, last_run(slip.pkg, replacing)).survey()
+
+
+def test_what_is_only_named_now_is_as_a_first_import_makes_it(slip: Slipstream) -> None:
+    named = EntityRow("bab", "Person", {"name": "of a link"}, is_mentioned=True)
+    said(slip, ADA, BAB, named, KNOWS)
+    report = said(slip, ADA, named, KNOWS)
+    assert entities_of(slip) == {"ada": ("Person", {"name": "Ada"}), "bab": ("Person", {"name": "of a link"})}
+    assert report.deleted == 0
+    assert relationships_of(slip) == {"KNOWS:ada:bab"}
+    head = slip.pkg.feed.head()
+    said(slip, ADA, named, KNOWS)
+    assert slip.pkg.feed.head() == head
+    assert said(slip, ADA).deleted == 1
+    assert entities_of(slip).keys() == {"ada"}
+
+
+def test_what_is_named_before_it_is_described_is_not_emptied(
+    slip: Slipstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.importers.importing.BATCH_BYTES", 1)
+    named = EntityRow("bab", "Person", is_mentioned=True)
+    head = said(slip, named, ADA, BAB, KNOWS).position
+    for _ in range(2):
+        said(slip, named, ADA, BAB, KNOWS)
+    assert slip.pkg.feed.head() == head
+
+
+def test_what_another_source_describes_is_not_emptied(slip: Slipstream) -> None:
+    named = EntityRow("bab", "Person", is_mentioned=True)
+    said(slip, ADA, BAB)
+    said(slip, BAB, source="club")
+    said(slip, ADA, named)
+    assert entities_of(slip)["bab"] == ("Person", {"name": "Charles"})
+    assert surveyed(slip).named_only == 0  # it is told once, and no brake counts it again
+    said(slip, ADA, named)
+    assert surveyed(slip).named_only == 0
+    said(slip, source="club")
+    said(slip, ADA, named)
+    assert entities_of(slip)["bab"] == ("Person", {})  # it is still named, and nobody describes it any more
+
+
+def test_the_brake_counts_what_would_be_emptied(slip: Slipstream) -> None:
+    many = [EntityRow(f"p{number}", "Person", {"name": f"{number}"}) for number in range(130)]
+    names = [row._replace(properties={}, is_mentioned=True) for row in many]
+    said(slip, *many)
+    with pytest.raises(ReplacementNeedsConfirmationError) as braked:
+        said(slip, *names)
+    assert (braked.value.plan["deletions"], entities_of(slip)["p7"][1]) == (130, {"name": "7"})
+    said(slip, *names, confirm=braked.value.plan["id"])
+    assert {properties.get("name") for _, properties in entities_of(slip).values()} == {None}
+
+
+def test_an_emptying_that_was_broken_off_goes_on(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [EntityRow(f"p{number}", "Person", is_mentioned=True) for number in range(6)]
+    said(slip, *(row._replace(properties={"name": row.id}, is_mentioned=False) for row in names))
+    calls, restate = iter(range(100)), Statements.restate
+
+    def dying(*given: Any) -> None:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        restate(*given)
+
+    monkeypatch.setattr(Statements, "restate", dying)
+    importer = SourceImporter(slip.pkg, slip._parts.guest_journal, slip._parts.guest_letters, slip.clock)
+    with pytest.raises(KeyboardInterrupt):
+        importer.run(Given(names), replacing=Replacing(source="hr"), batch=3)
+    assert sum("name" in properties for _, properties in entities_of(slip).values()) == 3
+    importer.run(Given(names), replacing=Replacing(source="hr"), batch=3)
+    assert all(properties == {} for _, properties in entities_of(slip).values())
 
 
 def test_a_few_rows_that_are_all_refused_are_dead_letters(slip: Slipstream) -> None:

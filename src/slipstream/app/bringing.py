@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipstream.app.rehearsing import Rehearsal, Rehearsing, rehearsed
+from slipstream.app.pkg import PKG
+from slipstream.app.rehearsing import Rehearsal, Rehearsing, Run, rehearsed
 from slipstream.domain.errors import ConfigError, InvalidInputError, UnsupportedError
 from slipstream.domain.feed_changes import FeedOptions
 from slipstream.events.applying import Applier
-from slipstream.events.import_state import ImportReport, OnProgress, ReadWriteGraph
+from slipstream.events.import_state import ImportReport, OnProgress
 from slipstream.events.importing import Importer
 from slipstream.events.statements import Replacing
 from slipstream.importers.importing import SourceImporter
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from slipstream.app.exporting import Exporter, ExportReport, OnRow
     from slipstream.app.slipstream import Parts
     from slipstream.app.table_export import TableSpec
-
-Run = Callable[[ReadWriteGraph, NamedValues, DeadLetters, Replacing | None], ImportReport]
-"""An import into a graph, with what it keeps in mind and where what it refuses goes."""
 
 
 class Bringing:
@@ -96,11 +94,7 @@ class Bringing:
             raise UnsupportedError("this PKG was not opened from a directory: there is no file to copy")
         run = self._importing([Path(path) for path in paths], format, options or ReadOptions(), on_progress)
         replacing = self._replacing(replace_source, None)
-
-        def once(graph: ReadWriteGraph, values: NamedValues, letters: DeadLetters, unbraked: bool) -> ImportReport:
-            return run(graph, values, letters, replacing.unbraked() if replacing and unbraked else replacing)
-
-        return rehearsed(self._rehearsing, self._parts.guest_journal, once)
+        return rehearsed(self._rehearsing, self._parts.guest_journal, run, replacing)
 
     def import_from(
         self,
@@ -111,11 +105,11 @@ class Bringing:
         on_progress: OnProgress | None = None,
     ) -> ImportReport:
         """Import what a reader of your own yields; see `import_files`."""
-        parts = self._parts
+        parts, replacing = self._parts, self._replacing(replace_source, confirm)
         importer = SourceImporter(
             parts.pkg, parts.guest_journal, parts.guest_letters, parts.clock, parts.refusal_limits
         )
-        return importer.run(reader, on_progress, replacing=self._replacing(replace_source, confirm))
+        return importer.run(reader, on_progress, replacing=replacing)
 
     def watch_folder(
         self,
@@ -169,9 +163,7 @@ class Bringing:
             if len(paths) > 1:
                 raise InvalidInputError("a dump is one file: import them one by one", field="paths")
 
-        def run(
-            graph: ReadWriteGraph, values: NamedValues, letters: DeadLetters, replacing: Replacing | None
-        ) -> ImportReport:
+        def run(graph: PKG, values: NamedValues, letters: DeadLetters, replacing: Replacing | None) -> ImportReport:
             if replacing is not None and all(path.is_file() and not path.stat().st_size for path in paths):
                 raise ConfigError(
                     f"{paths[0]} is empty, which an export that failed is too: nothing was deleted of what "

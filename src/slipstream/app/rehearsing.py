@@ -13,6 +13,7 @@ from slipstream.domain.events import PKGEvent
 from slipstream.domain.log import position_of
 from slipstream.domain.positions import Position
 from slipstream.events.import_state import ImportReport
+from slipstream.events.statements import Replacing
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.journal import DeadLetters, NamedValues
 
@@ -27,6 +28,8 @@ class Stage:
     letters: DeadLetters
 
 
+Run = Callable[[PKG, NamedValues, DeadLetters, Replacing | None], ImportReport]
+"""An import into a graph, with what it keeps in mind and where what it refuses goes."""
 Rehearsing = Callable[[], AbstractContextManager[Stage]]
 """Makes a stage; raises `UnavailableError` when there is no room for it."""
 
@@ -65,7 +68,8 @@ class _Overlay:
 def rehearsed(
     rehearsing: Rehearsing,
     values: NamedValues,
-    run: Callable[[PKG, NamedValues, DeadLetters, bool], ImportReport],
+    run: Run,
+    replacing: Replacing | None,
 ) -> Rehearsal:
     """
     Run an import on a stage, and return what it did there.
@@ -76,10 +80,10 @@ def rehearsed(
         began, held = stage.pkg.feed.head(), None
         overlay = _Overlay(values)
         try:
-            report = run(stage.pkg, overlay, stage.letters, False)
+            report = run(stage.pkg, overlay, stage.letters, replacing)
         except ReplacementNeedsConfirmationError as error:
             held = str(error)
-            report = run(stage.pkg, overlay, stage.letters, True)
+            report = run(stage.pkg, overlay, stage.letters, replacing and replacing.unbraked())
         counts = _effects(stage.pkg.feed, began)
     return Rehearsal(
         created=dict(counts["created"]),

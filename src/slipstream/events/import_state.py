@@ -96,22 +96,31 @@ def tell_change(name: str, report: ImportReport, statements: Statements | None, 
 
 
 def finish_replacing(
-    statements: Statements, report: ImportReport, save: Callable[[int | None], None], *, is_decided: bool
+    statements: Statements,
+    report: ImportReport,
+    save: Callable[[int | None], None],
+    *,
+    is_decided: bool,
+    restate: Callable[[], None] | None = None,
 ) -> None:
     """
     Delete what a source no longer states, but not when rows of it were refused; raises what `Statements.check` does.
 
-    `save` keeps how far the import is; `is_decided` when an interrupted one has come so far.
+    `save` keeps how far the import is; `is_decided` when an interrupted one has come so far. `restate` is called when
+    the source only names now what it described before.
     """
     if report.rejected:
         report.notes.append(statements.unsure(report.rejected))
         return
+    found = statements.survey()
     if not is_decided:
         try:
-            statements.check()
+            statements.check(found)
         except ReplacementNeedsConfirmationError:
             save(None)
             raise
         save(DELETING)
+    if found.named_only and restate is not None:
+        restate()
     report.deleted, position = statements.delete_gone()
     report.position = report.position if position is None else position

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from slipstream.domain.brake import BrakeSettings
+from slipstream.domain.entities import Properties
 from slipstream.domain.errors import InvalidInputError, ReplacementNeedsConfirmationError
 from slipstream.domain.fences import Fence, RowName
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -22,6 +23,12 @@ SPACE = "source:"
 NAME_SIZE_MAX = 200
 _DELETED_AT_A_TIME, _READ_AT_A_TIME = 500, 5_000
 _DIGITS = 12
+_DESCRIBED, _NAMED_ONLY = "", "named only"
+"""
+What a source says of a record, in the `event_id` of its fence: all of it; or, of one that it described before, that
+something leads to it. Else it is a digest of what the source made because something leads there.
+"""
+_DESCRIPTIONS = (_DESCRIBED, _NAMED_ONLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,17 @@ class Replacing:
         return replace(self, brake=BrakeSettings(share=1.0))
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many records a source states; of these, how many it no longer says, and how many it only names now."""
+
+    stated: int
+    gone: int
+    named_only: int
+    digest: str
+    """Of which these are."""
+
+
 class Statements:
     """What one run of a source says. One that is continued has the number that it began with."""
 
@@ -60,7 +78,7 @@ class Statements:
     def note(self, key: RecordKey) -> None:
         """Note that the source states a record; `write` keeps it."""
         name = key.encode()
-        self._fences[RowName(self._space, name)] = Fence(key=name, order=self._order)
+        self._fences[RowName(self._space, name)] = Fence(key=name, order=self._order, event_id=_DESCRIBED)
 
     def note_named(self, tx: GraphTransaction, key: RecordKey, *, is_made: bool) -> None:
         """
@@ -73,11 +91,14 @@ class Statements:
         row = RowName(self._space, name)
         before = self._fences.get(row) or tx.fences([row]).get(row)
         if before is not None and not before.is_deleted and not is_made:
-            self._fences[row] = replace(before, order=self._order)
+            was_described = before.event_id == _DESCRIBED and before.order != self._order
+            self._fences[row] = replace(
+                before, order=self._order, event_id=_NAMED_ONLY if was_described else before.event_id
+            )
         elif is_made:
             self._fences[row] = Fence(key=name, order=self._order, event_id=_content(tx, key.id))
         elif (other := tx.rows_of([name]).get(name)) is not None:
-            self._fences[row] = Fence(key=name, order=self._order, event_id=tx.fences([other])[other].event_id)
+            self._fences[row] = Fence(key=name, order=self._order, event_id=_beside(tx, other, key.id))
 
     def has(self, tx: GraphTransaction, key: RecordKey) -> bool:
         """Return whether the source states a record, in this run or an earlier one."""
@@ -99,19 +120,27 @@ class Statements:
             "refused: mend them, and import it again"
         )
 
-    def check(self) -> None:
+    def survey(self) -> Survey:
+        """Return what the source states, and what of that it has stopped saying."""
+        stated = gone = named_only = 0
+        digest = hashlib.blake2b(digest_size=4)
+        for row, fence in self._rows(before=None):
+            stated += 1
+            is_gone = fence.order is not None and fence.order < self._order
+            gone += is_gone
+            named_only += not is_gone and fence.event_id == _NAMED_ONLY
+            if is_gone or fence.event_id == _NAMED_ONLY:
+                digest.update(row.name.encode("utf-8", "surrogatepass") + b"\n")
+        return Survey(stated, gone, named_only, digest.hexdigest())
+
+    def check(self, found: Survey) -> None:
         """
-        Raise `ReplacementNeedsConfirmationError` when more would be deleted than the brake allows.
+        Raise `ReplacementNeedsConfirmationError` when more would be deleted, or emptied, than the brake allows.
 
         Not when exactly that was confirmed; `InvalidInputError` when something else was.
         """
-        stated, gone, digest = 0, 0, hashlib.blake2b(digest_size=4)
-        for row, fence in self._rows(before=None):
-            stated += 1
-            if fence.order is not None and fence.order < self._order:
-                gone += 1
-                digest.update(row.name.encode("utf-8", "surrogatepass") + b"\n")
-        plan_id, confirm = f"{gone}-{digest.hexdigest()}", self._replacing.confirm
+        gone, stated = found.gone + found.named_only, found.stated
+        plan_id, confirm = f"{gone}-{found.digest}", self._replacing.confirm
         limit = self._replacing.brake.limit(stated)
         if confirm is not None and confirm != plan_id and gone > limit:
             raise InvalidInputError(
@@ -135,6 +164,24 @@ class Statements:
             if len(rows) < _READ_AT_A_TIME:
                 return
             after = rows[-1][0].name
+
+    def restate(self, tx: GraphTransaction, key: RecordKey, entity_type: str, properties: Properties) -> None:
+        """
+        Leave an entity that the source described before, and only names now, as its naming alone would make it.
+
+        Not when another source states it too. Any other record stays as it is.
+        """
+        name = key.encode()
+        row = RowName(self._space, name)
+        fence = tx.fences([row]).get(row)
+        if fence is None or fence.is_deleted or fence.event_id != _NAMED_ONLY:
+            return
+        tx.put_fences({row: replace(fence, is_deleted=True)})  # so that the next call tells of others alone
+        other = tx.rows_of([name]).get(name)
+        if other is None:
+            tx.upsert_entity(entity_type, key.id, properties)
+        event_id = _content(tx, key.id) if other is None else _beside(tx, other, key.id)
+        tx.put_fences({row: replace(fence, event_id=event_id)})
 
     def delete_gone(self) -> tuple[int, Position | None]:
         """
@@ -177,14 +224,21 @@ def _content(tx: GraphTransaction, entity_id: str) -> str:
     return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+def _beside(tx: GraphTransaction, other: RowName, entity_id: str) -> str:
+    """Return what a source that only names an entity says of it, beside another one that states it."""
+    said = tx.fences([other])[other].event_id
+    return _content(tx, entity_id) if said in _DESCRIPTIONS else said
+
+
 def _delete(tx: GraphTransaction, fence: Fence) -> bool:
     """Delete a record, unless another source or feed states it too, or filled it; return whether it was there."""
     key, other = RecordKey.decode(fence.key), tx.rows_of([fence.key]).get(fence.key)
+    has_described = fence.event_id in _DESCRIPTIONS
     if other is not None:
-        if not fence.event_id:  # what filled it is gone: who names it still may delete it as it is
-            tx.put_fences({other: replace(tx.fences([other])[other], event_id="")})
+        if has_described:  # what filled it is gone: who names it still may delete it as it is
+            tx.put_fences({other: replace(tx.fences([other])[other], event_id=_DESCRIBED)})
         return False
-    if fence.event_id and fence.event_id != _content(tx, key.id):
+    if not has_described and fence.event_id != _content(tx, key.id):
         return False
     if key.kind is KeyKind.RELATIONSHIP:
         is_there = tx.has_relationship(key.id)

@@ -7,6 +7,8 @@ import json
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from slipstream.domain.errors import AlreadyExistsError, ConfigError, SlipstreamError
@@ -108,9 +110,27 @@ class _Run:
         if self._has_changed():
             tell_change(self._reader.name, self._report, self._statements, lambda: self._save(None))
         if self._statements is not None:
-            finish_replacing(self._statements, self._report, self._save, is_decided=start.stage == DELETING)
+            finish_replacing(
+                self._statements,
+                self._report,
+                self._save,
+                is_decided=start.stage == DELETING,
+                restate=partial(self._restate, self._statements),
+            )
         self._save(None)  # done: the next import of this source starts anew
         return self._report
+
+    def _restate(self, statements: Statements) -> None:
+        """Read once more what is named, and leave what a row described before as the naming alone would make it."""
+        with closing(_passed_on(self._reader.rows(Stage.ENTITIES, lambda _: None))) as found:
+            contents = (row.content for row in found)
+            named = (row for row in contents if isinstance(row, EntityRow) and row.is_mentioned)
+            while page := list(islice(named, self._batch)):
+                with self._importer.pkg.transaction() as tx:
+                    for row in page:
+                        properties = self._left_out.kept(row.type, row.properties)
+                        statements.restate(tx, entity_key(row.id), row.type, properties)
+                self._report.position = tx.position
 
     def _has_changed(self) -> bool:
         try:
