@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Literal
@@ -17,7 +17,7 @@ from slipstream.app.bringing import Bringing
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.events.applying import BATCH, EVENTS_FORM, Applier, ApplyReport
-from slipstream.events.import_state import ImportProgress
+from slipstream.events.import_state import ImportProgress, ImportReport
 from slipstream.events.lines import CHUNK_BYTES, Line, bounded_lines, checked_chunks, told_of
 from slipstream.events.packing import lines_read, unpacked_name
 from slipstream.importers.options import ReadOptions
@@ -31,6 +31,7 @@ _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 _LOCK_NAME = ".running.lock"
 
 Form = Literal["apoc", "csv", "neo4j", "graphml", "node-link", "rdf", "notes", "events"]
+_IMPORTED = [field.name for field in fields(ImportReport)]
 OnBytes = Callable[[int, int], None]
 """Told how many bytes of the file have been read, and of how many; may raise, to stop."""
 
@@ -44,7 +45,7 @@ class UploadReport:
     relationships: int = 0
     resumed_at_line: int = 0
     deleted: int = 0
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     applied: int = 0
     duplicates: int = 0
     outdated: int = 0
@@ -52,10 +53,14 @@ class UploadReport:
     passed: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     """These are dead letters."""
-    errors: tuple[str, ...] = ()
+    errors: list[str] = field(default_factory=list)
     """The first reasons for rejections."""
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     position: Position = ORIGIN
+
+    def as_import(self) -> ImportReport:
+        """Return what it brought, as an import in this process tells it."""
+        return ImportReport(**{name: getattr(self, name) for name in _IMPORTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,18 +166,7 @@ def import_upload(bringing: Bringing, path: Path, form: Form, said: Said, on_byt
         confirm=said.confirm,
         on_progress=on_progress,
     )
-    return UploadReport(
-        form=form,
-        entities=report.entities,
-        relationships=report.relationships,
-        resumed_at_line=report.resumed_at_line,
-        deleted=report.deleted,
-        left_out=dict(report.left_out),
-        rejected=report.rejected,
-        errors=tuple(report.errors),
-        notes=tuple(report.notes),
-        position=report.position,
-    )
+    return UploadReport(form=form, **{name: getattr(report, name) for name in _IMPORTED})
 
 
 def apply_events(applier: Applier, path: Path, on_bytes: OnBytes) -> UploadReport:
@@ -194,8 +188,8 @@ def apply_events(applier: Applier, path: Path, on_bytes: OnBytes) -> UploadRepor
         ignored=report.ignored,
         passed=dict(report.passed),
         rejected=report.rejected,
-        errors=tuple(report.errors),
-        notes=tuple(report.said),
+        errors=report.errors,
+        notes=list(report.said),
         position=report.position,
     )
 

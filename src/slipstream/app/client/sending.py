@@ -86,18 +86,7 @@ def imported(caller: WireCaller, path: Path, form: str, said: Said, on_progress:
     callbacks: dict[str, Callable[..., None]] = {}
     if on_progress is not None:
         callbacks["on_progress"] = lambda done, total: on_progress(ImportProgress(done, total, 0))
-    found = _taken(caller, sent, callbacks)
-    return ImportReport(
-        entities=found.entities,
-        relationships=found.relationships,
-        rejected=found.rejected,
-        resumed_at_line=found.resumed_at_line,
-        position=found.position,
-        deleted=found.deleted,
-        errors=list(found.errors),
-        left_out=found.left_out,
-        notes=list(found.notes),
-    )
+    return _taken(caller, sent, callbacks).as_import()
 
 
 class WireApplier(Applier):
