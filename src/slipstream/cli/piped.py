@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER = "piped"
+_LEFT_AFTER_S = 7 * 86_400.0
+"""So long may an import of what was piped in take."""
 
 
 @contextmanager
@@ -32,22 +36,34 @@ def piped(directory: Path, name: str | None, format_name: str | None) -> Iterato
     if sys.stdin is None:
         raise ConfigError("standard input is closed: name a file, or pipe one in")
     folder = _folder(directory)
+    _remove_left(folder)
+    with tempfile.TemporaryDirectory(dir=folder) as begun:
+        taken = Path(begun) / called
+        own = folder / _received(taken)
+        os.utime(taken, (0, 0))
+        own.mkdir(mode=0o700, exist_ok=True)
+        taken.rename(own / called)
+    try:
+        yield own / called
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _received(path: Path) -> str:
+    """Write what is piped in into a file, and return what tells its content."""
     digest = hashlib.blake2b(digest_size=16)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        taken = Path(file.name)
+    with path.open("xb") as file:
         while chunk := sys.stdin.buffer.read(_CHUNK_BYTES):
             digest.update(chunk)
             file.write(chunk)
-    own = folder / digest.hexdigest()
-    try:
-        own.mkdir(mode=0o700, exist_ok=True)
-        os.utime(taken, (0, 0))
-        yield taken.rename(own / called)
-    finally:
-        taken.unlink(missing_ok=True)
-        (own / called).unlink(missing_ok=True)
-        with suppress(OSError):  # another process has just been given the same
-            own.rmdir()
+    return digest.hexdigest()
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what killed processes have left: whatever nobody has touched for long."""
+    for left in folder.iterdir():
+        if time.time() - left.stat().st_ctime > _LEFT_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _folder(directory: Path) -> Path:
