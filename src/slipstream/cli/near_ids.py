@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from typing import Any
 
 from slipstream.cli.asking import Asked
 from slipstream.domain.errors import SlipstreamError
+from slipstream.domain.hints import nearest_few
 
 NEAR_MAX = 3
 _LOOKED_AT = 20_000
-"""Entities whose names are looked at, and ids that are compared: of a large graph the first ones only."""
+"""Entities whose names are looked at: of a large graph the first ones only."""
 _SPELT_ALIKE = "SELECT id FROM entity WHERE id >= :low AND id < :high LIMIT 500"
-_NAMED_SO = f"""SELECT id FROM (SELECT id, properties FROM entity LIMIT {_LOOKED_AT})
-    WHERE lower(coalesce(properties ->> 'name', properties ->> 'title')) = :name LIMIT {NEAR_MAX}"""  # noqa: S608
+_NAMED_SO = """SELECT id FROM (SELECT id, properties FROM entity LIMIT :looked_at)
+    WHERE lower(coalesce(properties ->> 'name', properties ->> 'title')) = :name LIMIT :most"""
 _LAST = "\U0010ffff"
 
 
 def near_ids(pkg: Asked, entity_id: str) -> list[str]:
     """Return ids of entities that are named so, or spelt alike; none where that can not be found out."""
     try:
-        named = _ids(pkg, _NAMED_SO, name=entity_id.lower())
+        named = _ids(pkg, _NAMED_SO, name=entity_id.lower(), looked_at=_LOOKED_AT, most=NEAR_MAX)
         starts = {entity_id[:3], entity_id[:3].lower(), entity_id[:3].upper(), entity_id[:3].capitalize()}
         alike = {name for start in sorted(starts) for name in _ids(pkg, _SPELT_ALIKE, low=start, high=start + _LAST)}
     except SlipstreamError:
         return []
-    by_lower = {found.lower(): found for found in sorted(alike)}
-    close = difflib.get_close_matches(entity_id.lower(), by_lower, n=NEAR_MAX)
-    return list(dict.fromkeys([*named, *(by_lower[name] for name in close)]))[:NEAR_MAX]
+    return list(dict.fromkeys([*named, *nearest_few(entity_id, sorted(alike), NEAR_MAX)]))[:NEAR_MAX]
 
 
 def missing_line(entity_id: str, near: list[str]) -> str:
