@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.values import decode_value
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 _HELP = "give name=TEXT, name:=JSON, name=@FILE or name:=@FILE"
@@ -62,24 +64,12 @@ def _checked(name: str, value: Any) -> Any:
         return [_checked(name, item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    if value.keys() == {"$datetime"} and not _is_moment(value["$datetime"]):
+    if value.keys() == {"$datetime"} and not isinstance(decode_value(value), datetime):
         raise InvalidInputError(
             f'{value["$datetime"]!r} is no time with its zone: write {{"$datetime": "2026-01-31T12:00:00+00:00"}}',
             field=name,
         )
     return {key: _checked(name, item) for key, item in value.items()}
-
-
-def _is_moment(text: Any) -> bool:
-    from datetime import UTC, datetime
-
-    if not isinstance(text, str):
-        return False
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.utcoffset() is not None and moment.astimezone(UTC) is not None
-    except (ValueError, OverflowError):
-        return False
 
 
 def _file(name: str, path: str) -> str:
