@@ -14,6 +14,7 @@ import pytest
 
 import slipstream
 from slipstream.app.client.addresses import SOCKET
+from slipstream.cli import entity_commands
 from slipstream.cli.asking import Owner
 from slipstream.domain.errors import UnavailableError
 from tests import warm
@@ -198,6 +199,26 @@ def test_what_a_server_refuses_is_told_as_without_one(served: Cli) -> None:
         assert [served.refused("add", "Person", "ada"), served.refused("set", "nobody", "a=b")] == with_one
     finally:
         hidden.rename(socket)
+
+
+def test_a_listing_goes_on_behind_what_a_server_has_told_before_it_broke_off(
+    served: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entity_commands, "PAGE_MAX", 1)
+    whole = served.run("list", "--all", "--limit", "1", "--json")
+    call, pages = Owner.call, []
+
+    def breaking(self: Owner, operation: str, **arguments: Any) -> Any:
+        if operation == "pkg.scan":
+            pages.append(operation)
+            if len(pages) > 1:
+                raise UnavailableError("broke off")
+        return call(self, operation, **arguments)
+
+    monkeypatch.setattr(Owner, "call", breaking)
+    assert served.run("list", "--all", "--limit", "1", "--json") == whole
+    assert len(pages) == 2, "the rest was read beside it"
+    assert len(whole[0].splitlines()) == 3
 
 
 def test_a_write_whose_answer_is_lost_is_done_once(served: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

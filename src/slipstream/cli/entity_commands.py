@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from slipstream.cli.output import err, handled_errors, out, print_facts, print_j
 from slipstream.cli.showing import name_of, properties_shown, value_shown
 from slipstream.domain.errors import InvalidInputError, SlipstreamError
 from slipstream.domain.hints import near_miss
+from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.texts import on_one_line
 
 PAGE_MAX = 1_000
@@ -141,24 +143,41 @@ def list_entities(
     with handled_errors(as_json=as_json):
         if not 1 <= limit <= PAGE_MAX:
             raise InvalidInputError(f"must be 1 to {PAGE_MAX:,}, not {limit}", field="limit")
-        asked(context.obj, lambda pkg: _listed(pkg, entity_type, after, PAGE_MAX if every else limit, as_json, every))
+        asked(context.obj, _Listing(entity_type, PAGE_MAX if every else limit, after, is_all=every, as_json=as_json))
 
 
-def _listed(pkg: Asked, entity_type: str | None, after: str | None, limit: int, as_json: bool, every: bool) -> bool:
-    """Print pages; what a server has answered is printed once the page is whole."""
-    if entity_type is not None and entity_type not in (known := pkg.call("pkg.schema")["entity_types"]):
-        print_warning(f"there is no entity type {entity_type!r}{near_miss(entity_type, known) if known else ''}")
-    while True:
-        items, after = _page(pkg, entity_type, after, limit)
-        if as_json:
-            print_json({"entities": items, "next": after})
-        else:
-            print_table("", ["id", "type", "name", "properties"], [_entity_row(item) for item in items])
-        if after is None or not every:
-            break
-    if after is not None and not as_json:
-        err.print(f"there are more: --after {on_one_line(after)!r}, or --all", markup=False, highlight=False)
-    return True
+@dataclass
+class _Listing:
+    """Prints pages, each once it is whole; asked anew (a server broke off), it goes on behind the last."""
+
+    entity_type: str | None
+    limit: int
+    after: str | None
+    is_all: bool
+    as_json: bool
+    has_begun: bool = False
+
+    def __call__(self, pkg: Asked) -> bool:
+        """Print what is wanted; returns True, for it was."""
+        if not self.has_begun:
+            self._warn(pkg)
+        while True:
+            items, self.after = _page(pkg, self.entity_type, self.after, self.limit)
+            self.has_begun = True
+            if self.as_json:
+                print_json({"entities": items, "next": self.after})
+            else:
+                print_table("", ["id", "type", "name", "properties"], [_entity_row(item) for item in items])
+            if self.after is None or not self.is_all:
+                break
+        if self.after is not None and not self.as_json:
+            err.print(f"there are more: --after {on_one_line(self.after)!r}, or --all", markup=False, highlight=False)
+        return True
+
+    def _warn(self, pkg: Asked) -> None:
+        wanted = self.entity_type
+        if wanted is not None and wanted not in (known := pkg.call("pkg.schema")["entity_types"]):
+            print_warning(f"there is no entity type {wanted!r}{near_miss(wanted, known) if known else ''}")
 
 
 def _entity_row(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -251,8 +270,6 @@ def _around(
 
 
 def _relationship_id(parts: list[str]) -> str:
-    from slipstream.domain.keys import RelationshipRef
-
     return RelationshipRef(*parts).id
 
 

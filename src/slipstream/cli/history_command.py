@@ -16,6 +16,7 @@ from slipstream.cli.near_ids import missing_line, near_ids
 from slipstream.cli.output import err, handled_errors, print_json, print_table
 from slipstream.cli.showing import properties_shown, value_shown
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.texts import on_one_line
 
 LIMIT_MAX = 1_000
@@ -104,8 +105,6 @@ def _change(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _relationship_id(row: Mapping[str, Any]) -> str:
-    from slipstream.domain.keys import RelationshipRef
-
     return RelationshipRef(row["type"], row["source"], row["target"], row["key"] or "").id
 
 
