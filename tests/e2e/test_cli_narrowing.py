@@ -81,6 +81,22 @@ def test_what_was_only_compared_has_not_changed(cli: Cli) -> None:
     assert _ids(cli, "--since", moment) == ["p05"]
 
 
+def test_a_relationship_that_has_changed_since_is_found(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "pkg")
+    cli.run("init")
+    view = '[relationship_views.KNOWS]\ntemplate = "{{ source.id }} knows {{ target.id }}, {{ how }}"\n'
+    (cli.directory / "slipstream.toml").write_text(f'[models]\ndefault = "wordllama-l2"\n{view}')
+    cli.run("add", "Person", "ada", "--no-sync")
+    cli.run("add", "Person", "bob:1", "--no-sync")
+    for key in ("", "work", "100%"):
+        cli.run("relate", "ada", "KNOWS", "bob:1", "how=well", "--key", key, "--no-sync")
+    every = ["KNOWS:ada:bob%3A1", "KNOWS:ada:bob%3A1:100%25", "KNOWS:ada:bob%3A1:work"]
+    assert sorted(_ids(cli, "--since", "1d", "--type", "KNOWS")) == every
+    with aged(cli, but="key = '100%'"):
+        assert _ids(cli, "--since", "1d", "--type", "KNOWS") == every[1:2]
+        assert sorted(_ids(cli, "--since", "60w", "--type", "KNOWS")) == every
+
+
 def test_a_search_that_can_not_look_through_all_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(since, "K_MAX", 5)
     with aged(cli, but="id = 'p05'"):

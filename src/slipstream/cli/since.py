@@ -7,12 +7,13 @@ the log, and as many more are asked for as it takes to have as many as were want
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from slipstream.cli.asking import Asked
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.keys import RelationshipRef
 
 K_MAX = 1_000
 _FACTOR = 4
@@ -42,8 +43,6 @@ class ChangedSince:
         first = self._one(_BEGINNING)["first"]
         oldest = self._pkg.call("pkg.query_sql", statement=_OLDEST, parameters={})
         if first is not None and first > 1 and (oldest[0]["at"] or 0) > self._at:
-            from datetime import UTC
-
             reaches = datetime.fromtimestamp(oldest[0]["at"] / 1_000, UTC).isoformat(timespec="seconds")
             raise InvalidInputError(
                 f"{moment.isoformat(timespec='seconds')} is before the log begins ({reaches}): give a later moment, "
@@ -77,24 +76,26 @@ class ChangedSince:
         found = {*self._entities(ids[False]), *self._relationships(ids[True])}
         return [hit for hit in hits if hit["entity_id"] in found]
 
-    def _entities(self, ids: Sequence[str]) -> Iterable[str]:
-        for start in range(0, len(ids), _PAGE):
-            named = {f"id{number}": name for number, name in enumerate(ids[start : start + _PAGE])}
-            there = f"id IN ({', '.join(f':{name}' for name in named)})"
-            statement = f"SELECT DISTINCT id {_SINCE} AND kind IN ('+e', '~e') AND {there}"
-            rows = self._pkg.call("pkg.query_sql", statement=statement, parameters={**named, **self._when})
-            yield from (str(row["id"]) for row in rows)
+    def _entities(self, ids: Sequence[str]) -> Iterator[str]:
+        for row in self._among("id", "'+e', '~e'", [(name,) for name in ids]):
+            yield str(row["id"])
 
-    def _relationships(self, ids: Sequence[str]) -> Iterable[str]:
-        from slipstream.domain.keys import RelationshipRef
+    def _relationships(self, ids: Sequence[str]) -> Iterator[str]:
+        for row in self._among("type, source, target, key", "'+r', '~r'", list(map(RelationshipRef.parse, ids))):
+            yield RelationshipRef(row["type"], row["source"], row["target"], row["key"]).id
 
-        own = "type = :type AND source = :source AND target = :target AND key = :key"
-        for name in ids:
-            ref = RelationshipRef.parse(name)
-            values = {"type": ref.type, "source": ref.source_id, "target": ref.target_id, "key": ref.discriminator}
-            statement = f"SELECT count(*) AS count {_SINCE} AND kind IN ('+r', '~r') AND {own}"
-            if self._one(statement, **values, **self._when)["count"]:
-                yield name
+    def _among(self, columns: str, kinds: str, wanted: Sequence[Sequence[str]]) -> Iterator[Mapping[str, Any]]:
+        """Yield those of the wanted rows that have changed: the log is read once for a page of them."""
+        for start in range(0, len(wanted), _PAGE):
+            named: dict[str, str] = {}
+            rows: list[str] = []
+            for at, values in enumerate(wanted[start : start + _PAGE]):
+                own = {f"row{at}_{place}": value for place, value in enumerate(values)}
+                rows.append(f"({', '.join(f':{name}' for name in own)})")
+                named |= own
+            there = f"kind IN ({kinds}) AND ({columns}) IN (VALUES {', '.join(rows)})"
+            statement = f"SELECT DISTINCT {columns} {_SINCE} AND {there}"
+            yield from self._pkg.call("pkg.query_sql", statement=statement, parameters={**named, **self._when})
 
     def _one(self, statement: str, **parameters: Any) -> Mapping[str, Any]:
         (row,) = self._pkg.call("pkg.query_sql", statement=statement, parameters=parameters)
