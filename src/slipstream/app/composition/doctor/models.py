@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
+from functools import partial
 from urllib.parse import urlsplit
 
 from slipstream.app.composition.doctor.findings import Examination
@@ -23,8 +24,7 @@ def look_at_models(found: Examination) -> None:
     if config is None:
         return
     for name in sorted({config.models.default, *config.models.routes.values()}):
-        where = f"model {name}"
-        found.look(where, lambda name=name: _look_at_model(found, config, name), "install what it needs")  # type: ignore[misc]
+        found.look(f"model {name}", partial(_look_at_model, found, config, name), "install what it needs")
 
 
 def _look_at_model(found: Examination, config: Config, name: str) -> None:
