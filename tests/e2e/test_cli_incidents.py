@@ -89,12 +89,12 @@ def test_run_stays_up_and_goes_on_once_another_process_has_adopted(
     cli = _filled(tmp_path / "pkg", dump, adapter)
     running = command(cli.directory, "run", "--metrics", "0")
     try:
-        _goes_on(cli, running)
+        _assert_it_goes_on(cli, running)
     finally:
         running.close()
 
 
-def _goes_on(cli: Cli, running: Process) -> None:
+def _assert_it_goes_on(cli: Cli, running: Process) -> None:
     assert _health(running) == "200 ok\n"
     running.wait_for("running")
     _lose(cli)

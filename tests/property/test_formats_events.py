@@ -111,7 +111,7 @@ def broken_rows(draw: st.DrawFn) -> dict[str, Any]:
     return _mutated(draw, ROWS)
 
 
-def _parses_or_is_refused_by_name(message: Any) -> None:
+def _assert_parsed_or_refused_by_name(message: Any) -> None:
     named, events = "", []
     try:
         events = parse_event(message)
@@ -146,21 +146,21 @@ def test_native_json_loses_nothing(event: PKGEvent) -> None:
 @given(st.one_of(st.text(), st.binary(), JSON.map(json.dumps), st.dictionaries(TEXTS, JSON)))
 @example("{" * 10_000)
 def test_any_text_is_parsed_or_refused(message: Any) -> None:
-    _parses_or_is_refused_by_name(message)
+    _assert_parsed_or_refused_by_name(message)
 
 
 @given(broken_messages())
 def test_broken_messages_are_parsed_or_refused(message: dict[str, Any]) -> None:
-    _parses_or_is_refused_by_name(message)
-    _parses_or_is_refused_by_name(json.dumps(message, default=str))
+    _assert_parsed_or_refused_by_name(message)
+    _assert_parsed_or_refused_by_name(json.dumps(message, default=str))
 
 
 @given(broken_messages(), st.integers(0, 600), st.text(max_size=2))
 def test_broken_texts_are_parsed_or_refused(message: dict[str, Any], place: int, inserted: str) -> None:
     text = json.dumps(message, default=str, ensure_ascii=False)
-    _parses_or_is_refused_by_name(text[:place] + inserted + text[place:])
-    _parses_or_is_refused_by_name(text[:place] + text[place + 1 :])
-    _parses_or_is_refused_by_name(text.encode("utf-8", "surrogatepass")[:place])
+    _assert_parsed_or_refused_by_name(text[:place] + inserted + text[place:])
+    _assert_parsed_or_refused_by_name(text[:place] + text[place + 1 :])
+    _assert_parsed_or_refused_by_name(text.encode("utf-8", "surrogatepass")[:place])
 
 
 @given(broken_rows(), st.integers(1, 10**6))
