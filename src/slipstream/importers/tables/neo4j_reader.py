@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,9 +12,9 @@ from typing import Any, cast
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.events.formats.dump import DEFAULT_TYPE
 from slipstream.importers.files_reader import FilesReader
+from slipstream.importers.graph_names import EdgeKeys
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
-from slipstream.importers.parallels import Parallels
 from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
 from slipstream.importers.tables.cells import LIST_SEPARATOR
 from slipstream.importers.tables.dialect import (
@@ -143,7 +143,7 @@ class Neo4jReader(FilesReader):
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield nodes, or relationships; raises `ConfigError` as `records` does."""
-        parallels = Parallels()
+        edge_keys = EdgeKeys()
         number = before = 0
         for part in self._parts:
             header = part.header
@@ -155,16 +155,16 @@ class Neo4jReader(FilesReader):
                     for at, record in enumerate(found, 1):
                         number += 1
                         where = f"{part.file.name}, row {at}, {record.lines}"
-                        yield Row(number, where, self._content(header, record, at, parallels))
+                        yield Row(number, where, self._content(header, record, at, edge_keys))
             before += part.file.size_bytes
 
     def _content(
-        self, header: Header, record: Record | BrokenRecord, at: int, parallels: Parallels
+        self, header: Header, record: Record | BrokenRecord, at: int, edge_keys: EdgeKeys
     ) -> EntityRow | RelationshipRow | RefusedRow:
         try:
             cells = cells_of(record, header.width)
             if header.is_of_relationships:
-                return self._relationship(header, cells, parallels)
+                return self._relationship(header, cells, edge_keys)
             return self._node(header, cells, at)
         except InvalidInputError as error:
             return RefusedRow(error, text_of(record, header.delimiter))
@@ -185,14 +185,14 @@ class Neo4jReader(FilesReader):
         without = self._options.entity_type or DEFAULT_TYPE
         return EntityRow(entity_id, (labels or [without if columns else header.default_type])[0], properties)
 
-    def _relationship(self, header: Header, cells: Cells, parallels: Parallels) -> RelationshipRow:
+    def _relationship(self, header: Header, cells: Cells, edge_keys: EdgeKeys) -> RelationshipRow:
         source, target = (self._end(header.roles[kind], cells) for kind in (START, END))
         relationship_type = header.default_type
         for column in header.roles[TYPE]:
             relationship_type = cells[column.at] or ""
         if not relationship_type:
             raise InvalidInputError("is empty: each relationship needs a type", field=f":{TYPE}")
-        key = parallels.discriminator(source, relationship_type, target)
+        key = edge_keys.key(source, relationship_type, target)
         return RelationshipRow(source, relationship_type, target, header.values(cells), key)
 
     def _end(self, columns: Sequence[Column], cells: Cells) -> str:
@@ -288,7 +288,10 @@ def _default_type(file: SourceFile, columns: Sequence[Column], options: ReadOpti
 
 def _check(file: SourceFile, header: Header) -> None:
     """Raise `ConfigError` for columns that do not fit each other."""
-    fault: Callable[[str], ConfigError] = lambda text: ConfigError(f"{file.name}: {text}")  # noqa: E731
+
+    def fault(text: str) -> ConfigError:
+        return ConfigError(f"{file.name}: {text}")
+
     names = [each.name for each in header.properties]
     if again := next((name for name in names if names.count(name) > 1), None):
         raise fault(f"several columns are called {again!r}: give each its own name, or :{IGNORE}")
