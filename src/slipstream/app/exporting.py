@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from slipstream._version import __version__
@@ -19,13 +19,13 @@ from slipstream.domain.errors import ConfigError, PoisonEventError, UnavailableE
 from slipstream.domain.positions import Position
 from slipstream.domain.texts import printable_json
 from slipstream.events.formats.dump import DumpHead, head_row, node_row, relationship_row
-from slipstream.events.packing import packed
+from slipstream.events.packing import GZIP, ZSTD, packed
 from slipstream.ports.backup import PinnedGraph
 from slipstream.ports.clock import Clock
 
 STANDARD_OUTPUT = "-"
 REJECTED_SHOWN = 20
-_TOLD_EVERY = 500
+TOLD_EVERY = 500
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 OnRow = Callable[[int, int], None]
@@ -44,6 +44,12 @@ class ExportReport:
     """Rows not in the export, because another program wrote properties that can not be read."""
     errors: list[str] = field(default_factory=list)
     """The first of them."""
+
+    def leave_out(self, why: str) -> None:
+        """Count a row that is not in the export."""
+        self.unreadable += 1
+        if len(self.errors) < REJECTED_SHOWN:
+            self.errors.append(why)
 
 
 class Exporter:
@@ -112,17 +118,28 @@ class _Writing:
         try:
             self._write(row())
         except PoisonEventError as error:
-            self._report.unreadable += 1
-            if len(self._report.errors) < REJECTED_SHOWN:
-                self._report.errors.append(str(error))
+            self._report.leave_out(str(error))
             return False
         return True
 
     def _write(self, row: dict[str, Any]) -> None:
         self._stream.write(printable_json(_ENCODER.encode(row)).encode() + b"\n")
         done = self._report.entities + self._report.relationships + self._report.unreadable
-        if self._on_row is not None and done % _TOLD_EVERY == 0:
+        if self._on_row is not None and done % TOLD_EVERY == 0:
             self._on_row(done, self._total)
+
+
+def properties_of(stored: Entity | Relationship) -> dict[str, Any] | None:
+    """Return all properties; None when another program wrote what can not be read."""
+    try:
+        return dict(stored.properties)
+    except PoisonEventError:
+        return None
+
+
+def suffix_of(path: Path | str) -> str:
+    """Return the ending that tells the form of a file, packed or not, in lower case: `.csv` for `a.CSV.gz`."""
+    return PurePosixPath(str(path).removesuffix(GZIP).removesuffix(ZSTD)).suffix.lower()
 
 
 def _row_of_entity(entity: Entity) -> dict[str, Any]:

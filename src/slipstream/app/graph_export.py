@@ -7,17 +7,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from slipstream.app.exporting import REJECTED_SHOWN, ExportReport, OnRow, output_to
-from slipstream.domain.errors import PoisonEventError
-from slipstream.events.packing import GZIP, ZSTD
+from slipstream.app.exporting import TOLD_EVERY, ExportReport, OnRow, output_to, properties_of, suffix_of
 from slipstream.ports.backup import PinnedGraph
 
 GRAPHML = ".graphml"
-_TOLD_EVERY = 500
 _NODE, _EDGE = "node", "edge"
 _TYPE_KEYS = {_NODE: "labelV", _EDGE: "labelE"}
 """What TinkerPop calls the type of a node, and of an edge."""
@@ -33,8 +30,7 @@ Name = tuple[str, str, str, str]
 
 def is_graphml(path: Path | str) -> bool:
     """Whether a file's name says that it is GraphML, packed or not."""
-    name = PurePosixPath(Path(path).name.removesuffix(GZIP).removesuffix(ZSTD))
-    return name.suffix.lower() == GRAPHML
+    return suffix_of(path) == GRAPHML
 
 
 class GraphMLExporter:
@@ -82,7 +78,7 @@ class _Writing:
                 continue
             self._write(stream, kind, opening, properties)
             done = report.entities + report.relationships
-            if self._on_row is not None and done % _TOLD_EVERY == 0:
+            if self._on_row is not None and done % TOLD_EVERY == 0:
                 self._on_row(done, self._total)
         stream.write(b"</graph>\n</graphml>\n")
         if self._on_row is not None:
@@ -93,13 +89,13 @@ class _Writing:
         """Yield nodes and edges: the opening tag with the type, and the properties; None: they can not be read."""
         for entity in self._graph.entities():
             opening = f"<node id={quoteattr(entity.id)}>{_typed(_NODE, entity.type)}"
-            yield _NODE, opening, _read(lambda: entity.properties)  # noqa: B023  (called at once)
+            yield _NODE, opening, properties_of(entity)
         for found, _, _ in self._graph.relationships():
             ref = found.ref
             ends = f"source={quoteattr(ref.source_id)} target={quoteattr(ref.target_id)}"
             own = f'<data key="{_ID}">{_text(ref.discriminator)}</data>' if ref.discriminator else ""
             opening = f"<edge id={quoteattr(ref.id)} {ends}>{_typed(_EDGE, ref.type)}{own}"
-            yield _EDGE, opening, _read(lambda: found.properties)  # noqa: B023
+            yield _EDGE, opening, properties_of(found)
 
     def _declared(self) -> Iterator[str]:
         for kind, name in _TYPE_KEYS.items():
@@ -128,17 +124,8 @@ class _Writing:
             self._report.relationships += 1
 
     def _refuse(self, what: str) -> None:
-        self._report.unreadable += 1
-        if len(self._report.errors) < REJECTED_SHOWN:
-            shown = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", what)[:200]
-            self._report.errors.append(f"{shown}: XML can not hold it, or another program wrote what can not be read")
-
-
-def _read(properties: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    try:
-        return dict(properties())
-    except PoisonEventError:
-        return None
+        shown = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", what)[:200]
+        self._report.leave_out(f"{shown}: XML can not hold it, or another program wrote what can not be read")
 
 
 def _typed(kind: str, type_name: str) -> str:

@@ -6,20 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
-from slipstream.app.exporting import REJECTED_SHOWN, ExportReport, OnRow, output_to
+from slipstream.app.exporting import TOLD_EVERY, ExportReport, OnRow, output_to, properties_of, suffix_of
 from slipstream.domain.entities import Entity
 from slipstream.domain.errors import ConfigError, InvalidInputError, PoisonEventError
-from slipstream.events.packing import GZIP, ZSTD
 from slipstream.importers.options import Relate
 from slipstream.importers.tables.cells import cell_of
 from slipstream.importers.tables.dialect import separator_of
 from slipstream.ports.backup import PinnedGraph
 
 _SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_TOLD_EVERY = 500
 _ID = "id"
 
 
@@ -40,7 +38,7 @@ class TableSpec:
 
 def is_table(path: Path | str) -> bool:
     """Whether a file's name says that it is a table."""
-    return _suffix(path) in _SUFFIXES
+    return suffix_of(path) in _SUFFIXES
 
 
 class TableExporter:
@@ -57,7 +55,7 @@ class TableExporter:
         and for a type that nothing is of, `InvalidInputError` for columns that do not fit, and `UnavailableError`
         when writing fails.
         """
-        delimiter = _SUFFIXES.get(_suffix(path), ",") if table.delimiter is None else separator_of(table.delimiter)
+        delimiter = _SUFFIXES.get(suffix_of(path), ",") if table.delimiter is None else separator_of(table.delimiter)
         with closing(self._pin()) as graph:
             writing = _Writing(graph, table, delimiter, on_row)
             names = writing.columns()
@@ -82,7 +80,7 @@ class _Writing:
             if entity.type != table.entity_type:
                 continue
             found += 1
-            names.update(dict.fromkeys(_readable(entity)))
+            names.update(dict.fromkeys(properties_of(entity) or ()))  # one that is unreadable is told with its row
         if not found:
             raise ConfigError(f"nothing is of the type {table.entity_type!r}: look at what `slipstream status` tells")
         names.pop(table.id_column, None)
@@ -99,7 +97,7 @@ class _Writing:
         stream.write(self._write([table.id_column, *names, *related]))
         others = self._others()
         for at, entity in enumerate(self._graph.entities()):
-            if self._on_row is not None and at % _TOLD_EVERY == 0:
+            if self._on_row is not None and at % TOLD_EVERY == 0:
                 self._on_row(at, self._total)
             if entity.type != table.entity_type:
                 continue
@@ -107,9 +105,7 @@ class _Writing:
             try:
                 stream.write(self._write(self._cells(entity, names, ends)))
             except PoisonEventError as error:
-                report.unreadable += 1
-                if len(report.errors) < REJECTED_SHOWN:
-                    report.errors.append(str(error))
+                report.leave_out(str(error))
                 continue
             report.entities += 1
             report.relationships += sum(map(len, ends))
@@ -169,13 +165,6 @@ class _Writing:
         return of
 
 
-def _readable(entity: Entity) -> Mapping[str, Any]:
-    try:
-        return dict(entity.properties)
-    except PoisonEventError:  # told when its row is written
-        return {}
-
-
 def _row_writer(delimiter: str) -> Callable[[Sequence[str | None]], bytes]:
     """Return what writes a row as RFC 4180 has it; a cell is quoted where it must be, and as an empty text."""
     special = re.compile(rf'["\r\n\ufeff{re.escape(delimiter)}]')
@@ -188,7 +177,3 @@ def _row_writer(delimiter: str) -> Callable[[Sequence[str | None]], bytes]:
         return '"' + text.replace('"', '""') + '"'
 
     return lambda cells: (delimiter.join(map(cell, cells)) + "\r\n").encode()
-
-
-def _suffix(path: Path | str) -> str:
-    return PurePosixPath(str(path).removesuffix(GZIP).removesuffix(ZSTD)).suffix.lower()
