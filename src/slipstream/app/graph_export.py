@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import IO, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from slipstream.app.exporting import TOLD_EVERY, ExportReport, OnRow, output_to, properties_of, suffix_of
+from slipstream.domain.entities import Entity, Relationship
 from slipstream.ports.backup import PinnedGraph
 
 GRAPHML = ".graphml"
@@ -22,6 +23,7 @@ _ID = "id"
 """Of an edge: its own key, if it has one."""
 _KINDS = {bool: "boolean", int: "long", float: "double", str: "string"}
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNHELD = "it holds a character that XML can not"
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
 
 Name = tuple[str, str, str, str]
@@ -65,18 +67,17 @@ class _Writing:
 
     def learn_keys(self) -> None:
         """Number the keys of all properties, which stand before the nodes."""
-        for kind, _, properties in self._elements():
-            for name, value in (properties or {}).items():
-                self._keys.setdefault(_name(kind, name, value), f"{kind[0]}{len(self._keys)}")
+        for stored in self._all():
+            kind = _kind(stored)
+            for name, value in (properties_of(stored) or {}).items():
+                if _UNWRITABLE.search(name) is None:
+                    self._keys.setdefault(_name(kind, name, value), f"{kind[0]}{len(self._keys)}")
 
     def run(self, stream: IO[bytes]) -> ExportReport:
         report = self._report
         stream.write(f'{_HEAD}{"".join(self._declared())}<graph id="G" edgedefault="directed">\n'.encode())
-        for kind, opening, properties in self._elements():
-            if properties is None:
-                self._refuse(opening)
-                continue
-            self._write(stream, kind, opening, properties)
+        for stored in self._all():
+            self._write(stream, stored)
             done = report.entities + report.relationships
             if self._on_row is not None and done % TOLD_EVERY == 0:
                 self._on_row(done, self._total)
@@ -85,17 +86,10 @@ class _Writing:
             self._on_row(self._total, self._total)
         return report
 
-    def _elements(self) -> Iterator[tuple[str, str, Mapping[str, Any] | None]]:
-        """Yield nodes and edges: the opening tag with the type, and the properties; None: they can not be read."""
-        for entity in self._graph.entities():
-            opening = f"<node id={quoteattr(entity.id)}>{_typed(_NODE, entity.type)}"
-            yield _NODE, opening, properties_of(entity)
+    def _all(self) -> Iterator[Entity | Relationship]:
+        yield from self._graph.entities()
         for found, _, _ in self._graph.relationships():
-            ref = found.ref
-            ends = f"source={quoteattr(ref.source_id)} target={quoteattr(ref.target_id)}"
-            own = f'<data key="{_ID}">{_text(ref.discriminator)}</data>' if ref.discriminator else ""
-            opening = f"<edge id={quoteattr(ref.id)} {ends}>{_typed(_EDGE, ref.type)}{own}"
-            yield _EDGE, opening, properties_of(found)
+            yield found
 
     def _declared(self) -> Iterator[str]:
         for kind, name in _TYPE_KEYS.items():
@@ -105,15 +99,21 @@ class _Writing:
             listed = f' attr.list="{list_of}"' if list_of else ""
             yield f'<key id="{key}" for="{kind}" attr.name={quoteattr(name)} attr.type="{type_name}"{listed}/>\n'
 
-    def _write(self, stream: IO[bytes], kind: str, opening: str, properties: Mapping[str, Any]) -> None:
+    def _write(self, stream: IO[bytes], stored: Entity | Relationship) -> None:
+        kind, opening, properties = _kind(stored), _opening(stored), properties_of(stored)
+        if properties is None:
+            self._leave_out(opening, "another program wrote properties that can not be read")
+            return
         if _UNWRITABLE.search(opening):
-            self._refuse(opening)
+            self._leave_out(opening, _UNHELD)
             return
         pieces = [opening]
         for name, value in properties.items():
             text = _text(_shown(value))
-            if _UNWRITABLE.search(text) or name == _TYPE_KEYS[kind]:
-                self._refuse(f"{opening} {name}")
+            if name == _TYPE_KEYS[kind]:
+                self._leave_out(f"{opening} {name}", "the type has this name in GraphML")
+            elif _UNWRITABLE.search(text) or _UNWRITABLE.search(name):
+                self._leave_out(f"{opening} {name}", _UNHELD)
             else:
                 pieces.append(f'<data key="{self._keys[_name(kind, name, value)]}">{text}</data>')
         pieces.append(f"</{kind}>\n")
@@ -123,9 +123,23 @@ class _Writing:
         else:
             self._report.relationships += 1
 
-    def _refuse(self, what: str) -> None:
+    def _leave_out(self, what: str, why: str) -> None:
         shown = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", what)[:200]
-        self._report.leave_out(f"{shown}: XML can not hold it, or another program wrote what can not be read")
+        self._report.leave_out(f"{shown}: {why}")
+
+
+def _kind(stored: Entity | Relationship) -> str:
+    return _NODE if isinstance(stored, Entity) else _EDGE
+
+
+def _opening(stored: Entity | Relationship) -> str:
+    """Return the opening tag of a node or an edge, with its type."""
+    if isinstance(stored, Entity):
+        return f"<node id={quoteattr(stored.id)}>{_typed(_NODE, stored.type)}"
+    ref = stored.ref
+    ends = f"source={quoteattr(ref.source_id)} target={quoteattr(ref.target_id)}"
+    own = f'<data key="{_ID}">{_text(ref.discriminator)}</data>' if ref.discriminator else ""
+    return f"<edge id={quoteattr(ref.id)} {ends}>{_typed(_EDGE, ref.type)}{own}"
 
 
 def _typed(kind: str, type_name: str) -> str:
