@@ -83,6 +83,18 @@ def test_a_frame_is_written_with_plain_values(slip: Slipstream) -> None:
     assert again.position == brought.position
 
 
+def test_values_of_numpy_become_plain_ones(slip: Slipstream) -> None:
+    arrays = [
+        np.array([[1, 2], [3, 4]], "uint8"),
+        np.ma.array([1.5, 2.5], mask=[False, True]),
+        np.array(7),
+        [np.float16(0.5), np.bool_(True), np.str_("x"), Decimal("NaN"), np.datetime64("NaT")],
+    ]
+    from_frame(slip, pd.DataFrame({"id": list("abcd"), "of": arrays}), entity_type="Row")
+    kept = [entities_of(slip)[name][1]["of"] for name in "abcd"]
+    assert repr(kept) == repr([[[1, 2], [3, 4]], [1.5, None], 7, [0.5, True, "x", None, None]])
+
+
 def test_an_entity_that_a_column_leads_to_keeps_what_it_has(slip: Slipstream) -> None:
     slip.pkg.create_entity("Company", "acme", {"name": "Acme"})
     from_frame(slip, people(), entity_type="Person", relate=["works:WORKS_AT:Firm"])
@@ -148,6 +160,9 @@ def test_an_empty_frame_changes_nothing(slip: Slipstream) -> None:
         (pd.DataFrame({"id": ["a"], "at": pd.to_datetime(["2020-01-01"])}), r"at: its times have no zone"),
         (pd.DataFrame({"id": ["a"], "at": [datetime(2020, 1, 1)]}, dtype="object"), "has no time zone"),  # noqa: DTZ001
         (pd.DataFrame({"id": ["a"], "for": [timedelta(1)]}), "for of row 0: Timedelta can not be stored"),
+        (pd.DataFrame({"id": ["a"], "at": [np.array(["2020-01-01"], "datetime64[ns]")]}), "has no time zone"),
+        (pd.DataFrame({"id": ["a"], "for": [np.array([1], "timedelta64[ns]")]}), "timedelta64 can not be stored"),
+        (pd.DataFrame({"id": ["a"], "n": [[np.longdouble(1)]]}), "longdouble can not be stored"),
         (pd.DataFrame({"id": ["a"], "n": [float("inf")]}), "inf is not a finite number"),
     ],
 )

@@ -20,6 +20,10 @@ _BATCH, _BATCH_SIZE = 500, 512 * 1024
 """Mutations, and characters of texts, of one transaction: so few that other writers hardly wait."""
 
 
+_NUMBERS = (np.bool_, np.integer, np.float16, np.float32, np.float64)
+"""Scalars of numpy that plain ones can be made of without loss."""
+
+
 @dataclass(slots=True)
 class Brought:
     """What was written into a PKG, and the position to wait for (`slip.search(…, after=report.position)`)."""
@@ -101,15 +105,17 @@ class Writing:
 
 
 def is_absent(value: object) -> bool:
-    """Return whether a value stands for none: None, NaN, NaT, or the NA of pandas."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    """Return whether a value stands for none: None, NaN, NaT, the NA of pandas, or what numpy masks."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, np.datetime64 | np.timedelta64):
         return bool(np.isnat(value))
-    return isinstance(value, float | np.floating) and bool(value != value)  # noqa: PLR0124  (NaN alone)
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def plain(value: object, place: str) -> Any:  # noqa: PLR0911  (one case a type)
+def plain(value: object, place: str) -> Any:
     """
     Return a value as a graph keeps it; None for an absent one.
 
@@ -120,26 +126,26 @@ def plain(value: object, place: str) -> Any:  # noqa: PLR0911  (one case a type)
         return str(value)
     if is_absent(value):
         return None
-    if isinstance(value, np.datetime64):
-        raise _naive(value, place)
-    if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist(), place)
+    if isinstance(value, _NUMBERS) and not isinstance(value, np.timedelta64):
+        return value.item()
     if isinstance(value, bool | int | float):
         return value
-    if isinstance(value, datetime):
+    if isinstance(value, datetime | np.datetime64):
         return _moment(value, place)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
     return _gathered(value, place)
 
 
 def _gathered(value: object, place: str) -> Any:
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, Mapping):
         return {name: plain(item, place) for name, item in value.items()}
     if isinstance(value, set | frozenset):
         return sorted((plain(item, place) for item in value), key=repr)
+    if isinstance(value, np.ndarray):  # not its `tolist`, which makes bare numbers of times
+        return [plain(item, place) for item in value] if value.ndim else plain(value[()], place)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(item, place) for item in value]
     raise InvalidInputError(
@@ -149,8 +155,8 @@ def _gathered(value: object, place: str) -> Any:
     )
 
 
-def _moment(value: datetime, place: str) -> datetime:
-    if value.utcoffset() is None:
+def _moment(value: datetime | np.datetime64, place: str) -> datetime:
+    if isinstance(value, np.datetime64) or value.utcoffset() is None:
         raise _naive(value, place)
     if type(value) is datetime:
         return value
