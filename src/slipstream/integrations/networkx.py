@@ -187,7 +187,7 @@ def _names(graph: nx.Graph, node_id: Callable[[Any], str]) -> dict[Any, str]:
     for node in graph:
         name = named[node] = node_id(node)
         owner = owners.setdefault(name, node)
-        if owner is not node and (owner != node or type(owner) is not type(node)):
+        if owner is not node:
             raise InvalidInputError(
                 f"{_shown(owner)} and {_shown(node)} would both be {name!r}, and become one: relabel one of them, or "
                 "give node_id=…",

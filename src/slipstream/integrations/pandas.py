@@ -9,11 +9,14 @@ pandas: entities, relationships and hits as frames, and frames as entities and r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from slipstream.app.slipstream import Slipstream
+from slipstream.domain.entities import Properties
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.importers.options import Relate
 from slipstream.integrations.bringing import Brought, Writing, is_absent, plain
@@ -106,14 +109,14 @@ def from_frame(
     id that is missing, a fraction, or there twice; a time without its zone.
     """
     related = [rule if isinstance(rule, Relate) else Relate.parse(rule) for rule in relate]
-    columns = _checked(frame, [] if entity_type is not None else [type_column], [rule.column for rule in related])
+    needed = [*([] if entity_type is not None else [type_column]), *(rule.column for rule in related)]
+    columns = _checked(frame, needed)
     ids = _ids(frame, id)
-    taken = {name for name in (id, None if entity_type is not None else type_column) if name is not None}
-    kept = [name for name in columns if name not in taken and name not in {rule.column for rule in related}]
+    kept = [name for name in columns if name not in {id, *needed}]
     with Writing(slip) as writing:
-        for row in _rows(frame, kept):
-            said = entity_type or _type_of(frame, type_column, row.number)
-            writing.entity(said, ids[row.number], row.properties)
+        for number, properties in _rows(frame, kept):
+            said = entity_type or _type_of(frame, type_column, number)
+            writing.entity(said, ids[number], properties)
         writing.flush()  # entities stand before all relationships
         for rule in related:
             for number, others in enumerate(_others(frame[rule.column], rule.column)):
@@ -146,13 +149,13 @@ def relationships_from_frame(
     keys = [_key(value) for value in frame[key]] if key in columns else [""] * len(frame)
     seen: set[tuple[str, str, str, str]] = set()
     with Writing(slip) as writing:
-        for row in _rows(frame, [name for name in columns if name not in own]):
-            said = relationship_type or _type_of(frame, type_column, row.number)
-            place = (ends[0][row.number], said, ends[1][row.number], keys[row.number])
+        for number, properties in _rows(frame, [name for name in columns if name not in own]):
+            said = relationship_type or _type_of(frame, type_column, number)
+            place = (ends[0][number], said, ends[1][number], keys[number])
             if place in seen:
-                raise InvalidInputError(f"row {row.number} has type, ends and key of another one: {place}", field=key)
+                raise InvalidInputError(f"row {number} has type, ends and key of another one: {place}", field=key)
             seen.add(place)
-            writing.relate(place[0], said, place[2], row.properties, place[3])
+            writing.relate(*place[:3], properties, place[3])
     return writing.brought
 
 
@@ -209,26 +212,15 @@ class _Columns:
 # ---------------------------------------------------------------------- into the PKG
 
 
-class _Row:
-    __slots__ = ("number", "properties")
-
-    def __init__(self, number: int, properties: dict[str, Any]) -> None:
-        self.number, self.properties = number, properties
-
-
-def _rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[_Row]:
-    for number, values in enumerate(
-        zip(*(frame[name] for name in columns), strict=True) if columns else _none(frame)
-    ):
+def _rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, Properties]]:
+    """Yield the number of each row, and what its columns have."""
+    rows = zip(*(frame[name] for name in columns), strict=True) if columns else repeat((), len(frame))
+    for number, values in enumerate(rows):
         found = {name: plain(value, f"{name} of row {number}") for name, value in zip(columns, values, strict=True)}
-        yield _Row(number, {name: value for name, value in found.items() if value is not None})
+        yield number, {name: value for name, value in found.items() if value is not None}
 
 
-def _none(frame: pd.DataFrame) -> Iterable[tuple[()]]:
-    return ((),) * len(frame)
-
-
-def _checked(frame: pd.DataFrame, needed: Sequence[str], related: Sequence[str] = ()) -> list[str]:
+def _checked(frame: pd.DataFrame, needed: Sequence[str]) -> list[str]:
     """Return the names of the columns; raises `InvalidInputError` for what no row could be written of."""
     columns: list[str] = []
     for name in frame.columns:
@@ -240,7 +232,7 @@ def _checked(frame: pd.DataFrame, needed: Sequence[str], related: Sequence[str] 
         if name in columns:
             raise InvalidInputError("two columns are called so: rename one of them", field=name)
         columns.append(name)
-    for name in (*needed, *related):
+    for name in needed:
         if name not in columns:
             raise InvalidInputError(f"is no column of the frame; there are {', '.join(columns)}", field=name)
     for name in columns:
@@ -264,9 +256,8 @@ def _ids(frame: pd.DataFrame, name: str | None, *, are_unique: bool = True) -> l
     field = name or "index"
     found = [_id(value, field, number) for number, value in enumerate(values)]
     if are_unique and len(set(found)) < len(found):
-        seen: set[str] = set()
-        twice = next(value for value in found if value in seen or seen.add(value))  # type: ignore[func-returns-value]
-        raise InvalidInputError(f"{twice!r} is there twice: an id is of one row", field=field)
+        ((most, _),) = Counter(found).most_common(1)
+        raise InvalidInputError(f"{most!r} is there twice: an id is of one row", field=field)
     return found
 
 
