@@ -21,6 +21,7 @@ from langsmith.utils import tracing_is_enabled
 import slipstream
 from slipstream.app.composition import Options
 from slipstream.domain.errors import (
+    AlreadyExistsError,
     ConfigError,
     InvalidInputError,
     QueryLimitError,
@@ -108,7 +109,7 @@ def test_every_name_and_value_of_metadata_comes_back(store: SlipstreamVectorStor
 
 def test_what_can_not_be_kept_is_refused_and_nothing_of_it_is_done(store: SlipstreamVectorStore) -> None:
     store.slip.pkg.create_entity("Person", "ada", {"name": "Ada"})
-    with pytest.raises(InvalidInputError, match="ids: 'ada' is the id of a Person"):
+    with pytest.raises(AlreadyExistsError, match="'ada' is the id of a Person already, which a Document"):
         store.add_texts(["new", "taken"], ids=["new", "ada"])
     with pytest.raises(InvalidInputError, match="metadata: has 'text', where the document's text is kept"):
         store.add_texts(["one"], [{"text": "another"}])
@@ -178,6 +179,8 @@ def test_what_others_change_in_the_graph_is_found_changed(store: SlipstreamVecto
     assert score == pytest.approx(1.0)
     store.slip.pkg.upsert_entity("Document", "3", {"name": "made elsewhere"})
     assert store.get_by_ids(["3", "1"])[0].page_content == "made elsewhere"
+    (by_vector,) = store.similarity_search_by_vector(_query(store, "made elsewhere"), k=1)
+    assert (by_vector.id, by_vector.page_content) == ("3", "made elsewhere")
 
 
 def test_vectors_are_those_of_the_model_that_was_given(store: SlipstreamVectorStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,6 +18,8 @@ from slipstream.domain.positions import ORIGIN, Position
 
 _BATCH, _BATCH_SIZE = 500, 512 * 1024
 """Mutations, and characters of texts, of one transaction: so few that other writers hardly wait."""
+_TRIES = 5
+"""How often a batch is written while others create what it is to create."""
 
 
 _NUMBERS = (np.bool_, np.integer, np.float16, np.float32, np.float64)
@@ -36,11 +38,17 @@ class Brought:
 
 
 class Writing:
-    """Writes entities and relationships in batches, each one transaction; the block's end writes the last one."""
+    """
+    Writes entities and relationships in batches, each one transaction; the block's end writes the last one.
 
-    def __init__(self, slip: Slipstream) -> None:
-        self._slip = slip
-        self._entities: list[tuple[str, str, Properties]] = []
+    It stands beside `importers.importing`, which reads in the transaction that it writes in, and keeps in the journal
+    how far it came: neither can be had over a connection, and values in memory have no identity to go on by. Nothing
+    is kept here: whoever was interrupted writes the same again, which changes nothing of what is there.
+    """
+
+    def __init__(self, slip: Slipstream, batch: int = _BATCH) -> None:
+        self._slip, self._batch = slip, batch
+        self._entities: dict[str, tuple[str, Properties]] = {}
         self._mentioned: dict[str, str] = {}
         self._relationships: list[tuple[str, str, str, Properties, str]] = []
         self._size = 0
@@ -48,7 +56,7 @@ class Writing:
 
     def entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
         """Have an entity be exactly so."""
-        self._entities.append((entity_type, entity_id, properties))
+        self._entities[entity_id] = (entity_type, properties)
         self._grow(properties)
 
     def mention(self, entity_type: str, entity_id: str) -> None:
@@ -66,33 +74,50 @@ class Writing:
     def _grow(self, properties: Properties) -> None:
         self._size += sum(len(value) if isinstance(value, str | list | dict) else 8 for value in properties.values())
         count = len(self._entities) + len(self._mentioned) + len(self._relationships)
-        if count >= _BATCH or self._size >= _BATCH_SIZE:
+        if count >= self._batch or self._size >= _BATCH_SIZE:
             self.flush()
 
     def flush(self) -> None:
         """Write what has gathered; what the graph refuses raises its error, and this batch is not written."""
-        own = {entity_id: entity_type for entity_type, entity_id, _ in self._entities}
-        found = self._slip.find([*own, *self._mentioned]) if own or self._mentioned else []
+        for tries_left in reversed(range(_TRIES)):
+            there = self._there()
+            try:
+                self._write(there)
+                break
+            except AlreadyExistsError:  # somebody has just created one of them: nothing of this batch was done
+                if not tries_left:
+                    raise
+        self._entities, self._mentioned, self._relationships, self._size = {}, {}, [], 0
+
+    def _there(self) -> set[str]:
+        """Return which of the entities exist; raises `AlreadyExistsError` for one that would be overwritten."""
+        names = [*self._entities, *self._mentioned]
+        found = self._slip.find(names) if names else []
         for entity in found:
-            if entity.properties and own.get(entity.id, entity.type) != entity.type:
+            said, _ = self._entities.get(entity.id, (entity.type, {}))
+            if entity.properties and said != entity.type:
                 raise AlreadyExistsError(
-                    f"{entity.id!r} is the id of a {entity.type} already, which a {own[entity.id]} would overwrite: "
-                    "put something before the ids of one of both, or delete that one"
+                    f"{entity.id!r} is the id of a {entity.type} already, which a {said} would overwrite: put "
+                    "something before the ids of one of both, or delete that one"
                 )
-        there = own.keys() | {entity.id for entity in found}
-        new = {entity_id: name for entity_id, name in self._mentioned.items() if entity_id not in there}
-        if self._entities or new or self._relationships:
+        return {entity.id for entity in found}
+
+    def _write(self, there: Collection[str]) -> None:
+        """Write the batch; raises `AlreadyExistsError` when an entity that was not there is there by now."""
+        entities: dict[str, tuple[str, Properties]] = {
+            name: (said, {}) for name, said in self._mentioned.items() if name not in there
+        }
+        entities |= self._entities
+        if entities or self._relationships:
             with self._slip.pkg.transaction() as tx:
-                for entity_type, entity_id, properties in self._entities:
-                    tx.upsert_entity(entity_type, entity_id, properties)
-                for entity_id, entity_type in new.items():
-                    tx.upsert_entity(entity_type, entity_id, {})
+                for entity_id, (entity_type, properties) in entities.items():
+                    have = tx.upsert_entity if entity_id in there else tx.create_entity
+                    have(entity_type, entity_id, properties)
                 for source_id, name, target_id, properties, key in self._relationships:
                     tx.relate(source_id, name, target_id, properties, discriminator=key, replace=True)
             self.brought.position = tx.position
-        self.brought.entities += len(self._entities) + len(new)
+        self.brought.entities += len(entities)
         self.brought.relationships += len(self._relationships)
-        self._entities, self._mentioned, self._relationships, self._size = [], {}, [], 0
 
     def __enter__(self) -> Self:
         return self

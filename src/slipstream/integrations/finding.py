@@ -13,7 +13,7 @@ from slipstream.domain.entities import Properties
 from slipstream.domain.errors import QueryLimitError, UnavailableError, UnsupportedError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import MetadataValue
-from slipstream.search.hits import SearchHit
+from slipstream.search.hits import SearchHit, entity_name
 from slipstream.search.searcher import K_MAX
 
 FACTS = "slipstream"
@@ -81,7 +81,7 @@ class Finding:
             live = {entity.id: entity for entity in self.slip.find([match.metadata.entity_id for match in matches])}
             scores = {match.metadata.entity_id: match.score for match in matches}
             return [
-                SearchHit(name, entity.type, scores[name], name, "", model_id, entity.properties)
+                SearchHit(name, entity.type, scores[name], entity_name(entity), "", model_id, entity.properties)
                 if (entity := live.get(name)) is not None and entity.type == entity_type
                 else _GONE
                 for name in scores

@@ -13,7 +13,6 @@ The store keeps documents as entities of one type; the retriever finds entities 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,15 +22,17 @@ import numpy as np
 
 from slipstream.app.composition import Options, directory_of, open_pkg
 from slipstream.app.slipstream import Slipstream
+from slipstream.audit.pacing import batched
 from slipstream.domain.entities import Entity, Properties
 from slipstream.domain.errors import InvalidInputError, NotFoundError, UnsupportedError
 from slipstream.domain.requests import EmbeddingRequest
+from slipstream.integrations.bringing import Writing
 from slipstream.integrations.finding import FACTS, Finding, facts_of
 from slipstream.integrations.langchain_documents import (
     DOCUMENT,
     TEXT,
+    declare_in_new,
     document_view,
-    is_declared,
     kept_name,
     told_name,
 )
@@ -115,7 +116,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         """
         made = () if embedding is None else (LangChainEmbedder(embedding, id=model_id, version=model_version),)
         view = document_view(entity_type, text_property=text_property, metadata=metadata)
-        views = () if is_declared(directory_of(directory), view) else (view,)
+        views = () if declare_in_new(directory_of(directory), view) else (view,)
         slip = open_pkg(directory, options=Options(embedders=made, views=views))
         store = cls(slip, entity_type=entity_type, text_property=text_property, timeout_s=timeout_s)
         store._embedding, store._is_ours = embedding, True
@@ -177,8 +178,9 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         """
         Add documents, or replace those with these ids, and return the ids; made ones where none are given.
 
-        They commit `batch_size` at a time. A None in metadata counts as absent. Raises `InvalidInputError` for
-        metadata that a graph can not keep, and for an id that an entity of another type has.
+        They commit `batch_size` at a time, or fewer if they are long. A None in metadata counts as absent. Raises
+        `InvalidInputError` for metadata that a graph can not keep, and `AlreadyExistsError` for an id that an entity
+        of another type has.
         """
         told = list(texts)
         about = [{} for _ in told] if metadatas is None else list(metadatas)
@@ -188,16 +190,14 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
                 raise InvalidInputError(f"{len(given)} for {len(told)} texts: give one for each text", field=field)
         named = [name or str(uuid4()) for name in names]
         rows = [self._properties(text, metadata) for text, metadata in zip(told, about, strict=True)]
-        for batch in _batches(list(zip(named, rows, strict=True)), batch_size):
-            self._refuse_others([name for name, _ in batch])
-            with self.slip.pkg.transaction() as tx:
-                for name, properties in batch:
-                    tx.upsert_entity(self.entity_type, name, properties)
+        with Writing(self.slip, batch_size) as writing:
+            for name, properties in zip(named, rows, strict=True):
+                writing.entity(self.entity_type, name, properties)
         return named
 
     def delete(self, ids: Sequence[str] | None = None) -> bool:
         """Delete documents: those with these ids that exist, or with None all of the store."""
-        for batch in self._every_id() if ids is None else _batches(list(dict.fromkeys(ids)), _BATCH):
+        for batch in self._every_id() if ids is None else batched(list(dict.fromkeys(ids)), _BATCH):
             self._delete(batch)
         return True
 
@@ -226,14 +226,6 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         kept = {kept_name(name): value for name, value in metadata.items() if value is not None}
         return {**kept, self.text_property: text}
 
-    def _refuse_others(self, ids: Sequence[str]) -> None:
-        if others := [entity for entity in self.slip.find(ids) if entity.type != self.entity_type]:
-            raise InvalidInputError(
-                f"{others[0].id!r} is the id of a {others[0].type} in this graph, and would be replaced: give the "
-                "document another id",
-                field="ids",
-            )
-
     # ------------------------------------------------------------------ reading
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
@@ -241,7 +233,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         wanted = list(dict.fromkeys(ids))
         return [
             self._document(entity.id, entity.properties, entity_name(entity))
-            for batch in _batches(wanted, _BATCH)
+            for batch in batched(wanted, _BATCH)
             for entity in self._documents(batch)
         ]
 
@@ -365,9 +357,3 @@ class SlipstreamRetriever(BaseRetriever):  # type: ignore[misc]  # LangChain is 
         return Document(
             id=hit.entity_id, page_content=own if isinstance(own, str) else hit.text or hit.name, metadata=metadata
         )
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Any]:
-    left = iter(items)
-    while batch := list(islice(left, size)):
-        yield batch

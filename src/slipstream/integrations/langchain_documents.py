@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipstream.app.composition import initialise
-from slipstream.app.config import CONFIG_NAME, load_config
+from slipstream.app.config import load_config
 from slipstream.views.declaration import View
 
 DOCUMENT = "Document"
@@ -30,13 +30,11 @@ def document_view(entity_type: str = DOCUMENT, *, text_property: str = TEXT, met
     return View(entity_type, f"{{{{ {text_property} }}}}", metadata=tuple(kept_name(name) for name in metadata))
 
 
-def is_declared(directory: Path, view: View) -> bool:
-    """Whether the configuration has a view for the type; that of a new PKG, which is made here, gets this one."""
-    if initialise(directory):
-        names = ", ".join(_quoted(name) for name in view.metadata)
-        text = f"\n[views.{_quoted(view.type)}]\ntemplate = {_quoted(view.template or '')}\nmetadata = [{names}]\n"
-        with (directory / CONFIG_NAME).open("a", encoding="utf-8") as file:
-            file.write(text)
+def declare_in_new(directory: Path, view: View) -> bool:
+    """Make the PKG if there is none, with the view in its configuration; return whether that has one for the type."""
+    names = ", ".join(_quoted(name) for name in view.metadata)
+    text = f"\n[views.{_quoted(view.type)}]\ntemplate = {_quoted(view.template or '')}\nmetadata = [{names}]\n"
+    initialise(directory, text)
     return view.type in load_config(directory).views
 
 

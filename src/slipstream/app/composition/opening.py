@@ -42,8 +42,8 @@ def directory_of(place: Path | str) -> Path:
     return Path(place)
 
 
-def initialise(directory: Path) -> bool:
-    """Create a PKG's directory and its configuration; False when they are there already."""
+def initialise(directory: Path, more: str = "") -> bool:
+    """Create a PKG's directory and its configuration, with `more` in it; False when they are there already."""
     path = directory / CONFIG_NAME
     finish_restore(directory, directory / DATA_FOLDER)
     if path.exists():
@@ -51,7 +51,7 @@ def initialise(directory: Path) -> bool:
         return False
     _make_folder(directory)
     try:
-        path.write_text(text_for_new(model_for_new()), encoding="utf-8")
+        path.write_text(text_for_new(model_for_new()) + more, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} can not be written ({error.strerror}): choose another directory") from error
     return True
