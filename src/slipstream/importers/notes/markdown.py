@@ -42,8 +42,6 @@ class Reading:
         self.links: list[Link] = []
         self.tags: dict[str, str] = {}
         self.properties: dict[str, str] = {}
-        self.outside = 0
-        """How many links lead to what is no note."""
 
     def add_tag(self, tag: str) -> None:
         """Note a tag, unless it is there; a number alone is none, as `#1` is none."""
@@ -214,9 +212,7 @@ def _said(children: Sequence[Any], found: Reading) -> str:
 
 
 def _note_path_link(link: Link | None, found: Reading) -> None:
-    if link is None:
-        found.outside += 1
-    else:
+    if link is not None:
         found.links.append(link)
 
 

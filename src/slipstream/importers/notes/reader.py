@@ -56,7 +56,6 @@ class NotesReader:
         self._plan: Plan | None = None
         self._held: dict[str, list[RelationshipRow]] = {}
         self._held_count = 0
-        self._outside: Counter[str] = Counter()
 
     @property
     def notes(self) -> list[str]:

@@ -99,7 +99,7 @@ class Vault:
         there = {path: file for path, file in _walked(self.root).items() if is_note(path)}
         stamps = _stamps_of(there)
         differ = {path for path in stamps.keys() | self.stamps.keys() if stamps.get(path) != self.stamps.get(path)}
-        return {(there.get(path) or self.files[path]).path for path in differ if path in there or path in self.files}
+        return {(there.get(path) or self.files[path]).path for path in differ}
 
     def look_at(self, place: Path) -> set[str]:
         """

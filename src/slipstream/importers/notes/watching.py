@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 from slipstream.domain.errors import ConfigError, TransientError
 from slipstream.importers.notes.keeping import Kept, OnNote, VaultKeeper, tell_nobody
@@ -52,7 +51,7 @@ def _follow_one(
     """Follow a folder until `stop` is set, or another folder is in its place: of that one no event would come."""
     root = keeper.vault.root
     watched = _identity(root)
-    with closing(cast("Any", _changes(root, stop, poll=poll))) as changes:
+    with closing(_changes(root, stop, poll=poll)) as changes:
         next(changes, None)  # from here on nothing is missed
         owed: set[Path] | None = None
         """What is still to be taken; None: everything."""
@@ -94,7 +93,7 @@ def _take(
     return set()
 
 
-def _changes(root: Path, stop: threading.Event, *, poll: bool) -> Iterator[set[Path]]:
+def _changes(root: Path, stop: threading.Event, *, poll: bool) -> Generator[set[Path], None, None]:
     """Yield what was touched; an empty set each time that nothing was for a while, and at once when it begins."""
     from watchfiles import watch
 
