@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from slipstream.domain.entities import EntityPage
+from slipstream.domain.entities import Entity, EntityPage
 from slipstream.domain.schema import GraphSchema
 from slipstream.importers.notes.links import last_of, path_key
 from slipstream.importers.notes.note import digest_of
@@ -53,18 +53,23 @@ def known_notes(graph: Listing, prefix: str, note_type: str) -> list[KnownNote]:
     for entity_type, properties in graph.schema().entity_types.items():
         if "path" not in properties and entity_type != note_type:
             continue
-        after: str | None = None
-        while True:
-            page = graph.of_type(entity_type, after, _PAGE)
-            for entity in page.items:
-                path, text = entity.properties.get("path"), entity.properties.get("text", "")
-                if entity.id.startswith(prefix) or entity.properties.get(VAULT) == prefix:
-                    where = path if isinstance(path, str) else None
-                    found.append(KnownNote(entity.id, where, digest_of(str(text)), entity_type))
-            after = page.next
-            if after is None:
-                break
+        for entity in entities_of(graph, entity_type):
+            path, text = entity.properties.get("path"), entity.properties.get("text", "")
+            if entity.id.startswith(prefix) or entity.properties.get(VAULT) == prefix:
+                where = path if isinstance(path, str) else None
+                found.append(KnownNote(entity.id, where, digest_of(str(text)), entity_type))
     return found
+
+
+def entities_of(graph: Listing, entity_type: str) -> Iterator[Entity]:
+    """Yield all entities of a type."""
+    after: str | None = None
+    while True:
+        page = graph.of_type(entity_type, after, _PAGE)
+        yield from page.items
+        after = page.next
+        if after is None:
+            return
 
 
 def assign_ids(

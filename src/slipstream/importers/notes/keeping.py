@@ -94,7 +94,7 @@ class VaultKeeper:
         self._known.clear()
         self._known |= {note.id: note for note in known}
         self._assign()
-        return self._keep(self.vault.files, on_note)
+        return self._keep(self.vault.files, on_note, self._writer.of_no_note())
 
     def take(self, touched: Iterable[Path]) -> Kept:
         """Take in files and folders that were added, changed or removed; those that are no notes are passed over."""
@@ -134,7 +134,7 @@ class VaultKeeper:
         before = dict(self._rows.ids)
         known, index = list(self._known.values()), self._index
         ids = assign_ids(
-            self.vault.files, index.own, known, self.vault.prefix, lambda path: content_of(self._text, path)
+            self.vault.files, index.own, known, self.vault.prefix, lambda path: content_of(self.vault.text, path)
         )
         self._rows.ids.clear()
         self._rows.ids |= ids
@@ -142,17 +142,16 @@ class VaultKeeper:
         self._rows.absent |= {path for path in index.refused if ids[path] not in self._known}
         return {path for path, note_id in ids.items() if before.get(path, note_id) != note_id}
 
-    def _text(self, path: str) -> str:
-        return self.vault.text(path)
-
     # ------------------------------------------------------------------ writing
 
-    def _keep(self, paths: Collection[str], on_note: OnNote = tell_nobody) -> Kept:
+    def _keep(
+        self, paths: Collection[str], on_note: OnNote = tell_nobody, maybe_unused: Collection[str] = ()
+    ) -> Kept:
         kept = Kept()
         gone = self._gone(kept)
-        left = set[str]()
+        left = set(maybe_unused)
         pages = list(_pages(list(paths), PAGE))
-        if len(pages) < 2:
+        if len(pages) < 2 and len(gone) <= PAGE:
             notes = self._notes(paths, kept)
             with self._graph.transaction() as tx:
                 left |= self._writer.delete(tx, gone)
@@ -173,6 +172,7 @@ class VaultKeeper:
         for page in _pages(gone, PAGE):
             with self._graph.transaction() as tx:
                 left |= self._writer.delete(tx, page)
+            kept.position = tx.position
         total, done = 2 * sum(map(len, pages)), 0
         for page in pages:
             notes = self._notes(page, kept)
@@ -207,7 +207,7 @@ class VaultKeeper:
             try:
                 if path in self._index.refused:
                     raise self._index.refused[path]
-                note = parse_note(path, self._text(path))
+                note = parse_note(path, self.vault.text(path))
             except InvalidInputError as error:
                 kept.refused[path] = str(error)
                 continue

@@ -58,8 +58,7 @@ class NoteRows:
     def relationships(self, note: Note) -> Iterator[RelationshipRow]:
         """Yield what the note links to, embeds and is tagged with, and which sections are part of it."""
         note_id = self.ids[note.path]
-        for section in sections_of(note.pieces):
-            yield RelationshipRow(_section_id(note_id, section.key), PART_OF, note_id)
+        yield from self.parts(note)
         for tag in note.tags:
             below = note_id
             for each in reversed(list(_tag_and_above(tag))):
@@ -75,13 +74,20 @@ class NoteRows:
                 seen.add((kind, target_id, key))
                 yield RelationshipRow(note_id, kind, target_id, shown, key)
 
+    def parts(self, note: Note) -> Iterator[RelationshipRow]:
+        """Yield which sections are part of the note."""
+        note_id = self.ids[note.path]
+        for section in sections_of(note.pieces):
+            yield RelationshipRow(_section_id(note_id, section.key), PART_OF, note_id)
+
+    @property
+    def tags_prefix(self) -> str:
+        """What the ids of tags begin with."""
+        return f"{self.prefix}#"
+
     def tag_id(self, tag: str) -> str:
         """Return the id of a tag, whatever its case."""
-        return f"{self.prefix}#{tag.casefold()}"
-
-    def outside(self, note: Note) -> list[str]:
-        """Return what the note links to that is a file, but no note."""
-        return [link.target for link in note.links if link.target and self._is_file(link, note.path)]
+        return f"{self.tags_prefix}{tag.casefold()}"
 
     def _targets(self, note: Note) -> Iterator[tuple[str, Link]]:
         """Yield the id that each link leads to; those to files, and to blocks that nobody has, lead nowhere."""

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from slipstream.domain.entities import Adjacency, Direction
+from slipstream.domain.entities import Adjacency, Direction, Entity
 from slipstream.domain.errors import InvalidInputError, NotFoundError
 from slipstream.domain.keys import RelationshipRef
 from slipstream.domain.names import without_unkept
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.importers.notes.identity import KnownNote, Listing
+from slipstream.importers.notes.identity import KnownNote, Listing, entities_of
 from slipstream.importers.notes.note import Note, digest_of
 from slipstream.importers.notes.note_rows import EMBEDS, LINKS_TO, PART_OF, SECTION, TAG, TAGGED, NoteRows
-from slipstream.importers.rows import EntityRow
+from slipstream.importers.rows import EntityRow, RelationshipRow
 from slipstream.ports.graph import GraphTransaction
 
 _OWN_TYPES = frozenset((LINKS_TO, EMBEDS, TAGGED, PART_OF))
@@ -33,6 +33,10 @@ class KeptGraph(Listing, Protocol):
         self, entity_ids: Sequence[str], hop_types: frozenset[str] | None, after: Adjacency | None, limit: int
     ) -> Sequence[Adjacency]:
         """Return the relationships of the entities, both directions, in order."""
+        ...
+
+    def nearby(self, entity_ids: Sequence[str], limit: int) -> Sequence[Adjacency]:
+        """Return the first relationships of each of the entities, in order."""
         ...
 
 
@@ -67,6 +71,8 @@ class NoteWriter:
             try:
                 for row in rows:
                     self._write(tx, row)
+                for part in self._rows.parts(note):  # here, so that no section is ever without its note
+                    self._relate(tx, part)
             except InvalidInputError as error:
                 refused[note.path] = str(error)
                 continue
@@ -90,7 +96,7 @@ class NoteWriter:
         left: set[str] = set()
         for note, note_id in zip(notes, ids, strict=True):
             wanted = list(self._rows.relationships(note))
-            refs = {RelationshipRef(row.type, row.source_id, row.target_id, row.discriminator) for row in wanted}
+            refs = {_ref(row) for row in wanted}
             there = adjacencies.get(note_id, ())
             for section in _sections(note_id, there) - {row.source_id for row in wanted}:
                 tx.delete_entity(section)
@@ -99,51 +105,63 @@ class NoteWriter:
                     tx.unrelate(each.ref.id)
                     left.add(each.neighbour_id)
             for row in wanted:
-                self._relate(tx, RelationshipRef(row.type, row.source_id, row.target_id, row.discriminator), row[3])
+                self._relate(tx, row)
         return left
 
-    def _relate(self, tx: GraphTransaction, ref: RelationshipRef, properties: object) -> None:
-        shown = dict(properties) if isinstance(properties, dict) else {}
+    def _relate(self, tx: GraphTransaction, row: RelationshipRow) -> None:
+        source, kind, target, properties, discriminator = row
         try:
-            tx.relate(ref.source_id, ref.type, ref.target_id, shown, discriminator=ref.discriminator, replace=True)
+            tx.relate(source, kind, target, properties, discriminator=discriminator, replace=True)
         except NotFoundError:
             # The other note was refused, or is just being deleted: its own event makes it good.
             return
 
     def remove_unused(self, candidates: Collection[str]) -> Position:
         """Delete those tags and mentioned notes that nothing leads to any more; returns the position."""
-        position, left = ORIGIN, self._removable(candidates)
+        position, left = ORIGIN, self._unused(self._removable(candidates))
         while left:
             with self._graph.transaction() as tx:
-                adjacencies = self._adjacencies(sorted(left), types=None)
-                unused = {each for each in left if not _is_used(adjacencies.get(each, ()))}
-                for entity_id in sorted(unused):
-                    if tx.entity(entity_id) is not None:
+                unused = self._unused(left)  # once more, when nobody else can write
+                for entity_id in unused:
+                    if _is_bare(tx.entity(entity_id)):
                         tx.delete_entity(entity_id)
                         self._known.pop(entity_id, None)
             position = tx.position
-            above = {each.neighbour_id for entity_id in unused for each in adjacencies.get(entity_id, ())}
-            left = self._removable(above - unused)
+            above = {each for tags in unused.values() for each in tags}
+            left = self._unused(self._removable(above - unused.keys()))
         return position
+
+    def of_no_note(self) -> set[str]:
+        """Return all tags of the vault, and all that is only mentioned: a round that was killed leaves some."""
+        tags = (entity.id for entity in entities_of(self._graph, TAG))
+        return self._removable([*tags, *self._known])
 
     def _removable(self, candidates: Collection[str]) -> set[str]:
         """Return the tags of this vault, and what is only mentioned."""
-        tags = f"{self._rows.prefix}#"
-        known = self._known
+        tags, known = self._rows.tags_prefix, self._known
         return {each for each in candidates if each.startswith(tags) or (each in known and known[each].path is None)}
 
-    def _adjacencies(
-        self, ids: Sequence[str], types: frozenset[str] | None = _OWN_TYPES
-    ) -> dict[str, list[Adjacency]]:
+    def _unused(self, candidates: Iterable[str]) -> dict[str, list[str]]:
+        """Return those that nothing leads to, and that lead to nothing but a tag above them, with that."""
+        ids, unused = sorted(candidates), dict[str, list[str]]()
+        for at in range(0, len(ids), _PAGE):
+            page = ids[at : at + _PAGE]
+            found: defaultdict[str, list[Adjacency]] = defaultdict(list)
+            for each in self._graph.nearby(page, 2):
+                found[each.entity_id].append(each)
+            unused |= {each: [it.neighbour_id for it in found[each]] for each in page if not _is_used(found[each])}
+        return unused
+
+    def _adjacencies(self, ids: Sequence[str]) -> dict[str, list[Adjacency]]:
         found: defaultdict[str, list[Adjacency]] = defaultdict(list)
-        for each in self._pages(ids, types):
+        for each in self._pages(ids):
             found[each.entity_id].append(each)
         return dict(found)
 
-    def _pages(self, ids: Sequence[str], types: frozenset[str] | None) -> Iterator[Adjacency]:
+    def _pages(self, ids: Sequence[str]) -> Iterator[Adjacency]:
         after: Adjacency | None = None
         while ids:
-            page = self._graph.adjacent(ids, types, after, _PAGE)
+            page = self._graph.adjacent(ids, _OWN_TYPES, after, _PAGE)
             yield from page
             if len(page) < _PAGE:
                 return
@@ -162,6 +180,17 @@ def _sections(note_id: str, adjacencies: Iterable[Adjacency]) -> set[str]:
     }
 
 
-def _is_used(adjacencies: Iterable[Adjacency]) -> bool:
-    """Whether anything leads to an entity, or it to anything but what it is part of."""
-    return any(each.direction is Direction.IN or each.ref.type != PART_OF for each in adjacencies)
+def _is_used(adjacencies: Sequence[Adjacency]) -> bool:
+    """Whether anything leads to an entity, or it to anything but the one tag that it is part of."""
+    return len(adjacencies) > 1 or any(
+        each.direction is Direction.IN or each.ref.type != PART_OF for each in adjacencies
+    )
+
+
+def _is_bare(entity: Entity | None) -> bool:
+    """Whether an entity is there as notes mention it: what somebody gave it besides is not lost."""
+    return entity is not None and not entity.properties.keys() - ({"name"} if entity.type == TAG else ())
+
+
+def _ref(row: RelationshipRow) -> RelationshipRef:
+    return RelationshipRef(row.type, row.source_id, row.target_id, row.discriminator)
