@@ -6,7 +6,7 @@ import codecs
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,7 +92,7 @@ class SourceFile:
         with self.opened() as (content, _):
             return content.read(size_bytes).removeprefix(codecs.BOM_UTF8)
 
-    def chunks(self, tell: Tell, before_bytes: int = 0) -> Iterator[bytes]:
+    def chunks(self, tell: Tell, before_bytes: int = 0) -> Generator[bytes, None, None]:
         """Yield the content piece by piece; `tell` hears how far it is, counted on from `before_bytes`."""
         with self.opened() as (content, raw):
             number = 0
@@ -103,7 +103,7 @@ class SourceFile:
                     tell(before_bytes + raw.tell())
             tell(before_bytes + raw.tell())
 
-    def lines(self, tell: Tell, before_bytes: int = 0) -> Iterator[str]:
+    def lines(self, tell: Tell, before_bytes: int = 0) -> Generator[str, None, None]:
         r"""
         Yield lines of text with their ends (`\n`, `\r\n` or `\r`), without a byte order mark.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.hints import near_miss
@@ -145,7 +145,7 @@ class CsvReader(FilesReader):
         for table in self._tables:
             shown = "" if len(self._tables) == 1 else f"{table.file.name}, "
             found = records(table.file, table.delimiter, tell, before)
-            with closing(cast("Any", found)):
+            with closing(found):
                 next(found)  # the names of the columns
                 for at, record in enumerate(found, 1):
                     number += 1

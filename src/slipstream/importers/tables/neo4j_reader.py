@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.events.formats.dump import DEFAULT_TYPE
@@ -149,7 +149,7 @@ class Neo4jReader(FilesReader):
             header = part.header
             if header.is_of_relationships == (stage is Stage.RELATIONSHIPS):
                 found = records(part.file, header.delimiter, tell, before)
-                with closing(cast("Any", found)):
+                with closing(found):
                     if part.has_header:
                         next(found)
                     for at, record in enumerate(found, 1):
@@ -225,7 +225,7 @@ def _parts(files: Sequence[SourceFile], options: ReadOptions) -> list[Part]:
 
 
 def _first_line(file: SourceFile) -> str:
-    with closing(cast("Any", file.lines(lambda _: None))) as lines:
+    with closing(file.lines(lambda _: None)) as lines:
         return next(lines, "")
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from slipstream.domain.errors import ConfigError
 from slipstream.importers.opening import SourceFile
@@ -105,13 +105,15 @@ class _Feed:
         )
 
 
-def records(file: SourceFile, delimiter: str, tell: Tell, before_bytes: int = 0) -> Iterator[Record | BrokenRecord]:
+def records(
+    file: SourceFile, delimiter: str, tell: Tell, before_bytes: int = 0
+) -> Generator[Record | BrokenRecord, None, None]:
     """
     Yield the records of a file, without blank lines.
 
     Raises `ConfigError` as `SourceFile.lines` does, and for a quote that is never closed.
     """
-    with closing(cast("Any", file.lines(tell, before_bytes))) as lines:
+    with closing(file.lines(tell, before_bytes)) as lines:
         first = next(lines, "")
         is_told = TOLD_TO_EXCEL.fullmatch(first) is not None
         feed = _Feed(file, lines if is_told else chain([first] if first else [], lines))
