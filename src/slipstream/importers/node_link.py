@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.events.formats.dump import DEFAULT_TYPE
-from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.graph_names import (
     ENTITY_TYPE_NAMES,
     NOT_TEXT,
@@ -20,10 +18,11 @@ from slipstream.importers.graph_names import (
     NodeNames,
     taken_type,
 )
+from slipstream.importers.graph_reader import Edges, FileFacts, GraphReader, Nodes
 from slipstream.importers.json_parts import Part, parts
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
-from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
+from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, RowReader, Tell
 from slipstream.importers.told import Told
 
 NODES, EDGES = "nodes", ("edges", "links")
@@ -44,71 +43,41 @@ def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
 
 
 @dataclass(slots=True)
-class _Facts:
-    """What is known of a file when all of it was read once."""
-
-    names: NodeNames
+class _Facts(FileFacts):
     is_multigraph: bool = False
     has_numbers: bool = False
     """Whether some ids are numbers; if none is, a number at the end of an edge is a place among the nodes."""
-    nodes: int = 0
     order: list[str] | None = None
     """The names of the nodes, read when an edge leads to a place among them."""
 
+    def mentioned(self) -> Iterator[str]:
+        """Return the names of nodes that only edges name, but for places among the nodes."""
+        return (name for name in self.names.missing() if not _is_number(name) or self.has_numbers)
 
-class NodeLinkReader(FilesReader):
-    """Reads node-link files, each with names of its own; one item is in memory, and some 60 bytes for each node."""
+
+class NodeLinkReader(GraphReader[_Facts]):
+    """Reads node-link files; one item is in memory."""
 
     form = "node-link JSON"
-    has_relationships = True
 
-    def __init__(self, files: Sequence[SourceFile], options: ReadOptions) -> None:
-        super().__init__(files, options)
-        self._told = Told()
-        self._facts: list[_Facts] | None = None
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What was not taken as it is there, so far."""
-        return self._told.lines
-
-    def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
-        """Yield nodes, then nodes that only edges name; or edges. Raises `ConfigError` for what is no such file."""
-        if stage is Stage.ENTITIES:
-            self._facts = None
-            self._told.clear()
-            return self._entities(tell)
-        return self._relationships(tell)
+    def _new_facts(self) -> _Facts:
+        return _Facts(NodeNames(self._options.id_prefix or ""))
 
     # ------------------------------------------------------------------ nodes
 
-    def _entities(self, tell: Tell) -> Iterator[Row]:
-        number = before = 0
-        found: list[_Facts] = []
-        for file in self._files:
-            facts = _Facts(NodeNames(self._options.id_prefix or ""))
-            members = set()
-            with closing(_closable(self._parts(file, tell, before, self._told))) as all_parts:
-                for part in all_parts:
-                    if part.member in _TELLING:
-                        members.add(part.member)
-                    if part.place < 0:
-                        self._learn(part, facts, file)
-                    elif part.member == NODES:
-                        number += 1
-                        facts.nodes += 1
-                        yield Row(number, self._where(file, "node", part), self._node(part, facts, file))
-                    else:
-                        _note_ends(part, facts.names)
-            _check(file, members)
-            for name in facts.names.missing():
-                if not _is_number(name) or facts.has_numbers:
-                    number += 1
-                    mentioned = EntityRow(facts.names.id_of(name), self._type, is_mentioned=True)
-                    yield Row(number, f"{self._told_name(file)}edges", mentioned)
-            found.append(facts)
-            before += file.size_bytes
-        self._facts = found
+    def _nodes(self, file: SourceFile, facts: _Facts, tell: Tell, before_bytes: int) -> Nodes:
+        members = set()
+        with closing(self._parts(file, tell, before_bytes, self._told)) as all_parts:
+            for part in all_parts:
+                if part.member in _TELLING:
+                    members.add(part.member)
+                if part.place < 0:
+                    self._learn(part, facts, file)
+                elif part.member == NODES:
+                    yield f"node {part.place + 1}", self._node(part, facts, file)
+                else:
+                    _note_ends(part, facts.names)
+        _check(file, members)
 
     def _learn(self, part: Part, facts: _Facts, file: SourceFile) -> None:
         """Learn what a member of the file says of it as a whole."""
@@ -149,19 +118,11 @@ class NodeLinkReader(FilesReader):
 
     # ------------------------------------------------------------------ edges
 
-    def _relationships(self, tell: Tell) -> Iterator[Row]:
-        if self._facts is None:  # an import that goes on has not read the nodes
-            for _ in self._entities(lambda _: tell(0)):
-                pass
-        number = before = 0
-        keys = EdgeKeys()
-        for file, facts in zip(self._files, self._facts or (), strict=True):
-            with closing(_closable(self._parts(file, tell, before, Told()))) as all_parts:
-                for part in all_parts:
-                    if part.place >= 0 and part.member in EDGES:
-                        number += 1
-                        yield Row(number, self._where(file, "edge", part), self._edge(part, facts, file, keys))
-            before += file.size_bytes
+    def _edges(self, file: SourceFile, facts: _Facts, keys: EdgeKeys, tell: Tell, before_bytes: int) -> Edges:
+        with closing(self._parts(file, tell, before_bytes, Told())) as all_parts:
+            for part in all_parts:
+                if part.place >= 0 and part.member in EDGES:
+                    yield f"edge {part.place + 1}", self._edge(part, facts, file, keys)
 
     def _edge(self, part: Part, facts: _Facts, file: SourceFile, keys: EdgeKeys) -> RelationshipRow | RefusedRow:
         try:
@@ -206,7 +167,7 @@ class NodeLinkReader(FilesReader):
         return facts.order[int(text)]
 
     def _order(self, file: SourceFile) -> list[str]:
-        with closing(_closable(self._parts(file, lambda _: None, 0, Told()))) as all_parts:
+        with closing(self._parts(file, lambda _: None, 0, Told())) as all_parts:
             return [
                 _name(part.value["id"], "id")
                 if isinstance(part.value, dict) and isinstance(part.value.get("id"), str)
@@ -217,27 +178,12 @@ class NodeLinkReader(FilesReader):
 
     # ------------------------------------------------------------------ both
 
-    def _parts(self, file: SourceFile, tell: Tell, before: int, told: Told) -> Iterator[Part]:
+    def _parts(self, file: SourceFile, tell: Tell, before_bytes: int, told: Told) -> Generator[Part, None, None]:
         def odd(text: str) -> None:
             told.note("numbers of more than 64 bits, and those that are none, are kept as text", text[:40])
 
-        with closing(_closable(file.chunks(tell, before))) as chunks:
+        with closing(file.chunks(tell, before_bytes)) as chunks:
             yield from parts(chunks, file.name, (NODES, *EDGES), odd)
-
-    @property
-    def _type(self) -> str:
-        return self._options.entity_type or DEFAULT_TYPE
-
-    def _where(self, file: SourceFile, kind: str, part: Part) -> str:
-        return f"{self._told_name(file)}{kind} {part.place + 1}"
-
-    def _told_name(self, file: SourceFile) -> str:
-        return f"{file.name}, " if len(self._files) > 1 else ""
-
-
-def _closable(rows: Iterator[Any]) -> Any:
-    """Return a generator as what it is: closing it closes its file."""
-    return rows
 
 
 def _check(file: SourceFile, members: set[str]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any
 
 from slipstream.domain.errors import InvalidInputError
-from slipstream.events.formats.dump import DEFAULT_TYPE
-from slipstream.importers.files_reader import FilesReader
 from slipstream.importers.graph_names import (
     ENTITY_TYPE_NAMES,
     RELATED,
@@ -17,11 +15,12 @@ from slipstream.importers.graph_names import (
     NodeNames,
     taken_type,
 )
+from slipstream.importers.graph_reader import Edges, FileFacts, GraphReader, Nodes
 from slipstream.importers.graphml.elements import Element, elements
 from slipstream.importers.graphml.keys import Keys
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.options import ReadOptions
-from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, Row, RowReader, Stage, Tell
+from slipstream.importers.rows import EntityRow, RefusedRow, RelationshipRow, RowReader, Tell
 from slipstream.importers.told import Told
 
 CONTAINS = "CONTAINS"
@@ -35,78 +34,35 @@ def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
     return GraphMLReader(files, options)
 
 
-class GraphMLReader(FilesReader):
-    """Reads GraphML files, each with names of its own for its nodes; some 60 bytes are held for each node."""
+class GraphMLReader(GraphReader[FileFacts]):
+    """Reads GraphML files; one element is in memory."""
 
     form = "GraphML"
-    has_relationships = True
 
-    def __init__(self, files: Sequence[SourceFile], options: ReadOptions) -> None:
-        super().__init__(files, options)
-        self._told = Told()
-        self._names: list[NodeNames] | None = None
-        """Of each file, once all nodes were read."""
+    def _new_facts(self) -> FileFacts:
+        return FileFacts(NodeNames(self._options.id_prefix or ""))
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What was not taken as it is there, so far."""
-        return self._told.lines
+    def _nodes(self, file: SourceFile, facts: FileFacts, tell: Tell, before_bytes: int) -> Nodes:
+        with closing(self._found(file, tell, before_bytes, self._told)) as found:
+            for element, keys in found:
+                content = self._node(element, keys, facts.names)
+                if content is not None:
+                    yield f"line {element.line}", content
 
-    def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
-        """Yield nodes, then nodes that only edges name; or edges. Raises `ConfigError` for a file that is damaged."""
-        if stage is Stage.ENTITIES:
-            self._names = None
-            self._told.clear()
-            return self._entities(tell)
-        return self._relationships(tell)
+    def _edges(self, file: SourceFile, facts: FileFacts, keys: EdgeKeys, tell: Tell, before_bytes: int) -> Edges:
+        with closing(self._found(file, tell, before_bytes, Told())) as found:  # told when the nodes were read
+            for element, declared in found:
+                content = self._edge(element, declared, facts.names, keys)
+                if content is not None:
+                    yield f"line {element.line}", content
 
-    def _entities(self, tell: Tell) -> Iterator[Row]:
-        number = before = 0
-        all_names: list[NodeNames] = []
-        for file in self._files:
-            names = NodeNames(self._options.id_prefix or "")
-            with closing(_closable(self._found(file, tell, before, self._told))) as found:
-                for element, keys in found:
-                    content = self._node(element, keys, names)
-                    if content is not None:
-                        number += 1
-                        yield Row(number, self._where(file, element), content)
-            for missing in names.missing():
-                number += 1
-                mentioned = EntityRow(
-                    names.id_of(missing), self._options.entity_type or DEFAULT_TYPE, is_mentioned=True
-                )
-                yield Row(number, f"{self._told_name(file)}edges", mentioned)
-            all_names.append(names)
-            before += file.size_bytes
-        self._names = all_names
-
-    def _relationships(self, tell: Tell) -> Iterator[Row]:
-        if self._names is None:  # an import that goes on has not read the nodes
-            for _ in self._entities(lambda _: tell(0)):
-                pass
-        number = before = 0
-        edge_keys, unheard = EdgeKeys(), Told()
-        for file, names in zip(self._files, self._names or (), strict=True):
-            with closing(_closable(self._found(file, tell, before, unheard))) as found:
-                for element, keys in found:
-                    content = self._edge(element, keys, names, edge_keys)
-                    if content is not None:
-                        number += 1
-                        yield Row(number, self._where(file, element), content)
-            before += file.size_bytes
-
-    def _found(self, file: SourceFile, tell: Tell, before: int, told: Told) -> Iterator[tuple[Element, Keys]]:
+    def _found(
+        self, file: SourceFile, tell: Tell, before_bytes: int, told: Told
+    ) -> Generator[tuple[Element, Keys], None, None]:
         keys = Keys()
-        with closing(_closable(file.chunks(tell, before))) as chunks:
+        with closing(file.chunks(tell, before_bytes)) as chunks:
             for element in elements(chunks, file.name, keys, told):
                 yield element, keys
-
-    def _where(self, file: SourceFile, element: Element) -> str:
-        return f"{self._told_name(file)}line {element.line}"
-
-    def _told_name(self, file: SourceFile) -> str:
-        return f"{file.name}, " if len(self._files) > 1 else ""
 
     # ------------------------------------------------------------------ nodes
 
@@ -128,7 +84,7 @@ class GraphMLReader(FilesReader):
             properties = {**holder, **properties}
         else:
             entity_type = taken_type(properties, ENTITY_TYPE_NAMES)
-        return EntityRow(entity_id, entity_type or self._options.entity_type or DEFAULT_TYPE, properties)
+        return EntityRow(entity_id, entity_type or self._type, properties)
 
     def _own_id(self, element: Element, properties: dict[str, Any]) -> str | None:
         """Return the id that a value of a node says, and take it out; None for a node that is called by its name."""
@@ -234,8 +190,3 @@ def _properties(element: Element, keys: Keys, told: Told) -> dict[str, Any]:
 
 def _text_of(element: Element, name: str) -> str:
     return next((text for key, text in element.values if key.name == name), "")
-
-
-def _closable(rows: Iterator[Any]) -> Any:
-    """Return a generator as what it is: closing it closes its file."""
-    return rows
