@@ -3,23 +3,21 @@ Imports of a format until all of it is searchable, beside its parts: `python -m 
 
 The parts, one after the other on the very same data: the bare parser, the graph file by transactions of a thousand,
 the model, the index by transactions of a thousand. Import and parts take turns. `--count N` takes fewer records,
-`--profile` tells where the time of an import goes. A case is a module `NAME_case.py` here with a `CASE`.
+`--profile` tells where the time of an import goes.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
-import importlib
 import json
-import pkgutil
 import pstats
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import bench.imports
+from bench.imports import csv_case, rdf_case
 from bench.imports.case import Case
 from bench.result_files import interruptible, say, write_result
 from slipstream.bench.documents import Documents
@@ -29,13 +27,10 @@ from slipstream.domain.entities import Entity, EntityState, Relationship, Relati
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import VectorRecord
 
-_SUFFIX = "_case"
+CASES = {"csv": csv_case.CASE, "rdf": rdf_case.CASE}
+_MODEL = "wordllama-l2"
+_PARTS = ("embed", "graph", "index", "parse")
 _PATIENCE_S = 3_600.0
-CASES = sorted(
-    name.removesuffix(_SUFFIX)
-    for _, name, _ in pkgutil.iter_modules(bench.imports.__path__)
-    if name.endswith(_SUFFIX)
-)
 
 
 class Taken(NamedTuple):
@@ -57,7 +52,7 @@ class Round(NamedTuple):
 def main() -> None:
     """Measure, print and write the figures."""
     options = _options()
-    case: Case = importlib.import_module(f"bench.imports.{options.case}{_SUFFIX}").CASE
+    case = CASES[options.case]
     count = options.count or case.count
     with interruptible("slipstream-imports-") as folder:
         load_before = load_average()
@@ -83,7 +78,7 @@ def _options() -> argparse.Namespace:
 
 
 def _round(case: Case, folder: Path, paths: Sequence[Path]) -> Round:
-    with opened(_directory(case, folder), case.model) as subject:
+    with opened(_directory(folder), _MODEL) as subject:
         say("importing")
         taken = {"import": _imported(case, subject, paths)}
         say("reading what is there")
@@ -96,10 +91,10 @@ def _round(case: Case, folder: Path, paths: Sequence[Path]) -> Round:
     return Round(taken, len(documents.entities), len(documents.relationships), len(records))
 
 
-def _directory(case: Case, folder: Path) -> Path:
+def _directory(folder: Path) -> Path:
     directory = folder / "pkg"
     directory.mkdir(parents=True)
-    config = f'[models]\ndefault = "{case.model}"\n\n[scrub]\nenabled = false\n'
+    config = f'[models]\ndefault = "{_MODEL}"\n\n[scrub]\nenabled = false\n'
     (directory / "slipstream.toml").write_text(config, encoding="utf-8")
     return directory
 
@@ -110,7 +105,7 @@ def _imported(case: Case, subject: Subject, paths: Sequence[Path]) -> Taken:
     slip.sync.start()
 
     def work() -> None:
-        report = slip.import_files(*paths, format=case.format, options=case.options)
+        report = slip.import_files(*paths, options=case.options)
         reached = slip.sync.wait(slip.pkg.feed.head(), timeout_s=_PATIENCE_S)
         if not reached or report.rejected or slip.status().dead_letters:
             raise BenchmarkError(f"not all of it was imported: {report.errors}")
@@ -147,7 +142,7 @@ def _timed(work: Callable[[], object]) -> Taken:
 
 
 def _summed(case: Case, paths: Sequence[Path], rounds: Sequence[Round]) -> dict[str, Any]:
-    first, names = rounds[0], ("import", *sorted(case.parts))
+    first, names = rounds[0], ("import", *_PARTS)
     return {
         "unit": case.unit,
         "count": case.parse(paths),
@@ -155,24 +150,24 @@ def _summed(case: Case, paths: Sequence[Path], rounds: Sequence[Round]) -> dict[
         "entities": first.entities,
         "relationships": first.relationships,
         "records": first.records,
-        "model": case.model,
+        "model": _MODEL,
         "seconds": {name: sum(each.taken[name].clock_s for each in rounds) / len(rounds) for name in names},
         "cpu_seconds": {name: sum(each.taken[name].cpu_s for each in rounds) / len(rounds) for name in names},
-        "ratios": [_ratio(case, each, 0) for each in rounds],
-        "cpu_ratios": [_ratio(case, each, 1) for each in rounds],
+        "ratios": [_ratio(each, 0) for each in rounds],
+        "cpu_ratios": [_ratio(each, 1) for each in rounds],
         "target": case.target,
     }
 
 
-def _ratio(case: Case, each: Round, of: int) -> float:
+def _ratio(each: Round, of: int) -> float:
     """Return what the parts took for each second of the import: by the clock (0), or of the processors (1)."""
-    return sum(each.taken[name][of] for name in case.parts) / each.taken["import"][of]
+    return sum(each.taken[name][of] for name in _PARTS) / each.taken["import"][of]
 
 
 def _profiled(case: Case, folder: Path, paths: Sequence[Path]) -> None:
     """Print where an import into the graph spends its time, with the engine standing still."""
-    with opened(_directory(case, folder), case.model) as subject, cProfile.Profile() as profile:
-        subject.pkg.import_files(*paths, format=case.format, options=case.options)
+    with opened(_directory(folder), _MODEL) as subject, cProfile.Profile() as profile:
+        subject.pkg.import_files(*paths, options=case.options)
     pstats.Stats(profile).sort_stats("tottime").print_stats(40)
 
 

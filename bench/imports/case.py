@@ -8,8 +8,6 @@ from pathlib import Path
 
 from slipstream.importers.options import ReadOptions
 
-STATIC = "wordllama-l2"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -25,9 +23,5 @@ class Case:
     unit: str
     count: int
     target: float
-    """The share of the speed of the parts below that the import reaches."""
-    parts: frozenset[str]
-    """What it is compared with, of `parse`, `graph`, `embed`, `index`."""
+    """The share of the speed of its parts that the import reaches."""
     options: ReadOptions | None = None
-    format: str | None = None
-    model: str = STATIC

@@ -63,6 +63,5 @@ CASE = Case(
     unit="rows",
     count=200_000,
     target=0.5,
-    parts=frozenset({"parse", "graph", "embed", "index"}),
     options=ReadOptions(columns=(("born", "integer"),)),
 )

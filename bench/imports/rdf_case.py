@@ -27,5 +27,4 @@ CASE = Case(
     unit="triples",
     count=500_000,
     target=0.3,
-    parts=frozenset({"parse", "graph", "embed", "index"}),
 )
