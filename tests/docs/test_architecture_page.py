@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "slipstream"
 PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-LIKELIEST = 11
+LIKELIEST = 12
 _PATH = re.compile(r"`((?:[a-z_0-9]+/)+(?:[a-z_0-9]+\.py)?)`|`((?:[a-z_0-9]+/)+[a-z_0-9]+)`")
 _NAME = re.compile(r"`([A-Za-z_]+)`")
 
