@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "first-ten-minutes.md"
-EXTRAS = "cypher,server"
+EXTRAS = "cypher,notes,server"
 
 
 class Step(NamedTuple):
@@ -37,9 +37,9 @@ def files() -> dict[str, str]:
     return dict(found)
 
 
-def steps() -> Iterator[Step]:
-    """Yield the commands of the page in their order."""
-    for block in re.findall(r"^```console\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+def steps(page: Path = PAGE) -> Iterator[Step]:
+    """Yield the commands of a page in their order."""
+    for block in re.findall(r"^```console\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *told = part.splitlines()
             yield Step(command, tuple(told))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -10,13 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from slipstream.cli.app import app
+from tests.docs import first_ten_minutes
 
-PAGE = (Path(__file__).parents[2] / "docs" / "everyday.md").read_text(encoding="utf-8")
-STEPS = [
-    (command, told)
-    for block in re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    for command, *told in (part.splitlines() for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
-]
+STEPS = list(first_ten_minutes.steps(first_ten_minutes.ROOT / "docs" / "everyday.md"))
 
 
 def test_each_command_runs_and_says_what_stands_below_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

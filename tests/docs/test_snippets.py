@@ -20,7 +20,6 @@ ELSEWHERE = {
     "migrations.md": "tests/docs/test_migrations_page.py",
     "monitoring.md": "tests/unit/adapters/test_telemetry_documented.py",
     "importing.md": "tests/docs/test_importing_page.py",
-    "notes.md": "tests/docs/test_notes_page.py",
     "python.md": "tests/docs/test_made_pages.py",
     "views.md": "tests/unit/views/test_views_documented.py",
     "walkthrough.md": "tests/docs/test_walkthrough.py",
@@ -41,6 +40,7 @@ SAID = {
         "2 2\nAda Lovelace\n[('ada', 'babbage', 0), ('ada', 'babbage', 1)] 1815\nbabbage\n"
         "['id', 'name', 'age'] Int64 36\n['acme', 'acme', 'home']\n['ada@example.org']\n"
     ),
+    "notes.md": "Notes/Ada\n",
     "serving.md": "http://127.0.0.1:",
 }
 """What is printed, at its beginning."""
