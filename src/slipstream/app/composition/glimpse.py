@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from slipstream.app.composition.factories import LOCK_FILE, alert_memory, glimpses, lock_holder, room_of
+from slipstream.app.composition.factories import alert_memory, glimpses, lock_holder, lock_touched, room_of
 from slipstream.app.reading_facts import Facts
 from slipstream.domain.errors import ConfigError
 from slipstream.report.alerts import STATE
@@ -32,9 +32,9 @@ def glimpse(directory: Path | str, data_folder: str = ".slipstream") -> dict[str
     found: dict[str, Any] = {
         "engine": facts.read("engine", lambda: _engine(data)),
         **_of_files(facts, data),
-        "alerts": facts.read("alerts", lambda: _firing(data)),
+        "alerts": facts.read("alerts", lambda: firing_alerts(data)),
         "disk_free_mb": facts.read("disk_free_mb", lambda: room_of(data)() // _BYTES_PER_MB),
-        "size_mb": facts.read("size_mb", lambda: _size_bytes(data) // _BYTES_PER_MB),
+        "size_mb": facts.read("size_mb", lambda: size_bytes(data) // _BYTES_PER_MB),
     }
     head, frontier = found["head"], found["frontier"]
     found["lag_events"] = None if head is None or frontier is None else max(0, head - frontier)
@@ -49,9 +49,16 @@ def engine_holder(directory: Path | str, data_folder: str = ".slipstream") -> st
 
 def _engine(data: Path) -> str:
     holder = lock_holder(data)
-    if holder is None:
-        return "nobody runs it"
-    silent_s = max(0.0, time.time() - (data / LOCK_FILE).stat().st_mtime)
+    return "nobody runs it" if holder is None else heard_of(holder, silence_s(data))
+
+
+def silence_s(data: Path) -> float:
+    """Return for how long whoever runs the engine was not heard of; raises `OSError`."""
+    return max(0.0, time.time() - lock_touched(data))
+
+
+def heard_of(holder: str, silent_s: float) -> str:
+    """Return what is told of whoever runs the engine."""
     return f"process {holder} runs it, heard of {silent_s:,.0f} s ago"
 
 
@@ -68,10 +75,12 @@ def _of_files(facts: Facts, data: Path) -> dict[str, Any]:
     return found
 
 
-def _firing(data: Path) -> list[str]:
+def firing_alerts(data: Path) -> list[str]:
+    """Return the rules whose alerts are firing."""
     text = alert_memory(data, lambda: False).get(STATE)
     return [] if text is None else [str(event["rule"]) for event in json.loads(text)["firing"]]
 
 
-def _size_bytes(data: Path) -> int:
+def size_bytes(data: Path) -> int:
+    """Return how much a folder takes; 0 where there is none."""
     return sum(path.stat().st_size for path in data.rglob("*") if path.is_file())

@@ -14,11 +14,11 @@ from pathlib import Path
 from slipstream._version import __version__
 from slipstream.app.composition.doctor.findings import Examination
 from slipstream.app.composition.factories import room_of, sqlite_library
+from slipstream.app.composition.glimpse import size_bytes
 
 _PACKAGE = "slipstream-pkg"
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([\w-]+)['"]""")
 _REQUIRED = re.compile(r"[\w.-]+")
-_PYTHON_MIN = (3, 11)
 _YEAR_MIN = 2026
 """When this was written: an earlier clock is wrong."""
 _MB = 1_000_000
@@ -27,19 +27,11 @@ _MB = 1_000_000
 def look_at_machine(found: Examination) -> None:
     """Look at what every PKG needs of a machine."""
     found.ok("slipstream", f"{__version__}, in {Path(__file__).parents[3]}")
-    _look_at_python(found)
+    found.ok("python", f"{platform.python_version()} ({sys.executable})")
     found.look("sqlite", lambda: _look_at_sqlite(found), "install a Python whose sqlite3 module works")
     found.look("extras", lambda: _look_at_extras(found), "install slipstream-pkg anew")
     _look_at_clock(found)
     found.look("disk", lambda: _look_at_room(found), "look at the path")
-
-
-def _look_at_python(found: Examination) -> None:
-    said = f"{platform.python_version()} ({sys.executable})"
-    if sys.version_info[:2] < _PYTHON_MIN:
-        found.fail("python", said, "use Python 3.11 or newer")
-    else:
-        found.ok("python", said)
 
 
 def _look_at_sqlite(found: Examination) -> None:
@@ -82,7 +74,7 @@ def _look_at_clock(found: Examination) -> None:
 def _look_at_room(found: Examination) -> None:
     """Compare the free room with what alerts ask for, and with what a backup would take."""
     place = next(path for path in (found.data, found.directory, *found.directory.absolute().parents) if path.exists())
-    free, taken = room_of(place)(), _size(found.data)
+    free, taken = room_of(place)(), size_bytes(found.data)
     said = f"{free // _MB:,} MB free, the PKG takes {taken // _MB:,} MB"
     if free < 100 * _MB:
         found.fail("disk", said, "make room: writes will fail soon, and nothing that was committed is lost")
@@ -90,7 +82,3 @@ def _look_at_room(found: Examination) -> None:
         found.warn("disk", f"{said}: a backup on this disk would not fit", "make room, or back up to another disk")
     else:
         found.ok("disk", said)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0

@@ -15,14 +15,12 @@ from slipstream.app.composition.factories import (
     INDEX_FILE,
     STORE_FILES,
     FileGlimpse,
-    alert_memory,
     graph_layout_faults,
     lock_holder,
-    lock_touched,
     refuse_old_graph,
 )
+from slipstream.app.composition.glimpse import firing_alerts, heard_of, silence_s
 from slipstream.domain.incidents import Incident
-from slipstream.report.alerts import STATE
 
 _MB = 1_000_000
 _CHECKED_BYTES_MAX = 256 * _MB
@@ -115,8 +113,8 @@ def _look_at_engine(found: Examination) -> None:
     if holder is None:
         found.ok("engine", "no process runs it: the index follows when one does (`slipstream serve`)")
         return
-    silent_s = max(0.0, time.time() - lock_touched(found.data))
-    said = f"process {holder} runs it, heard of {silent_s:,.0f} s ago"
+    silent_s = silence_s(found.data)
+    said = heard_of(holder, silent_s)
     if silent_s > _SILENT_S:
         found.fail(
             "engine", said, f"see whether process {holder} hangs or was stopped, and end it: another takes over"
@@ -180,9 +178,7 @@ def _look_at_progress(found: Examination, file: FileGlimpse) -> None:
 
 
 def _look_at_alerts(found: Examination) -> None:
-    text = alert_memory(found.data, lambda: False).get(STATE)
-    firing = [] if text is None else [str(event["rule"]) for event in json.loads(text)["firing"]]
-    if firing:
+    if firing := firing_alerts(found.data):
         found.warn("alerts", f"firing: {', '.join(firing)}", "see `slipstream status --check`, and docs/alerts.md")
     else:
         found.ok("alerts", "none is firing")
