@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from slipstream.domain.values import encode_value
+from slipstream.domain.values import encode_cell
 
 _INFINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
@@ -32,7 +32,7 @@ def _field(value: Any) -> str:
     if isinstance(value, bytes):
         return _quoted(value.hex())
     if isinstance(value, list | dict):
-        return _quoted(json.dumps(encode_value(value), ensure_ascii=False, default=str))
+        return _quoted(json.dumps(encode_cell(value), ensure_ascii=False))
     if isinstance(value, datetime):
         return value.isoformat()
     return "" if value is None else _number(value)

@@ -78,9 +78,14 @@ def test_any_reader_of_csv_gets_the_texts(texts: list[str]) -> None:
 
 
 def test_what_csv_has_no_form_for_is_told_in_quotes() -> None:
-    row = {"list": [1, "a"], "map": {"at": datetime(2026, 1, 1, tzinfo=UTC)}, "bytes": b"\x00\xff", "nan": math.nan}
+    row = {
+        "list": [1, "a", math.inf, b"\xff"],
+        "map": {"at": datetime(2026, 1, 1, tzinfo=UTC)},
+        "bytes": b"\x00\xff",
+        "nan": math.nan,
+    }
     _, line = csv_lines(list(row), [row])
     (found,) = csv.reader([line])
-    assert json.loads(found[0]) == [1, "a"]
+    assert json.loads(found[0]) == [1, "a", {"$float": "inf"}, {"$bytes": "/w=="}]
     assert json.loads(found[1]) == {"at": {"$datetime": "2026-01-01T00:00:00+00:00"}}
     assert found[2:] == ["00ff", "NaN"]
