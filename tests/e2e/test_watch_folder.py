@@ -91,9 +91,8 @@ def test_a_source_that_was_imported_is_replaced_first_under_the_brake(pkg: Path,
     for number in range(110):
         (folder / f"{number}.md").unlink()
     with watching(pkg, folder, "--replace-source", "notes") as braked:
-        assert braked.process.wait(LONG_S) != 0
-        told = json.loads(braked.process.stdout.read())  # type: ignore[union-attr]
-        plan = told["plan"]["id"]
+        plan = braked.round()["plan"]["id"]
+        assert braked.process.wait(LONG_S) == 2
     with watching(pkg, folder, "--replace-source", "notes", "--confirm", plan) as confirmed:
         assert confirmed.round()["held_back"] == 0
         confirmed.process.send_signal(signal.SIGINT)
