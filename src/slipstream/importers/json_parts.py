@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from slipstream.domain.errors import ConfigError
+from slipstream.events.formats.reader import INTEGER_MAX, INTEGER_MIN
 
 VALUE_SIZE_MAX = 16 * 1024 * 1024
 """The longest item, or other member, that is read, in characters."""
 _SPACE = " \t\n\r"
 _BEHIND = frozenset(",]}:" + _SPACE)
-_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
 OnOdd = Callable[[str], None]
 
 
@@ -152,7 +152,7 @@ class _Parts:
     # ------------------------------------------------------------------ numbers
 
     def _integer(self, text: str) -> int | str:
-        return found if len(text) < 21 and _INTEGER_MIN <= (found := int(text)) <= _INTEGER_MAX else self._odd(text)
+        return found if len(text) < 21 and INTEGER_MIN <= (found := int(text)) <= INTEGER_MAX else self._odd(text)
 
     def _float(self, text: str) -> float | str:
         return found if math.isfinite(found := float(text)) else self._odd(text)

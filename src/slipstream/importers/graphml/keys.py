@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipstream.events.formats.reader import INTEGER_MAX, INTEGER_MIN
+from slipstream.importers.tables.cells import float_of, integer_of
 from slipstream.importers.told import Told
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
-_WHOLE, _FRACTIONS, _TRUTHS = ("int", "integer", "long", "short", "byte"), ("float", "double"), {"true", "false"}
 _TEXTS = ("string", "")
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("int", "integer", "long", "short", "byte"), integer_of),
+    **dict.fromkeys(("float", "double"), float_of),
+    "boolean": lambda text: _TRUTHS[text.lower()],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,15 @@ class Key:
         bare = text.strip()
         if not bare:
             return None
-        if self.type not in (*_WHOLE, *_FRACTIONS, "boolean"):
+        parse = _PARSERS.get(self.type)
+        if parse is None:
             told.note(f"the type {self.type!r} of {self.name!r} is unknown: its values are kept as text")
             return text
-        found = _parsed(self.type, bare)
-        if found is None:
+        try:
+            return parse(bare)
+        except (ValueError, KeyError):
             told.note(f"values of {self.name!r} that are no {self.type} of 64 bits are kept as text", bare[:40])
             return text
-        return found
 
     def _list(self, text: str, told: Told) -> Any:
         """Return a list as APOC writes it: JSON."""
@@ -77,25 +81,11 @@ class Key:
         return found
 
 
-def _parsed(name: str, text: str) -> int | float | bool | None:
-    if name in _WHOLE:
-        if _INTEGER.fullmatch(text) and _INTEGER_MIN <= (whole := int(text)) <= _INTEGER_MAX:
-            return whole
-        return None
-    if name in _FRACTIONS:
-        if _FLOAT.fullmatch(text) and math.isfinite(fraction := float(text)):
-            return fraction
-        return None
-    if text.lower() in _TRUTHS:
-        return text.lower() == "true"
-    return text == "1" if text in ("0", "1") else None
-
-
 def _is_plain(item: object) -> bool:
     if isinstance(item, bool | str):
         return True
     if isinstance(item, int):
-        return _INTEGER_MIN <= item <= _INTEGER_MAX
+        return INTEGER_MIN <= item <= INTEGER_MAX
     return isinstance(item, float) and math.isfinite(item)
 
 

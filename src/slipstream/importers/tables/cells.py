@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from slipstream.events.formats.reader import INTEGER_MAX, INTEGER_MIN
+
 LIST_SEPARATOR = ";"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 """Parts of a second that no time of ours can hold."""
-_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -22,8 +23,8 @@ def integer_of(text: str) -> int:
     """Return a whole number of 64 bits; raises `ValueError` that says what is wrong."""
     if not _INTEGER.fullmatch(text.strip()):
         raise ValueError("is no whole number")
-    number = int(text) if len(text) < 64 else _INTEGER_MAX + 1
-    if not _INTEGER_MIN <= number <= _INTEGER_MAX:
+    number = int(text) if len(text) < 64 else INTEGER_MAX + 1
+    if not INTEGER_MIN <= number <= INTEGER_MAX:
         raise ValueError("is past what 64 bits hold")
     return number
 
