@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,16 @@ def test_what_xml_can_not_hold_is_left_out_and_told(tmp_path: Path) -> None:
         ]
         other.import_files(tmp_path / "g.graphml")
         assert entities_of(other) == {"a": ("P", {"name": "Ada"})}
+
+
+def test_what_another_program_wrote_unreadably_is_left_out_and_told(tmp_path: Path) -> None:
+    with opened(tmp_path / "pkg") as slip, opened(tmp_path / "other") as other:
+        slip.pkg.create_entity("P", "a")
+        with closing(sqlite3.connect(tmp_path / "pkg" / ".slipstream" / "graph.db")) as connection, connection:
+            deep = '{"x": ' * 200 + "1" + "}" * 200
+            connection.execute("INSERT INTO entity(id, type, properties) VALUES ('b', 'P', ?)", (deep,))
+        report = slip.export(tmp_path / "g.graphml")
+        assert (report.entities, report.unreadable) == (1, 1)
+        assert "another program wrote properties that can not be read" in report.errors[0]
+        other.import_files(tmp_path / "g.graphml")
+        assert entities_of(other) == {"a": ("P", {})}

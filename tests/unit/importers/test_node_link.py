@@ -218,14 +218,6 @@ def test_parts_are_the_same_however_the_file_is_cut(size: int) -> None:
     assert [part.text for part in found_parts][:3] == ["1", "23", "-4.5e1"]
 
 
-def test_a_stage_begun_and_given_up_leaves_nothing_open(tmp_path: Path) -> None:
-    made = reader(source_files([GRAPHS / "node-link-edges.json"]), ReadOptions())
-    rows: Any = made.rows(Stage.ENTITIES, lambda _: None)
-    next(rows)
-    rows.close()
-    assert len(list(made.rows(Stage.ENTITIES, lambda _: None))) == 4
-
-
 LONG = json.dumps([{"id": at, "name": "x" * 90} for at in range(100)])
 NODE = '{"type":"node","id":"0","labels":["A"],"properties":{"id":"a","links":1,"directed":true}}'
 
