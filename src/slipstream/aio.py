@@ -18,10 +18,12 @@ import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack
 
+from slipstream import connect as connect_pkg
+from slipstream import open as open_pkg
 from slipstream.app.pkg import PKG
 from slipstream.app.slipstream import Slipstream
 from slipstream.engine.runner import Sync
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from slipstream.app.backup.making import BackupOptions, BackupReport
     from slipstream.app.backup.parts import OnStep
     from slipstream.app.browsing import Change
-    from slipstream.app.composition.options import Options
-    from slipstream.app.config import Config
     from slipstream.app.exporting import ExportReport
     from slipstream.app.table_export import TableSpec
     from slipstream.audit.findings import AuditReport
@@ -317,53 +317,20 @@ class AsyncSlipstream(_Beside[Slipstream]):
         return await self._threads.run(self._target.export_table, path, table)
 
 
-@asynccontextmanager
-async def open(  # noqa: A001  (reads as aio.open)
-    directory: Path | str,
-    *,
-    run: bool = True,
-    create: bool = False,
-    config: Config | None = None,
-    options: Options | None = None,
-    wait: Callable[[float], bool] | None = None,
-    mend: bool = True,
-    adopt: bool = False,
-) -> AsyncIterator[AsyncSlipstream]:
-    """
-    Open the PKG in a directory as `slipstream.open` does, which tells of each parameter; the block's end closes it.
+def _opening(make: Callable[P, Slipstream]) -> Callable[P, AbstractAsyncContextManager[AsyncSlipstream]]:
+    """Return the call of the same parameters that makes a PKG in a thread; the block's end closes it."""
 
-    `wait` is called in the thread that opens.
-    """
-    import slipstream
+    @asynccontextmanager
+    @functools.wraps(make)
+    async def held(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[AsyncSlipstream]:
+        threads = _Threads(THREADS)
+        slipstream = await _made(threads, functools.partial(make, *args, **kwargs))
+        try:
+            yield AsyncSlipstream(slipstream, threads)
+        finally:
+            await threads.close(slipstream.close)
 
-    def opened() -> Slipstream:
-        return slipstream.open(
-            directory, run=run, create=create, config=config, options=options, wait=wait, mend=mend, adopt=adopt
-        )
-
-    async with _held(opened) as held:
-        yield held
-
-
-@asynccontextmanager
-async def connect(
-    place: Path | str, *, token: str | None = None, timeout_s: float = 30.0
-) -> AsyncIterator[AsyncSlipstream]:
-    """Return the PKG at a URL or in a directory, as `slipstream.connect` does; the block's end closes it."""
-    import slipstream
-
-    async with _held(lambda: slipstream.connect(place, token=token, timeout_s=timeout_s)) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def _held(make: Callable[[], Slipstream]) -> AsyncIterator[AsyncSlipstream]:
-    threads = _Threads(THREADS)
-    slipstream = await _made(threads, make)
-    try:
-        yield AsyncSlipstream(slipstream, threads)
-    finally:
-        await threads.close(slipstream.close)
+    return held
 
 
 async def _made(threads: _Threads, make: Callable[[], Slipstream]) -> Slipstream:
@@ -379,3 +346,9 @@ async def _made(threads: _Threads, make: Callable[[], Slipstream]) -> Slipstream
 def _closed(making: asyncio.Future[Slipstream]) -> None:
     if not making.cancelled() and making.exception() is None:
         making.result().close()
+
+
+open = _opening(open_pkg)  # noqa: A001  (reads as aio.open)
+"""Open the PKG in a directory as `slipstream.open` does, `wait` being called in the thread that opens."""
+connect = _opening(connect_pkg)
+"""Return the PKG at a URL or in a directory, as `slipstream.connect` does."""

@@ -49,12 +49,6 @@ def test_a_public_function_has_the_parameters_of_what_it_calls(
     assert ours.return_annotation == theirs.return_annotation
 
 
-@pytest.mark.parametrize("name", ["open", "connect"])
-def test_asyncio_opens_with_the_same_parameters(name: str) -> None:
-    ours, theirs = inspect.signature(getattr(aio, name)), inspect.signature(getattr(slipstream, name))
-    assert list(ours.parameters.values()) == list(theirs.parameters.values())
-
-
 @pytest.mark.parametrize(
     ("beside", "target"),
     [
