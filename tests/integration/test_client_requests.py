@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+import slipstream
 from slipstream.app.client.addresses import Address
 from slipstream.app.client.facade import RemoteSlipstream
 from slipstream.app.client.requests import WireRequests
@@ -93,3 +95,13 @@ def test_a_long_wait_of_a_search_takes_several_calls(sides: Sides) -> None:
         sides.slip.search("late", 1, after=position, timeout_s=0.2)
     sides.here.embedders[0].fail_with = None
     assert sides.slip.search("late", 1, after=position, timeout_s=LONG_S)[0].entity_id == "late"
+
+
+def test_what_is_done_where_the_files_are_says_so(tmp_path: Path) -> None:
+    with slipstream.connect("http://127.0.0.1:9") as slip:  # nobody is asked
+        with pytest.raises(UnsupportedError, match="is rehearsed where the PKG is: with"):
+            slip.rehearse_import(tmp_path)
+        with pytest.raises(UnsupportedError, match="is watched where the PKG is: with"):
+            slip.watch_folder(tmp_path, stop=Event())
+        with pytest.raises(UnsupportedError, match="pack a folder, or several files, into one zip"):
+            slip.import_files(tmp_path)

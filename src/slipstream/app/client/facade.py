@@ -242,7 +242,10 @@ class RemoteSlipstream(GuestSlipstream):
         del given, options
         raise UnsupportedError("a reader of your own is run where the PKG is: with `slipstream.open` on its machine")
 
-    rehearse_import = import_from
+    def rehearse_import(self, *given: Any, **options: Any) -> Never:
+        """Raise: it is done on a copy of the graph's file."""
+        del given, options
+        raise UnsupportedError("an import is rehearsed where the PKG is: with `slipstream.open` on its machine")
 
     def watch_folder(self, folder: Path | str, **options: Any) -> Never:
         """Raise: what is saved in a folder is read and written where the PKG is."""
