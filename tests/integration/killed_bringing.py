@@ -19,6 +19,8 @@ from tests.importers.world import opened
 
 FRAME = pd.DataFrame({"id": list("abcd"), "name": list("ABCD"), "next": ["b", "c", "d", "x"]})
 RELATE = ["next:NEXT:Letter"]
+TWO_ROWS = 70
+"""Bytes: two of the rows as JSON, and not three."""
 
 
 def _dies_at(number: int, *, is_committed: bool) -> None:
@@ -37,7 +39,7 @@ def _dies_at(number: int, *, is_committed: bool) -> None:
         if begun == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    vars(bringing)["_BATCH_SIZE"] = 2  # characters: each row has one
+    vars(bringing)["_BATCH_SIZE"] = TWO_ROWS
     setattr(PKG, "transaction", dying)  # noqa: B010  (mypy knows methods as constants)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -17,7 +18,7 @@ from slipstream.domain.errors import AlreadyExistsError, InvalidInputError
 from slipstream.domain.positions import ORIGIN, Position
 
 _BATCH, _BATCH_SIZE = 500, 512 * 1024
-"""Mutations, and characters of texts, of one transaction: so few that other writers hardly wait."""
+"""Mutations of one transaction, and their bytes as JSON: other writers hardly wait, and a server takes it (1 MiB)."""
 _TRIES = 5
 """How often a batch is written while others create what it is to create."""
 
@@ -56,26 +57,28 @@ class Writing:
 
     def entity(self, entity_type: str, entity_id: str, properties: Properties) -> None:
         """Have an entity be exactly so."""
+        self._make_room(entity_type, entity_id, properties)
         self._entities[entity_id] = (entity_type, properties)
-        self._grow(properties)
 
     def mention(self, entity_type: str, entity_id: str) -> None:
         """Have an entity be there: it is created without properties if nobody has it."""
+        self._make_room(entity_type, entity_id)
         self._mentioned.setdefault(entity_id, entity_type)
-        self._grow({})
 
     def relate(
         self, source_id: str, relationship_type: str, target_id: str, properties: Properties, key: str = ""
     ) -> None:
         """Have a relationship be exactly so; its ends were written before it, or are there."""
+        self._make_room(source_id, relationship_type, target_id, properties, key)
         self._relationships.append((source_id, relationship_type, target_id, properties, key))
-        self._grow(properties)
 
-    def _grow(self, properties: Properties) -> None:
-        self._size += sum(len(value) if isinstance(value, str | list | dict) else 8 for value in properties.values())
+    def _make_room(self, *told: object) -> None:
+        """Write the batch if this would make it too large; what is larger by itself is a batch of its own."""
+        size = len(json.dumps(told, skipkeys=True, default=str))
         count = len(self._entities) + len(self._mentioned) + len(self._relationships)
-        if count >= self._batch or self._size >= _BATCH_SIZE:
+        if count >= self._batch or self._size + size > _BATCH_SIZE:
             self.flush()
+        self._size += size
 
     def flush(self) -> None:
         """Write what has gathered; what the graph refuses raises its error, and this batch is not written."""
