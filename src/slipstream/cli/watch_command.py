@@ -17,11 +17,11 @@ from slipstream.cli.completing import types
 from slipstream.cli.context import Context
 from slipstream.cli.output import handled_errors, out, print_json, print_warning
 from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.positions import Position
 from slipstream.domain.texts import on_one_line
 
 if TYPE_CHECKING:
     from slipstream.app.composition import Looking
-    from slipstream.domain.positions import Position
     from slipstream.ports.feed import ChangeFeed
 
 _PAGE = 500
@@ -94,17 +94,17 @@ class _Watching:
                 continue
             frontier = int(self.looking.frontier.now())
             if frontier < self.at:
-                self.looking.frontier.wait(_position(self.at), _SOON_S)
+                self.looking.frontier.wait(Position(self.at), _SOON_S)
                 self._look_at_lag()
             else:
                 self._look_at_lag()
-                feed.wait(_position(self.at), _WAIT_S)
+                feed.wait(Position(self.at), _WAIT_S)
 
     def _read(self, feed: ChangeFeed) -> bool:
         """Say what is new in the log; False when nothing is."""
         from slipstream.app.browsing import change_of  # here, as elsewhere: completing a word needs none of it
 
-        entries = feed.read(_position(self.at), _PAGE)
+        entries = feed.read(Position(self.at), _PAGE)
         if entries and int(self.looking.frontier.now()) >= self.at:
             self.behind_since_s = time.monotonic()
         for change in map(change_of, entries):
@@ -150,12 +150,6 @@ class _Watching:
         else:
             out.print(on_one_line(_line(said)), markup=False, highlight=False, soft_wrap=True)
         sys.stdout.flush()
-
-
-def _position(number: int) -> Position:
-    from slipstream.domain.positions import Position
-
-    return Position(number)
 
 
 def _line(said: Mapping[str, Any]) -> str:

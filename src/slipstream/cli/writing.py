@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from slipstream.cli.asking import Asked, Here, Owner, answered
 from slipstream.cli.context import Context
 from slipstream.domain.errors import NotRunningError
+from slipstream.domain.positions import Position
 
 if TYPE_CHECKING:
     from slipstream.app.slipstream import Slipstream
@@ -79,8 +80,6 @@ def _is_reached_soon(owner: Owner, position: int) -> bool:
 
 def _wait(slipstream: Slipstream, position: int) -> None:
     """Wait for as long as it takes; what it waits for is told. Raises what says that it is never reached."""
-    from slipstream.domain.positions import Position
-
     while not slipstream.sync.wait(Position(position), _SLICE_S):
         status = slipstream.status()
         if status.halted:
