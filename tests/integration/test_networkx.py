@@ -140,6 +140,20 @@ def test_what_a_pkg_can_not_keep_is_refused_before_anything_is_written(
     assert entities_of(slip) == {}
 
 
+def test_types_are_looked_at_before_anything_is_written(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipstream.integrations.bringing._BATCH_SIZE", 1)
+    nodes = graph_with(name="A")
+    nodes.add_node("b", type=7)
+    edges = nx.MultiDiGraph([("a", "b", 0, {"type": "R"}), ("a", "b", 1, {"type": 7})])
+    for graph in (nodes, edges):
+        with pytest.raises(InvalidInputError, match=r"7 of .* is no text"):
+            from_networkx(slip, graph)
+        assert entities_of(slip) == {}
+    edges.edges["a", "b", 1]["type"] = float("nan")
+    assert from_networkx(slip, edges, relationship_type="S").relationships == 2
+    assert relationships_of(slip) == {"R:a:b", "S:a:b:1"}
+
+
 def test_attributes_are_named_by_texts(slip: Slipstream) -> None:
     graph = graph_with()
     graph.nodes["a"][7] = "x"

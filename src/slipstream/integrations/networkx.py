@@ -75,18 +75,22 @@ def from_networkx(
     after an error, what came before it is there. Raises `InvalidInputError` for what a PKG can not keep.
     """
     named = _names(graph, node_id or node_text)
+    for node, attributes in graph.nodes(data=True):
+        _said_type(attributes, f"node {_shown(node)}", type_attribute)
     _check_edges(graph, named, relationship_type, type_attribute)
     with Writing(slip) as writing:
         for node, attributes in graph.nodes(data=True):
-            properties, said = _properties(attributes, f"node {_shown(node)}", type_attribute)
+            place = f"node {_shown(node)}"
             if attributes:
-                writing.entity(said or entity_type, named[node], properties)
+                said = _said_type(attributes, place, type_attribute) or entity_type
+                writing.entity(said, named[node], _properties(attributes, place, type_attribute))
             else:
                 writing.mention(entity_type, named[node])
         writing.flush()  # nodes stand before all edges
         for source, target, key, attributes in _edges(graph):
-            properties, said = _properties(attributes, f"edge {_shown((source, target))}", type_attribute)
-            name = said or relationship_type
+            place = f"edge {_shown((source, target))}"
+            name = _said_type(attributes, place, type_attribute) or relationship_type
+            properties = _properties(attributes, place, type_attribute)
             writing.relate(named[source], name, named[target], properties, _discriminator(key, name))
     if graph.graph:
         writing.brought.notes.append(
@@ -200,7 +204,7 @@ def _check_edges(graph: nx.Graph, named: Mapping[Any, str], relationship_type: s
     """Refuse edges that would become one, before anything is written."""
     seen: set[tuple[str, str, str, str]] = set()
     for source, target, key, attributes in _edges(graph):
-        name = str(attributes.get(type_attribute) or relationship_type)
+        name = _said_type(attributes, f"edge {_shown((source, target))}", type_attribute) or relationship_type
         place = (named[source], name, named[target], _discriminator(key, name))
         if place in seen:
             raise InvalidInputError(
@@ -218,22 +222,27 @@ def _edges(graph: nx.Graph) -> Iterator[tuple[Any, Any, Any, Mapping[str, Any]]]
         yield source, target, 0, attributes
 
 
-def _properties(attributes: Mapping[Any, Any], place: str, type_attribute: str) -> tuple[dict[str, Any], str | None]:
-    """Return the properties of a node or an edge, and its type if it says one."""
+def _properties(attributes: Mapping[Any, Any], place: str, type_attribute: str) -> dict[str, Any]:
+    """Return the properties of a node or an edge: what it has besides its type."""
     found: dict[str, Any] = {}
     for name, value in attributes.items():
         if not isinstance(name, str):
             raise InvalidInputError(f"the attribute {_shown(name)} of {place}: names are texts", field="attribute")
-        kept = plain(value, f"{name} of {place}")
+        kept = None if name == type_attribute else plain(value, f"{name} of {place}")
         if kept is not None:
             found[name] = kept
-    said = found.pop(type_attribute, None)
-    if said is not None and not isinstance(said, str):
-        raise InvalidInputError(
-            f"{said!r} of {place} is no text, so it is no type: name another attribute (type_attribute='kind')",
-            field=type_attribute,
-        )
-    return found, said
+    return found
+
+
+def _said_type(attributes: Mapping[Any, Any], place: str, type_attribute: str) -> str | None:
+    """Return the type that a node or an edge says it has; None if it says none."""
+    said = plain(attributes.get(type_attribute), f"{type_attribute} of {place}")
+    if said is None or isinstance(said, str):
+        return said
+    raise InvalidInputError(
+        f"{said!r} of {place} is no text, so it is no type: name another attribute (type_attribute='kind')",
+        field=type_attribute,
+    )
 
 
 def _shown(value: object) -> str:
