@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -69,8 +69,7 @@ class TextComputer:
                     f"model {model_id!r} says that it asks otherwise, and has no embed_queries: add it to "
                     f"{type(embedder).__name__}, or leave `asks_otherwise` out of its spec"
                 )
-            with self._tracer.span(f"embeddings {model_id}", _told_of(spec, 1)):
-                return checked_rows(embedder.embed_queries([text]), [text], spec)[0]
+            return self._embedded(spec, [text], embedder.embed_queries)[0]
 
     @contextmanager
     def _call_of(self, model_id: str) -> Iterator[None]:
@@ -91,15 +90,27 @@ class TextComputer:
         missing = [text for text in wanted if text not in found]
         if not missing:
             return found
-        with self._tracer.span(f"embeddings {model_id}", _told_of(spec, len(missing))):
-            rows = checked_rows(self._registry.get(model_id).embed(missing), missing, spec)
-        self._stats.add(computed=len(missing), calls=1)
-        fresh = dict(zip(missing, rows, strict=True))
+        fresh = dict(zip(missing, self._embedded(spec, missing, self._registry.get(model_id).embed), strict=True))
         if cache is not None:
             # Texts that were cut are not cached: only the call that embeds them tells how much of them was used.
             shares = dict(zip(missing, self._shares(model_id, missing), strict=True))
             cache.put({keys[text]: row for text, row in fresh.items() if shares[text] is None})
         return found | {text: Computed(row, cached=False) for text, row in fresh.items()}
+
+    def _embedded(
+        self, spec: ModelSpec, texts: Sequence[str], embed: Callable[[Sequence[str]], npt.NDArray[np.float32]]
+    ) -> list[Vector]:
+        """Return what a call of the model makes of the texts, and count it."""
+        attributes: dict[str, AttributeValue] = {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.request.model": spec.id,
+            "gen_ai.embeddings.dimension.count": spec.dimension,
+            "slipstream.batch.texts": len(texts),
+        }
+        with self._tracer.span(f"embeddings {spec.id}", attributes):
+            rows = checked_rows(embed(texts), texts, spec)
+        self._stats.add(computed=len(texts), calls=1)
+        return rows
 
     def qualities(self, model_id: str, texts: Sequence[str]) -> list[float | None]:
         """Return the share of each text's tokens that fits the model, None where that is not known."""
@@ -128,16 +139,6 @@ class TextComputer:
         }
         self._stats.add(cached=len(found))
         return found
-
-
-def _told_of(spec: ModelSpec, texts: int) -> dict[str, AttributeValue]:
-    """Return what a span tells of a call."""
-    return {
-        "gen_ai.operation.name": "embeddings",
-        "gen_ai.request.model": spec.id,
-        "gen_ai.embeddings.dimension.count": spec.dimension,
-        "slipstream.batch.texts": texts,
-    }
 
 
 def checked_rows(matrix: npt.NDArray[np.float32], texts: Sequence[str], spec: ModelSpec) -> list[Vector]:

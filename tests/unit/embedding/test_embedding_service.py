@@ -284,6 +284,7 @@ def test_a_query_is_embedded_otherwise_where_its_model_says_so_and_is_not_cached
     assert service.embed_query("?one", "hash") @ text == pytest.approx(1.0)
     assert service.embed_query("?one", "hash") @ text == pytest.approx(1.0)
     assert model.embedded == ["one", "?one", "one", "one"]
+    assert (service.stats.requests, service.stats.computed, service.stats.calls) == (2, 4, 4)
     assert service.embed_query("?one", "plain") @ service.embed("Note", "?one", model_id="plain").embedding > 0.999
     model.fail_with = UnavailableError("down")
     with pytest.raises(UnavailableError) as raised:
