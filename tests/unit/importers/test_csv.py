@@ -72,9 +72,12 @@ def test_two_separators_that_fit_are_asked_for(tmp_path: Path) -> None:
     assert properties(tmp_path, "id,a;b\n1,2;3\n", delimiter="comma") == {"a;b": "2;3"}
 
 
-@pytest.mark.parametrize("name", ["people.tsv", "people.tab"])
+@pytest.mark.parametrize("name", ["people.tsv", "people.tab", "PEOPLE.TSV"])
 def test_a_suffix_says_what_separates(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, "id\ta,b\n1\tx,y\n", name).properties("1") == {"a,b": "x,y"}
+    made = reader(source_files([tmp_path / name]), ReadOptions())
+    assert isinstance(made, TellingReader)
+    assert not made.notes  # nothing had to be found out
 
 
 @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "comma,"])

@@ -165,3 +165,9 @@ def test_what_the_files_say_themselves_is_refused_as_an_option(tmp_path: Path) -
         read(tmp_path, "id:ID\n", relate=(Relate("a", "B", "C"),))
     with pytest.raises(ConfigError, match="several columns are called 'name'"):
         read(tmp_path, "id:ID,name,name:string\n")
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "/etc/passwd", "+99"])
+def test_a_column_in_no_time_zone_is_refused_by_name(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(ConfigError, match=r"a\.csv: born: is in .* no time zone"):
+        read(tmp_path, f":ID,born:datetime{{timezone:{zone}}}\n1,\n")

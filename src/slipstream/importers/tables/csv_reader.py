@@ -137,7 +137,7 @@ class CsvReader(FilesReader):
     @property
     def notes(self) -> Sequence[str]:
         """What was found to separate the cells, unless it is a comma, or was said."""
-        return separator_notes({table.file.name: table.delimiter for table in self._tables}, self._options.delimiter)
+        return separator_notes({table.file: table.delimiter for table in self._tables}, self._options.delimiter)
 
     def rows(self, stage: Stage, tell: Tell) -> Iterator[Row]:
         """Yield entities and who is mentioned by them, or relationships; raises `ConfigError` as `records` does."""

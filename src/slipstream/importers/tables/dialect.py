@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 
 from slipstream.domain.errors import ConfigError, InvalidInputError
 from slipstream.domain.names import name_fault
-from slipstream.events.packing import GZIP, ZSTD
 from slipstream.importers.opening import SourceFile
 from slipstream.importers.tables.records import SHOWN_CHARACTERS, TOLD_TO_EXCEL, BrokenRecord, Cells, Record, records
 
@@ -18,7 +17,6 @@ CANDIDATES = (",", ";", "\t", "|")
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _WORDS = {**{name: sign for sign, name in NAMES.items()}, "\\t": "\t"}
 _BY_SUFFIX = {".tsv": "\t", ".tab": "\t"}
-_TOLD_BY_NAME = tuple(f"{suffix}{packing}" for suffix in _BY_SUFFIX for packing in ("", GZIP, ZSTD))
 _HEAD_BYTES = 1 << 16
 
 
@@ -69,12 +67,12 @@ def form_of(form: str, delimiters: set[str]) -> str:
     return f"{form} ({shown})"
 
 
-def separator_notes(separators: Mapping[str, str], given: str | None) -> list[str]:
-    """Return what is to be told of what was found to separate the cells of files, by name: all but commas."""
+def separator_notes(separators: Mapping[SourceFile, str], given: str | None) -> list[str]:
+    """Return what is to be told of what was found to separate the cells of files: all but commas."""
     if given is not None:
         return []
-    found = {name: sign for name, sign in separators.items() if sign != "," and not name.endswith(_TOLD_BY_NAME)}
-    return [f"{name}: its cells were taken to be separated by the {NAMES[sign]}" for name, sign in found.items()]
+    found = {file: sign for file, sign in separators.items() if sign != "," and file.suffix not in _BY_SUFFIX}
+    return [f"{file.name}: its cells were taken to be separated by the {NAMES[sign]}" for file, sign in found.items()]
 
 
 def header_of(file: SourceFile, delimiter: str) -> tuple[str, ...]:

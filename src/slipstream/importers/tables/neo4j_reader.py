@@ -38,7 +38,7 @@ from slipstream.importers.tables.neo4j_header import (
     columns_of,
     looks_like_header,
 )
-from slipstream.importers.tables.neo4j_values import Parse, is_empty_a_value, parser_of
+from slipstream.importers.tables.neo4j_values import Parse, UnknownZoneError, is_empty_a_value, parser_of
 from slipstream.importers.tables.records import BrokenRecord, Cells, Record, records
 
 LABELS = "labels"
@@ -53,7 +53,7 @@ def reader(files: Sequence[SourceFile], options: ReadOptions) -> RowReader:
     Raises `InvalidInputError` for an option that does not fit them, and `ConfigError` for a header that does not.
     """
     options.refuse_but("entity_type", "delimiter", "id_prefix")
-    return Neo4jReader(_parts(files, options), files, options)
+    return Neo4jReader(_parts(files, options), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class Part:
 class Neo4jReader(FilesReader):
     """Reads files of nodes, then files of relationships; some 100 bytes are held for each relationship."""
 
-    def __init__(self, parts: Sequence[Part], files: Sequence[SourceFile], options: ReadOptions) -> None:
-        super().__init__(files, options)
+    def __init__(self, parts: Sequence[Part], options: ReadOptions) -> None:
+        super().__init__([part.file for part in parts], options)
         self._parts = parts
         self._prefix = options.id_prefix or ""
 
@@ -134,7 +134,7 @@ class Neo4jReader(FilesReader):
     @property
     def notes(self) -> Sequence[str]:
         """What was found to separate the cells, and which header was taken for a file without one."""
-        headers = {part.header.file.name: part.header.delimiter for part in self._parts}
+        headers = {part.header.file: part.header.delimiter for part in self._parts}
         without = [part for part in self._parts if not part.has_header]
         return [
             *separator_notes(headers, self._options.delimiter),
@@ -253,6 +253,7 @@ def _header(file: SourceFile, options: ReadOptions) -> Header:
     names = header_of(file, delimiter)
     try:
         columns = tuple(columns_of(names))
+        properties = tuple(_properties(columns))
     except InvalidInputError as error:
         raise ConfigError(f"{file.name}: {error}") from error
     found = Header(
@@ -261,7 +262,7 @@ def _header(file: SourceFile, options: ReadOptions) -> Header:
         delimiter=delimiter,
         stem=_stem(file),
         roles={role: tuple(column for column in columns if column.kind == role) for role in ROLES},
-        properties=tuple(_properties(columns)),
+        properties=properties,
         default_type=_default_type(file, columns, options),
     )
     _check(file, found)
@@ -272,7 +273,11 @@ def _properties(columns: Sequence[Column]) -> Iterator[Property]:
     for column in columns:
         is_named_id = column.kind == ID and column.name not in ("", "id")
         if is_named_id or column.kind not in ROLES:
-            yield Property(column.at, column.name, parser_of(column), is_empty_a_value(column))
+            try:
+                parse = parser_of(column)
+            except UnknownZoneError as error:
+                raise InvalidInputError(str(error), field=column.name) from error
+            yield Property(column.at, column.name, parse, is_empty_a_value(column))
 
 
 def _default_type(file: SourceFile, columns: Sequence[Column], options: ReadOptions) -> str:

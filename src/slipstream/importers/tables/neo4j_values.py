@@ -20,8 +20,19 @@ _ENDLESS = frozenset({"nan", "infinity", "+infinity", "-infinity"})
 _TEXTS = frozenset({"string", "char"})
 
 
+class UnknownZoneError(ValueError):
+    """No such time zone is known here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"is in {name!r}, which is no time zone that is known here")
+
+
 def parser_of(column: Column) -> Parse | None:
-    """Return what reads the cells of a column, and raises `ValueError` for a bad one; None for texts."""
+    """
+    Return what reads the cells of a column, and raises `ValueError` for a bad one; None for texts.
+
+    Raises `UnknownZoneError` for a column that is in one.
+    """
     if column.kind == ID:
         return integer_of if column.options.get("id-type", "string").lower() in {*NUMBERS, "integer"} else None
     if column.kind == "vector":
@@ -78,12 +89,12 @@ _SIMPLE: Mapping[str, Parse] = {
 def _zone(name: str) -> tzinfo:
     if name.upper() == "Z":
         return UTC
-    if name[:1] in "+-":
-        return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo or UTC
     try:
+        if name[:1] in "+-":
+            return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo or UTC
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"is in {name!r}, which is no time zone that is known here") from error
+        raise UnknownZoneError(name) from error
 
 
 def _shown(zone: str) -> str:
@@ -101,11 +112,9 @@ def _moment(text: str, zone: tzinfo) -> datetime | str:
         if moment.utcoffset() is None:
             moment = moment.replace(tzinfo=zone if named is None else _zone(named[1]))
         return moment.astimezone(UTC)
-    except OverflowError:
-        return text
-    except ValueError as error:
-        if "time zone" in str(error):
-            raise
+    except UnknownZoneError:
+        raise
+    except (OverflowError, ValueError):
         return text
 
 
