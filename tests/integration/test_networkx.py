@@ -15,6 +15,7 @@ import pytest
 import slipstream
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.integrations import bringing
 from slipstream.integrations.networkx import from_networkx, to_networkx
 from tests.importers.world import entities_of, opened, relationships_of
 from tests.integration.http_running import running
@@ -141,7 +142,7 @@ def test_what_a_pkg_can_not_keep_is_refused_before_anything_is_written(
 
 
 def test_types_are_looked_at_before_anything_is_written(slip: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipstream.integrations.bringing._BATCH_SIZE", 1)
+    monkeypatch.setattr(bringing, "_BATCH_SIZE", 1)
     nodes = graph_with(name="A")
     nodes.add_node("b", type=7)
     edges = nx.MultiDiGraph([("a", "b", 0, {"type": "R"}), ("a", "b", 1, {"type": 7})])
