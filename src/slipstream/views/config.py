@@ -8,10 +8,11 @@ from typing import Any
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.hints import near_miss
 from slipstream.views.checks import check_chain, check_via
-from slipstream.views.declaration import Chain, Via, View, direction_of
+from slipstream.views.declaration import Chain, Via, View, Words, direction_of
 
-_VIEW_KEYS = ("template", "model", "metadata", "temporal", "via", "causes", "sequence")
-_RELATIONSHIP_KEYS = ("template", "model", "metadata")
+_VIEW_KEYS = ("template", "model", "metadata", "temporal", "via", "causes", "sequence", "words")
+_RELATIONSHIP_KEYS = ("template", "model", "metadata", "words")
+_WORDS_KEYS = ("name", "aliases", "keys", "body", "stemmer")
 _VIA_KEYS = ("relationship", "direction", "properties", "limit")
 _CHAIN_KEYS = (*_VIA_KEYS, "depth")
 
@@ -41,7 +42,21 @@ def _view(name: str, table: object, field: str, known: Collection[str]) -> View:
         is_relationship="via" not in known,
         causes=_chain(values.get("causes"), f"{field}.causes"),
         sequence=_chain(values.get("sequence"), f"{field}.sequence"),
+        words=_words(values.get("words"), f"{field}.words"),
     )
+
+
+def _words(table: object, field: str) -> Words | None:
+    if table is None:
+        return None
+    values = _table(table, field, _WORDS_KEYS)
+    given: dict[str, Any] = {name: _names(values[name], f"{field}.{name}") for name in values if name != "stemmer"}
+    if (stemmer := _optional(values, "stemmer", str, field)) is not None:
+        given["stemmer"] = stemmer
+    try:
+        return Words(**given)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).removeprefix("stemmer: "), field=f"{field}.stemmer") from None
 
 
 def _chain(table: object, field: str) -> Chain | None:

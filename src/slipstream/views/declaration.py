@@ -12,6 +12,7 @@ from slipstream.domain.hints import near_miss
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.stamps import NO_METADATA, MetadataValue
 from slipstream.domain.temporal import TemporalEmbeddingContext
+from slipstream.domain.words import STEMMERS
 
 
 def direction_of(given: object) -> Direction:
@@ -26,7 +27,7 @@ def _take_direction(step: Via | Chain) -> None:
     object.__setattr__(step, "direction", direction_of(step.direction))
 
 
-def _take_names(declared: Via | Chain | View, field: str) -> None:
+def _take_names(declared: Via | Chain | View | Words, field: str) -> None:
     """Make a tuple of a list of property names; refuse a single text, which would count as a list of letters."""
     names: object = getattr(declared, field)
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
@@ -86,6 +87,29 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """
+    Which properties of a type are searched by words, and as what.
+
+    `name`: the first of these that is a text is the record's name. `aliases`: other names. `keys`: values by which
+    people ask for just this record, like a code or an address. `body`: the properties whose texts, numbers and times
+    are searched; None means all of them. `stemmer` is "english" or "none"; raises `InvalidInputError` for any other.
+    """
+
+    name: tuple[str, ...] = ("name", "title", "label")
+    aliases: tuple[str, ...] = ("aliases", "alias", "synonyms", "synonym")
+    keys: tuple[str, ...] = ()
+    body: tuple[str, ...] | None = None
+    stemmer: str = "english"
+
+    def __post_init__(self) -> None:
+        for field_name in ("name", "aliases", "keys", *(("body",) if self.body is not None else ())):
+            _take_names(self, field_name)
+        if self.stemmer not in STEMMERS:
+            raise InvalidInputError(f"is {self.stemmer!r}{near_miss(self.stemmer, STEMMERS)}", field="stemmer")
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """
     The declared rule for one entity type or relationship type: which text stands for it.
@@ -95,7 +119,8 @@ class View:
     properties), `type` and the relationship's properties. `model` overrides the router. `metadata` names
     properties to keep with the vector for filtering. `temporal` says whether time and causes are embedded with the
     text; None: for the type `Event` only, and where a chain is declared. `causes` and `sequence` read the causal
-    chain and the event sequence out of the graph, instead of the properties of those names.
+    chain and the event sequence out of the graph, instead of the properties of those names. `words` says what is
+    searched by words (None: by the defaults of `Words`); it is no part of the recipe of the vectors.
     """
 
     type: str
@@ -107,6 +132,7 @@ class View:
     is_relationship: bool = False
     causes: Chain | None = None
     sequence: Chain | None = None
+    words: Words | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _take_names(self, "metadata")

@@ -13,6 +13,8 @@ from slipstream.views.declaration import Chain, Via, View
 
 _FORMAT = 1
 _CHAINS = ("causes", "sequence")
+_NOT_KEPT = "words"
+"""No part of the recipe: what is searched by words needs no vectors made anew."""
 
 
 def views_to_json(views: Iterable[View]) -> str:
@@ -34,7 +36,7 @@ def views_from_json(text: str) -> list[View]:
 
 
 def _view_content(view: View) -> dict[str, Any]:
-    plain = {field.name: getattr(view, field.name) for field in fields(view) if field.name not in _CHAINS}
+    plain = {name: getattr(view, name) for field in fields(view) if (name := field.name) not in (*_CHAINS, _NOT_KEPT)}
     # Left out where there is none, so that views written without chains read, and compare, the same.
     chains = {name: _content(chain) for name in _CHAINS if (chain := getattr(view, name)) is not None}
     return {**plain, "via": {name: _content(via) for name, via in view.via.items()}, **chains}
