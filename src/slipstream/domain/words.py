@@ -16,7 +16,9 @@ STEMMERS = ("english", "none")
 """What words are cut down to: "english" by Porter's rules, so that `running` finds `runs`; "none" as they are."""
 
 _WORDS, _NAMES = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z0-9]+[+#]*")
-_PLAIN_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+_PLAIN_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"}
+)
 # Han, kana, Thai, Lao, Khmer, Myanmar: nothing stands between their words.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"

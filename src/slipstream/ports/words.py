@@ -1,4 +1,4 @@
-"""The word index: records found by their names and words."""
+"""The word index: records found by their names and words; its rows, and searching them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ Types = frozenset[str] | None
 
 
 @runtime_checkable
-class WordIndex(Protocol):
+class WordRows(Protocol):
     """
     Word rows, one for each record, with the position at which each was read.
 
     Writes are idempotent and fenced: an older position never overwrites or removes a newer row, an equal one may.
     Each call is atomic, joins a journal transaction on the same store, and is durable and visible when it returns.
-    Raises `UnavailableError` when the store is down. Words of queries are as `domain.words.words_of` has them, names
-    as `fold` has them. Ties are broken by key.
+    Raises `UnavailableError` when the store is down.
     """
 
     def put(self, rows: Sequence[WordRow], deletions: Sequence[WordDeletion] = ()) -> Sequence[RecordKey]:
@@ -48,7 +47,14 @@ class WordIndex(Protocol):
         """Forget everything."""
         ...
 
-    # ------------------------------------------------------------------ searching
+
+@runtime_checkable
+class WordSearch(Protocol):
+    """
+    Searches word rows. Words are as `domain.words.words_of` has them, names as `fold` has them; ties go by key.
+
+    Raises `UnavailableError` when the store is down.
+    """
 
     def named(self, folded: str, types: Types, limit: int) -> Sequence[NameHit]:
         """Return the records that have exactly this name, by kind, then key; each once, by its best kind."""
@@ -67,17 +73,26 @@ class WordIndex(Protocol):
         ...
 
     def alike_words(self, word: str, limit: int) -> Mapping[str, int]:
-        """Return words of the rows that look like this one, with their frequencies: candidates."""
+        """Return words of the rows that look like this one, with their frequencies; empty where none does."""
         ...
 
     def excerpts(self, query: WordQuery, texts: Sequence[str], stemmer: str = "english") -> Sequence[Excerpt]:
-        """Return where each text, as the graph has it, fits the query, by the rules of `match`; writes nothing."""
+        """Return where each text, as the graph has it, fits the query by the rules of `match`, in the order given."""
         ...
 
 
 @runtime_checkable
+class WordIndex(WordRows, WordSearch, Protocol):
+    """Both in one store, with the errors of both."""
+
+
+@runtime_checkable
 class OwnWords(Protocol):
-    """A vector index whose store searches by words too; optional. Others use the journal's store."""
+    """
+    A vector index whose store searches by words too; optional. Others use the journal's store.
+
+    Raises `UnavailableError` when it is closed.
+    """
 
     @property
     def words(self) -> WordIndex:
