@@ -25,8 +25,8 @@ def temporal_context(
     name. A malformed value is left out rather than failing the entity; a time without a zone is taken as UTC.
     """
     fields: dict[str, Any] = {
-        "timestamp": _moment(properties.get("timestamp")),
-        "duration": _duration(properties.get("duration")),
+        "timestamp": moment_of(properties.get("timestamp")),
+        "duration": duration_of(properties.get("duration")),
         "temporal_type": _text(properties.get("temporal_type")),
         "event_sequence": _texts(properties.get("event_sequence")),
         "causal_chain": _texts(properties.get("causal_chain")),
@@ -37,7 +37,8 @@ def temporal_context(
     return TemporalEmbeddingContext(**fields)
 
 
-def _moment(value: object) -> datetime | None:
+def moment_of(value: object) -> datetime | None:
+    """Return the moment that a value tells, in UTC; a time without a zone is one of UTC. None for all else."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -51,7 +52,8 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-def _duration(value: object) -> timedelta | None:
+def duration_of(value: object) -> timedelta | None:
+    """Return the duration that a value tells: seconds, or text as ISO 8601 has it. None for all else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
