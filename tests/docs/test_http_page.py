@@ -15,7 +15,7 @@ from slipstream.domain.keys import ID_SIZE_MAX
 from slipstream.http import writing
 from slipstream.http.routes import batch, changes, entities, query, search
 from slipstream.http.waiting import WAIT_S_MAX, WAITERS_MAX
-from slipstream.search.searcher import HOPS_MAX, K_MAX
+from slipstream.search.options import HOPS_MAX, K_MAX
 from tests.integration.http_running import running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")

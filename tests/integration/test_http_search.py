@@ -15,7 +15,7 @@ from slipstream.app.config import Config
 from slipstream.domain.errors import UnavailableError
 from slipstream.http.routes.search import TEXT_SIZE_MAX
 from slipstream.ports.embedder import Embedder
-from slipstream.search.searcher import HOPS_MAX, K_MAX
+from slipstream.search.options import HOPS_MAX, K_MAX
 from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View
 from tests.integration.http_admin_world import LONG_S, World, made_app, serving, world

@@ -53,7 +53,7 @@ def test_the_engine_halts_and_searches_go_on(tmp_path: Path, kind: str) -> None:
     assert incident.kind == kind
     assert isinstance(slip.sync.failure, IncidentError)
     results = slip.search("name 3", k=1)
-    assert (results[0].entity_id, results.degraded, results.incident) == ("p3", True, incident)
+    assert (results[0].entity_id, results.degraded, results.incident) == ("p3", ("graph",), incident)
     assert len(slip.store.index.scan(None, 100)) == 5
     for call in (lambda: slip.pkg.delete_entity("p1"), slip.verify):
         with pytest.raises(IncidentError, match="Ways on"):

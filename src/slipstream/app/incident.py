@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Never, cast
+from typing import Any, Never, Unpack, cast
 
 from slipstream.app.closing import ASIDE_S
 from slipstream.app.remote.calling import Caller
@@ -31,6 +31,7 @@ from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.recipes.in_force import Recipes
 from slipstream.search.hits import SearchResults
+from slipstream.search.options import SearchArguments
 
 _PAGE = 10_000
 
@@ -280,9 +281,9 @@ class GuestIncidentSlipstream(IncidentSlipstream):
         super().__init__(parts, incident, adopt=lambda: Position(caller.call("adopt")))
         self._caller, self._asks_searches = caller, asks_searches
 
-    def search(self, text: str, k: int = 10, **options: Any) -> SearchResults:
+    def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
         """Search here, or ask the holder of the lease where only it can open the index."""
         if not self._asks_searches:
-            return super().search(text, k, **options)
-        found: SearchResults = self._caller.call("search", text, k, **options)
+            return super().search(text, k, **asked)
+        found: SearchResults = self._caller.call("search", text, k, **asked)
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,6 @@ from slipstream.domain.incidents import Adoption, Incident
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.refusals import RefusalLimits
-from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.engine.facts import SyncStatus
@@ -55,6 +54,7 @@ from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.hits import SearchResults
+from slipstream.search.options import SearchArguments
 from slipstream.search.searcher import Searcher
 from slipstream.syncview.writeback import WriteBack
 from slipstream.views.viewset import ViewSet
@@ -215,29 +215,13 @@ class Slipstream(Browsing, Bringing):
 
     # ------------------------------------------------------------------ reading
 
-    def search(
-        self,
-        text: str,
-        k: int = 10,
-        *,
-        entity_type: str | None = None,
-        after: Position | None = None,
-        min_schema_version: int | None = None,
-        expand: int = 0,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        timeout_s: float = 10.0,
-    ) -> SearchResults:
-        """Return the `k` live records nearest in meaning; with `after`, wait until that commit is in the index."""
-        return self._parts.searcher.search(
-            text,
-            k,
-            entity_type=entity_type,
-            after=after,
-            min_schema_version=min_schema_version,
-            expand=expand,
-            metadata=metadata,
-            timeout_s=timeout_s,
-        )
+    def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
+        """
+        Return the `k` live records that fit a text best, by name, words and meaning.
+
+        With `after`, wait until that commit is in the index. `SearchOptions` tells of the other arguments.
+        """
+        return self._parts.searcher.search(text, k, **asked)
 
     def status(self) -> SyncStatus:
         """Return how far the index is behind the graph."""

@@ -182,7 +182,7 @@ def _searched(settings: Context, asked: _Asked) -> _Found:
         def search(k: int) -> Mapping[str, Any]:
             found = slipstream.search(**asked.arguments(k), after=after, timeout_s=_PATIENCE_S)
             lines[:] = [unasked.line for unasked in found.unasked]
-            told = {"frontier": found.frontier, "degraded": found.degraded, "unasked": found.unasked}
+            told = {"frontier": found.frontier, "degraded": bool(found.incident), "unasked": found.unasked}
             return {**told, "hits": [asdict(hit) for hit in found.hits]}
 
         here = Here(slipstream)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -52,11 +52,6 @@ def freshness_of(slipstream: Slipstream) -> Freshness:
     elif sync.engine.outage is not None:
         degraded.append(OUTAGE)
     return Freshness(sync.engine.frontier, 0.0 if incident is not None else sync.lag_s(), tuple(degraded))
-
-
-def degraded_models(models: Sequence[str]) -> tuple[str, ...]:
-    """Return how an answer tells that some models were not asked."""
-    return tuple(f"vector:{model_id}" for model_id in models)
 
 
 def tells_it_itself(endpoint: _Endpoint) -> _Endpoint:

@@ -14,7 +14,7 @@ from slipstream.domain.errors import QueryLimitError, UnavailableError, Unsuppor
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.search.hits import SearchHit, entity_name
-from slipstream.search.searcher import K_MAX
+from slipstream.search.options import K_MAX
 
 FACTS = "slipstream"
 """The key of its metadata under which what a retriever finds has what Slipstream says of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slipstream.domain.entities import Direction, Entity, EntityState, Properties, RecordState, RelationshipState
@@ -10,6 +10,7 @@ from slipstream.domain.incidents import Incident
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Shown
 from slipstream.domain.stamps import VectorHit
+from slipstream.search.explanations import HitExplanation, SearchExplanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class SearchHit:
     """
     One live entity or relationship, best first.
 
-    `score` is the cosine similarity; scores of different `model_id`s are not comparable, only the order of hits is.
+    `score` is what hits are ordered by: the cosine similarity, or what several arms say together. Scores of different
+    searches are not comparable, nor are those of different `model_id`s: only the order of hits is.
     """
 
     entity_id: str
@@ -42,6 +44,8 @@ class SearchHit:
     neighbours: tuple[NeighbourHit, ...] = ()
     position: Position = ORIGIN
     """The position of the graph at which its text was read."""
+    explanation: HitExplanation | None = None
+    """Why it is a hit; only of a search with `explain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +65,23 @@ class Unasked:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """Hits and the frontier that they were answered at."""
+    """Hits and the frontier that they were answered at: all arms reflect the graph that far at least."""
 
     hits: tuple[SearchHit, ...]
     frontier: Position
     incident: Incident | None = None
     """Why the hits were not joined with the graph; None when they were."""
     unasked: tuple[Unasked, ...] = ()
-    """The models that were not asked: what they embed is not among the hits."""
-
-    @property
-    def degraded(self) -> bool:
-        """Whether hits may be of records that the graph does not have, and lack properties."""
-        return self.incident is not None
+    """The models that were not asked: what they embed is not among the hits by meaning."""
+    degraded: tuple[str, ...] = ()
+    """
+    What the answer lacks: `graph` (hits may be of records that the graph does not have, and lack properties),
+    `vector` (no model answered), `vector:MODEL` (one of several did not), `keyword` (words could not be searched).
+    """
+    frontiers: Mapping[str, Position] = field(default_factory=dict)
+    """How far each arm that answered reflects the graph; `frontier` is the least of them."""
+    explanation: SearchExplanation | None = None
+    """What each arm was asked; only of a search with `explain`."""
 
     def __iter__(self) -> Iterator[SearchHit]:
         return iter(self.hits)

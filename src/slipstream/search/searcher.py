@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Unpack
 
-from slipstream.domain.errors import InvalidInputError, UnavailableError
+from slipstream.domain.errors import UnavailableError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.models import Space, SpaceScope
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import MetadataValue, SearchFilter, Vector, VectorHit
+from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import LiveRecipe, ShowingRecipe
@@ -20,14 +20,20 @@ from slipstream.search.asking import QueryEmbedder, QueryVectors
 from slipstream.search.hits import SearchHit, SearchResults, Unasked
 from slipstream.search.joining import Joining
 from slipstream.search.neighbours import with_neighbours
+from slipstream.search.options import SearchArguments, SearchOptions, check_asked
 from slipstream.search.warming import Warming
+from slipstream.search.words import SearchedWords
 
-K_MAX = 1_000
-HOPS_MAX = 3
 _RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009)."""
 SEARCH = "slipstream.search"
 """The name of a search's span; the query itself is never in it."""
+GRAPH = "graph"
+"""Degraded so: the graph does not answer, and the index alone does."""
+VECTOR = "vector"
+"""Degraded so: no model answered; also the arm itself."""
+KEYWORD = "keyword"
+"""Degraded so: the words could not be searched; also the arm itself."""
 
 Wait = Callable[[Position, float], bool]
 _Query = tuple[Space, Vector, SearchFilter]
@@ -59,6 +65,7 @@ class Searcher:
         *,
         frontier: Callable[[], Position],
         wait: Wait,
+        words: SearchedWords | None = None,
         patience: Patience | None = None,
         on_search: Callable[[], object] | None = None,
         incident: Incident | None = None,
@@ -66,6 +73,7 @@ class Searcher:
     ) -> None:
         self._graph, self._index, self._vectors = graph, index, QueryVectors(service)
         self._warming = Warming(index)
+        self._words = words
         self._patience = patience
         self._on_search = on_search
         """Called when a search begins and when it ends, so that work in the background can stand back."""
@@ -77,13 +85,7 @@ class Searcher:
         self,
         text: str,
         k: int = 10,
-        *,
-        entity_type: str | None = None,
-        after: Position | None = None,
-        min_schema_version: int | None = None,
-        expand: int = 0,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        timeout_s: float = 10.0,
+        **asked: Unpack[SearchArguments],
     ) -> SearchResults:
         """
         Return the `k` live records nearest in meaning to the text, best first.
@@ -98,26 +100,29 @@ class Searcher:
         A model that is down costs the hits of what it embeds, which `unasked` names; only when no model answers its
         error is raised.
         """
-        _check(text, k, expand)
+        check_asked(text, k)
+        options = SearchOptions.of(asked)
+        entity_type = options.entity_type
         where = SearchFilter(
             entity_types=None if entity_type is None else frozenset((entity_type,)),
-            schema_version_min=min_schema_version,
-            metadata=metadata or {},
+            schema_version_min=options.min_schema_version,
+            metadata=options.metadata,
         )
         self._announce()
         with self._tracer.span(SEARCH, {"db.system.name": self._system, "db.operation.name": "search"}) as span:
-            behind = {} if after is None else self._wait_for(after, timeout_s, entity_type)
+            behind = {} if options.after is None else self._wait_for(options.after, options.timeout_s, entity_type)
             frontier = self._frontier()
             joining = Joining(self._graph, where, self._incident)
             in_force = self._live(entity_type)
             self._warming.begin(scope.space for scope in in_force.scopes)
             queries, unasked = self._queries(text, where, in_force.scopes, behind)
             hits = self._live_hits(k, queries, joining, in_force.recipe)
-            if expand and joining.can_ask:
-                hits = with_neighbours(self._graph, hits, expand)
+            if options.expand and joining.can_ask:
+                hits = with_neighbours(self._graph, hits, options.expand)
             span.set("db.response.returned_rows", len(hits))
         self._announce()
-        return SearchResults(tuple(hits), frontier, joining.incident, unasked)
+        lacks = (*((GRAPH,) if joining.incident else ()), *(f"{VECTOR}:{model.model_id}" for model in unasked))
+        return SearchResults(tuple(hits), frontier, joining.incident, unasked, lacks, {VECTOR: frontier})
 
     def _announce(self) -> None:
         if self._on_search is not None:
@@ -209,12 +214,3 @@ def _merged(rankings: Sequence[Sequence[VectorHit]]) -> Sequence[VectorHit]:
 
 def _types(model_id: str, scopes: Sequence[SpaceScope]) -> tuple[str, ...]:
     return tuple(sorted({name for scope in scopes if scope.space.model_id == model_id for name in scope.homed}))
-
-
-def _check(text: str, k: int, expand: int) -> None:
-    if not text.strip():
-        raise InvalidInputError("is empty: say what to look for", field="text")
-    if not 1 <= k <= K_MAX:
-        raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
-    if not 0 <= expand <= HOPS_MAX:
-        raise InvalidInputError(f"must be in 0..{HOPS_MAX}, not {expand}", field="expand")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, Unpack
 
@@ -31,7 +31,6 @@ from slipstream.domain.errors import SlipstreamError, UnsupportedError
 from slipstream.domain.feed_changes import FeedOptions
 from slipstream.domain.incidents import Adoption, Incident
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import MetadataValue
 from slipstream.domain.work import DeadLetter
 from slipstream.engine.facts import SyncStatus
 from slipstream.engine.runner import Sync
@@ -47,6 +46,7 @@ from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.hits import SearchResults
+from slipstream.search.options import SearchArguments, SearchOptions
 from slipstream.views.viewset import ViewSet
 
 if TYPE_CHECKING:
@@ -157,33 +157,15 @@ class RemoteSlipstream(GuestSlipstream):
         """How good the vectors are, by the server's recipes."""
         return self._parts.quality
 
-    def search(
-        self,
-        text: str,
-        k: int = 10,
-        *,
-        entity_type: str | None = None,
-        after: Position | None = None,
-        min_schema_version: int | None = None,
-        expand: int = 0,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        timeout_s: float = 10.0,
-    ) -> SearchResults:
+    def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
         """Have the server search; a long wait for `after` takes several calls, so that none is cut off."""
+        after, timeout_s = asked.get("after"), SearchOptions.of(asked).timeout_s
         deadline = time.monotonic() + timeout_s
         if after is not None and timeout_s > _LONG_WAIT_S:
             part = remote_part(Sync, self._caller, "sync")
             waited(timeout_s - _LONG_WAIT_S, lambda slice_s: part.wait_for_some(after, (), slice_s))
-        return super().search(
-            text,
-            k,
-            entity_type=entity_type,
-            after=after,
-            min_schema_version=min_schema_version,
-            expand=expand,
-            metadata=metadata,
-            timeout_s=max(0.0, deadline - time.monotonic()),
-        )
+        asked["timeout_s"] = max(0.0, deadline - time.monotonic())
+        return super().search(text, k, **asked)
 
     def status(self) -> SyncStatus:
         """Ask how far the index is behind the graph."""

@@ -38,13 +38,29 @@ class Signature:
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return typing.get_type_hints(self.function, include_extras=True)
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        for name in [name for name, hint in hints.items() if typing.get_origin(hint) is typing.Unpack]:
+            hints |= typing.get_type_hints(typing.get_args(hints.pop(name))[0], include_extras=True)
+        return hints
 
     @cached_property
     def _plain(self) -> inspect.Signature:
         found = inspect.signature(self.function)
-        parameters = [p for p in found.parameters.values() if p.name not in {"self", "slipstream", *self.without}]
+        parameters = [
+            known
+            for each in found.parameters.values()
+            if each.name not in {"self", "slipstream", *self.without}
+            for known in self._spelled(each)
+        ]
         return found.replace(parameters=parameters)
+
+    def _spelled(self, parameter: inspect.Parameter) -> Sequence[inspect.Parameter]:
+        """Return a parameter as it is; each name that it stands for, where it unpacks a `TypedDict`."""
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            return (parameter,)
+        named = typing.get_args(typing.get_type_hints(self.function, include_extras=True)[parameter.name])
+        names = typing.get_type_hints(named[0]) if named else ()
+        return [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in names]
 
     @cached_property
     def _data(self) -> Mapping[str, TypeAdapter[Any]]:

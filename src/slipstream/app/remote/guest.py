@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Unpack
 
 from slipstream.app.explaining import Explanation
 from slipstream.app.remote.calling import Caller
@@ -26,7 +26,6 @@ from slipstream.domain.errors import IncidentError, NotRunningError, SlipstreamE
 from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
-from slipstream.domain.stamps import MetadataValue
 from slipstream.engine.facts import SyncStatus
 from slipstream.engine.runner import Sync
 from slipstream.evolution.reembedding import ReembeddingService
@@ -37,6 +36,7 @@ from slipstream.quality.runs import SAMPLE as COMPARED
 from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
 from slipstream.search.hits import SearchResults
+from slipstream.search.options import SearchArguments
 from slipstream.views.viewset import ViewSet
 
 _QUALITY_HERE = ("gate", "gate_with", "trend", "record", "weak", "confidence_below")
@@ -216,30 +216,11 @@ class GuestSlipstream(Slipstream):
         self._follow()
         return super().quality
 
-    def search(
-        self,
-        text: str,
-        k: int = 10,
-        *,
-        entity_type: str | None = None,
-        after: Position | None = None,
-        min_schema_version: int | None = None,
-        expand: int = 0,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        timeout_s: float = 10.0,
-    ) -> SearchResults:
+    def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
         """Search here, at the frontier that the owner has published, or ask the owner to."""
-        options: dict[str, Any] = {
-            "entity_type": entity_type,
-            "after": after,
-            "min_schema_version": min_schema_version,
-            "expand": expand,
-            "metadata": metadata,
-            "timeout_s": timeout_s,
-        }
         if not self._asks_searches:
-            return super().search(text, k, **options)
-        found: SearchResults = self._caller.call("search", text, k, **options)
+            return super().search(text, k, **asked)
+        found: SearchResults = self._caller.call("search", text, k, **asked)
         return found
 
     def status(self) -> SyncStatus:

@@ -12,12 +12,12 @@ from pydantic import Field
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Direction
 from slipstream.domain.positions import Position
-from slipstream.http.freshness import GRAPH, Freshness, degraded_models, freshness_of, tells_it_itself
+from slipstream.http.freshness import Freshness, freshness_of, tells_it_itself
 from slipstream.http.models import Answer, At, Body, TypeName, example, told
 from slipstream.http.served import Pkg
 from slipstream.http.waiting import WAIT_S_MAX, Waits
 from slipstream.search.hits import SearchHit, SearchResults
-from slipstream.search.searcher import HOPS_MAX, K_MAX
+from slipstream.search.options import HOPS_MAX, K_MAX
 
 TEXT_SIZE_MAX = 10_000
 """Characters of a text to search for."""
@@ -155,8 +155,7 @@ def _answer(slipstream: Slipstream, asked: Search) -> tuple[Found, Freshness]:
 
 def _freshness(slipstream: Slipstream, results: SearchResults) -> Freshness:
     now = freshness_of(slipstream)
-    lacks = (*((GRAPH,) if results.degraded else ()), *now.degraded)
-    lacks += degraded_models([model.model_id for model in results.unasked])
+    lacks = (*results.degraded, *now.degraded)
     return replace(now, frontier=results.frontier, degraded=tuple(dict.fromkeys(lacks)))
 
 

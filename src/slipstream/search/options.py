@@ -1,0 +1,161 @@
+"""How a search is asked: its options, checked once, before anything is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, TypedDict, get_args
+
+from slipstream.domain.errors import InvalidInputError
+from slipstream.domain.hints import near_miss
+from slipstream.domain.positions import Position
+from slipstream.domain.stamps import MetadataValue
+
+K_MAX = 1_000
+HOPS_MAX = 3
+
+Mode = Literal["hybrid", "vector", "keyword", "exact"]
+"""Which arms answer: all of them, the vectors alone, the words alone, or names alone."""
+Sort = Literal["score", "newest", "oldest"]
+"""What hits are ordered by: how well they fit, or when they were."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+SORTS: tuple[Sort, ...] = get_args(Sort)
+
+
+class SearchArguments(TypedDict, total=False):
+    """What every search takes by name, each as `SearchOptions` tells it; what is not given keeps its default."""
+
+    mode: Mode
+    entity_type: str | None
+    after: Position | None
+    min_schema_version: int | None
+    expand: int
+    metadata: Mapping[str, MetadataValue] | None
+    timeout_s: float
+    since: datetime | str | None
+    until: datetime | str | None
+    time_property: str | None
+    min_confidence: float | None
+    source: str | None
+    half_life_days: float | None
+    sort: Sort
+    explain: bool
+    rerank: bool | None
+    graph_arm: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """The options of one search; raises `InvalidInputError`, which names the option."""
+
+    mode: Mode = "hybrid"
+    entity_type: str | None = None
+    """Only this type of entities or relationships."""
+    after: Position | None = None
+    """A commit that the answer must reflect."""
+    min_schema_version: int | None = None
+    """Only records that were embedded at this version of the schema or a later one."""
+    expand: int = 0
+    """How many hops of neighbours come with each hit, at most `HOPS_MAX`."""
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    """Values that the view's metadata must have."""
+    timeout_s: float = 10.0
+    """How long `after` is waited for, in seconds."""
+    since: datetime | None = None
+    """Only what is of this moment or later, aware."""
+    until: datetime | None = None
+    """Only what is of this moment or earlier, aware."""
+    time_property: str | None = None
+    """The property that holds the moment of a record; None: that of its view, else of its provenance."""
+    min_confidence: float | None = None
+    """Only what was extracted with this confidence at least, in 0..1."""
+    source: str | None = None
+    """Only what comes from this source document."""
+    half_life_days: float | None = None
+    """After so many days a score counts half; None: age does not matter."""
+    sort: Sort = "score"
+    explain: bool = False
+    """Whether each hit says why it is one."""
+    rerank: bool | None = None
+    """Whether the best hits are read again by a second model; None: as configured."""
+    graph_arm: bool | None = None
+    """Whether what is near the best hits in the graph moves up; None: as configured."""
+
+    @classmethod
+    def of(cls, asked: SearchArguments) -> SearchOptions:
+        """Return the options of a call, moments read and None as the default; `TypeError` for an unknown name."""
+        unknown = asked.keys() - _NAMES
+        if unknown:
+            name = min(unknown)
+            raise TypeError(f"search() got an unexpected keyword argument {name!r}{near_miss(name, _NAMES)}")
+        given = dict(asked)
+        for name in ("since", "until"):
+            given[name] = moment(asked.get(name), name)  # type: ignore[arg-type]
+        if given.get("metadata") is None:
+            given.pop("metadata", None)
+        return cls(**given)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        _check_choice("mode", self.mode, MODES)
+        _check_choice("sort", self.sort, SORTS)
+        _check_number("expand", self.expand, 0, HOPS_MAX)
+        _check_number("timeout_s", self.timeout_s, 0, math.inf)
+        if self.min_confidence is not None:
+            _check_number("min_confidence", self.min_confidence, 0, 1)
+        if self.half_life_days is not None and not (0 < self.half_life_days < math.inf):
+            raise InvalidInputError(
+                f"must be a number of days above 0, not {self.half_life_days}", field="half_life_days"
+            )
+        for name in ("entity_type", "time_property", "source"):
+            if getattr(self, name) == "":
+                raise InvalidInputError("is empty: leave it out, or name one", field=name)
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise InvalidInputError(f"is before since ({self.since.isoformat()}): swap them", field="until")
+
+
+_NAMES = frozenset(each.name for each in fields(SearchOptions))
+
+
+def moment(value: datetime | str | None, name: str) -> datetime | None:
+    """
+    Return a moment as an aware time; a naive one is UTC, an ISO date its first (`until`: its last) microsecond.
+
+    Raises `InvalidInputError` for a text that is no ISO date or time.
+    """
+    if value is None or isinstance(value, datetime):
+        return _aware(value)
+    text = value.strip()
+    try:
+        if len(text) == len("2024-01-31"):
+            day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+            return day if name != "until" else day + timedelta(days=1, microseconds=-1)
+        return _aware(datetime.fromisoformat(text.upper()))
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"{value!r} is no date and no time: write 2024-01-31 or 2024-01-31T12:00:00Z", field=name
+        ) from error
+
+
+def check_asked(text: str, k: int) -> None:
+    """Raise `InvalidInputError` for an empty text, or a number of hits that no search returns."""
+    if not text.strip():
+        raise InvalidInputError("is empty: say what to look for", field="text")
+    if not 1 <= k <= K_MAX:
+        raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidInputError(f"must be one of {', '.join(allowed)}, not {value!r}", field=name)
+
+
+def _check_number(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        bounds = f"{least}..{most}" if most != math.inf else f"at least {least}"
+        raise InvalidInputError(f"must be in {bounds}, not {value}", field=name)
