@@ -7,11 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import pytest
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
+from slipstream.app.remote.codec import Signature
 from slipstream.app.remote.operations import OPERATIONS
 from slipstream.audit.classes import CLASSES
 from slipstream.audit.findings import AuditReport, RowsRead, TypeCoverage, report_as_dict
@@ -315,3 +316,28 @@ def test_callbacks_are_taken_out_of_the_arguments() -> None:
     assert json.loads(text) == {"arguments": {"deep": 1}, "callbacks": ["on_progress"]}
     callbacks["on_progress"](7)
     assert told == [7]
+
+
+class _Options(TypedDict, total=False):
+    mode: Literal["fast", "sure"]
+    since: datetime | str | None
+    after: Position | None
+
+
+def _asked(text: str, k: int = 10, **options: Unpack[_Options]) -> None: ...
+
+
+def test_options_told_by_name_are_arguments_like_all_others() -> None:
+    signature = Signature(_asked, "asked")
+    text, _ = signature.arguments_as_json(("x",), {"k": 5, "mode": "sure", "since": NOW})
+    sent = json.loads(text)["arguments"]
+    assert sent == {"text": "x", "k": 5, "mode": "sure", "since": "2026-03-04T05:06:07.890123Z"}
+    assert signature.decoded(sent, MemoryAudits()) == sent, "a time of a text stays the text that it may be"
+    assert signature.decoded({"text": "x"}, MemoryAudits()) == {"text": "x"}, "what is not given is not made up"
+    for wrong in ({"depth": 1}, {"options": {}}):
+        with pytest.raises(TypeError):
+            signature.arguments_as_json(("x",), wrong)
+    with pytest.raises(InvalidInputError, match=r"^mode: "):
+        signature.decoded({"text": "x", "mode": "slow"}, MemoryAudits())
+    with pytest.raises(InvalidInputError, match=r"^depth: is not known"):
+        signature.decoded({"text": "x", "depth": 1}, MemoryAudits())
