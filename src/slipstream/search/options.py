@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypedDict, get_args
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.hints import near_miss
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
+from slipstream.search.times import bound
 
 K_MAX = 1_000
 HOPS_MAX = 3
@@ -68,11 +69,11 @@ class SearchOptions:
     until: datetime | None = None
     """Only what is of this moment or earlier, aware."""
     time_property: str | None = None
-    """The property that holds the moment of a record; None: that of its view, else of its provenance."""
+    """The property that holds the moment of a record; None: the usual ones (`TIME_PROPERTIES`)."""
     min_confidence: float | None = None
     """Only what was extracted with this confidence at least, in 0..1."""
     source: str | None = None
-    """Only what comes from this source document."""
+    """Only what comes from this source document, or named graph."""
     half_life_days: float | None = None
     """After so many days a score counts half; None: age does not matter."""
     sort: Sort = "score"
@@ -120,22 +121,14 @@ _NAMES = frozenset(each.name for each in fields(SearchOptions))
 
 def moment(value: datetime | str | None, name: str) -> datetime | None:
     """
-    Return a moment as an aware time; a naive one is UTC, an ISO date its first (`until`: its last) microsecond.
+    Return a moment as an aware time; a naive one is UTC, a day, month or year its first (`until`: last) microsecond.
 
     Raises `InvalidInputError` for a text that is no ISO date or time.
     """
-    if value is None or isinstance(value, datetime):
-        return _aware(value)
-    text = value.strip()
-    try:
-        if len(text) == len("2024-01-31"):
-            day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-            return day if name != "until" else day + timedelta(days=1, microseconds=-1)
-        return _aware(datetime.fromisoformat(text.upper()))
-    except (ValueError, OverflowError) as error:
-        raise InvalidInputError(
-            f"{value!r} is no date and no time: write 2024-01-31 or 2024-01-31T12:00:00Z", field=name
-        ) from error
+    span = bound(value, name)
+    if span is None or name != "until":
+        return None if span is None else span.start
+    return span.end if span.closed else span.end - timedelta(microseconds=1)
 
 
 def check_asked(text: str, k: int) -> None:
@@ -144,10 +137,6 @@ def check_asked(text: str, k: int) -> None:
         raise InvalidInputError("is empty: say what to look for", field="text")
     if not 1 <= k <= K_MAX:
         raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
-
-
-def _aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -46,7 +46,7 @@ def span_told(value: object) -> Span | None:
     """
     if isinstance(value, str):
         text = value.strip()
-        return _whole(text) or _instant(text)
+        return _whole(text) or _instant(text.upper())
     if isinstance(value, date) and not isinstance(value, datetime):
         return _days(datetime(value.year, value.month, value.day, tzinfo=UTC))
     return _instant(value)

@@ -334,7 +334,8 @@ def test_options_told_by_name_are_arguments_like_all_others() -> None:
     assert sent == {"text": "x", "k": 5, "mode": "sure", "since": "2026-03-04T05:06:07.890123Z"}
     assert signature.decoded(sent, MemoryAudits()) == sent, "a time of a text stays the text that it may be"
     assert signature.decoded({"text": "x"}, MemoryAudits()) == {"text": "x"}, "what is not given is not made up"
-    for wrong in ({"depth": 1}, {"options": {}}):
+    refused: list[dict[str, Any]] = [{"depth": 1}, {"options": {}}]
+    for wrong in refused:
         with pytest.raises(TypeError):
             signature.arguments_as_json(("x",), wrong)
     with pytest.raises(InvalidInputError, match=r"^mode: "):

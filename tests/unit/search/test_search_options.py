@@ -70,6 +70,9 @@ def test_a_day_is_whole() -> None:
     day = SearchOptions.of({"since": "2024-01-31", "until": "2024-01-31"})
     assert day.since == datetime(2024, 1, 31, tzinfo=UTC)
     assert day.until == datetime(2024, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    february = SearchOptions.of({"since": "2024", "until": "2024-02"})
+    assert february.since == datetime(2024, 1, 1, tzinfo=UTC)
+    assert february.until == datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("text", "k", "field"), [(" \n", 10, "text"), ("x", 0, "k"), ("x", 1001, "k")])
