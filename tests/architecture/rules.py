@@ -37,6 +37,8 @@ EXTERNAL_HOMES = {
     "yaml": ("importers/notes",),
     "markdown_it": ("importers/notes",),
     "watchfiles": ("importers/notes",),
+    "cryptography": ("signing",),
+    "rfc8785": ("signing",),
     "networkx": ("integrations",),
     "pandas": ("integrations",),
     "langchain_core": ("integrations",),
@@ -59,6 +61,8 @@ LAZY_VENDORS = {"kglite", "chromadb", "onnxruntime", "tokenizers", "tryaii_minil
     "watchfiles",
     "networkx",
     "pandas",
+    "cryptography",
+    "rfc8785",
 }
 """Imported inside functions only: an extra that is not installed must not break the rest, nor slow the start."""
 

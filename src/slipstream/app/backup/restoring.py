@@ -21,6 +21,7 @@ from slipstream.app.backup.parts import BackupParts, OnStep, no_step
 from slipstream.app.backup.staging import looked_through, make_durable, make_usable, stage
 from slipstream.app.config import CONFIG_NAME
 from slipstream.domain.errors import AlreadyExistsError, UnavailableError
+from slipstream.signing.keys import FOLDER as SIGNING
 
 _NEXT, _BEFORE = ".next", ".before"
 
@@ -77,8 +78,17 @@ def _built(backup: Path, manifest: Manifest, root: Path, parts: BackupParts, on_
         stage(backup, files, staged, manifest.files, on_progress)
         looked_through(staged, files, parts)
         make_usable(staged, parts, has_vectors=manifest.index.has_vectors)
+        _keep_signing_key(root / parts.names.data, staged)
         make_durable(staged)
         _put_in_place(root, staged, parts)
+
+
+def _keep_signing_key(data: Path, staged: Path) -> None:
+    """Copy the keys that are there: the directory goes on signing as it did. No backup holds them."""
+    if (data / SIGNING).is_dir():
+        shutil.copytree(data / SIGNING, staged / SIGNING)
+        for path in (staged / SIGNING).iterdir():
+            sync_path(path)
 
 
 def _put_in_place(root: Path, staged: Path, parts: BackupParts) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from slipstream.app.composition.doctor.findings import Examination
 from slipstream.app.config import CONFIG_NAME, load_config
 from slipstream.domain.errors import SlipstreamError
+from slipstream.signing.keys import FOLDER as SIGNING
+from slipstream.signing.keys import key_id_in, known_public_keys, told_by_others
 
 _REMOTE = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "lustre", "afs"}
@@ -16,6 +18,8 @@ _REMOTE = frozenset(
 """File systems on which SQLite's locks or its shared memory can not be relied on."""
 _MOUNTS = Path("/proc/self/mounts")
 _NAMED_MAX = 3
+_LOST_KEY = "put it back if you have it; give the new public key to those who verify (docs/evidence.md)"
+_TOLD_KEY = "chmod 600 {0}/private.pem; if another user may have read it, move it away: a new key is made"
 
 
 def look_at_places(found: Examination) -> None:
@@ -26,6 +30,7 @@ def look_at_places(found: Examination) -> None:
     found.look("config", lambda: _look_at_config(found), "look at who may read it")
     found.look("restore", lambda: _look_for_restores(found), "look at who may read it")
     found.look("permissions", lambda: _look_at_permissions(found), "look at who may read it")
+    found.look("signing key", lambda: _look_at_signing_key(found), "look at who may read it")
     found.look("file system", lambda: _look_at_file_system(found), "look at the mount")
 
 
@@ -97,6 +102,21 @@ def _look_at_permissions(found: Examination) -> None:
         found.warn("permissions", f"others may read: {_few(told)}", f"chmod -R go= {found.data}")
     else:
         found.ok("permissions", "for this user alone")
+
+
+def _look_at_signing_key(found: Examination) -> None:
+    """Look at the key that evidence and receipts are signed with; makes none."""
+    folder = found.data / SIGNING
+    key_id = key_id_in(folder)
+    if key_id is None:
+        if known_public_keys(folder):
+            found.warn("signing key", "the private key is gone: a new one signs what comes next", _LOST_KEY)
+        else:
+            found.ok("signing key", "none is there yet: the first audit makes it")
+    elif told := told_by_others(folder):
+        found.fail("signing key", f"others may read: {_few([path.name for path in told])}", _TOLD_KEY.format(folder))
+    else:
+        found.ok("signing key", key_id)
 
 
 def _few(names: list[str]) -> str:

@@ -1,0 +1,1 @@
+"""Signed documents and the key of a PKG."""
