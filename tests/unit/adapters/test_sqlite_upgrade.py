@@ -1,4 +1,4 @@
-"""A store of version 1 is upgraded when it is opened: nothing is lost, and what is new works on the old rows."""
+"""A store of an older version is upgraded when it is opened: nothing is lost, and all that is new works on it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import pytest
 
 from slipstream.adapters.indexes.sqlite import SqliteStore
 from slipstream.adapters.indexes.sqlite.schema import SCHEMA_VERSION
+from slipstream.adapters.indexes.sqlite.words_schema import WORD_TABLES
 from slipstream.domain.digests import KeyRange
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
+from slipstream.domain.word_queries import Term
+from slipstream.domain.words import WordFields, word_row
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
 from slipstream.testkit.records import OTHER_SPACE, SPACE, make_record
 
 V1 = Path(__file__).with_name("sqlite_store_v1.sql").read_text(encoding="utf-8")
+V8 = Path(__file__).with_name("sqlite_store_v8.sql").read_text(encoding="utf-8")
 KEYS = [entity_key(f"n{number:03}") for number in range(300)]
 GONE = entity_key("gone")
 
@@ -102,7 +106,7 @@ def test_a_record_of_an_older_store_keeps_its_confidence_and_has_none_of_its_emb
         raw.execute("ALTER TABLE records DROP COLUMN embedded_confidence")
         raw.execute("ALTER TABLE findings DROP COLUMN type")
         raw.execute("ALTER TABLE named_values DROP COLUMN checksum")
-        for table in ("lease", "requests", "kept_terms", "doubted_keys", "codes", "coded"):
+        for table in ("lease", "requests", "kept_terms", "doubted_keys", "codes", "coded", *reversed(WORD_TABLES)):
             raw.execute(f"DROP TABLE {table}")
         raw.execute("PRAGMA user_version = 3")
     with closing(SqliteStore(path)) as store:
@@ -121,6 +125,31 @@ def test_an_older_store_gets_a_lease_and_requests(old: Path) -> None:
         assert store.lease.epoch == 1
         asked = store.requests.submit("verify", "{}", datetime(2026, 1, 1, tzinfo=UTC))
         assert [request.id for request in store.requests.waiting(0, 10)] == [asked]
+
+
+def test_a_store_of_version_8_gets_a_word_index(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript(V8)
+        assert raw.execute("PRAGMA user_version").fetchone() == (8,)
+        before = raw.execute("SELECT * FROM records").fetchall()
+    fields = WordFields("Person", "ada", "Ada Lovelace", aliases=("Countess",), body="She wrote programs")
+    row = word_row(entity_key("ada"), Position(500), fields)
+    with closing(SqliteStore(path)) as store:
+        assert store.selfcheck.check(deep=True, head=lambda: Position(500)) == []
+        assert (store.words.count(), store.journal.get("checkpoint"), len(store.index.scan(None, 100))) == (
+            0,
+            "42",
+            7,
+        )
+        assert not store.words.put([row])
+    with closing(SqliteStore(path)) as store:
+        assert store.words.rows([row.key]) == {row.key: row}
+        assert [hit.key for hit in store.words.match(Term("program"), None, 5)] == [row.key]
+        assert store.selfcheck.check(deep=True, head=lambda: Position(500)) == []
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert raw.execute("SELECT * FROM records").fetchall() == before
 
 
 def test_a_newer_store_is_refused(old: Path) -> None:

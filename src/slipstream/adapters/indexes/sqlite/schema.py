@@ -10,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from slipstream.adapters.indexes.sqlite.words_schema import WORDS_STEP, require_fts5
 from slipstream.domain.errors import ConfigError, CorruptionError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """The number of steps in `_STEPS`."""
 APPLICATION_ID = 0x534C4950  # "SLIP"
 
@@ -161,7 +162,7 @@ CREATE TABLE coded (
     checksum INTEGER NOT NULL
 ) STRICT
 """
-_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
+_STEPS = (_TABLES, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, WORDS_STEP)
 """The statements that bring a file from each version to the next one."""
 _SEGMENTS = """CREATE TABLE segments (
     after TEXT PRIMARY KEY,
@@ -320,6 +321,7 @@ def prepare_file(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file at the same time
     try:
         version = _version(connection, path)
+        require_fts5(connection)
         for step in _STEPS[version:]:
             for statement in step.split(";"):
                 connection.execute(statement)

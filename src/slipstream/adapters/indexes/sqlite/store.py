@@ -1,4 +1,4 @@
-"""The store: one file with the index, the journal and what audits keep."""
+"""The store: one file with the index, the word index, the journal and what audits keep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from slipstream.adapters.indexes.sqlite.lease import LeaseTiming, SqliteLease
 from slipstream.adapters.indexes.sqlite.requests import SqliteRequests
 from slipstream.adapters.indexes.sqlite.schema import prepare_file
 from slipstream.adapters.indexes.sqlite.selfcheck import store_check
+from slipstream.adapters.indexes.sqlite.words import SqliteWords
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.fencing import Fence
 from slipstream.ports.requests import CommitWatch
@@ -26,7 +27,7 @@ _CODES_PATIENCE_S = 2.0
 
 class SqliteStore:
     """
-    Journal, vector index, audits, lease and requests in one SQLite file, which is created when it is not there.
+    Journal, vector index, word index, audits, lease and requests in one SQLite file, created when it is not there.
 
     A `shared` store writes only while its `lease` is held, except through `guest` and `requests`, which always may.
     One that is not shared takes the file for its own until a lease is acquired. Raises `ConfigError` for a file of
@@ -45,6 +46,7 @@ class SqliteStore:
         self.journal = SqliteJournal(self._database)
         self.audits = SqliteAudits(self._database)
         self.terms = SqliteTerms(self._database)
+        self.words = SqliteWords(self._database)
         self.codes = KeptCodes(self._database)
         self.guest = GuestJournal(self._database)
         self.requests = SqliteRequests(self._database)
@@ -66,5 +68,6 @@ class SqliteStore:
         self.lease.release()
         self.index.close()
         self.journal.close()
+        self.words.close()
         self.guest.close()
         self._database.close()
