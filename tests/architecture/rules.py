@@ -43,6 +43,7 @@ EXTERNAL_HOMES = {
     "pandas": ("integrations",),
     "langchain_core": ("integrations",),
     "llama_index": ("integrations",),
+    "rapidfuzz": ("search",),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testkit",),

@@ -56,6 +56,10 @@ class WordSearch(Protocol):
     Raises `UnavailableError` when the store is down.
     """
 
+    def count(self) -> int:
+        """Count rows."""
+        ...
+
     def named(self, folded: str, types: Types, limit: int) -> Sequence[NameHit]:
         """Return the records that have exactly this name, by kind, then key; each once, by its best kind."""
         ...

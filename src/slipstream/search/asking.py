@@ -34,15 +34,17 @@ class QueryVectors:
         self._service, self._patience_s = service, patience_s
         self._paused: dict[str, tuple[float, SlipstreamError]] = {}
 
-    def of(self, text: str, models: Sequence[str]) -> tuple[dict[str, Vector], dict[str, SlipstreamError]]:
+    def of(
+        self, text: str, models: Sequence[str], *, must_answer: bool = True
+    ) -> tuple[dict[str, Vector], dict[str, SlipstreamError]]:
         """
         Return the vector of each model that answers, and why the others did not.
 
-        An only model is waited for as long as it takes, and its error is raised. With several an error is raised when
-        none answers, or when it is not a `SlipstreamError`.
+        An only model is waited for as long as it takes. When none answers an error is raised, unless the search goes
+        on without them (`must_answer`); and always when it is not a `SlipstreamError`.
         """
         if len(models) == 1:
-            return {models[0]: self._service.embed_query(text, models[0])}, {}
+            return self._of_one(text, models[0], must_answer=must_answer)
         failed = {model_id: error for model_id in models if (error := self._error_of(model_id)) is not None}
         vectors: dict[str, Vector] = {}
         for model_id, answer in self._answers(text, [model_id for model_id in models if model_id not in failed]):
@@ -53,8 +55,24 @@ class QueryVectors:
             else:
                 vectors[model_id] = answer
         self._note(vectors, failed)
-        if failed and not vectors:
+        if failed and not vectors and must_answer:
             raise next(iter(failed.values()))
+        return vectors, failed
+
+    def _of_one(
+        self, text: str, model_id: str, *, must_answer: bool
+    ) -> tuple[dict[str, Vector], dict[str, SlipstreamError]]:
+        if must_answer:
+            return {model_id: self._service.embed_query(text, model_id)}, {}
+        failed: dict[str, SlipstreamError] = {}
+        vectors: dict[str, Vector] = {}
+        if (paused := self._error_of(model_id)) is not None:
+            return vectors, {model_id: paused}
+        try:
+            vectors[model_id] = self._service.embed_query(text, model_id)
+        except SlipstreamError as error:
+            failed[model_id] = error
+        self._note(vectors, failed)
         return vectors, failed
 
     def _answers(self, text: str, models: Sequence[str]) -> Iterator[tuple[str, Vector | BaseException]]:

@@ -9,8 +9,8 @@ from slipstream.domain.entities import Direction, Entity, EntityState, Propertie
 from slipstream.domain.incidents import Incident
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.requests import Shown
-from slipstream.domain.stamps import VectorHit
 from slipstream.search.explanations import HitExplanation, SearchExplanation
+from slipstream.search.ranking import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,11 @@ class SearchHit:
     name: str
     text: str
     model_id: str
+    """The model of its vector; empty where it was found by its name or words alone."""
     properties: Properties = field(default_factory=dict)
     neighbours: tuple[NeighbourHit, ...] = ()
     position: Position = ORIGIN
-    """The position of the graph at which its text was read."""
+    """The position of the graph at which its text was read; of a hit without a vector, that of the search itself."""
     explanation: HitExplanation | None = None
     """Why it is a hit; only of a search with `explain`."""
 
@@ -110,32 +111,33 @@ def record_name(state: RecordState) -> str:
     return entity_name(state.entity)
 
 
-def live_hit(hit: VectorHit, state: RecordState, shown: Shown | None) -> SearchHit:
+def live_hit(candidate: Candidate, state: RecordState, shown: Shown | None, read_at: Position) -> SearchHit:
     """Return the hit with what the graph says of the record now, and the text that its recipe makes of that."""
     properties = (state.entity if isinstance(state, EntityState) else state.relationship).properties
+    stamp = candidate.stamp
     return SearchHit(
-        entity_id=hit.stamp.key.id,
+        entity_id=candidate.key.id,
         entity_type=type_of(state),
-        score=hit.score,
+        score=candidate.total,
         name=record_name(state),
         text=record_name(state) if shown is None else shown.text,
-        model_id=hit.stamp.space.model_id,
+        model_id="" if stamp is None else stamp.space.model_id,
         properties=dict(properties),
-        position=hit.stamp.position,
+        position=read_at if stamp is None else stamp.position,
     )
 
 
-def stamped_hit(hit: VectorHit) -> SearchHit:
+def stamped_hit(candidate: Candidate) -> SearchHit:
     """Return the hit with what its stamp says, without the graph."""
-    stamp = hit.stamp
+    stamp = candidate.stamp
     return SearchHit(
-        entity_id=stamp.key.id,
-        entity_type=stamp.entity_type,
-        score=hit.score,
-        name=stamp.key.id,
+        entity_id=candidate.key.id,
+        entity_type=candidate.entity_type if stamp is None else stamp.entity_type,
+        score=candidate.total,
+        name=candidate.key.id,
         text="",
-        model_id=stamp.space.model_id,
-        position=stamp.position,
+        model_id="" if stamp is None else stamp.space.model_id,
+        position=ORIGIN if stamp is None else stamp.position,
     )
 
 

@@ -47,8 +47,9 @@ from slipstream.quality.runs import Quality, QualityParts
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.generations import Generations, load_generations
 from slipstream.recipes.in_force import LivePlaces, Recipes
+from slipstream.search.fusing import fuse_vectors
 from slipstream.search.hits import record_name
-from slipstream.search.searcher import Searcher, fuse
+from slipstream.search.searcher import Searcher
 
 
 def compose_guest(
@@ -218,7 +219,7 @@ def _quality(
             recipes=reading.recipes,
             types=partial(types_with_records, shared.graph.reader),
             embed_query=reading.service.embed_query,
-            fuse=fuse,
+            fuse=fuse_vectors,
             name_of=record_name,
             frontier=frontier.now,
             gate=config.quality.gate(),

@@ -41,8 +41,9 @@ from slipstream.quality.runs import Quality, QualityParts
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.in_force import LivePlaces, Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.search.fusing import fuse_vectors
 from slipstream.search.hits import record_name
-from slipstream.search.searcher import Searcher, fuse
+from slipstream.search.searcher import Searcher
 from slipstream.syncview.writeback import WriteBack
 from slipstream.views.declaration import View
 
@@ -300,7 +301,7 @@ def _quality(
             recipes=models.recipes,
             types=partial(types_with_records, stores.graph.reader),
             embed_query=models.service.embed_query,
-            fuse=fuse,
+            fuse=fuse_vectors,
             name_of=record_name,
             frontier=lambda: sync.engine.frontier,
             gate=config.quality.gate(),
