@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -39,6 +39,11 @@ class ExactName(NamedTuple):
 
     kind: NameKind
     folded: str
+
+
+_ID, _KEY, _NAME, _ALIAS = NameKind
+_DIGITS = ("0", "1", "2", "3")
+_made = tuple.__new__  # takes a third of the time of a named tuple's own constructor
 
 
 class WordFields(NamedTuple):
@@ -116,7 +121,10 @@ def fold(text: str) -> str:
 
     What has no letter and no digit stays as it is, but for white space and case: there are names made of signs.
     """
+    text = text.replace("\0", " ")
     lowered = text.lower() if text.isascii() else _unaccented(text)
+    if lowered.isascii() and lowered.replace(" ", "").isalnum():
+        return " ".join(lowered.split())  # as nearly all are: no sign in them
     return " ".join(_words(lowered, signs="+#")) or " ".join(lowered.split())
 
 
@@ -139,7 +147,8 @@ def searchable(text: str) -> str:
 
     Pairs, as Lucene cuts them: most words of Chinese have two characters, which trigrams can not find.
     """
-    text = text.replace("\0", " ")
+    if "\0" in text:
+        text = text.replace("\0", " ")
     if text.isascii():
         return text
     return _UNSPACED.sub(lambda found: f" {_pairs(found[0])} ", _unaccented(text))
@@ -152,30 +161,36 @@ def is_unspaced(text: str) -> bool:
 
 def word_row(key: RecordKey, position: Position, fields: WordFields) -> WordRow:
     """Return the row of a record."""
-    name, body = searchable(fields.name), searchable(fields.body)
-    aliases = searchable("\n".join(fields.aliases))
-    names = _names(fields)
-    digest = digest_of(fields.entity_type, fields.stemmer, name, aliases, body, names)
-    return WordRow(key, fields.entity_type, position, fields.stemmer, name, aliases, body, names, digest)
+    entity_type, entity_id, name, aliases, keys, body, stemmer = fields
+    names = _names(entity_id, keys, name, aliases)
+    name, body = searchable(name), searchable(body)
+    others = searchable("\n".join(aliases)) if aliases else ""
+    digest = digest_of(entity_type, stemmer, name, others, body, names)
+    return _made(WordRow, (key, entity_type, position, stemmer, name, others, body, names, digest))
 
 
 def digest_of(
     entity_type: str, stemmer: str, name: str, aliases: str, body: str, names: Iterable[ExactName]
 ) -> bytes:
     """Return the 16 bytes that tell whether two rows hold the same."""
-    told = [f"{kind:d}{folded}" for kind, folded in names]
-    parts = (entity_type, stemmer, name, aliases, body, *told)
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    told = [_DIGITS[kind] + folded for kind, folded in names]
+    whole = "\0".join([entity_type, stemmer, name, aliases, body, *told])
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _names(fields: WordFields) -> tuple[ExactName, ...]:
-    found: dict[str, NameKind] = {}
-    given = [(NameKind.ID, fields.entity_id or ""), *((NameKind.KEY, key) for key in fields.keys)]
-    given += [(NameKind.NAME, fields.name), *((NameKind.ALIAS, alias) for alias in fields.aliases)]
+def _names(entity_id: str | None, keys: Sequence[str], name: str, aliases: Sequence[str]) -> tuple[ExactName, ...]:
+    given = [(_ID, entity_id)] if entity_id else []
+    if keys:
+        given += [(_KEY, key) for key in keys]
+    given.append((_NAME, name))
+    if aliases:
+        given += [(_ALIAS, alias) for alias in aliases]
+    found: dict[str, ExactName] = {}
     for kind, text in given:
-        if folded := fold(text.replace("\0", " ")):
-            found.setdefault(folded, kind)
-    return tuple(ExactName(kind, folded) for folded, kind in found.items())
+        folded = text.lower() if text.isascii() and text.isalnum() else fold(text)
+        if folded and folded not in found:
+            found[folded] = _made(ExactName, (kind, folded))
+    return tuple(found.values())
 
 
 def _unaccented(text: str) -> str:

@@ -1,8 +1,8 @@
 """
 The tables of the word index.
 
-`word_rows` says what is held of each record, `word_names` its exact names. The texts stand in two FTS5 tables with
-content of their own, one for each stemmer; two more hold the trigrams of names and of the rows' words.
+`word_rows` says what is held of each record, and its exact names, which `word_names` leads back to. The texts are
+in two FTS5 tables with content of their own, one for each stemmer; two more hold the trigrams of names and of words.
 """
 
 from __future__ import annotations
@@ -28,26 +28,23 @@ _PLAIN = {
     type TEXT NOT NULL,
     position INTEGER NOT NULL,
     stemmer TEXT NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    names TEXT NOT NULL
 ) STRICT""",
     "word_names": """CREATE TABLE word_names (
-    id INTEGER PRIMARY KEY,
-    row INTEGER NOT NULL,
+    folded TEXT NOT NULL,
     kind INTEGER NOT NULL,
-    folded TEXT NOT NULL
-) STRICT""",
-    "known_words": "CREATE TABLE known_words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE) STRICT",
-}
-_INDEXES = {
-    "word_names_by_folded": "CREATE INDEX word_names_by_folded ON word_names (folded, kind)",
-    "word_names_by_row": "CREATE INDEX word_names_by_row ON word_names (row)",
+    row INTEGER NOT NULL,
+    PRIMARY KEY (folded, kind, row)
+) STRICT, WITHOUT ROWID""",
+    "known_words": "CREATE TABLE known_words (word TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
 }
 _SEARCHED = {
     **{
         table: f"CREATE VIRTUAL TABLE {table} USING fts5(name, aliases, body, type, tokenize='{TOKENIZERS[stemmer]}')"
         for stemmer, table in TEXT_TABLES.items()
     },
-    NAME_TRIGRAMS: f"CREATE VIRTUAL TABLE {NAME_TRIGRAMS} USING fts5(folded, tokenize='trigram', detail=none)",
+    NAME_TRIGRAMS: f"CREATE VIRTUAL TABLE {NAME_TRIGRAMS} USING fts5(names, tokenize='trigram', detail=none)",
     WORD_TRIGRAMS: f"CREATE VIRTUAL TABLE {WORD_TRIGRAMS} USING fts5(word, tokenize='trigram', detail=none)",
 }
 _TERMS = {
@@ -56,7 +53,7 @@ _TERMS = {
 _RANKED = tuple(f"INSERT INTO {table} ({table}, rank) VALUES ('rank', '{RANK}')" for table in TEXT_TABLES.values())
 WORD_TABLES = (*_PLAIN, *_SEARCHED, *_TERMS)
 """Every table of the word index, those of FTS5's own left out."""
-WORDS_STEP = ";".join((*_PLAIN.values(), *_INDEXES.values(), *_SEARCHED.values(), *_TERMS.values(), *_RANKED))
+WORDS_STEP = ";".join((*_PLAIN.values(), *_SEARCHED.values(), *_TERMS.values(), *_RANKED))
 """The statements that make the tables."""
 
 

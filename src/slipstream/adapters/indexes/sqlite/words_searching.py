@@ -23,6 +23,8 @@ from slipstream.ports.words import Types
 _TRIGRAM = 3
 _TRIGRAM_ROWS_MAX, _TRIGRAMS_MIN = 1_000, 5
 """In how many entries the trigrams asked for may stand, all together; so many are asked for whatever they cost."""
+_LOOKED_AT = 4
+"""How many records are compared for each that is asked for: FTS5 ranks one with many aliases too low."""
 _OF_TYPE = "AND r.type IN (SELECT value FROM json_each(?))"
 _READABLE = "r.key GLOB '[er]:?*'"
 _NAMED = f"""
@@ -35,8 +37,8 @@ SELECT r.key, r.type, -f.rank FROM {{table}} f CROSS JOIN word_rows r ON r.id = 
 WHERE {{table}} MATCH ? AND {_READABLE} {{of_type}} ORDER BY f.rank
 """
 _ALIKE_NAMES = f"""
-SELECT r.key, r.type, n.kind, n.folded, f.rank FROM {NAME_TRIGRAMS} f CROSS JOIN word_names n ON n.id = f.rowid
-CROSS JOIN word_rows r ON r.id = n.row WHERE {NAME_TRIGRAMS} MATCH ? AND {_READABLE} ORDER BY f.rank
+SELECT r.key, r.type, r.names, f.rank FROM {NAME_TRIGRAMS} f CROSS JOIN word_rows r ON r.id = f.rowid
+WHERE {NAME_TRIGRAMS} MATCH ? AND {_READABLE} ORDER BY f.rank
 """
 _ALIKE_WORDS = f"SELECT word, rank FROM {WORD_TRIGRAMS} WHERE {WORD_TRIGRAMS} MATCH ? ORDER BY rank"
 
@@ -113,9 +115,15 @@ class SqliteWordSearch:
             asked = _rarest(connection, NAME_TRIGRAMS, folded)
             if asked is None or limit <= 0:
                 return []
-            best = list(_best(connection.execute(_ALIKE_NAMES, (asked,)), limit))
-        best.sort(key=lambda row: (row[-1], row[2], row[0]))
-        return [_name_hit(row[:4]) for row in best[:limit]]
+            rows = list(_best(connection.execute(_ALIKE_NAMES, (asked,)), _LOOKED_AT * limit))
+        wanted = _trigrams(folded)
+        best = [
+            min((-_likeness(wanted, name), int(kind), key, entity_type, name) for kind, name in _shown(names))
+            for key, entity_type, names, _ in rows
+            if _shown(names)
+        ]
+        best.sort()
+        return [_name_hit((key, entity_type, kind, name)) for _, kind, key, entity_type, name in best[:limit]]
 
     def alike_words(self, word: str, limit: int) -> Mapping[str, int]:
         """Return words that share rare trigrams with this one and still stand in a row."""
@@ -176,11 +184,29 @@ def _rows_with(connection: sqlite3.Connection, table: str, word: str, terms: Seq
     return 0 if row is None else int(row[0])
 
 
+def names_of(names: str) -> tuple[ExactName, ...]:
+    """Return the names in a column of `word_rows`: a digit for the kind before each."""
+    return tuple(ExactName(NameKind(int(name[0])), name[1:]) for name in names.split("\n") if name)
+
+
+def _shown(names: str) -> list[ExactName]:
+    return [name for name in names_of(names) if name.kind >= NameKind.NAME]
+
+
+def _trigrams(text: str) -> set[str]:
+    return {text[at : at + _TRIGRAM] for at in range(len(text) - _TRIGRAM + 1)}
+
+
+def _likeness(wanted: set[str], name: str) -> float:
+    """Return the share of trigrams that two names have in common (Dice's coefficient)."""
+    found = _trigrams(name)
+    return 2 * len(wanted & found) / (len(wanted) + len(found))
+
+
 def _rarest(connection: sqlite3.Connection, table: str, text: str) -> str | None:
     """Return the expression for the rarest trigrams of a text, None when the table has none of them."""
-    trigrams = dict.fromkeys(text[at : at + _TRIGRAM] for at in range(len(text) - _TRIGRAM + 1))
     counted: list[tuple[int, str]] = []
-    for trigram in trigrams:
+    for trigram in _trigrams(text):
         row = connection.execute(f"SELECT doc FROM {table}_terms WHERE term = ?", (trigram,)).fetchone()
         if row is not None:
             counted.append((int(row[0]), trigram))
