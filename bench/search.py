@@ -146,11 +146,11 @@ class _Queries:
 
     def whole(self, text: str) -> Any:
         """Search."""
-        return self._slip.search(text, K)
+        return self._slip.search(text, K, mode="vector")
 
     def typed(self, text: str) -> Any:
         """Search one type, with neighbours."""
-        return self._slip.search(text, K, entity_type="Noun", expand=1)
+        return self._slip.search(text, K, entity_type="Noun", expand=1, mode="vector")
 
     def by_index(self, text: str) -> list[str]:
         """Ask the index alone."""

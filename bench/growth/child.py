@@ -122,7 +122,7 @@ def measure(directory: Path, dump: Path, entities: int) -> Found:
         gc.freeze()  # as the command line does
         found: Found = {"entities": entities, "open_ms": open_s() * 1_000}
         with timed() as first_s:
-            pkg.search("a large animal that lives in water", k=10)
+            pkg.search("a large animal that lives in water", k=10, mode="vector")
         found["first_search_ms"] = first_s() * 1_000
         found |= _edits(pkg)
         found |= _audits(pkg, entities)
@@ -151,7 +151,7 @@ def _edits(pkg: Slipstream) -> Found:
     for _ in range(_SEARCHES):
         words = " ".join(names[rng.choice(ids)].split()[:4])
         with timed() as search_s:
-            pkg.search(words, k=10)
+            pkg.search(words, k=10, mode="vector")
         searched.append(search_s())
     found: Found = {}
     for name, samples in (("edit", edited), ("commit", committed), ("search", searched)):

@@ -78,7 +78,7 @@ class Peer:
 
     def search(self, text: str, k: int) -> Sequence[Hit]:
         """Search by meaning."""
-        return [Hit(hit.entity_id, hit.score) for hit in self._slip.search(text, k)]
+        return [Hit(hit.entity_id, hit.score) for hit in self._slip.search(text, k, mode="vector")]
 
     def damage(self, removed: Node, changed: Node) -> None:
         """Write into the index past Slipstream: by another connection to the file, or by Chroma's own client."""

@@ -37,7 +37,7 @@ def measured(directory: Path, rounds: int, commits: int) -> dict[str, list[float
 
 
 def _measure(slip: Slipstream, commits: int, found: dict[str, list[float]], where: str) -> None:
-    slip.search("warm", 1)
+    slip.search("warm", 1, mode="vector")
     slip.sync.drain(LONG_S)
     for number in range(commits):
         text = f"{where} {time.perf_counter_ns()}"
@@ -46,7 +46,7 @@ def _measure(slip: Slipstream, commits: int, found: dict[str, list[float]], wher
         committed_s = time.perf_counter()
         assert slip.sync.wait(position, LONG_S)
         waited_s = time.perf_counter()
-        hits = slip.search(text, 1, after=position, timeout_s=LONG_S).hits
+        hits = slip.search(text, 1, after=position, timeout_s=LONG_S, mode="vector").hits
         answered_s = time.perf_counter()
         assert hits[0].text == text
         for name, at_s in (("commit", committed_s), ("searchable", waited_s), ("answered", answered_s)):

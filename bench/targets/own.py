@@ -91,14 +91,14 @@ def search(directory: Path, dump: Path) -> Found:
     with open_pkg(directory, options=Options(wrapping=Wrapping(embedder=timer.around))) as pkg:
         pkg.sync.drain()
         keys = entity_keys(pkg)
-        pkg.search(questions[0], k=10)
+        pkg.search(questions[0], k=10, mode="vector")
         matrix = _matrix(pkg, keys)
 
         def plain(question: str) -> object:
-            return pkg.search(question, k=10)
+            return pkg.search(question, k=10, mode="vector")
 
         def typed(question: str) -> object:
-            return pkg.search(question, k=10, entity_type="Noun", expand=1)
+            return pkg.search(question, k=10, entity_type="Noun", expand=1, mode="vector")
 
         for question in questions:
             samples["search"].append(timer.without_model_ms(plain, question))

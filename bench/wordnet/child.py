@@ -88,7 +88,7 @@ def open_(directory: Path, dump: Path) -> Found:
     del dump
     with _timed() as first_s, slipstream.open(directory) as slip:
         open_s = first_s()
-        slip.search("a large animal that lives in water", k=3)
+        slip.search("a large animal that lives in water", k=3, mode="vector")
         answered_s = first_s()
     with _timed() as again_s, slipstream.open(directory):
         open_again_s = again_s()
@@ -119,7 +119,7 @@ def freshness(directory: Path, dump: Path) -> Found:
     answered: list[float] = []
     with slipstream.open(directory) as slip:
         slip.sync.wait(slip.pkg.update_entity(ids[0], {"description": "warm"}), timeout_s=_PATIENCE_S)
-        slip.search("warm", k=1)
+        slip.search("warm", k=1, mode="vector")
         began_s = time.perf_counter()
         for number in range(2 * CHANGES):
             time.sleep(max(0.0, began_s + (number + random.random()) / CHANGES_PER_S - time.perf_counter()))
@@ -127,7 +127,7 @@ def freshness(directory: Path, dump: Path) -> Found:
             started_s = time.perf_counter()
             position = slip.pkg.update_entity(entity_id, {"name": text, "description": text})
             if number % 2:
-                hits = slip.search(f"{text}: {text}", k=10, after=position, timeout_s=_PATIENCE_S)
+                hits = slip.search(f"{text}: {text}", k=10, after=position, timeout_s=_PATIENCE_S, mode="vector")
                 answered.append(_since_ms(started_s))
                 if entity_id not in {hit.entity_id for hit in hits}:
                     raise RuntimeError(f"a search after the commit did not find what it wrote: {text}")

@@ -87,7 +87,7 @@ def audit(directory: Path, seed: int) -> dict[str, float]:
     rng = random.Random(seed)
     with slipstream.open(directory) as slip:
         slip.sync.drain()
-        slip.search("a large animal that lives in water", k=1)
+        slip.search("a large animal that lives in water", k=1, mode="vector")
         ids = [row.key.id for row in slip.pkg.scan(None, 20_000) if row.key.encode().startswith("e:")]
         for number, entity_id in enumerate(rng.sample(ids, CHANGES)):
             slip.pkg.update_entity(entity_id, {"name": f"changed {seed} {number}"})

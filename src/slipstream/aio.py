@@ -227,6 +227,7 @@ class AsyncSlipstream(_Beside[Slipstream]):
     # ------------------------------------------------------------------ reading
 
     search = _awaited(Slipstream.search)
+    why_not = _awaited(Slipstream.why_not)
     get = _awaited(Slipstream.get)
     find = _awaited(Slipstream.find)
     relationship = _awaited(Slipstream.relationship)

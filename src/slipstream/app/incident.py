@@ -30,6 +30,7 @@ from slipstream.engine.state import SyncStats
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.journal import DeadLetters, Journal
 from slipstream.recipes.in_force import Recipes
+from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
 from slipstream.search.options import SearchArguments
 
@@ -286,4 +287,11 @@ class GuestIncidentSlipstream(IncidentSlipstream):
         if not self._asks_searches:
             return super().search(text, k, **asked)
         found: SearchResults = self._caller.call("search", text, k, **asked)
+        return found
+
+    def why_not(self, text: str, entity_id: str, k: int = 10, **asked: Unpack[SearchArguments]) -> WhyNot:
+        """Find it out here, or ask the holder of the lease where only it can open the index."""
+        if not self._asks_searches:
+            return super().why_not(text, entity_id, k, **asked)
+        found: WhyNot = self._caller.call("why_not", text, entity_id, k, **asked)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -27,7 +27,7 @@ from slipstream.audit.repair import Repairer
 from slipstream.audit.scrubber import Scrubber
 from slipstream.audit.validator import EmbeddingConsistencyValidator
 from slipstream.domain.brake import BrakeSettings
-from slipstream.domain.errors import ConfigError, IncidentError, UnsupportedError
+from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError, UnsupportedError
 from slipstream.domain.feed_changes import FeedOptions
 from slipstream.domain.incidents import Adoption, Incident
 from slipstream.domain.keys import RecordKey, entity_key
@@ -53,6 +53,7 @@ from slipstream.quality.runs import SAMPLE as COMPARED
 from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
 from slipstream.search.options import SearchArguments
 from slipstream.search.searcher import Searcher
@@ -222,6 +223,23 @@ class Slipstream(Browsing, Bringing):
         With `after`, wait until that commit is in the index. `SearchOptions` tells of the other arguments.
         """
         return self._parts.searcher.search(text, k, **asked)
+
+    def why_not(self, text: str, entity_id: str, k: int = 10, **asked: Unpack[SearchArguments]) -> WhyNot:
+        """
+        Return why a record is not among the hits of this search, or at which rank it is; `search` takes the same.
+
+        `entity_id` is the id of an entity or of a relationship.
+        """
+        found = self._parts.searcher.why_not(text, entity_id, k, self._parts.dead_letters, **asked)
+        if found.reason == "unknown" and self._was_known(entity_id):
+            return replace(found, reason="deleted", line="it was deleted from the graph")
+        return found
+
+    def _was_known(self, entity_id: str) -> bool:
+        try:
+            return bool(self.explain(entity_id).key)
+        except SlipstreamError:  # NotFoundError, mostly: neither graph, index nor log has heard of it
+            return False
 
     def status(self) -> SyncStatus:
         """Return how far the index is behind the graph."""

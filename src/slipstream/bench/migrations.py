@@ -180,7 +180,7 @@ class _Live:
         for _ in _paced(SEARCHES_PER_S, is_over):
             words = str(self._rng.choice(self._entities).properties["name"])
             started = time.perf_counter()
-            hits = self._pkg.search(words, k=10)
+            hits = self._pkg.search(words, k=10, mode="vector")
             samples.searches_s.append(time.perf_counter() - started)
             samples.empty += len(hits) < 10
             samples.mixed += len({hit.model_id for hit in hits}) > 1

@@ -13,11 +13,14 @@ from slipstream.domain.models import SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
+from slipstream.ports.journal import DeadLetters
 from slipstream.ports.recipe import LiveRecipe
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.search.absence import Absence
 from slipstream.search.arms import GRAPH, KEYWORD, VECTOR, Arms, Asking, VectorArm, VectorQuery, WordArms
 from slipstream.search.asking import QueryEmbedder, QueryVectors
 from slipstream.search.explaining import Shares, excerpts_of, told
+from slipstream.search.explanations import WhyNot
 from slipstream.search.fusing import Fused, alone, fuse
 from slipstream.search.hits import SearchHit, SearchResults, Unasked
 from slipstream.search.joining import Joined, Joining
@@ -94,6 +97,38 @@ class Searcher:
             span.set("db.response.returned_rows", len(found.hits))
         self._announce()
         return found
+
+    def why_not(
+        self,
+        text: str,
+        entity_id: str,
+        k: int = 10,
+        letters: DeadLetters | None = None,
+        **asked: Unpack[SearchArguments],
+    ) -> WhyNot:
+        """
+        Return why a record is not among the hits of the same search, or its rank; changes nothing.
+
+        It searches as `search` does, and then looks for the record further behind, among the first `DEPTH_MAX` hits
+        of each arm. Raises what `search` raises; `IncidentError` when the graph can not tell.
+        """
+        check_asked(text, k)
+        asking = self._asking(text, k, SearchOptions.of(asked))
+        arms = self._arms(asking, self._wait_for(asking))
+        joining = self._joining(asking, arms.live)
+        joined, fused = self._found(asking, arms, joining, k)
+        absence = Absence(
+            asking=asking,
+            arms=arms,
+            joining=joining,
+            graph=self._graph,
+            index=self._index,
+            words=self._words,
+            letters=letters,
+            fused=lambda depth: self._fused(asking, arms, depth),
+            shares=lambda fused: self._shares(asking, fused),
+        )
+        return absence.reason(entity_id, joined, fused, self._depth(asking, k))
 
     def _asking(self, text: str, k: int, options: SearchOptions) -> Asking:
         if self._words is None:
@@ -205,15 +240,23 @@ class Searcher:
 
     def _found(self, asking: Asking, arms: Arms, joining: Joining, k: int) -> tuple[list[Joined], Fused]:
         """Ask for `k`, then for ever more, until `k` of them are alive or there are no more."""
-        is_pooled = asking.by_words or asking.narrowing.half_life_days is not None
-        depth = max(k, self._weights.depth) if is_pooled else k
+        depth = self._depth(asking, k)
         while True:
-            rankings = arms.rankings(depth)
-            fused = fuse(rankings, self._weights, k) if asking.options.mode == "hybrid" else alone(rankings)
-            joined = joining.first(k, self._of_version(asking, arms, fused.candidates))
+            fused = self._fused(asking, arms, depth)
+            joined = joining.first(k, fused.candidates)
             if len(joined) >= k or fused.is_exhausted:
                 return joined, fused
             depth *= 4
+
+    def _depth(self, asking: Asking, k: int) -> int:
+        """Return how many hits each arm is asked for at first."""
+        is_pooled = asking.by_words or asking.narrowing.half_life_days is not None
+        return max(k, self._weights.depth) if is_pooled else k
+
+    def _fused(self, asking: Asking, arms: Arms, depth: int) -> Fused:
+        rankings = arms.rankings(depth)
+        fused = fuse(rankings, self._weights, asking.k) if asking.options.mode == "hybrid" else alone(rankings)
+        return fused._replace(candidates=self._of_version(asking, arms, fused.candidates))
 
     def _of_version(self, asking: Asking, arms: Arms, candidates: list[Candidate]) -> list[Candidate]:
         """Leave out what was found by words, and was embedded at an older version of the schema than is asked for."""
@@ -232,12 +275,15 @@ class Searcher:
     def _explained(
         self, asking: Asking, arms: Arms, joined: Sequence[Joined], hits: Sequence[SearchHit], fused: Fused
     ) -> list[SearchHit]:
-        shares = Shares(fused, self._weights, asking.k, is_hybrid=asking.options.mode == "hybrid")
+        shares = self._shares(asking, fused)
         excerpts = excerpts_of(self._words, arms, joined, hits)
         return [
             replace(hit, explanation=shares.explanation(each.candidate.key, excerpt))
             for each, hit, excerpt in zip(joined, hits, excerpts, strict=True)
         ]
+
+    def _shares(self, asking: Asking, fused: Fused) -> Shares:
+        return Shares(fused, self._weights, asking.k, is_hybrid=asking.options.mode == "hybrid")
 
 
 def _types(model_id: str, scopes: Sequence[SpaceScope]) -> tuple[str, ...]:

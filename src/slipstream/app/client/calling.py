@@ -53,10 +53,13 @@ class WireCaller(Caller):
             raise not_understood(f"an answer to {name} that is none") from error
 
 
+_WAITED_FOR = ("search", "why_not", "store.index.scan", "sync.wait_for_some")
+
+
 def _is_direct(name: str) -> bool:
     """Return whether an operation takes a moment only, or is waited for anyhow; anything else is a request."""
     operation = SERVED.get(name) or OPERATIONS.get(name)
-    return operation is None or not operation.is_long or name in ("search", "store.index.scan", "sync.wait_for_some")
+    return operation is None or not operation.is_long or name in _WAITED_FOR
 
 
 class WireAudits:

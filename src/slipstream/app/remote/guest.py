@@ -35,6 +35,7 @@ from slipstream.quality.comparison import QualityComparison, QualityGate, Query
 from slipstream.quality.runs import SAMPLE as COMPARED
 from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
+from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
 from slipstream.search.options import SearchArguments
 from slipstream.views.viewset import ViewSet
@@ -221,6 +222,13 @@ class GuestSlipstream(Slipstream):
         if not self._asks_searches:
             return super().search(text, k, **asked)
         found: SearchResults = self._caller.call("search", text, k, **asked)
+        return found
+
+    def why_not(self, text: str, entity_id: str, k: int = 10, **asked: Unpack[SearchArguments]) -> WhyNot:
+        """Find it out here, or ask the owner to."""
+        if not self._asks_searches:
+            return super().why_not(text, entity_id, k, **asked)
+        found: WhyNot = self._caller.call("why_not", text, entity_id, k, **asked)
         return found
 
     def status(self) -> SyncStatus:

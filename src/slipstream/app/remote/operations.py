@@ -160,6 +160,7 @@ def _is_rolled_back(slipstream: Slipstream) -> Done | None:
 _TABLE: Iterable[Operation] = (
     # The facade itself.
     _method("", Slipstream.search, scope="read", is_long=True),  # where only one process can open the index
+    _method("", Slipstream.why_not, scope="read", is_long=True),
     _method("", Slipstream.status, scope="read"),
     _method("", Slipstream.adopt, is_long=True, again=_is_adopted),
     _method("", Slipstream.verify, scope="write", is_long=True),

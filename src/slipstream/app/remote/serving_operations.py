@@ -32,6 +32,7 @@ from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import DeadLetter
 from slipstream.ports.graph import GraphMutations
+from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
 from slipstream.views.checks import DEPTH_MAX, LIMIT_MAX
 
@@ -229,6 +230,10 @@ def _search(slipstream: Slipstream, *, timeout_s: float = SEARCH_MAX_S, **argume
     return slipstream.search(**arguments, timeout_s=min(timeout_s, SEARCH_MAX_S))
 
 
+def _why_not(slipstream: Slipstream, *, timeout_s: float = SEARCH_MAX_S, **arguments: Any) -> WhyNot:
+    return slipstream.why_not(**arguments, timeout_s=min(timeout_s, SEARCH_MAX_S))
+
+
 def incident(slipstream: Slipstream) -> SentIncident:
     """Return why graph and index do not belong together; None when they do."""
     return slipstream.incident
@@ -307,6 +312,7 @@ _TABLE: Iterable[Operation] = (
     _row("pkg.commit", commit, "write"),
     _row("pkg.execute", execute, "write"),
     Operation(name="search", declared=Slipstream.search, perform=_search, scope="read"),
+    Operation(name="why_not", declared=Slipstream.why_not, perform=_why_not, scope="read"),
     _row("store.index.scan", scan_index),
     _row("sync.wait", wait),
     _row("sync.wait_for_some", wait_for_some),
