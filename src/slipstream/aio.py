@@ -296,6 +296,7 @@ class AsyncSlipstream(_Beside[Slipstream]):
     list_dead_letters = _awaited(Slipstream.list_dead_letters)
     replay_dead_letters = _awaited(Slipstream.replay_dead_letters)
     discard_dead_letters = _awaited(Slipstream.discard_dead_letters)
+    erase = _awaited(Slipstream.erase)
 
     async def backup(
         self,

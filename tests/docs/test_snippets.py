@@ -30,6 +30,7 @@ SAID = {
     "chroma.md": "",
     "consistency.md": "RepairPlan(",
     "cypher.md": "",
+    "erasure.md": "True True True\n",
     "graph.md": "[{'id': 'ada', 'type': 'Person'}]\n",
     "incidents.md": "",
     "langchain.md": "ada 1815 Analytical Engine\nEs regnet.\nTrue\n",

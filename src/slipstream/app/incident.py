@@ -244,7 +244,7 @@ class IncidentSlipstream(Slipstream):
         raise self._incident.refusal()
 
     repair = cut_over = explain = check_views = sync_state = verify
-    replay_dead_letters = discard_dead_letters = importer = applier = verify
+    replay_dead_letters = discard_dead_letters = importer = applier = erase = verify
     import_files = import_from = rehearse_import = watch_folder = verify
 
     @property

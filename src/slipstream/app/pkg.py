@@ -14,6 +14,7 @@ from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.ports.cypher import Cypher
+from slipstream.ports.erasing import GraphErasing
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.graph import (
     EntityListing,
@@ -44,6 +45,7 @@ class GraphPorts:
     cypher: Cypher | None = None
     sql: Sql | None = None
     selfcheck: SelfCheck | None = None
+    erasing: GraphErasing | None = None
     close: Callable[[], None]
 
 

@@ -13,6 +13,8 @@ from slipstream.app.backup.parts import OnStep, no_step
 from slipstream.app.bringing import Bringing
 from slipstream.app.browsing import Browsing
 from slipstream.app.closing import Attending, end
+from slipstream.app.erasure.erasable import Erasable
+from slipstream.app.erasure.erasing import Erasures
 from slipstream.app.explaining import Explaining, Explanation
 from slipstream.app.exporting import Exporter, ExportReport, OnRow
 from slipstream.app.opened import Opened
@@ -36,7 +38,7 @@ from slipstream.domain.refusals import RefusalLimits
 from slipstream.domain.work import DeadLetter
 from slipstream.embedding.service import MultiModelEmbeddingService
 from slipstream.engine.facts import SyncStatus
-from slipstream.engine.runner import Sync
+from slipstream.engine.runner import STOP_S, Sync
 from slipstream.events.handler import PKGSyncHandler
 from slipstream.events.importing import IMPORT_PREFIX
 from slipstream.events.queue import EventQueue
@@ -95,9 +97,10 @@ class Parts:
     feed: FeedOptions = field(default_factory=FeedOptions)
     brake: BrakeSettings = field(default_factory=BrakeSettings)
     refused_recipe: str | None = None
+    erasures: Erasures | None = None
 
 
-class Slipstream(Browsing, Bringing):
+class Slipstream(Browsing, Bringing, Erasable):
     """
     A property graph and the vector index directly behind it.
 
@@ -184,6 +187,11 @@ class Slipstream(Browsing, Bringing):
     def journal(self) -> Journal:
         """The engine's durable memory."""
         return self._parts.journal
+
+    @property
+    def erasures(self) -> Erasures | None:
+        """What erases entities; None where the graph's adapter can not, or another process does it."""
+        return self._parts.erasures
 
     @property
     def clock(self) -> Clock:
@@ -457,6 +465,8 @@ class Slipstream(Browsing, Bringing):
         if mend:
             self.scrubber.start()
         self.watch.start()
+        if self._parts.erasures is not None:
+            self._parts.erasures.resume()
 
     def attend(self, desk: Attending) -> None:
         """Take the requests of other processes by this desk, until this is closed."""
@@ -474,6 +484,8 @@ class Slipstream(Browsing, Bringing):
         if not self._closed:
             self._closed = True
             try:
+                if self._parts.erasures is not None:
+                    self._parts.erasures.leave(STOP_S)
                 end(self._desk, self.watch, self.scrubber, self.sync, self._parts.write_back)
             finally:
                 self._parts.close()

@@ -19,6 +19,7 @@ EXAMPLES = {
     "relate": "relate ada KNOWS charles since:=1833",
     "unrelate": "unrelate ada KNOWS charles",
     "delete": "delete ada charles --yes",
+    "erase": "erase ada --with-neighbours-text --reference 'ticket 12'",
     "watch-folder": "watch-folder ~/Notes",
     "apply": "apply events.jsonl --key orders=id",
     "status": "status --check",

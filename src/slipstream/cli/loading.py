@@ -44,6 +44,10 @@ _SHOWN = {
         "change_commands",
         "Delete entities with their relationships, all or none; asks when many relationships go too.",
     ),
+    "erase": (
+        "erase_command",
+        "Remove an entity everywhere, from logs and freed space too, and write a signed receipt; asks first.",
+    ),
     "watch-folder": (
         "watch_folder_command",
         "Keep the PKG in step with a folder of notes, deletes and renames included; ends on Ctrl-C or SIGTERM.",

@@ -6,6 +6,7 @@ import json
 from typing import Protocol
 
 from slipstream.apply.records import forget_tombstones, move_stamps
+from slipstream.domain.erasure import holds_mark
 from slipstream.domain.errors import PositionLostError
 from slipstream.domain.events import PKGEvent, deterministic_event_id
 from slipstream.domain.journal_names import REMEMBERED, RESTAMPED
@@ -140,7 +141,7 @@ def remember(feed: ChangeFeed, journal: Journal, position: Position) -> None:
 
 
 def told_at(feed: ChangeFeed, position: Position) -> str | None:
-    """Return a digest of what the log says at a position; None where it has no entry, or has forgotten it."""
+    """Return a digest of what the log says at a position; None where it has no entry, has forgotten or erased it."""
     if position <= ORIGIN:
         return None
     try:
@@ -150,5 +151,7 @@ def told_at(feed: ChangeFeed, position: Position) -> str | None:
     if not entries or position_of(entries[0]) != position:
         return None
     entry = entries[0]
+    if isinstance(entry, PKGEvent) and holds_mark(entry.entity_id):
+        return None  # it was erased, and no longer says what it did
     said = (entry.event_type, entry.entity_id, entry.timestamp) if isinstance(entry, PKGEvent) else ("rescan",)
     return deterministic_event_id(said)

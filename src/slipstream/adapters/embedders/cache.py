@@ -86,6 +86,20 @@ class SqliteEmbeddingCache:
             except sqlite3.DatabaseError as error:
                 self._recover(error, f"keeping {len(vectors)} vectors in")
 
+    def forget(self) -> int:
+        """Remove all vectors, and give the file's space back; raises `UnavailableError` when that is not possible."""
+        with self._lock:
+            self._check_open()
+            try:
+                (count,) = self._connection.execute("SELECT count(*) FROM vectors").fetchone()
+                self._connection.execute("DELETE FROM vectors")
+                self._connection.executescript("PRAGMA incremental_vacuum")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.DatabaseError as error:
+                raise UnavailableError(f"the embedding cache {self._path} can not be emptied now: {error}") from error
+            self._touched.clear()
+            return int(count)
+
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         with self._lock:

@@ -36,12 +36,14 @@ from slipstream.app.client.transaction import Checks
 from slipstream.app.config import OLD_KIND, AlertsConfig, Config, OnnxConfig, OpenAIConfig
 from slipstream.app.pkg import GraphPorts
 from slipstream.app.remote.parts import StorePorts
+from slipstream.domain.erasure import Erased, Swept
 from slipstream.domain.errors import ConfigError, InvalidInputError, UnavailableError
 from slipstream.domain.metrics import MetricsSnapshot
 from slipstream.domain.models import ModelSpec
 from slipstream.ports.alerts import AlertMemory, AlertSink
 from slipstream.ports.clock import Clock
 from slipstream.ports.embedder import Embedder, EmbeddingCache
+from slipstream.ports.erasing import Erasing, Forgetful
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
 from slipstream.ports.selfcheck import SelfCheck
@@ -80,6 +82,7 @@ def open_sqlite_graph(config: Config, data: Path, clock: Clock) -> GraphPorts:
             cypher=cypher,
             sql=SqliteSql(graph.path, timeout_s=limits.timeout_s, rows_max=limits.rows_max),
             selfcheck=graph.selfcheck,
+            erasing=graph.erasing,
             close=stack.pop_all().close,
         )
 
@@ -125,6 +128,32 @@ def selfcheck_of(index: VectorIndex) -> SelfCheck | None:
     return found if isinstance(found, SelfCheck) else None
 
 
+def erasing_of(index: VectorIndex) -> Erasing | None:
+    """Return what erases from an index in a store of its own, None when its adapter can not."""
+    found = getattr(index, "erasing", None)
+    return found if isinstance(found, Erasing) else None
+
+
+def forget_files(data: Path, cache: EmbeddingCache | None, erased: Erased, rehearse: bool) -> list[Swept]:
+    """Remove the copies of the graph and the vectors of texts that can be made again; return what was there."""
+    del erased  # any of them may hold it: they tell neither by id nor by text
+    mirrors = [path for path in data.glob(f"{GRAPH_FILE}.cypher*") if path.is_file()]
+    known = sorted(data.glob(f"{CACHE_FILE}*"))
+    cached = 0
+    if not rehearse:
+        for path in mirrors:
+            path.unlink(missing_ok=True)
+        if isinstance(cache, Forgetful):
+            cached = cache.forget()
+        else:
+            for path in known:
+                path.unlink(missing_ok=True)
+    return [
+        Swept(place="saved mirror for Cypher", searched=len(mirrors), removed=len(mirrors)),
+        Swept(place="cache of embeddings", searched=len(known), removed=cached, note="emptied: it names no texts"),
+    ]
+
+
 EMBEDDED_FOR_ONE = frozenset({"chroma"})
 """Indexes that only one process at a time can open: other processes ask that one."""
 
@@ -148,6 +177,7 @@ def open_store(data: Path, silence_s_max: float) -> StorePorts:
         requests=store.requests,
         watch=store.watch,
         selfcheck=store.selfcheck,
+        erasing=store.erasing,
         close=store.close,
     )
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+from slipstream.app.composition.erasing import erasures_of
 from slipstream.app.composition.factories import open_cache
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import open_recipes
@@ -33,7 +34,8 @@ def compose_owner(
     clock = options.clock
     graph, feed = stores.graph.reader, stores.graph.feed
     index, journal, letters = stores.index, stores.journal, stores.letters
-    models = open_recipes(config, options, journal, graph, opened_cache(config, data, stack), stack)
+    cache = opened_cache(config, data, stack)
+    models = open_recipes(config, options, journal, graph, cache, stack)
     service, recipes = models.service, models.recipes
     begin_timeline(stores.graph.marks, feed, index, journal, mark=uuid4().hex[:16], sealed=stores.sealed)
     running = compose(config, options, stores, models, Handed())
@@ -67,6 +69,7 @@ def compose_owner(
         scrubber=scrubber,
         watch=watch,
         clock=clock,
+        erasures=erasures_of(config, data, options, shared, stores, models, running, cache, scrubber),
         close=stack.pop_all().close,
         write_back=running.write_back,
         refusal_limits=config.dead_letters.limits(),

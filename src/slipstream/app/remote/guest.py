@@ -22,6 +22,7 @@ from slipstream.audit.incidents import published_incident
 from slipstream.audit.repair import Repairer
 from slipstream.audit.scrubber import Scrubber
 from slipstream.audit.validator import EmbeddingConsistencyValidator
+from slipstream.domain.erasure import Erasure
 from slipstream.domain.errors import IncidentError, NotRunningError, SlipstreamError
 from slipstream.domain.incidents import Incident
 from slipstream.domain.keys import RecordKey
@@ -287,6 +288,28 @@ class GuestSlipstream(Slipstream):
     def explain(self, entity_id: str | RecordKey) -> Explanation:
         """Ask why a record is as it is."""
         found: Explanation = self._caller.call("explain", entity_id)
+        return found
+
+    def erase(
+        self,
+        entity_id: str,
+        *,
+        with_neighbours_text: bool = False,
+        also: Sequence[str] = (),
+        reference: str | None = None,
+        backups: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> Erasure:
+        """Ask for an erasure."""
+        found: Erasure = self._caller.call(
+            "erase",
+            entity_id,
+            with_neighbours_text=with_neighbours_text,
+            also=list(also),
+            reference=reference,
+            backups=list(backups),
+            dry_run=dry_run,
+        )
         return found
 
     def replay_dead_letters(self, ids: Sequence[str] | None = None) -> int:

@@ -169,6 +169,7 @@ _TABLE: Iterable[Operation] = (
     _method("", Slipstream.explain, scope="read"),
     _method("", Slipstream.replay_dead_letters, scope="write", is_long=True),
     _method("", Slipstream.discard_dead_letters),
+    _method("", Slipstream.erase, is_long=True),
     _method("", Slipstream.cut_over, is_long=True, again=_is_cut_over),
     _method("store.index", VectorIndex.scan, scope="read", is_long=True),  # likewise
     Operation(name="store.index.held", declared=held_in_index, perform=held_in_index, scope="read"),

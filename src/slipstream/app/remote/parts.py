@@ -13,6 +13,7 @@ from slipstream.domain.errors import UnsupportedError
 from slipstream.engine.maintenance import Chore
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.digests import TermStore
+from slipstream.ports.erasing import Erasing
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal, MessageStore
 from slipstream.ports.lease import Lease
@@ -44,6 +45,7 @@ class StorePorts:
     requests: Requests
     watch: Callable[[], CommitWatch]
     selfcheck: SelfCheck
+    erasing: Erasing
     close: Callable[[], None]
 
 

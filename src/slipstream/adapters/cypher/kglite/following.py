@@ -16,6 +16,7 @@ from slipstream.adapters.cypher.kglite.source import (
     all_relationships,
     changes_since,
     entities_of,
+    erased_through,
     head_of,
     relationships_of,
     types_of,
@@ -50,6 +51,14 @@ class Follower:
     def __init__(self, file: GraphFile, progress: Callable[[], None]) -> None:
         self._file, self._progress = file, progress
         self.standing: Standing | None = None
+
+    @property
+    def is_before_erasure(self) -> bool:
+        """Whether the mirror may still hold what was erased since: it must not be saved."""
+        if self.standing is None:
+            return False
+        with self._file.reading() as connection:
+            return self.standing.mark.position < erased_through(connection)
 
     def catch_up(self) -> Standing:
         """Return the mirror exactly as the graph was at some moment since the call began."""

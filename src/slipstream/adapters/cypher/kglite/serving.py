@@ -130,7 +130,12 @@ class _Server:
     @property
     def _is_worth_saving(self) -> bool:
         standing = self._follower.standing
-        return self._may_save and standing is not None and standing.unsaved >= _SAVED_FROM
+        return (
+            self._may_save
+            and standing is not None
+            and standing.unsaved >= _SAVED_FROM
+            and not self._follower.is_before_erasure
+        )
 
     def _save(self) -> None:
         if self._is_worth_saving and self._follower.standing is not None:

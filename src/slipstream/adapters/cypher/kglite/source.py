@@ -182,12 +182,20 @@ def changes_since(connection: sqlite3.Connection, mark: Mark, limit: int | None)
 
 
 def _reaches(connection: sqlite3.Connection, mark: Mark) -> bool:
-    """Whether the log is the mark's and holds everything after it; the mark's own row may have been trimmed."""
+    """Whether the log is the mark's and tells everything after it; the mark's own row may have been trimmed."""
     now = _mark_at(connection, mark.position)
     if now.graph_id != mark.graph_id or (now.digest and now.digest != mark.digest):
         return False
+    if mark.position < erased_through(connection):
+        return False  # entries behind the mark may no longer say which entity went
     (tail,) = connection.execute("SELECT min(position) FROM change").fetchone()
     return bool(now.digest) or (tail or 1) == mark.position + 1
+
+
+def erased_through(connection: sqlite3.Connection) -> int:
+    """Return up to where entries of the log may have lost what they said, 0 when nothing was erased."""
+    row = connection.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'erased'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def types_of(connection: sqlite3.Connection, ids: AbstractSet[str]) -> dict[str, str]:

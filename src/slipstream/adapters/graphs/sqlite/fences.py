@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from slipstream.domain.erasure import MARK_AFTER, MARK_PREFIX, is_mark_of
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.feed_changes import Place
 from slipstream.domain.fences import Fence, RowName
@@ -22,6 +24,10 @@ _LIVE = f"""SELECT name, {_COLUMNS} FROM fence WHERE space = :space AND name >= 
     AND NOT deleted AND (:before IS NULL OR sequence IS NULL OR sequence < :before) ORDER BY name LIMIT :limit"""  # noqa: S608
 
 
+_MARKED = f"""SELECT name, {_COLUMNS} FROM fence
+    WHERE space = ? AND name >= '{MARK_PREFIX}' AND name < '{MARK_AFTER}'"""  # noqa: S608
+
+
 class FenceRows:
     """The part of a transaction that keeps fences; see `ports.fences.Fences`."""
 
@@ -33,8 +39,20 @@ class FenceRows:
         """Return the fences of those rows that have one."""
         self._check_open()
         execute = self._connection.execute
-        found = ((row, execute(_ONE, row).fetchone()) for row in rows)
+        found = ((row, execute(_ONE, row).fetchone() or self._marked(row)) for row in rows)
         return {row: _fence(values) for row, values in found if values is not None}
+
+    def _marked(self, row: RowName) -> Sequence[Any] | None:
+        """Return the fence of a row whose entity was erased: a mark stands in place of its name."""
+        if not self.has_marks:
+            return None
+        marked = self._connection.execute(_MARKED, (row.space,))
+        return next((values for name, *values in marked if is_mark_of(name, row.name)), None)
+
+    @cached_property
+    def has_marks(self) -> bool:
+        """Whether something was erased from this graph."""
+        return self._connection.execute("SELECT 1 FROM meta WHERE name = 'erased'").fetchone() is not None
 
     def put_fences(self, fences: Mapping[RowName, Fence]) -> None:
         """Set fences, each replacing the one of its row."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipstream.adapters.graphs.sqlite.codec import RESCAN
+from slipstream.adapters.graphs.sqlite.erasing import SqliteGraphErasing
 from slipstream.adapters.graphs.sqlite.feed import SqliteFeed
 from slipstream.adapters.graphs.sqlite.opening import LayoutGuard, is_prepared, prepare_graph
 from slipstream.adapters.graphs.sqlite.reader import (
@@ -68,6 +69,7 @@ class SqliteGraph(Mutations):
         self._feed = SqliteFeed(self._database, self._exclusive, self._schemas, self._layout, self._graph_id)
         self._sync_view = SqliteSyncView(self._database, self._exclusive)
         self._check = graph_check(self._database, self._exclusive)
+        self.erasing = SqliteGraphErasing(self._database, self._exclusive)
 
     @property
     def capabilities(self) -> GraphCapabilities:

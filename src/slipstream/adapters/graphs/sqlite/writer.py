@@ -15,6 +15,7 @@ from slipstream.adapters.graphs.sqlite.schemas import begin_version, end_version
 from slipstream.adapters.graphs.staging import checked_ref, merged
 from slipstream.adapters.graphs.values import check_id, check_properties, check_type_name, same_properties
 from slipstream.domain.entities import Entity, Properties, PropertyValue
+from slipstream.domain.erasure import MARK_AFTER, MARK_PREFIX, is_mark_of
 from slipstream.domain.errors import (
     AlreadyExistsError,
     InvalidInputError,
@@ -30,6 +31,7 @@ _ENTITY = "SELECT type, CAST(properties AS BLOB) FROM entity WHERE id = ?"
 _INSERT_RELATIONSHIP = """INSERT INTO relationship(source, type, target, key, properties) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT(source, type, target, key) DO NOTHING"""
 _RELATIONSHIPS_OF = "SELECT type, source, target, key FROM relationship WHERE source = ? OR target = ?"
+_MARKED_ONCE = f"SELECT event_id FROM once WHERE event_id >= '{MARK_PREFIX}' AND event_id < '{MARK_AFTER}'"  # noqa: S608
 _THIS_RELATIONSHIP = "source = ? AND type = ? AND target = ? AND key = ?"
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
@@ -150,6 +152,8 @@ class SqliteTransaction(FenceRows):
         """Record an event id; False when an earlier or this transaction has recorded it already."""
         self._check_open()
         check_id(event_id, "event_id")
+        if self.has_marks and any(is_mark_of(mark, event_id) for (mark,) in self._connection.execute(_MARKED_ONCE)):
+            return False
         return self._connection.execute("INSERT OR IGNORE INTO once VALUES (?)", (event_id,)).rowcount > 0
 
     def extend_schema(

@@ -20,6 +20,7 @@ from slipstream.adapters.indexes.sqlite.held import read_page
 from slipstream.adapters.indexes.sqlite.segments import Segments
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.digests import KeyRange, RangeDigest
+from slipstream.domain.erasure import BURIED_PREFIX, MARK_AFTER, MARK_PREFIX, is_mark_of
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.held import HeldPage
 from slipstream.domain.keys import RecordKey
@@ -72,6 +73,10 @@ ON CONFLICT (key) DO UPDATE SET position = max(position, excluded.position)
 _BURIED = """
 SELECT key FROM tombstones WHERE position > ? AND key > ? AND key GLOB '[er]:?*' ORDER BY key LIMIT ?
 """
+_MARKS = f"""
+SELECT key, position FROM tombstones
+WHERE key >= '{BURIED_PREFIX}{MARK_PREFIX}' AND key < '{BURIED_PREFIX}{MARK_AFTER}'
+"""  # noqa: S608  (our own text)
 _VECTORS = """
 SELECT r.key, v.vector FROM records r JOIN vectors v ON v.record = r.id WHERE r.key IN ({}) AND r.space = ?
 """
@@ -103,6 +108,8 @@ class SqliteIndex:
             return []
         blobs = vector_blobs(records)
         with self._database.writing() as connection:
+            if late := _late(connection, records):
+                return [*late, *self.upsert([record for record in records if record.stamp.key not in late])]
             numbers = _numbers(connection, records)
             rows = [stamp_row(record.stamp, number) for record, number in zip(records, numbers, strict=True)]
             stored = {row[:3]: row[3] for row in insert_rows(connection, _UPSERT, rows)}  # without the fenced ones
@@ -168,8 +175,9 @@ class SqliteIndex:
                 records.setdefault(stamp.key, []).append(stamp)
             tombstones: dict[str, Position] = {}
             if _has_tombstones(connection):
+                tombstones = {key: Position(at) for key, (_, at) in _marked(connection, wanted).items()}
                 query = "SELECT key, position FROM tombstones WHERE key IN ({})"
-                tombstones = dict(select_in(connection, query, wanted))
+                tombstones |= dict(select_in(connection, query, wanted))
         held = {key: KeyStamps(_by_space(stamps)) for key, stamps in records.items()}
         for text, position in tombstones.items():
             key = wanted[text]
@@ -303,6 +311,24 @@ def _forget_tombstones(connection: sqlite3.Connection, rows: Sequence[Row]) -> N
 
 def _has_tombstones(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None
+
+
+def _marked(connection: sqlite3.Connection, keys: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return, by key, the tombstones of erased keys, which name a digest in place of the key."""
+    rows = connection.execute(_MARKS).fetchall()
+    found = ((key, mark, at) for mark, at in rows for key in keys if is_mark_of(mark[len(BURIED_PREFIX) :], key))
+    return {key: (mark, at) for key, mark, at in found}
+
+
+def _late(connection: sqlite3.Connection, records: Sequence[VectorRecord]) -> set[RecordKey]:
+    """Return the keys that an erasure fences off, and forget the digests of those that it does not."""
+    if not _has_tombstones(connection):
+        return set()
+    by_key = {record.stamp.key.encode(): record.stamp for record in records}
+    marked = _marked(connection, by_key)
+    revived = [(mark,) for key, (mark, at) in marked.items() if by_key[key].position >= at]
+    connection.executemany("DELETE FROM tombstones WHERE key = ?", revived)
+    return {by_key[key].key for key, (_, at) in marked.items() if by_key[key].position < at}
 
 
 def _by_space(stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:

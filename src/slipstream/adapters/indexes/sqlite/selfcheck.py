@@ -22,11 +22,13 @@ from slipstream.adapters.indexes.sqlite.values import values_changed
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.selfcheck import Kept, Rule, SqliteSelfCheck
 from slipstream.adapters.sqlite.structure import Index
+from slipstream.domain.erasure import BURIED_PREFIX, MARK_PREFIX
 from slipstream.domain.positions import POSITION_MAX
 from slipstream.domain.work import Lane
 
 _NUMBER_MAX = 2**62
 _SEQUENCE_MAX = 2**63 - 2**32
+_NOT_MARKED = f"NOT key GLOB '{BURIED_PREFIX}{MARK_PREFIX}*'"
 _NOT_OURS = "name NOT IN ('messages', 'audits', 'requests')"
 _LANES = ", ".join(str(int(lane)) for lane in Lane)
 _MATRICES_BEGIN_ANEW = (
@@ -64,7 +66,7 @@ _INDEX = (
         "tombstones.key",
         "tombstones",
         "key",
-        f"{NOT_A_KEY} OR position < 0 OR position > {POSITION_MAX}",
+        f"({NOT_A_KEY} AND {_NOT_MARKED}) OR position < 0 OR position > {POSITION_MAX}",
         "tombstones of no record, or of no position",
     ),
     _removed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
+from slipstream.adapters.indexes.sqlite.erasing import SqliteErasing
 from slipstream.adapters.indexes.sqlite.guest import GuestJournal
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
@@ -50,6 +51,7 @@ class SqliteStore:
         self.codes = KeptCodes(self._database)
         self.guest = GuestJournal(self._database)
         self.requests = SqliteRequests(self._database)
+        self.erasing = SqliteErasing(self._database, self.audits)
         self.selfcheck: SelfCheck = store_check(self._database)
         self.lease = SqliteLease(self._database, fence, path.with_name(LOCK_NAME), timing or LeaseTiming())
 

@@ -1,0 +1,79 @@
+"""Composes what erases entities: the stores that it is removed from, and what signs the receipt."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from slipstream._version import __version__
+from slipstream.app.composition.factories import erasing_of, forget_files, sqlite_library
+from slipstream.app.composition.options import Options
+from slipstream.app.composition.recipes import InForce, views_of
+from slipstream.app.composition.running import Running
+from slipstream.app.composition.stores import Shared, Stores
+from slipstream.app.config import Config
+from slipstream.app.erasure.erasing import ErasingParts, Erasures
+from slipstream.app.erasure.receipts import FOLDER as RECEIPTS
+from slipstream.app.erasure.receipts import Circumstances, Receipts
+from slipstream.audit.scrubber import Scrubber
+from slipstream.domain.positions import Position
+from slipstream.engine.planner import Planner
+from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.erasing import Erasing
+from slipstream.signing.keys import FOLDER as SIGNING
+from slipstream.signing.keys import SigningKey
+from slipstream.views.words import WordViews
+
+_BEYOND = (
+    "records were deleted from the index ({}), which keeps files of its own: what these still hold is overwritten by "
+    "its own upkeep, or by filling a new one"
+)
+
+
+def erasures_of(
+    config: Config,
+    data: Path,
+    options: Options,
+    shared: Shared,
+    stores: Stores,
+    models: InForce,
+    running: Running,
+    cache: EmbeddingCache | None,
+    scrubber: Scrubber,
+) -> Erasures | None:
+    """Return what erases entities from this PKG; None where its graph's adapter can not."""
+    log = stores.graph.erasing
+    if log is None:
+        return None
+    own: Erasing | None = None if stores.plain_index is shared.store.index else erasing_of(stores.plain_index)
+    return Erasures(
+        ErasingParts(
+            pkg=stores.pkg,
+            graph=stores.graph.reader,
+            feed=stores.graph.feed,
+            log=log,
+            stores=[*([own] if own else []), shared.store.erasing],
+            files=partial(forget_files, data, cache),
+            index=stores.index,
+            journal=stores.journal,
+            letters=stores.letters,
+            sync=running.sync,
+            scrubber=scrubber,
+            planner=Planner(stores.graph.reader, models.recipes, running.engine.settings.fanout_live_max),
+            words=lambda: WordViews(views_of(config, options)),
+            followed=_nothing_to_follow,
+            receipts=Receipts(data.parent / RECEIPTS, SigningKey(data / SIGNING).sign),
+            around=Circumstances(
+                graph_id=stores.graph.marks.identity,
+                versions={"slipstream": __version__, "sqlite": sqlite_library()[0]},
+            ),
+            beyond=() if own or stores.plain_index is shared.store.index else (_BEYOND.format(config.index.adapter),),
+            clock=options.clock,
+            directory=data.parent,
+        )
+    )
+
+
+def _nothing_to_follow(position: Position, timeout_s: float) -> bool:
+    del position, timeout_s
+    return True

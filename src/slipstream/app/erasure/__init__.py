@@ -1,0 +1,1 @@
+"""Erasing an entity everywhere, and the receipt that says so."""
