@@ -28,6 +28,7 @@ from slipstream.search.keyword import KeywordArm
 from slipstream.search.neighbours import with_neighbours
 from slipstream.search.options import SearchArguments, SearchOptions, check_asked
 from slipstream.search.ranking import Candidate
+from slipstream.search.reordering import Reorderings, depth_of, reordered
 from slipstream.search.waiting import Patience, Wait, Waiting
 from slipstream.search.warming import Warming
 from slipstream.search.weights import FusionWeights
@@ -62,12 +63,14 @@ class Searcher:
         incident: Incident | None = None,
         tracer: Tracer = NO_TRACER,
         weights: FusionWeights | None = None,
+        reorderings: Reorderings | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._graph, self._index, self._vectors = graph, index, QueryVectors(service)
         self._warming = Warming(index)
         self._words, self._keyword = words, None if words is None else KeywordArm(words)
         self._weights, self._now = weights or FusionWeights(), now
+        self._reorderings = reorderings or Reorderings()
         self._patience = patience
         self._on_search = on_search
         """Called when a search begins and when it ends, so that work in the background can stand back."""
@@ -142,17 +145,23 @@ class Searcher:
             self._on_search()
 
     def _answered(self, asking: Asking) -> SearchResults:
+        chosen = self._reorderings.chosen(asking.options)
         behind = self._wait_for(asking)
         frontiers = self._frontiers(asking)
         arms = self._arms(asking, behind)
         joining = self._joining(asking, arms.live)
-        joined, fused = self._found(asking, arms, joining, asking.k)
+        joined, fused = self._found(asking, arms, joining, depth_of(chosen, asking.k))
         hits = [joining.hit(each) for each in joined]
         if asking.options.explain:
             hits = self._explained(asking, arms, joined, hits, fused)
+        if chosen:
+            is_named = sum(1 for each in joined if each.candidate.front)
+            hits, failed = reordered(chosen, asking.text, hits, fixed=is_named)
+            arms.degraded = (*arms.degraded, *failed)
+        hits = asking.narrowing.ordered(hits[: asking.k])
         if asking.options.expand and joining.can_ask:
             hits = with_neighbours(self._graph, hits, asking.options.expand)
-        return self._results(asking, asking.narrowing.ordered(hits), arms, joining, frontiers, fused)
+        return self._results(asking, hits, arms, joining, frontiers, fused)
 
     def _results(
         self,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import pytest
 
-from slipstream.domain.errors import UnavailableError, UnsupportedError
+from slipstream.domain.errors import InvalidInputError, UnavailableError, UnsupportedError
+from slipstream.search.hits import SearchHit
+from slipstream.search.reordering import Reorderings
 from slipstream.search.searcher import Searcher
 from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import View, Words
@@ -264,3 +269,46 @@ def test_metadata_holds_for_what_is_found_by_words() -> None:
     world.settle()
     for mode in ("hybrid", "keyword", "exact"):
         assert ids(world.searcher().search("Ada", metadata={"country": "us"}, mode=mode)) == ["b"]
+
+
+class _Turned:
+    """A reordering that turns the best hits round."""
+
+    name, depth = "reranker", 4
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.seen = error, 0
+
+    def reorder(self, text: str, hits: Sequence[SearchHit]) -> Sequence[SearchHit]:
+        self.seen = len(hits)
+        if self.error is not None:
+            raise self.error
+        return hits[::-1]
+
+
+def test_hits_are_put_into_another_order_last_and_named_ones_stay_in_front(world: Worded) -> None:
+    plain = ids(world.searcher().search("Ada Lovelace", k=4))
+    turned = _Turned()
+    searcher = world.searcher(reorderings=Reorderings(reranker=turned))
+    assert ids(searcher.search("Ada Lovelace", k=2)) == [plain[0], plain[3]]
+    assert turned.seen == 3
+    assert ids(searcher.search("Ada Lovelace", k=2, rerank=False)) == plain[:2]
+    failing = world.searcher(reorderings=Reorderings(reranker=_Turned(UnavailableError("no"))))
+    results = failing.search("Ada Lovelace", k=2)
+    assert ids(results) == plain[:2]
+    assert results.degraded == ("reranker",)
+    with pytest.raises(InvalidInputError, match="rerank"):
+        world.searcher().search("Ada Lovelace", rerank=True)
+
+
+def test_age_counts_among_all_that_was_found() -> None:
+    world = Worded()
+    for year in range(2000, 2020):
+        world.add("Event", f"y{year}", name="launch of a rocket", timestamp=f"{year}-01-01T00:00:00Z")
+    world.settle()
+    searcher = world.searcher(now=lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    newest = ["y2019", "y2018", "y2017"]
+    assert ids(searcher.search("launch of a rocket", k=3, half_life_days=100)) == newest
+    assert ids(searcher.search("launch of a rocket", k=3, half_life_days=100, mode="vector")) == newest
+    assert ids(searcher.search("rocket", k=20, sort="oldest"))[0] == "y2000"
+    assert ids(searcher.search("rocket", k=3, since="2018", mode="keyword")) == ["y2018", "y2019"]
