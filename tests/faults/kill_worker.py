@@ -18,6 +18,7 @@ from slipstream.adapters.wrappers.faults import (
     FaultyIndex,
     FaultyJournal,
     FaultySyncView,
+    FaultyWords,
     kill_at,
 )
 from slipstream.app.composition import Options, Wrapping, open_pkg
@@ -70,6 +71,7 @@ def open_for_test(
             journal=lambda journal: FaultyJournal(journal, hook),
             embedder=lambda embedder: FaultyEmbedder(embedder, hook),
             sync_view=lambda states: FaultySyncView(states, hook),
+            words=lambda words: FaultyWords(words, hook),
         )
     options = Options(
         embedders=(LoggingEmbedder(root / "embedded.log"),),

@@ -20,6 +20,7 @@ from tests import warm
 from tests.depth import deeper, examples, first_few
 from tests.faults.kill_worker import BATCH_MAX, open_for_test, work, write_dump
 from tests.faults.restoring import copy_graph, restore_graph
+from tests.word_rows import wrong_word_rows
 
 FAILPOINTS = (
     "graph.commit.after",
@@ -36,9 +37,20 @@ FAILPOINTS = (
     "journal.commit.before",
     "journal.commit.after",
 )
+OF_WORDS = (
+    ("words.put.before", 1),
+    ("words.put.before", 9),
+    ("words.put.after", 1),
+    ("words.put.after", 9),
+    ("words_frontier.after", 9),
+    ("words_scan.after", 1),
+    ("words_views.after", 1),
+)
+"""Before, in and after a write of word rows, and in a scan of them."""
 INDEXES = ("sqlite", "chroma")
 CASES = [(adapter, failpoint, 6) for adapter in INDEXES for failpoint in FAILPOINTS]
 CASES += [("sqlite", failpoint, 1) for failpoint in FAILPOINTS]
+CASES += [("sqlite", *case) for case in OF_WORDS] + [("chroma", *case) for case in OF_WORDS[:3]]
 MORE = [("chroma", failpoint, 1) for failpoint in FAILPOINTS]
 
 
@@ -69,6 +81,8 @@ def _prove_whole(root: Path, adapter: str, acknowledged: int, *, adopt: bool = F
         assert slipstream.status().dead_letters == 0
         assert report.fresh == report.expected == report.total_embeddings
         _prove_view(slipstream)
+        assert slipstream.sync.words is not None
+        assert wrong_word_rows(slipstream.pkg, slipstream.sync.words.writer) == []
 
 
 def _prove_view(slipstream: Slipstream) -> None:

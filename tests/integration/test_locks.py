@@ -13,6 +13,7 @@ from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
 from slipstream.adapters.indexes.sqlite.index import SqliteIndex
 from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
+from slipstream.adapters.indexes.sqlite.words import SqliteWords
 from slipstream.app.composition import Options, open_pkg
 from slipstream.app.config import Config, IndexConfig
 from slipstream.app.slipstream import Slipstream
@@ -25,16 +26,16 @@ from slipstream.views.declaration import View
 from tests.architecture.sources import ROOT
 from tests.locks import LockWatch, lock_sites
 
-PORTS = (SqliteJournal, SqliteAudits, SqliteGraph, SqliteFeed, SqliteIndex, ChromaIndex)
+PORTS = (SqliteJournal, SqliteAudits, SqliteGraph, SqliteFeed, SqliteIndex, SqliteWords, ChromaIndex)
 WAIT_S = 120.0
 MET = frozenset({
     "SqliteAudits.keep", "SqliteFeed.head", "SqliteFeed.read", "SqliteGraph.read", "SqliteGraph.scan",
     "SqliteJournal.bury", "SqliteJournal.get", "SqliteJournal.put_work", "SqliteJournal.set",
-    "SqliteJournal.transaction", "SqliteJournal.work",
+    "SqliteJournal.transaction", "SqliteJournal.work", "SqliteWords.put", "SqliteWords.stamps",
 })  # fmt: skip
 """What was called for sure, whoever came first."""
 TAKEN = frozenset({
-    "audit/auditor.py _one_at_a_time", "engine/backfill.py _lock", "engine/state.py changed",
+    "apply/words.py _lock", "audit/auditor.py _one_at_a_time", "engine/backfill.py _lock", "engine/state.py changed",
     "engine/state.py writing", "evolution/selections.py _lock", "migration/migrations.py _stepping",
     "report/alerts.py _delivering", "syncview/writeback.py _turn",
 })  # fmt: skip

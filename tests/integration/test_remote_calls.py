@@ -15,7 +15,7 @@ from slipstream.app.composition import Options, open_pkg
 from slipstream.app.config import Config
 from slipstream.app.remote.calling import Caller
 from slipstream.app.remote.frontier import PublishedFrontier
-from slipstream.app.remote.guest import GuestSlipstream, asked_parts
+from slipstream.app.remote.guest import GuestSlipstream, GuestSync, asked_parts
 from slipstream.app.remote.migrating import GuestMigrations
 from slipstream.app.remote.operations import OPERATIONS
 from slipstream.app.slipstream import Parts, Slipstream
@@ -45,7 +45,7 @@ class Sides:
 def guest_parts(own: Parts, caller: Caller, frontier: PublishedFrontier) -> Parts:
     asked = asked_parts(
         caller,
-        frontier,
+        GuestSync(caller, frontier, frontier),
         migrations=GuestMigrations(caller, own.journal, own.migrations.candidate()),
         reembedding=own.reembedding,
         quality=own.quality,

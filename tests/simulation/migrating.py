@@ -15,7 +15,8 @@ from slipstream.testkit.embedders import HashEmbedder
 from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import View
 from slipstream.views.viewset import ViewSet
-from tests.simulation.simulator import VIEWS, Simulation, SimulationError
+from tests.simulation.simulator import VIEWS, Simulation
+from tests.simulation.word_rows import SimulationError
 
 FIRST, TWIN = "hash", "twin"
 

@@ -6,7 +6,8 @@ of the pipeline; any port call may fail before, in the middle or after its effec
 process may die at any failpoint, keeping only what the journal, the index and the graph hold.
 
 Checked at every step: the frontier never goes back and never lies (what it covers is in the index as the graph
-has it). Checked at the end, once faults have stopped: everything converges, and an audit finds nothing.
+has it), nor does that of the word rows, which the follower keeps at a pace of its own. Checked at the end, once
+faults have stopped: everything converges, and an audit finds nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.apply.reconciler import Prepared
@@ -33,6 +35,7 @@ from slipstream.ports.sync_view import EntitySync
 from slipstream.testkit.clock import ManualClock
 from slipstream.testkit.system import MemorySystem
 from slipstream.views.declaration import Chain, Via, View
+from tests.simulation.word_rows import SimulationError, WordRowsTruth
 
 _IN_FLIGHT_MAX = 3
 _STEPS_TO_SETTLE_MAX = 5_000
@@ -53,10 +56,6 @@ VIEWS = (
 
 class SimulatedCrash(BaseException):
     """The process dies here. Not an `Exception`: nothing may catch it."""
-
-
-class SimulationError(AssertionError):
-    """A safety or convergence property was violated; the message holds the seed."""
 
 
 @dataclass(slots=True)
@@ -94,6 +93,7 @@ class Simulation:
     _wanted: dict[RecordKey, str] = field(default_factory=dict)
     """What each record should be now: its fingerprint, rendered from the graph."""
     _changed_at: dict[RecordKey, Position] = field(default_factory=dict)
+    words: WordRowsTruth = field(default_factory=WordRowsTruth)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -134,6 +134,7 @@ class Simulation:
         self._is_restored = False
         self._flights = []
         self._frontier = ORIGIN  # a new process learns it anew; it may have been further before the crash
+        self.words.reopened()
 
     def _failpoint(self, name: str) -> None:
         if not self._faulty:
@@ -166,6 +167,7 @@ class Simulation:
 
     def _step(self) -> None:
         actions = [self._mutate, self._take, self._advance, self._advance, self._advance, self._tick, self._chores]
+        actions += [self._follow, self._follow]
         actions += [self._restore] if self._backup is not None else []
         actions += [getattr(self, name) for name in self._more_actions()]
         action = self.rng.choice(actions)
@@ -192,6 +194,9 @@ class Simulation:
         self.engine.guarded_intake()
         if len(self._flights) < _IN_FLIGHT_MAX and (claims := self.engine.take()):
             self._flights.append(_Flight(claims))
+
+    def _follow(self) -> None:
+        self.system.follower.guarded_step(partial(self.engine.recover, []))
 
     def _advance(self) -> None:
         """Move one batch one stage on; writes stay in the order in which the batches were taken."""
@@ -248,6 +253,7 @@ class Simulation:
         # What the other past has left in the index is only looked at by the rescan, at the new head.
         left = [stamp.key for stamp in self.system.index.scan(None, 10_000)]
         self._changed_at.update(dict.fromkeys([*self._wanted, *left], self.graph.feed.head()))
+        self.words.note_restored(self.system)
 
     def _restart(self) -> None:
         """Close and open again, without a crash."""
@@ -310,6 +316,7 @@ class Simulation:
             if now.get(key) != self._wanted.get(key):
                 self._changed_at[key] = head
         self._wanted = now
+        self.words.note_changes(self.system)
 
     # ------------------------------------------------------------------ properties
 
@@ -320,6 +327,7 @@ class Simulation:
         if self.engine.checkpoint > self.graph.feed.head():
             raise SimulationError("the checkpoint is ahead of the log")
         self._frontier = frontier
+        self.words.check_safety(self.system)
         dead = {letter.key for letter in self.system.journal.letters(None, 10_000)}
         held = self.system.index.stamps(list(self._changed_at))
         told = max(frontier, Position(int(self.system.journal.get(FRONTIER) or 0)))  # also to other processes
@@ -334,9 +342,11 @@ class Simulation:
 
     def _settle(self) -> None:
         for _ in range(_STEPS_TO_SETTLE_MAX):
-            if not self._flights and self.engine.is_settled() and not self.system.maintenance.is_due:
+            is_done = self.system.follower.is_settled() and not self.system.maintenance.is_due
+            if not self._flights and self.engine.is_settled() and is_done:
                 return
             self._take()
+            self._follow()
             self._advance()
             self._chores()
             self.clock.advance(0.5)
@@ -351,6 +361,7 @@ class Simulation:
         left = [key for key in report.divergent_keys() if key not in dead]
         if left:
             raise SimulationError(f"divergent after settling: {left} {report.divergences}")
+        self.words.check_convergence(self.system)
         self._check_sync_view()
         return report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from slipstream.domain.errors import IncidentError
 from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.schema import GraphSchema
 from slipstream.engine.facts import SyncStatus
+from slipstream.engine.word_facts import WordsStatus
 
 _PAGE = 10_000
 
@@ -78,8 +80,20 @@ def status_as_dict(slipstream: Slipstream, *, counts: bool = True) -> dict[str, 
 
 def _numbers(status: SyncStatus | None) -> dict[str, Any]:
     if status is None:
-        return dict.fromkeys(_NO_STATUS)
-    return {name: getattr(status, name) for name in _NO_STATUS} | {"lag_s": round(status.lag_s, 4)}
+        return dict.fromkeys((*_NO_STATUS, "words"))
+    numbers = {name: getattr(status, name) for name in _NO_STATUS}
+    return numbers | {"lag_s": round(status.lag_s, 4), "words": _words(status.words)}
+
+
+def _words(words: WordsStatus | None) -> dict[str, Any] | None:
+    if words is None:
+        return None
+    told = asdict(words) | {"lag_s": round(words.lag_s, 4), "counters": dict(words.counters)}
+    if words.scan is not None:
+        eta_s = words.scan.eta_s
+        rounded = {"rate": round(words.scan.rate, 1), "eta_s": None if eta_s is None else round(eta_s, 1)}
+        told["scan"] = asdict(words.scan) | rounded
+    return told
 
 
 def _phase(slipstream: Slipstream) -> str:

@@ -16,6 +16,7 @@ from slipstream.domain.incidents import Incident, IncidentKind, incident
 from slipstream.domain.journal_names import CHECKPOINT, GRAPH_ID, INCIDENT, REMEMBERED, SEAL, TIMELINE
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.engine.maintenance import told_at
+from slipstream.engine.word_scan import consumed_for_words
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.graph import GraphReader, RestoreMarks
 from slipstream.ports.index import SealedIndex, VectorIndex
@@ -145,7 +146,7 @@ def examined(
 
 def seen_by(index: VectorIndex, journal: Journal) -> Seen:
     """Return what index and journal have seen of their graph."""
-    checkpoint = Position(int(journal.get(CHECKPOINT) or 0))
+    checkpoint = max(Position(int(journal.get(CHECKPOINT) or 0)), consumed_for_words(journal))
     remembered, told = json.loads(journal.get(REMEMBERED) or "[0, null]")
     marks = journal.get(TIMELINE)
     return Seen(

@@ -34,11 +34,13 @@ from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Stamp
 from slipstream.domain.work import WorkItem
+from slipstream.engine.word_scan import consumed_for_words
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.graph import RestoreMarks
 from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.scans import PAGE
+from slipstream.ports.words import WordRows
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +95,7 @@ def adopt_graph(
     schema: Schema,
     mark: str,
     sealed: SealedIndex | None = None,
+    words: WordRows | None = None,
 ) -> Position:
     """
     Take the graph for the truth: move it past everything that its index has seen, and have all of it compared.
@@ -103,7 +106,7 @@ def adopt_graph(
     """
     version = schema()
     seen = (feed.head(), _number(journal, CHECKPOINT), _newest_of_work(journal), _newest_of_index(version, index))
-    position = Position(max(seen) + 1)
+    position = Position(max(*seen, consumed_for_words(journal), _newest_of_words(words)) + 1)
     journal.set(ADOPTED, str(position))  # first: the rescan must never be in the log without it
     if _number(journal, RESTAMPED) > version.version:
         journal.set(RESTAMPED, str(version.version))
@@ -153,6 +156,15 @@ def _stamps(index: VectorIndex) -> Iterator[list[Stamp]]:
     while page:
         yield page
         page = list(index.scan(page[-1].key, PAGE))
+
+
+def _newest_of_words(words: WordRows | None) -> Position:
+    newest = ORIGIN
+    page = [] if words is None else list(words.scan(None, PAGE))
+    while words is not None and page:
+        newest = max(newest, *(stamp.position for stamp in page))
+        page = list(words.scan(page[-1].key, PAGE))
+    return newest
 
 
 def _newest_of_work(journal: Journal) -> Position:

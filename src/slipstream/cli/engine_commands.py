@@ -120,7 +120,7 @@ def _show_status(facts: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    print_facts({name: value for name, value in facts.items() if not isinstance(value, dict)})
+    print_facts({name: value for name, value in facts.items() if not isinstance(value, dict)} | _of_words(facts))
     if facts.get("brake") is not None:
         print_warning(brake_line(facts["brake"]))
     for title in ("entities_by_type", "embeddings_by_type", "embeddings_by_model"):
@@ -129,6 +129,20 @@ def _show_status(facts: Mapping[str, Any], *, as_json: bool) -> None:
             print_table(
                 title.replace("_", " "), ["type" if "type" in title else "model", "count"], list(counts.items())
             )
+
+
+def _of_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far the word rows are, as facts of one line each."""
+    words = facts.get("words")
+    if not words:
+        return {}
+    told = {"words_frontier": words["frontier"], "words_lag_s": words["lag_s"]}
+    if words["outage"]:
+        told["words_outage"] = words["outage"]
+    if scan := words["scan"]:
+        left = "" if scan["eta_s"] is None else f", {scan['eta_s']:,.0f} s left"
+        told["words_scan"] = f"{scan['reason']}: {scan['done']:,} of {scan['total']:,} ({scan['rate']:,.0f}/s{left})"
+    return told
 
 
 def list_letters(context: typer.Context, as_json: Json = False) -> None:

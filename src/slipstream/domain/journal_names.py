@@ -34,5 +34,13 @@ TIMELINE = "timeline"
 """The mark, or for a moment two, that the graph must carry: it was left there by the last process."""
 WRITE_BACK = "write_back"
 """Whether the graph's sync view was complete when the last process closed."""
+WORDS_FRONTIER = "words_frontier"
+"""How far the word rows reflect the graph, for processes that do not run the engine."""
+WORDS_SCAN = "words_scan"
+"""A scan that compares word rows with the graph: why, how far it is, and how far the log is consumed beside it."""
+WORDS_VIEWS = "words_views"
+"""The digest of the views that all word rows were made by; absent while there has been no complete set of rows."""
+TOLD_OF_WORDS = (WORDS_FRONTIER, WORDS_SCAN, WORDS_VIEWS)
+"""What the journal says of its word rows. Whoever removes rows other than by the log removes these with them."""
 TOLD_OF_INDEX = (CHECKPOINT, FRONTIER, REMEMBERED, RESTAMPED)
 """What the journal says of its index. Removed for a new or an older index, so that the log is read from its start."""

@@ -15,6 +15,7 @@ from slipstream.engine.outages import Outages
 from slipstream.engine.settings import SyncSettings
 from slipstream.engine.state import Changes, EngineState, Freshness, SyncStats
 from slipstream.engine.taking import Taking
+from slipstream.engine.word_facts import WordsStatus
 from slipstream.ports.clock import Clock
 from slipstream.ports.feed import ChangeFeed
 from slipstream.ports.journal import Journal
@@ -46,6 +47,8 @@ class SyncStatus:
     """Which of the engine's threads has died, and why."""
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Numbers that the journal could not tell, and why: memory's are given instead, and may be too low."""
+    words: WordsStatus | None = None
+    """How far the word rows are; None where nothing keeps them."""
 
 
 class EngineFacts:

@@ -6,7 +6,8 @@ batch each (backpressure), so with one model at most four batches are in flight.
 itself when nothing urgent is in the pipeline: a lone change pays for no hop, and waits for no work in the background.
 
 Each model has an embedder thread and a queue of its own: its lane. Where a lane is full and there are others, keys
-that it can not take are held until it can: a slow model holds up nothing but what it embeds.
+that it can not take are held until it can: a slow model holds up nothing but what it embeds. Word rows have a thread
+of their own beside all of these.
 
 Stopping waits for nobody for long: what has not begun is given back, and a thread that hangs in a model is left
 behind. Its batch is neither written nor lost: the keys are still dirty, and are done after the next open.
@@ -30,6 +31,7 @@ from slipstream.domain.work import URGENT, Claim
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.maintenance import Maintenance, ViewWriter
 from slipstream.engine.outages import by_models
+from slipstream.engine.words import WordFollower
 from slipstream.ports.clock import Clock
 from slipstream.ports.feed import ChangeFeed
 
@@ -85,8 +87,9 @@ class Pipeline:
         log: ChangeFeed,
         clock: Clock,
         write_back: ViewWriter | None,
+        words: WordFollower | None = None,
     ) -> None:
-        self.engine, self._maintenance = engine, maintenance
+        self.engine, self._maintenance, self._words = engine, maintenance, words
         self._log, self._clock, self._write_back = log, clock, write_back
         self._threads: list[threading.Thread] = []
         self._stopping, self._leaving = threading.Event(), threading.Event()
@@ -127,6 +130,8 @@ class Pipeline:
         self._lanes.clear()
         self._begin("read", self._read)
         self._begin("write", self._write)
+        if self._words is not None:
+            self._begin("words", partial(self._follow, self._words))
 
     def _begin(self, name: str, body: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._guard, args=(body,), name=f"slipstream-{name}", daemon=True)
@@ -209,6 +214,15 @@ class Pipeline:
             self._log.wait(self.engine.consumed, wait_s)
         except (TransientError, *HALTING) as error:
             self.engine.recover([], error)
+
+    def _follow(self, words: WordFollower) -> None:
+        """Keep word rows behind the graph: beside everything else, for they wait for no model and no batch."""
+        halt = partial(self.engine.recover, [])
+        while not self._stopping.is_set():
+            if self.engine.halted is not None:
+                self._stopping.wait(_POLL_S)
+            elif not words.guarded_step(halt):
+                words.rest(halt, self._stopping.wait)
 
     def _tell_others(self) -> None:
         """Publish the frontier now and then, also when nothing is written because all events are irrelevant."""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from slipstream.domain.errors import (
     ConfigError,
@@ -22,6 +22,8 @@ from slipstream.engine.facts import SyncStatus
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.maintenance import Maintenance, ViewWriter
 from slipstream.engine.pipeline import HALTING, Pipeline
+from slipstream.engine.word_facts import WordsStatus
+from slipstream.engine.words import WordFollower
 from slipstream.ports.ages import since_s
 from slipstream.ports.clock import Clock
 from slipstream.ports.feed import ChangeFeed
@@ -47,13 +49,15 @@ class Sync:
         dead_letters: DeadLetters,
         clock: Clock,
         write_back: ViewWriter | None = None,
+        words: WordFollower | None = None,
     ) -> None:
-        self.engine = engine
+        self.engine, self.words = engine, words
         self._write_back = write_back
         self._maintenance = maintenance
         self._log, self._journal, self._letters, self._clock = log, journal, dead_letters, clock
         self._lag = Lag(engine, log, clock)
-        self._pipeline = Pipeline(engine, maintenance, log, clock, write_back)
+        self._words_lag = None if words is None else Lag(words, log, clock)
+        self._pipeline = Pipeline(engine, maintenance, log, clock, write_back, words)
 
     @property
     def on_idle(self) -> Callable[[], object] | None:
@@ -99,13 +103,16 @@ class Sync:
         """
         if not self._pipeline.is_up:
             return
-        if left := self._pipeline.stop(timeout_s):
+        left = self._pipeline.stop(timeout_s)
+        if left:
             logger.warning(
                 "%s waits for a model, and is left behind: its keys are done at the next open", ", ".join(left)
             )
             self.engine.end()
         try:
             self.engine.save_checkpoint()
+            if self.words is not None and not left:
+                self.words.save()
             self._maintenance.remember()
         except HALTING as error:  # the process that has taken over has a checkpoint of its own; or there is no graph
             logger.warning("stopped without a checkpoint: %s", error)
@@ -130,6 +137,13 @@ class Sync:
         has died, and `NotRunningError` when the engine does not run.
         """
         return self._wait_for(lambda: self.engine.frontier >= position, timeout_s, poll_s=1.0)
+
+    def wait_for_words(self, position: Position, timeout_s: float | None = None) -> bool:
+        """Wait until everything up to the position is found by words; raises what `wait` does."""
+        words = self.words
+        if words is None:
+            raise ConfigError("nothing keeps word rows here: there is nothing to wait for")
+        return self._wait_for(lambda: words.frontier >= position, timeout_s, poll_s=1.0, tries=False)
 
     def wait_for_some(self, position: Position, models: Sequence[str], timeout_s: float | None = None) -> bool:
         """Wait as `wait` does, but not for those of `models` that are down, as long as one of them is up."""
@@ -168,7 +182,7 @@ class Sync:
         migration: bool = True,
     ) -> bool:
         """
-        Wait until nothing is left to do: log consumed, no key dirty, stamps at the current schema version.
+        Wait until nothing is left to do: log consumed, no key dirty, no word row behind, stamps up to date.
 
         Dead letters do not count: they wait for a decision. Nor, without `migration`, does the migration lane, whose
         records no search needs. False when the time ran out; raises what `wait` does.
@@ -177,6 +191,8 @@ class Sync:
         def settled() -> bool:
             if on_progress is not None:
                 on_progress(self.status())
+            if self.words is not None and not self.words.is_settled():
+                return False
             if not migration:
                 return self.engine.is_settled(migration=False) and not self._maintenance.restamp_due
             return self.engine.is_settled() and self._pipeline.in_flight == 0 and not self._maintenance.is_due
@@ -257,7 +273,14 @@ class Sync:
             halted=str(engine.halted) if engine.halted else None,
             dead=self.dead,
             unknown=unknown,
+            words=self._words_status(head),
         )
+
+    def _words_status(self, head: Position) -> WordsStatus | None:
+        if self.words is None or self._words_lag is None:
+            return None
+        unread_s = 0.0 if self.words.is_scanning else self._words_lag.seconds(head, self.words.frontier)
+        return self.words.status(head, unread_s)
 
     def lag_s(self) -> float:
         """Return the age of the oldest mutation that is not searchable yet: `status`, for those who ask often."""
@@ -298,6 +321,19 @@ def _known(name: str, read: Callable[[], _T], otherwise: _T, unknown: dict[str, 
         return otherwise
 
 
+class Reading(Protocol):
+    """Something that reads the log: the engine, or the follower of word rows."""
+
+    @property
+    def consumed(self) -> Position:
+        """How far it has read the log."""
+        ...
+
+    def oldest_commit_s(self) -> float | None:
+        """Return when, in monotonic time, the oldest mutation that it has read and not dealt with was committed."""
+        ...
+
+
 class Lag:
     """
     The age of the oldest commit that is not reflected, in seconds of monotonic time since it was first seen.
@@ -305,7 +341,7 @@ class Lag:
     The wall clock is asked once for each commit, so that setting the clock neither hides a lag nor makes one up.
     """
 
-    def __init__(self, engine: SyncEngine, log: ChangeFeed, clock: Clock) -> None:
+    def __init__(self, engine: Reading, log: ChangeFeed, clock: Clock) -> None:
         self._engine, self._log, self._clock = engine, log, clock
         self._unread: tuple[Position, float] | None = None
         """The first entry that was found unread, and when it was committed."""

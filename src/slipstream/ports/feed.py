@@ -11,6 +11,8 @@ from slipstream.domain.positions import Position
 
 INDEX_CONSUMER = "index"
 """The consumer that keeps the vector index."""
+WORDS_CONSUMER = "words"
+"""The consumer that keeps the word rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.adapters.indexes.memory import MemoryIndex, MemoryJournal
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
+from slipstream.adapters.indexes.sqlite.words_memory import MemoryWords
 from slipstream.adapters.wrappers.faults import (
     FailpointHook,
     FaultyAudits,
@@ -18,6 +20,7 @@ from slipstream.adapters.wrappers.faults import (
     FaultyIndex,
     FaultyJournal,
     FaultySyncView,
+    FaultyWords,
 )
 from slipstream.adapters.wrappers.noting import NotingIndex, NotingJournal, NotingLetters
 from slipstream.adapters.wrappers.scoped import scoped
@@ -44,6 +47,7 @@ from slipstream.engine.loop import SyncEngine
 from slipstream.engine.maintenance import Maintenance
 from slipstream.engine.runner import Sync
 from slipstream.engine.settings import SyncSettings
+from slipstream.engine.words import WordFollower
 from slipstream.events.handler import PKGSyncHandler
 from slipstream.events.queue import EventQueue
 from slipstream.evolution.reembedders import EngineReembedder
@@ -55,6 +59,7 @@ from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.ports.words import WordIndex
 from slipstream.recipes.in_force import LivePlaces
 from slipstream.search.searcher import Searcher
 from slipstream.syncview.writeback import Notes, WriteBack
@@ -102,6 +107,7 @@ class MemorySystem:
     graph: MemoryGraph = field(init=False)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     audits: MemoryAudits = field(default_factory=MemoryAudits)
+    words: WordIndex = field(default_factory=MemoryWords)
     embedder: HashEmbedder = field(default_factory=lambda: HashEmbedder(dimension=16))
     registry: ModelRegistry = field(init=False)
     service: MultiModelEmbeddingService = field(init=False)
@@ -110,6 +116,7 @@ class MemorySystem:
     opened: int = 0
     write_back: WriteBack = field(init=False)
     sync: Sync = field(init=False)
+    follower: WordFollower = field(init=False)
     searcher: Searcher = field(init=False)
     store: SchemaVersionedEmbeddingStore = field(init=False)
     queue: EventQueue = field(init=False)
@@ -150,7 +157,7 @@ class MemorySystem:
         )
         self.registry, self.service = models.registry, models.service
         self.engine, self.maintenance, self.sync = running.engine, running.maintenance, running.sync
-        self.searcher = running.searcher
+        self.searcher, self.follower = running.searcher, running.words
         assert running.write_back is not None
         self.write_back, self.store, self.places = running.write_back, running.store, running.places
         self.queue, self.handler, self.reembedding = running.queue, running.handler, running.reembedding
@@ -170,6 +177,7 @@ class MemorySystem:
                 audits=lambda audits: FaultyAudits(audits, self._failpoint),
                 embedder=lambda embedder: FaultyEmbedder(embedder, self._failpoint),
                 sync_view=lambda states: FaultySyncView(states, self._failpoint),
+                words=lambda words: FaultyWords(words, self._failpoint),
             ),
         )
 
@@ -197,6 +205,7 @@ class MemorySystem:
             sealed=None,
             below=Below(),
             sync_view=wrapping.sync_view(graph.sync_view),
+            words=wrapping.words(self.words),
         )
 
     def _is_right_graph(self, stores: Stores, *, adopt: bool) -> bool:
@@ -209,7 +218,7 @@ class MemorySystem:
         index, journal = stores.index, stores.journal
         graph, feed, mark = self.graph, self.graph.feed, f"mark-{self.opened}"
         if adopt:
-            adopt_graph(graph, feed, index, journal, schema=graph.schema, mark=mark)
+            adopt_graph(graph, feed, index, journal, schema=graph.schema, mark=mark, words=stores.words)
         else:
             begin_timeline(graph, feed, index, journal, mark=mark)
 
@@ -218,9 +227,9 @@ class MemorySystem:
         for _ in range(steps_max):
             if until is not None and until():
                 return
-            if self.engine.step():
+            if self.engine.step() or self.follower.guarded_step(partial(self.engine.recover, [])):
                 continue
-            if self.engine.is_settled():
+            if self.engine.is_settled() and (self.engine.halted is not None or self.follower.is_settled()):
                 if not self.maintenance.step():
                     self.engine.save_checkpoint()
                     return

@@ -22,6 +22,10 @@ failure there; one that kills the process simulates a crash there. Survived faul
     states.put.before/middle/after     none, half or all of some rows of the sync view written, unacknowledged
     states.remove.before/after, states.prune.before/after
     timeline.before/after              the graph's mark about to be changed in the journal, or changed
+    words.put.before/after             word rows about to be written, or written in an open transaction
+    words.clear.before/after           all word rows about to be forgotten, or forgotten
+    words_frontier.before/after        the frontier of the word rows about to be saved, or saved in that transaction
+    words_scan.before/after            how far a scan of word rows is, likewise
     write_back.before/after            the note that the sync view is complete, about to be set or removed, or done
 """
 
@@ -48,12 +52,14 @@ from slipstream.domain.models import ModelSpec
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord
+from slipstream.domain.words import WordDeletion, WordRow, WordStamp
 from slipstream.ports.audits import AuditStore
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import GraphCapabilities, GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.sync_view import SyncState, SyncView
+from slipstream.ports.words import WordIndex
 
 FailpointHook = Callable[[str], None]
 
@@ -299,6 +305,39 @@ class FaultySyncView(ReadingSyncView):
         pruned = self._inner.prune(limit)
         self._hook("states.prune.after")
         return pruned
+
+
+class FaultyWords:
+    """A `WordIndex` with failpoints around every write and before the reads of rows."""
+
+    def __init__(self, inner: WordIndex, hook: FailpointHook) -> None:
+        self._inner, self._hook = inner, hook
+        self.named, self.match, self.frequencies = inner.named, inner.match, inner.frequencies
+        self.alike_names, self.alike_words, self.excerpts = inner.alike_names, inner.alike_words, inner.excerpts
+        self.rows, self.count = inner.rows, inner.count
+
+    def put(self, rows: Sequence[WordRow], deletions: Sequence[WordDeletion] = ()) -> Sequence[RecordKey]:
+        """Write through `words.put.before`, and `.after` before the transaction that it joins has ended."""
+        self._hook("words.put.before")
+        fenced = self._inner.put(rows, deletions)
+        self._hook("words.put.after")
+        return fenced
+
+    def stamps(self, keys: Sequence[RecordKey]) -> Mapping[RecordKey, WordStamp]:
+        """Look up through `words.stamps.before`."""
+        self._hook("words.stamps.before")
+        return self._inner.stamps(keys)
+
+    def scan(self, after: RecordKey | None, limit: int) -> Sequence[WordStamp]:
+        """Scan through `words.scan.before`."""
+        self._hook("words.scan.before")
+        return self._inner.scan(after, limit)
+
+    def clear(self) -> None:
+        """Forget through `words.clear.before` and `.after`."""
+        self._hook("words.clear.before")
+        self._inner.clear()
+        self._hook("words.clear.after")
 
 
 class FaultyEmbedder:

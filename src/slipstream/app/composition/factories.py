@@ -48,6 +48,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.telemetry import Exposition
+from slipstream.ports.words import OwnWords, WordIndex
 
 GRAPH_FILE, INDEX_FILE, ALERTS_FILE, OLD_GRAPH = "graph.db", "index.db", "alerts.state", "graph.lbug"
 DATA_FOLDER, CACHE_FILE, LOCK_FILE = ".slipstream", "embeddings.cache", LOCK_NAME
@@ -154,6 +155,11 @@ def forget_files(data: Path, cache: EmbeddingCache | None, erased: Erased, rehea
     ]
 
 
+def words_in(index: VectorIndex, store: StorePorts) -> WordIndex:
+    """Return the word index of an index that has its own, else that of the journal's file."""
+    return index.words if isinstance(index, OwnWords) else store.words
+
+
 EMBEDDED_FOR_ONE = frozenset({"chroma"})
 """Indexes that only one process at a time can open: other processes ask that one."""
 
@@ -169,6 +175,7 @@ def open_store(data: Path, silence_s_max: float) -> StorePorts:
         messages=store.journal,
         audits=store.audits,
         terms=store.terms,
+        words=store.words,
         chores=(store.codes,),
         guest_journal=store.guest,
         guest_letters=store.guest,

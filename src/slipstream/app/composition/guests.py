@@ -16,6 +16,7 @@ from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, not_put_in_force, recipes_of, router_of, views_of
 from slipstream.app.composition.running import searched_types, types_with_records
 from slipstream.app.composition.stores import Shared
+from slipstream.app.composition.words import words_beside, words_frontier
 from slipstream.app.config import Config
 from slipstream.app.explaining import Explaining
 from slipstream.app.remote.calling import Caller
@@ -141,7 +142,7 @@ def _parts(
         letters=store.letters,
         engine=remote_part(SyncEngine, caller, "sync.engine"),
     )
-    guest_sync = GuestSync(caller, frontier)
+    guest_sync = GuestSync(caller, frontier, words_frontier(shared))
     searcher = Searcher(
         graph,
         reading.index,
@@ -149,12 +150,13 @@ def _parts(
         reading.live,
         frontier=frontier.now,
         wait=guest_sync.wait,
+        words=words_beside(config, options, shared, guest_sync),
         patience=guest_sync,
         tracer=options.tracer,
     )
     asked = asked_parts(
         caller,
-        frontier,
+        guest_sync,
         migrations=GuestMigrations(caller, store.journal, reading.declared),
         reembedding=ReembeddingService(embeddings, service, graph, views=reading.recipes),
         quality=_quality(config, shared, options, reading, embeddings, frontier),

@@ -103,6 +103,7 @@ def adopt_here(place: Place, stores: Stores) -> Position:
             schema=graph.reader.schema,
             mark=uuid4().hex[:16],
             sealed=stores.sealed,
+            words=stores.words,
         )
 
 

@@ -17,6 +17,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.sync_view import SyncView
 from slipstream.ports.telemetry import NO_TRACER, Tracer
+from slipstream.ports.words import WordIndex
 from slipstream.views.declaration import View
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Wrapping:
     audits: Callable[[AuditStore], AuditStore] = _same
     embedder: Callable[[Embedder], Embedder] = _same
     sync_view: Callable[[SyncView], SyncView] = _same
+    words: Callable[[WordIndex], WordIndex] = _same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

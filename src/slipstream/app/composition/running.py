@@ -11,6 +11,7 @@ from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import InForce, declare, recipe_of, router_of
 from slipstream.app.composition.stores import RECIPE, Stores, compare_with_last_time, recipe_digest
 from slipstream.app.composition.watching import auditor_beside, audits_of, polite_pace, write_back_of
+from slipstream.app.composition.words import follower_of, words_here
 from slipstream.app.config import Config
 from slipstream.apply.sweeping import Sweep
 from slipstream.audit.auditor import Auditor
@@ -24,6 +25,7 @@ from slipstream.engine.loop import SyncEngine
 from slipstream.engine.maintenance import Maintenance
 from slipstream.engine.runner import Sync
 from slipstream.engine.settings import SyncSettings
+from slipstream.engine.words import WordFollower
 from slipstream.events.handler import PKGSyncHandler
 from slipstream.events.queue import EventQueue
 from slipstream.evolution.reembedders import EngineReembedder, Reembedder
@@ -44,6 +46,7 @@ from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.search.fusing import fuse_vectors
 from slipstream.search.hits import record_name
 from slipstream.search.searcher import Searcher
+from slipstream.search.words import SearchedWords
 from slipstream.syncview.writeback import WriteBack
 from slipstream.views.declaration import View
 
@@ -78,6 +81,7 @@ class Running:
     queue: EventQueue
     reembedding: ReembeddingService
     handler: PKGSyncHandler
+    words: WordFollower
     searcher: Searcher
     auditor: Auditor
     repairer: Repairer
@@ -94,7 +98,8 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
     compare_with_last_time(engine, graph, journal, recipe_digest(config, models.opened.generations.live))
     maintenance = Maintenance(engine, graph, feed, index, journal, clock)
     write_back = write_back_of(config, options, stores, engine)
-    sync = Sync(engine, maintenance, feed, journal, letters, clock, write_back)
+    words = follower_of(config, options, stores, engine, handed.rng)
+    sync = Sync(engine, maintenance, feed, journal, letters, clock, write_back, words)
     places = LivePlaces(models.recipes, partial(searched_types, graph, index))
     store = _embeddings(stores, models, sync, places, clock)
     queue = EventQueue(stores.messages, letters, clock, config.queue.topic_mb << 20)
@@ -125,7 +130,8 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
         queue=queue,
         reembedding=reembedding,
         handler=_handler(engine, graph, models, store, queue, reembedding),
-        searcher=_searcher(sync, graph, index, service, places, options.tracer),
+        words=words,
+        searcher=_searcher(sync, graph, index, words_here(stores, words, sync), service, places, options.tracer),
         auditor=auditor,
         repairer=repairer,
         quality=quality,
@@ -197,6 +203,7 @@ def _searcher(
     sync: Sync,
     graph: GraphReader,
     index: VectorIndex,
+    words: SearchedWords,
     service: MultiModelEmbeddingService,
     places: LivePlaces,
     tracer: Tracer,
@@ -208,6 +215,7 @@ def _searcher(
         places.live,
         frontier=lambda: sync.engine.frontier,
         wait=sync.wait,
+        words=words,
         patience=sync,
         on_search=sync.engine.note_search,
         tracer=tracer,

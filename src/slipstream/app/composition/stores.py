@@ -16,6 +16,7 @@ from slipstream.app.composition.factories import (
     open_store,
     refuse_old_graph,
     selfcheck_of,
+    words_in,
 )
 from slipstream.app.composition.options import Options
 from slipstream.app.config import Config
@@ -34,6 +35,7 @@ from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal, MessageStore
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.sync_view import SyncView
+from slipstream.ports.words import WordIndex
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.generations import declaration_text
 from slipstream.syncview.writeback import Notes
@@ -71,6 +73,9 @@ class Stores:
     below: Below
     """What looks for damage in all three."""
     sync_view: SyncView
+    words: WordIndex
+    words_share_journal: bool = True
+    """Whether the word rows are written in the journal's transactions."""
 
 
 def open_shared(config: Config, data: Path, options: Options, stack: ExitStack) -> Shared:
@@ -117,6 +122,7 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
         stack.callback(index.close)
     sealed = index if isinstance(index, SealedIndex) else None
     below = _below(config, shared, None if index is store.index else index)
+    words = words_in(index, store)
     index = wrapping.index(index)
     return Stores(
         shared.graph,
@@ -131,6 +137,8 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
         sealed,
         below,
         FencedSyncView(wrapping.sync_view(shared.graph.sync_view), store.lease.renew),
+        wrapping.words(words),
+        words is store.words,
     )
 
 

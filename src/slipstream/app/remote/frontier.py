@@ -19,17 +19,17 @@ _LOOK_S = 0.25
 
 class PublishedFrontier:
     """
-    Reads the frontier from the journal, and waits for it. Safe for threads.
+    Reads a frontier from the journal (of the vectors, or by `name` of the words), and waits for it. Safe for threads.
 
     It can lag behind by one commit of the owner, but never runs ahead of the index.
     """
 
-    def __init__(self, journal: Journal, watch: Callable[[], CommitWatch]) -> None:
-        self._journal, self._watch = journal, watch
+    def __init__(self, journal: Journal, watch: Callable[[], CommitWatch], name: str = FRONTIER) -> None:
+        self._journal, self._watch, self._name = journal, watch, name
 
     def now(self) -> Position:
         """Return the published frontier."""
-        text = self._journal.get(FRONTIER)
+        text = self._journal.get(self._name)
         return ORIGIN if text is None else Position(int(text))
 
     def wait(self, position: Position, timeout_s: float | None = None) -> bool:

@@ -42,7 +42,18 @@ from slipstream.search.options import SearchArguments
 from slipstream.views.viewset import ViewSet
 
 _QUALITY_HERE = ("gate", "gate_with", "trend", "record", "weak", "confidence_below")
-_SYNC_HERE = ("wait", "wait_for_some", "reached", "drain", "status", "running", "failure", "start", "stop")
+_SYNC_HERE = (
+    "wait",
+    "wait_for_words",
+    "wait_for_some",
+    "reached",
+    "drain",
+    "status",
+    "running",
+    "failure",
+    "start",
+    "stop",
+)
 
 _PATIENCE_S, _PAUSE_S = 10.0, 0.1
 _STATUS_PATIENCE_S = 10.0
@@ -59,8 +70,8 @@ class GuestSync:
     """Always None: a failed engine is its owner's, and `status` tells of it."""
     running = True
 
-    def __init__(self, caller: Caller, frontier: PublishedFrontier) -> None:
-        self._caller, self._frontier = caller, frontier
+    def __init__(self, caller: Caller, frontier: PublishedFrontier, words: PublishedFrontier) -> None:
+        self._caller, self._frontier, self._words = caller, frontier, words
 
     def wait(self, position: Position, timeout_s: float | None = None) -> bool:
         """
@@ -90,6 +101,30 @@ class GuestSync:
             return bool(self._caller.call("sync.wait_for_some", position, sorted(models), left_s))
         except NotRunningError:  # an owner that only stands in ends soon
             return self.wait(position, max(0.0, timeout_s - (time.monotonic() - started)))
+
+    def words_frontier(self) -> Position:
+        """Return how far the word rows reflect the graph, as the owner has published it."""
+        return self._words.now()
+
+    def wait_for_words(self, position: Position, timeout_s: float | None = None) -> bool:
+        """Wait until everything up to the position is found by words; raises what `wait` does."""
+        patience_s = _PATIENCE_S if timeout_s is None else timeout_s
+        started = time.monotonic()
+        if self._words.wait(position, min(_PAUSE_S, patience_s)):
+            return True
+        while True:
+            left_s = max(0.0, patience_s - (time.monotonic() - started))
+            try:
+                if self._caller.call("sync.wait_for_words", position, left_s):
+                    return True
+            except NotRunningError as error:  # an owner that only stands in ends soon
+                if left_s <= 0:
+                    raise NotRunningError(_NOT_RUNNING) from error
+                time.sleep(min(_PAUSE_S, left_s))
+                continue
+            if timeout_s is not None:
+                return self._words.now() >= position
+            started = time.monotonic()
 
     def behind(self, position: Position) -> Mapping[str, str]:
         """Return the models that are down, when they alone hold the index behind a position; else nothing."""
@@ -141,7 +176,7 @@ class GuestSync:
 
 def asked_parts(
     caller: Caller,
-    frontier: PublishedFrontier,
+    sync: GuestSync,
     *,
     migrations: GuestMigrations,
     reembedding: ReembeddingService,
@@ -149,7 +184,7 @@ def asked_parts(
 ) -> dict[str, Any]:
     """Return the parts of a guest's facade that ask the owner; their methods that only read are answered here."""
     return {
-        "sync": remote_part(Sync, caller, "sync", GuestSync(caller, frontier), _SYNC_HERE),
+        "sync": remote_part(Sync, caller, "sync", sync, _SYNC_HERE),
         "migrations": remote_part(Migrations, caller, "migrations", migrations, MIGRATIONS_HERE),
         "reembedding": remote_part(ReembeddingService, caller, "reembedding", reembedding, ("changes",)),
         "quality": remote_part(Quality, caller, "quality", quality, _QUALITY_HERE),

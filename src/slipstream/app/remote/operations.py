@@ -177,6 +177,7 @@ _TABLE: Iterable[Operation] = (
     _value("sync", Sync.running, scope="read"),
     _method("sync", Sync.drain, scope="write", is_long=True),
     _method("sync", Sync.wait_for_some, scope="read", is_long=True),
+    _method("sync", Sync.wait_for_words, scope="read", is_long=True),
     _method("sync", Sync.behind, scope="read"),
     _method("sync", Sync.mark, scope="write"),
     _method("sync", Sync.write_back, scope="write", is_long=True),

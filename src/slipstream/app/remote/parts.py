@@ -19,6 +19,7 @@ from slipstream.ports.journal import DeadLetters, Journal, MessageStore
 from slipstream.ports.lease import Lease
 from slipstream.ports.requests import CommitWatch, Requests
 from slipstream.ports.selfcheck import SelfCheck
+from slipstream.ports.words import WordIndex
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class StorePorts:
     messages: MessageStore
     audits: AuditStore
     terms: TermStore
+    words: WordIndex
     chores: Sequence[Chore]
     guest_journal: Journal
     guest_letters: DeadLetters

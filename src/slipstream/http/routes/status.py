@@ -47,6 +47,28 @@ class Backfill(BaseModel):
     eta_s: float | None
 
 
+class WordScan(BaseModel):
+    """How far the comparison of word rows with the graph is."""
+
+    reason: str
+    done: int
+    total: int
+    rate: float = Field(description="Keys a second")
+    eta_s: float | None
+
+
+class Words(BaseModel):
+    """How far the word rows are: what is searched by names and words."""
+
+    frontier: int
+    lag_events: int
+    lag_s: float
+    is_scanning: bool = Field(description="All rows are compared: the frontier stands still meanwhile")
+    scan: WordScan | None
+    counters: Counts
+    outage: str | None
+
+
 class Status(BaseModel):
     """The engine's numbers, the counts of both sides, and what is wrong; what can not be read is null."""
 
@@ -63,6 +85,7 @@ class Status(BaseModel):
     outage: str | None
     halted: str | None
     dead: str | None
+    words: Words | None
     lanes: Counts
     backfills: dict[str, Backfill]
     entities: int | None
