@@ -16,7 +16,6 @@ from slipstream.app.erasure.erasing import ErasingParts, Erasures
 from slipstream.app.erasure.receipts import FOLDER as RECEIPTS
 from slipstream.app.erasure.receipts import Circumstances, Receipts
 from slipstream.audit.scrubber import Scrubber
-from slipstream.domain.positions import Position
 from slipstream.engine.planner import Planner
 from slipstream.ports.embedder import EmbeddingCache
 from slipstream.ports.erasing import Erasing
@@ -61,7 +60,7 @@ def erasures_of(
             scrubber=scrubber,
             planner=Planner(stores.graph.reader, models.recipes, running.engine.settings.fanout_live_max),
             words=lambda: WordViews(views_of(config, options)),
-            followed=_nothing_to_follow,
+            followed=running.sync.wait_for_words,
             receipts=Receipts(data.parent / RECEIPTS, SigningKey(data / SIGNING).sign),
             around=Circumstances(
                 graph_id=stores.graph.marks.identity,
@@ -72,8 +71,3 @@ def erasures_of(
             directory=data.parent,
         )
     )
-
-
-def _nothing_to_follow(position: Position, timeout_s: float) -> bool:
-    del position, timeout_s
-    return True

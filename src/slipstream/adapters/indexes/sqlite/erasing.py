@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
 from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.adapters.indexes.sqlite.values import put_value
+from slipstream.adapters.indexes.sqlite.words import SqliteWords
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.rehearsing import leave, taken_back
 from slipstream.adapters.sqlite.wiping import wipe
@@ -23,8 +24,8 @@ _CODES_PATIENCE_S = 60.0
 class SqliteErasing:
     """An `Erasing` over the tables of the store. Made by `SqliteStore`; writes through the fence."""
 
-    def __init__(self, database: Database, audits: SqliteAudits) -> None:
-        self._database, self._audits = database, audits
+    def __init__(self, database: Database, audits: SqliteAudits, words: SqliteWords) -> None:
+        self._database, self._audits, self._words = database, audits, words
 
     def scrub(self, erased: Erased, *, rehearse: bool = False) -> Sequence[Swept]:
         """Delete what is the entity's own, and put its mark where others name it, in one transaction."""
@@ -42,6 +43,7 @@ class SqliteErasing:
                 _scrub_values(connection, erased),
                 self._scrub_leaves(connection, erased),
                 _move_segments(connection, erased),
+                self._words.scrub(connection, erased),
             ]
             if rehearse:
                 leave()

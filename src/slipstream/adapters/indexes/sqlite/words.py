@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from slipstream.adapters.indexes.sqlite.codec import Row, select_in
+from slipstream.adapters.indexes.sqlite.words_erasing import scrub_words
 from slipstream.adapters.indexes.sqlite.words_schema import TEXT_TABLES, drop_searched, make_searched
 from slipstream.adapters.indexes.sqlite.words_scratch import Scratch
 from slipstream.adapters.indexes.sqlite.words_searching import Lending, SqliteWordSearch, names_of
 from slipstream.adapters.indexes.sqlite.words_writing import KnownWords, remove_rows, write_rows
+from slipstream.domain.erasure import Erased, Swept
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -90,6 +92,11 @@ class SqliteWords(SqliteWordSearch):
         with self._database.writing() as connection:
             forget_words(connection)
             self._known.clear()
+
+    def scrub(self, connection: sqlite3.Connection, erased: Erased) -> Swept:
+        """Forget an erased entity's words, inside the open transaction of its erasure."""
+        self._known.clear()
+        return scrub_words(connection, erased, self._scratch)
 
     def close(self) -> None:
         """Refuse further calls; closing twice is harmless."""

@@ -136,7 +136,7 @@ class SqliteWordSearch:
             best.sort(key=lambda row: (row[-1], row[0]))
             known = self._frequencies(connection, [word for word, _ in best])
             return {
-                word: count for word, count in list(known.items())[:limit] if count and _is_written(connection, word)
+                word: count for word, count in list(known.items())[:limit] if count and is_written(connection, word)
             }
 
     def excerpts(self, query: WordQuery, texts: Sequence[str], stemmer: str = "english") -> Sequence[Excerpt]:
@@ -221,7 +221,7 @@ def _rarest(connection: sqlite3.Connection, table: str, text: str) -> str | None
     return " OR ".join(taken) if taken else None
 
 
-def _is_written(connection: sqlite3.Connection, word: str) -> bool:
+def is_written(connection: sqlite3.Connection, word: str) -> bool:
     """Whether a row has the word just like that, and not only another one with the same stem."""
     for stemmer, table in TEXT_TABLES.items():
         query = f"SELECT name, aliases, body, type FROM {table} WHERE {table} MATCH ?"
