@@ -18,6 +18,7 @@ STEMMERS = ("english", "none")
 _WORDS, _NAMES = re.compile(r"[a-z0-9]+"), re.compile(r"[a-z0-9]+[+#]*")
 _PLAIN_LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"}
+    | {chr(half): " " for half in range(0xD800, 0xE000)}  # half a character, which no store takes
 )
 # Han, kana, Thai, Lao, Khmer, Myanmar: nothing stands between their words.
 _UNSPACED = re.compile(
