@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from contextlib import chdir
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import slipstream
 from slipstream.adapters.alerts.webhook import SCHEMA as ALERT_SCHEMA
+from slipstream.cli.app import app
 from slipstream.ports.alerts import AlertEvent
 from slipstream.report.alerts import BACKLOG_MAX, RULES, AlertThresholds
 from slipstream.report.evidence_page import SCHEMA as AUDIT_SCHEMA
+from slipstream.signing.documents import CONTEXT, digest_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALERTS = (DOCS / "alerts.md").read_text(encoding="utf-8")
@@ -57,3 +63,22 @@ def test_the_evidence_snippets_name_what_there_is() -> None:
     names = [_run(snippet) for snippet in _snippets(EVIDENCE, "python")]
     assert [callable(names[0]["keep"]), callable(names[1]["page_again"])] == [True, True]
     assert AUDIT_SCHEMA in EVIDENCE
+
+
+def test_the_signature_snippets_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with slipstream.open(tmp_path / "my-pkg", create=True) as slip:
+        slip.verify()
+    newest_audit = _run(_snippets(EVIDENCE, "python")[2])["newest_audit"]
+    document = newest_audit(str(tmp_path / "my-pkg"))
+    assert capsys.readouterr().out == f"{digest_of(document)}\n"
+    (shell,) = [block for block in _snippets(EVIDENCE, "sh") if "evidence verify" in block]
+    commands = [shlex.split(line, comments=True)[1:] for line in shell.splitlines()]
+    with chdir(tmp_path):
+        for words in commands:
+            words, _, file = (words[:-2], ">", words[-1]) if ">" in words else (words, "", "")  # noqa: PLW2901
+            told = CliRunner().invoke(app, words)
+            assert told.exit_code == 0, told.output
+            if file:
+                Path(file).write_text(told.stdout)
+    assert CONTEXT == b"slipstream signed document 1\n"
+    assert "`slipstream signed document 1`" in EVIDENCE

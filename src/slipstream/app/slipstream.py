@@ -19,6 +19,7 @@ from slipstream.app.explaining import Explaining, Explanation
 from slipstream.app.exporting import Exporter, ExportReport, OnRow
 from slipstream.app.opened import Opened
 from slipstream.app.pkg import PKG
+from slipstream.app.proving import Proving
 from slipstream.app.rehearsing import Rehearsing
 from slipstream.app.view_check import SAMPLE, ViewCheck, ViewChecking
 from slipstream.app.watch import Watch
@@ -27,6 +28,7 @@ from slipstream.audit.findings import AuditReport
 from slipstream.audit.pacing import FULL_SPEED, Pace
 from slipstream.audit.repair import Repairer
 from slipstream.audit.scrubber import Scrubber
+from slipstream.audit.sealing import Evidence
 from slipstream.audit.validator import EmbeddingConsistencyValidator
 from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError, UnsupportedError
@@ -92,6 +94,7 @@ class Parts:
     watch: Watch
     clock: Clock
     close: Callable[[], None]
+    evidence: Evidence | None = None
     write_back: WriteBack | None = None
     refusal_limits: RefusalLimits = field(default_factory=RefusalLimits)
     feed: FeedOptions = field(default_factory=FeedOptions)
@@ -100,7 +103,7 @@ class Parts:
     erasures: Erasures | None = None
 
 
-class Slipstream(Browsing, Bringing, Erasable):
+class Slipstream(Browsing, Bringing, Erasable, Proving):
     """
     A property graph and the vector index directly behind it.
 
@@ -281,16 +284,6 @@ class Slipstream(Browsing, Bringing, Erasable):
     def validator(self) -> EmbeddingConsistencyValidator:
         """The validator of this graph and its index."""
         return EmbeddingConsistencyValidator(self.pkg, self.store, auditor=self._parts.auditor)
-
-    @property
-    def auditor(self) -> Auditor:
-        """Audits graph and index."""
-        return self._parts.auditor
-
-    @property
-    def audits(self) -> AuditLog:
-        """Finished audits with everything they found, newest first."""
-        return self._parts.audits
 
     def sync_state(self, entity_id: str) -> SyncState | None:
         """Return how an entity stands in the index right now; None when there is no such entity."""

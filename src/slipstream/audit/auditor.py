@@ -18,6 +18,7 @@ from slipstream.audit.leaves import Leaves, LeavesBuilder, LeavesMark
 from slipstream.audit.pacing import FULL_SPEED, Pace
 from slipstream.audit.retention import FORGET_EVERY, HISTORY_BYTES_MAX, every_audit, is_large, superfluous
 from slipstream.audit.sampling import choose, embed_anew, offer
+from slipstream.audit.sealing import Evidence
 from slipstream.audit.taking_over import RECIPE, Earlier, take_over
 from slipstream.domain.damage import Damage
 from slipstream.domain.errors import ConfigError
@@ -48,6 +49,8 @@ class AuditMemory:
     """Returns the audits that are not to be forgotten yet."""
     history_bytes_max: int = HISTORY_BYTES_MAX
     """What all kept audits may take together."""
+    evidence: Evidence | None = None
+    """Signs what is kept, and chains it; None where there is no key."""
 
 
 SPAN = "slipstream.audit"
@@ -289,7 +292,8 @@ class Auditor:
         self._finished(report)
         if self._memory is not None:
             kept = report.summary() | {RECIPE: self._memory.recipe_id()}
-            report.id = self._memory.audits.keep(kept, report.findings())
+            seal = None if self._memory.evidence is None else self._memory.evidence.seal(report.findings())
+            report.id = self._memory.audits.keep(kept, report.findings(), seal)
             if report.id % FORGET_EVERY == 0 or is_large(kept, self._memory.history_bytes_max):
                 self._forget(self._memory)
         for told in self.on_kept:
@@ -299,7 +303,7 @@ class Auditor:
     def _forget(self, memory: AuditMemory) -> None:
         gone = list(superfluous(every_audit(memory.audits), memory.spared(), memory.history_bytes_max))
         if gone:
-            memory.audits.forget(gone)
+            (memory.evidence or memory.audits).forget(gone)
 
 
 def _said_of(checked: int) -> str:

@@ -92,9 +92,12 @@ def verify(
             report = _audit(slipstream, incremental=incremental, deep=sample, shown=not as_json)
             history = [kept.report for kept in reversed(slipstream.audits.audits(None, _HISTORY_MAX))]
             plan = slipstream.repairer.braked(report.kept_id) if report.is_divergent else None
-        if report_file is not None:
-            for path in write_evidence(report_file, report_as_dict(report), history, paging=_PAGING):
-                err.print(f"written: {path}", markup=False, highlight=False)
+            written: Sequence[Path] = ()
+            if report_file is not None:
+                told, evidence = report_as_dict(report), slipstream.evidence
+                written = write_evidence(report_file, told, history, paging=_PAGING, evidence=evidence)
+        for path in written:
+            err.print(f"written: {path}", markup=False, highlight=False)
         _show_report(report, plan, as_json=as_json)
         exit_by(report)
 

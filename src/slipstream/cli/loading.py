@@ -128,6 +128,7 @@ _SHOWN = {
     ),
     "dead-letters": ("engine_commands", "Keys and events that failed for good."),
     "audits": ("audit_commands", "Past audits and what they found."),
+    "evidence": ("evidence_commands", "Signed evidence of audits, and receipts of erasures."),
     "scrub": ("audit_commands", "The scheduled audits of a running engine."),
     "migrate": (
         "migrate_commands",

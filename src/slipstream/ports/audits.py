@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import Digest
+
+Seal = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Returns what is kept of a report that has its number: it, with a signature say."""
 
 
 @runtime_checkable
@@ -51,11 +54,12 @@ class AuditLog(Protocol):
     Raises `UnavailableError` when the store is down; what was kept before stays whole.
     """
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """
         Keep an audit and all its findings; returns its id.
 
-        Readers see it whole or not at all; it may be written in pieces, so that no other writer waits for all of it.
+        What is kept is the report with its `id`, or what `seal` makes of that. Readers see it whole or not at all; it
+        may be written in pieces, so that no other writer waits for all of it.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from slipstream.domain.errors import ConfigError, InvalidInputError
+from slipstream.audit.sealing import Evidence, signed_with
+from slipstream.domain.errors import ConfigError, InvalidInputError, SlipstreamError
 from slipstream.report.evidence_page import page_of
+
+logger = logging.getLogger(__name__)
 
 _TEMPLATE = "evidence.html.j2"
 
@@ -33,19 +37,28 @@ def render_html(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]],
 
 
 def write_evidence(
-    path: Path, report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, paging: str | None = None
+    path: Path,
+    report: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    *,
+    paging: str | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[Path, Path]:
     """
     Write the report as JSON and as a page beside it, and return both paths.
 
-    A suffix `.json` or `.html` is taken off the path first. The JSON is the report with its `history`. Each file
-    appears whole or not at all. Raises `ConfigError` when the directory is missing or can not be written.
+    A suffix `.json` or `.html` is taken off the path first. The JSON is the report with its `history`; with
+    `evidence` it says where the audit stands in the chain, and is signed, unless the key can not be used: that is
+    logged. Each file appears whole or not at all. Raises `ConfigError` when the directory is missing or can not be
+    written.
     """
     base = evidence_base(path)
-    page = render_html(report, history, paging=paging)
+    document: Mapping[str, Any] = {**report, "history": [dict(item) for item in history]}
+    if evidence is not None:
+        document = _signed(document, evidence)
     contents = {
-        base.with_name(f"{base.name}.json"): _json(report, history),
-        base.with_name(f"{base.name}.html"): page,
+        base.with_name(f"{base.name}.json"): _json(document),
+        base.with_name(f"{base.name}.html"): render_html(document, history, paging=paging),
     }
     written: dict[Path, Path] = {}
     try:
@@ -75,9 +88,29 @@ def evidence_base(path: Path) -> Path:
     return base
 
 
-def _json(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all; raises `ConfigError` when it can not be written."""
+    temporary: Path | None = None
     try:
-        document = {**report, "history": [dict(item) for item in history]}
+        temporary = _write_beside(path, text)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise ConfigError(f"{path} can not be written ({error.strerror}): choose another place") from error
+
+
+def _signed(document: Mapping[str, Any], evidence: Evidence) -> Mapping[str, Any]:
+    try:
+        kept = None if document["id"] is None else evidence.kept(document["id"])
+        return signed_with(evidence, {**document, "kept": kept, "retention": evidence.retention()})
+    except SlipstreamError as error:
+        logger.warning("the evidence is written without a signature: %s", error)
+        return document
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    try:
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"is not ready for JSON ({error})", field="report") from error

@@ -15,6 +15,7 @@ from slipstream.audit.findings import owed_in
 from slipstream.audit.ratios import counts_text, percent
 from slipstream.domain.errors import InvalidInputError
 from slipstream.report.plots import Plot, Sample, consistency_plot, count_plot
+from slipstream.signing.documents import digest_of
 
 SCHEMA = "slipstream.audit/1"
 _WHOLE_KINDS = frozenset({"full", "deep"})
@@ -119,6 +120,7 @@ def page_of(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], pag
         shown = {
             "facts": _facts(audit),
             "digests": _digests(audit),
+            "signature": _signature(report),
             "types": _types(report["coverage"]),
             "classes": [_class(audit, name, paging) for name in audit.counts],
             "limits": _limits(audit),
@@ -199,6 +201,16 @@ def _digests(audit: _Audit) -> dict[str, str]:
         "state": state,
         "remark": remark,
     }
+
+
+def _signature(report: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return by which key the file beside the page is signed, None where it is not."""
+    signature = report.get("signature")
+    if signature is None:
+        return None
+    kept = report.get("kept") or report.get("evidence")
+    number = "" if not kept else f"number {int(kept['number']):,} of the chain {visible(str(kept['chain']))}"
+    return {"key": visible(str(signature["key_id"])), "digest": digest_of(report), "number": number}
 
 
 def _types(coverage: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

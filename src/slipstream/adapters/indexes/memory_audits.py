@@ -9,6 +9,7 @@ from typing import Any
 
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import Digest, merged_by_type
+from slipstream.ports.audits import Seal
 
 
 class MemoryAudits:
@@ -53,11 +54,12 @@ class MemoryAudits:
         """Forget all leaves."""
         self._leaves = {}
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Keep an audit; its report goes through JSON, as it would on disk."""
         audit_id = self._last_id + 1
         found = {finding[:2]: finding for finding in findings}
-        kept = (json.dumps({**report, "id": audit_id}), sorted(found.values()))
+        numbered = {**report, "id": audit_id}
+        kept = (json.dumps(numbered if seal is None else seal(numbered)), sorted(found.values()))
         self._last_id, self._audits = audit_id, {**self._audits, audit_id: kept}
         return audit_id
 

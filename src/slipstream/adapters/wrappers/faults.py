@@ -53,7 +53,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.stamps import Deletion, KeyStamps, Stamp, VectorRecord
 from slipstream.domain.words import WordDeletion, WordRow, WordStamp
-from slipstream.ports.audits import AuditStore
+from slipstream.ports.audits import AuditStore, Seal
 from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import GraphCapabilities, GraphReader
 from slipstream.ports.index import VectorIndex
@@ -238,10 +238,10 @@ class FaultyAudits:
         self._inner.clear_leaves()
         self._hook("leaves.clear.after")
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Keep through `audit.keep.before` and `.after`."""
         self._hook("audit.keep.before")
-        number = self._inner.keep(report, findings)
+        number = self._inner.keep(report, findings, seal)
         self._hook("audit.keep.after")
         return number
 

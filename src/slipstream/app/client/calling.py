@@ -7,14 +7,39 @@ from collections.abc import Sequence
 from typing import Any, Never
 
 from slipstream.app.client.answers import not_understood
+from slipstream.app.client.graph import refused
 from slipstream.app.client.requests import WireRequests
 from slipstream.app.client.wire import Wire
 from slipstream.app.remote.calling import PATIENCE_S, Caller
 from slipstream.app.remote.operations import OPERATIONS
 from slipstream.app.remote.serving_operations import SERVED, operation_served
+from slipstream.audit.sealing import Evidence, PublicKey
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.errors import SlipstreamError, UnsupportedError
 from slipstream.ports.clock import Clock
+from slipstream.signing.chains import AUDITS_MAX
+
+_SIGNED_THERE = "the server signs, with the key in its directory: take `audit(id)` or `chain()`"
+
+
+class WireEvidence(Evidence):
+    """The evidence of a server's PKG: to be read and verified here, and signed there."""
+
+    def __init__(self, caller: WireCaller, clock: Clock) -> None:
+        super().__init__(
+            refused("signing", _SIGNED_THERE), WireAudits(caller), refused("journal", _SIGNED_THERE), clock
+        )
+        self._caller = caller
+
+    def public_key(self) -> PublicKey:
+        """Ask the server."""
+        found: PublicKey = self._caller.call("evidence.public_key")
+        return found
+
+    def chain(self, limit: int = AUDITS_MAX) -> dict[str, Any]:
+        """Ask the server."""
+        found: dict[str, Any] = self._caller.call("evidence.chain", limit)
+        return found
 
 
 class WireCaller(Caller):
@@ -85,9 +110,9 @@ class WireAudits:
         found: Sequence[Finding] = self._caller.call("audits.findings", audit_id, after, limit, kind)
         return found
 
-    def keep(self, report: object, findings: object) -> Never:
+    def keep(self, report: object, findings: object, seal: object = None) -> Never:
         """Raise: audits are kept where they are made."""
-        del report, findings
+        del report, findings, seal
         raise UnsupportedError("an audit is kept by the process that makes it: call `verify`")
 
     def forget(self, ids: object) -> Never:

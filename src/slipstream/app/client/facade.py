@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from slipstream.app.backup.making import BackupOptions, BackupReport
 from slipstream.app.backup.parts import OnStep, no_step
-from slipstream.app.client.calling import WireAudits, WireCaller
+from slipstream.app.client.calling import WireAudits, WireCaller, WireEvidence
 from slipstream.app.client.graph import WirePKG, refused, waited
 from slipstream.app.client.sending import WireApplier, WireImporter, backed_up, imported
 from slipstream.app.client.store import WireLetters, WireStore
@@ -298,6 +298,7 @@ def _parts(caller: WireCaller, clock: Clock, checks: Checks) -> Parts:
         auditor=remote_part(Auditor, caller, "auditor"),
         pace=lambda: FULL_SPEED,
         audits=audits,
+        evidence=WireEvidence(caller, clock),
         repairer=remote_part(Repairer, caller, "repairer"),
         scrubber=remote_part(Scrubber, caller, "scrubber", Aside(), ("aside",)),
         watch=remote_part(Watch, caller, "watch"),

@@ -15,7 +15,7 @@ from slipstream.app.composition.options import Options
 from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, not_put_in_force, recipes_of, router_of, views_of
 from slipstream.app.composition.running import searched_types, types_with_records
-from slipstream.app.composition.stores import Shared
+from slipstream.app.composition.stores import Shared, evidence_of
 from slipstream.app.composition.words import words_beside, words_frontier
 from slipstream.app.config import Config
 from slipstream.app.explaining import Explaining
@@ -32,6 +32,7 @@ from slipstream.app.slipstream import Parts, Slipstream
 from slipstream.app.view_check import ViewChecking
 from slipstream.audit.incidents import published_incident
 from slipstream.audit.pacing import FULL_SPEED
+from slipstream.audit.sealing import Evidence
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.embedding.registry import ModelRegistry
@@ -99,6 +100,7 @@ class _Reading:
     followed: FollowedRecipes
     places: LivePlaces
     index: VectorIndex
+    evidence: Evidence
     declared: RecipeDeclaration
     refusal: str | None
     """Why the declared recipe is not in force; None if it is."""
@@ -126,7 +128,8 @@ def _reading(
     followed = FollowedRecipes(store.journal, recipes, lambda found: recipes_of(found, service).pair)
     index = _index(config, data, store, caller, stack)
     places = LivePlaces(recipes, partial(searched_types, shared.graph.reader, index))
-    return _Reading(registry, service, recipes, followed, places, index, declared, refusal)
+    evidence = evidence_of(data, store, options)
+    return _Reading(registry, service, recipes, followed, places, index, evidence, declared, refusal)
 
 
 def _parts(
@@ -177,6 +180,7 @@ def _parts(
         guest_letters=store.guest_letters,
         pace=lambda: FULL_SPEED,
         audits=store.audits,
+        evidence=reading.evidence,
         clock=clock,
         refusal_limits=config.dead_letters.limits(),
         brake=config.brake.settings(),

@@ -17,7 +17,7 @@ from slipstream.app.composition.options import Options
 from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, recipes_of, router_of, views_of
 from slipstream.app.composition.running import types_in
-from slipstream.app.composition.stores import Shared, Stores
+from slipstream.app.composition.stores import Shared, Stores, evidence_of
 from slipstream.app.composition.watching import incident_watch
 from slipstream.app.config import Config
 from slipstream.app.incident import (
@@ -135,6 +135,7 @@ def _parts(place: Place, incident: Incident, plain_index: VectorIndex, stack: Ex
         auditor=refused(incident),
         pace=lambda: FULL_SPEED,
         audits=store.audits,
+        evidence=evidence_of(place.data, store, place.options),
         repairer=refused(incident),
         scrubber=scrubber,
         watch=incident_watch(place.config, place.data, incident, sync, scrubber, store, clock),

@@ -65,6 +65,7 @@ def compose_owner(
         auditor=running.auditor,
         pace=running.pace,
         audits=stores.audits,
+        evidence=stores.evidence,
         repairer=running.repairer,
         scrubber=scrubber,
         watch=watch,

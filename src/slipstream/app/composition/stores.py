@@ -26,6 +26,7 @@ from slipstream.app.remote.parts import StorePorts
 from slipstream.audit.below import Below
 from slipstream.audit.incidents import examined, judge, seen_by
 from slipstream.audit.leaves import LEAVES_MARK
+from slipstream.audit.sealing import Evidence
 from slipstream.domain.incidents import Incident
 from slipstream.embedding.fingerprint import RULES as FINGERPRINT_RULES
 from slipstream.engine.loop import SyncEngine
@@ -38,6 +39,8 @@ from slipstream.ports.sync_view import SyncView
 from slipstream.ports.words import WordIndex
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.generations import declaration_text
+from slipstream.signing.keys import FOLDER as SIGNING
+from slipstream.signing.keys import SigningKey
 from slipstream.syncview.writeback import Notes
 
 RECIPE = "recipe"
@@ -76,6 +79,8 @@ class Stores:
     words: WordIndex
     words_share_journal: bool = True
     """Whether the word rows are written in the journal's transactions."""
+    evidence: Evidence | None = None
+    """Signs and chains what audits find; None where there is no directory for a key."""
 
 
 def open_shared(config: Config, data: Path, options: Options, stack: ExitStack) -> Shared:
@@ -139,7 +144,13 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
         FencedSyncView(wrapping.sync_view(shared.graph.sync_view), store.lease.renew),
         wrapping.words(words),
         words is store.words,
+        evidence=evidence_of(data, store, options),
     )
+
+
+def evidence_of(data: Path, store: StorePorts, options: Options) -> Evidence:
+    """Return what signs in the PKG's name; its key is made when it is asked for."""
+    return Evidence(SigningKey(data / SIGNING), store.audits, store.journal, options.clock)
 
 
 def _below(config: Config, shared: Shared, index: VectorIndex | None) -> Below:

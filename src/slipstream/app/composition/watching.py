@@ -74,6 +74,7 @@ def audits_of(
             recipe_id=recipe_id,
             spared=lambda: unfinished_repairs(repairer),
             history_bytes_max=history_bytes_max,
+            evidence=stores.evidence,
         ),
         settle=Settling(sync),
         owed=Owing(sync),

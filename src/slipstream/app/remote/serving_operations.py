@@ -20,6 +20,7 @@ from slipstream.app.remote.failures import raised_error, told_error
 from slipstream.app.remote.graph_values import Cell, SentIncident, SentSnapshot
 from slipstream.app.remote.operations import OPERATIONS, Operation
 from slipstream.app.slipstream import Slipstream
+from slipstream.audit.sealing import PublicKey
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.entities import Adjacency, EntityPage, Hop, KeyedType, PropertyValue
 from slipstream.domain.errors import InvalidInputError, QueryLimitError, SlipstreamError, UnsupportedError
@@ -34,6 +35,7 @@ from slipstream.domain.work import DeadLetter
 from slipstream.ports.graph import GraphMutations
 from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
+from slipstream.signing.chains import AUDITS_MAX
 from slipstream.views.checks import DEPTH_MAX, LIMIT_MAX
 
 ROWS_MAX = 10_000
@@ -276,6 +278,16 @@ def findings(
     return slipstream.audits.findings(audit_id, after, limit, kind)
 
 
+def public_key(slipstream: Slipstream) -> PublicKey:
+    """Return the public half of the PKG's signing key: `Evidence.public_key`."""
+    return slipstream.evidence.public_key()
+
+
+def evidence_chain(slipstream: Slipstream, limit: Annotated[int, Field(ge=1, le=AUDITS_MAX)]) -> dict[str, Any]:
+    """Return the newest audits as one signed document: `Evidence.chain`."""
+    return slipstream.evidence.chain(limit)
+
+
 def trend(slipstream: Slipstream) -> list[dict[str, Any]]:
     """Return the kept runs of quality, oldest first: `Quality.trend`."""
     return slipstream.quality.trend()
@@ -324,6 +336,8 @@ _TABLE: Iterable[Operation] = (
     _row("audits.audits", kept_audits),
     _row("audits.audit", kept_audit),
     _row("audits.findings", findings),
+    _row("evidence.public_key", public_key),
+    _row("evidence.chain", evidence_chain),
     _row("quality.trend", trend),
 )
 SERVED: Mapping[str, Operation] = {operation.name: operation for operation in _TABLE}

@@ -7,6 +7,7 @@ from typing import Any
 
 from slipstream.adapters.indexes.memory_audits import MemoryAudits
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
+from slipstream.ports.audits import Seal
 
 
 class PutsLeavesOneByOne(MemoryAudits):
@@ -89,21 +90,30 @@ class ClearsEverything(MemoryAudits):
 class TruncatesFindings(MemoryAudits):
     """Keeps the first thousand."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Cut."""
-        return super().keep(report, sorted(findings)[:1_000])
+        return super().keep(report, sorted(findings)[:1_000], seal)
 
 
 class CountsFindingsTwice(MemoryAudits):
     """Keeps a finding as often as it is given."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Put them in as they are."""
         given = sorted(findings)
-        kept = super().keep(report, given)
+        kept = super().keep(report, given, seal)
         if kept in self._audits:
             self._audits[kept] = (self._audits[kept][0], given)
         return kept
+
+
+class IgnoresSeals(MemoryAudits):
+    """Keeps the report as it was before it was sealed."""
+
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
+        """Keep it plain."""
+        del seal
+        return super().keep(report, findings)
 
 
 class ResumesByKey(MemoryAudits):
@@ -120,9 +130,9 @@ class ResumesByKey(MemoryAudits):
 class KeepsInTwoSteps(MemoryAudits):
     """Keeps the audit first, and its findings in a second step."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Die in between, when something dies."""
-        kept = super().keep(report, [])
+        kept = super().keep(report, [], seal)
         given = sorted(set(findings))
         if kept in self._audits:
             self._audits[kept] = (self._audits[kept][0], given)
@@ -132,10 +142,10 @@ class KeepsInTwoSteps(MemoryAudits):
 class ReusesNumbers(MemoryAudits):
     """Numbers an audit by the count of kept ones, so that ids come again."""
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Start behind the newest."""
         self._last_id = max(self._audits, default=0)
-        return super().keep(report, findings)
+        return super().keep(report, findings, seal)
 
 
 class NeverForgets(MemoryAudits):
@@ -171,6 +181,7 @@ BROKEN_AUDITS: Mapping[type[MemoryAudits], str] = {
     DropsEmptyLeaves: "test_leaves_come_back_whole_and_in_order",
     ClearsEverything: "test_clearing_leaves_the_audits",
     TruncatesFindings: "test_every_finding_is_kept_once_and_in_order",
+    IgnoresSeals: "test_an_audit_is_sealed_with_its_number",
     CountsFindingsTwice: "test_every_finding_is_kept_once_and_in_order",
     ResumesByKey: "test_findings_go_on_behind_any_of_them",
     KeepsInTwoSteps: "test_an_audit_is_kept_in_one_step",

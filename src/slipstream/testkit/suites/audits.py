@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -188,6 +188,19 @@ class AuditsSuite(ABC):
         assert report["id"] is None
         assert audits.audit(kept + 1) is None
         assert list(audits.findings(kept + 1, None, 10)) == []
+
+    @pytest.mark.parametrize("count", [0, 2_500])
+    def test_an_audit_is_sealed_with_its_number(self, audits: FullAudits, count: int) -> None:
+        given: list[Mapping[str, Any]] = []
+
+        def seal(report: Mapping[str, Any]) -> Mapping[str, Any]:
+            given.append(report)
+            return {**report, "sealed": report["id"]}
+
+        kept = audits.keep({"kind": "full"}, findings("stale", count), seal)
+        assert given == [{"kind": "full", "id": kept}]
+        assert audits.audit(kept) == KeptAudit(kept, {"kind": "full", "id": kept, "sealed": kept})
+        assert all_findings(audits, kept) == findings("stale", count)
 
     def test_audits_are_paged_newest_first(self, audits: FullAudits) -> None:
         ids = [audits.keep({"number": number}, []) for number in range(7)]

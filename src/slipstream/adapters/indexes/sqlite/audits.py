@@ -12,6 +12,7 @@ from slipstream.adapters.indexes.sqlite.codec import select_in
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.domain.audits import Finding, KeptAudit, Leaf, LeafHead
 from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
+from slipstream.ports.audits import Seal
 
 _HIDDEN = ""
 """The report of an audit that is not complete, and is not shown."""
@@ -76,7 +77,7 @@ class SqliteAudits:
 
     # ------------------------------------------------------------------ evidence
 
-    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding]) -> int:
+    def keep(self, report: Mapping[str, Any], findings: Iterable[Finding], seal: Seal | None = None) -> int:
         """Keep an audit in one transaction, or, if it found much, in pieces: it then appears with the last one."""
         self._clean_up()
         remaining = iter(findings)
@@ -85,13 +86,13 @@ class SqliteAudits:
             audit_id = int(connection.execute("INSERT INTO audits (report) VALUES (?)", (_HIDDEN,)).lastrowid or 0)
             _put_findings(connection, audit_id, page)
             if len(page) < _FINDINGS_AT_ONCE:
-                _show(connection, audit_id, report)
+                _show(connection, audit_id, report, seal)
                 return audit_id
         while page := list(islice(remaining, _FINDINGS_AT_ONCE)):
             with self._database.writing() as connection:
                 _put_findings(connection, audit_id, page)
         with self._database.writing() as connection:
-            _show(connection, audit_id, report)
+            _show(connection, audit_id, report, seal)
         return audit_id
 
     def forget(self, ids: Collection[int]) -> None:
@@ -148,8 +149,9 @@ def _put_findings(connection: sqlite3.Connection, audit_id: int, findings: Itera
     connection.executemany("INSERT OR IGNORE INTO findings (audit, kind, key, type) VALUES (?, ?, ?, ?)", rows)
 
 
-def _show(connection: sqlite3.Connection, audit_id: int, report: Mapping[str, Any]) -> None:
-    text = json.dumps({**report, "id": audit_id})
+def _show(connection: sqlite3.Connection, audit_id: int, report: Mapping[str, Any], seal: Seal | None) -> None:
+    numbered = {**report, "id": audit_id}
+    text = json.dumps(numbered if seal is None else seal(numbered))
     connection.execute("UPDATE audits SET report = ? WHERE id = ?", (text, audit_id))
 
 
