@@ -40,6 +40,38 @@ def test_a_search_is_filtered_and_expanded(site: Site, look: Callable[..., Look]
     expect(page.get_by_text("No record passes the filters.")).to_be_visible()
 
 
+def test_a_hit_says_which_arm_found_it_and_by_what(site: Site, look: Callable[..., Look]) -> None:
+    console = look(site.url)
+    console.go("search")
+    page = console.page
+    name = str(site.slips["rich"].get("river-3").properties["name"])
+    page.get_by_role("searchbox", name="Text").fill(name.upper())
+    page.get_by_role("combobox", name="Search by").select_option("names")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".hit")).to_have_count(1)
+    assert "mode=exact" in page.url
+    page.get_by_role("combobox", name="Search by").select_option("everything")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".hit")).to_have_count(10)
+    page.get_by_role("button", name=f"Why is {name} found").click()
+    why = page.locator(".why").first
+    expect(why).to_contain_text("exact: rank 1")
+    expect(why).to_contain_text("keyword: rank")
+    expect(why).to_contain_text("The text is its name.")
+    expect(why).to_contain_text(f"Words: {name.split(maxsplit=1)[0]}")
+    expect(why).to_contain_text("the stored fingerprint is that of the text now")
+    console.check_accessible()
+
+
+def test_while_no_model_answers_words_do_and_the_page_says_so(site: Site, look: Callable[..., Look]) -> None:
+    console = look(site.url)
+    console.go("search", text="unembeddable")
+    page = console.page
+    expect(page.locator(".hit-name")).to_have_text(["unembeddable"])
+    expect(page.get_by_text("no model answers: found by names and words alone")).to_be_visible()
+    expect(page.get_by_text("Not asked: words")).to_be_visible()
+
+
 def test_a_divergence_is_found_previewed_repaired_and_gone(
     own: Site, slip: Slipstream, look: Callable[..., Look]
 ) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from slipstream.app.browsing import PAGE_MAX
 from slipstream.domain.keys import ID_SIZE_MAX
-from slipstream.http import writing
-from slipstream.http.routes import batch, changes, entities, query, search
+from slipstream.http import searching, writing
+from slipstream.http.routes import batch, changes, entities, query
 from slipstream.http.waiting import WAIT_S_MAX, WAITERS_MAX
 from slipstream.search.options import HOPS_MAX, K_MAX
 from tests.integration.http_running import running
@@ -36,7 +36,7 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
             answers += _read(done.stdout)
     assert [answer for answer in answers if "detail" in answer] == []
-    created, found, put, written, near, rows, changed, key, _ = answers
+    created, found, put, written, near, rows, changed, key, _, explained, why_not = answers
     assert created == json.loads(re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0])
     assert [hit["entity_id"] for hit in found["hits"]] == ["ada"]
     assert (put["created"], put["reached"]) == (True, True)
@@ -45,6 +45,9 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     assert rows["rows"] == [["Ada Lovelace", "Charles Babbage", 1833]]
     assert len(changed["items"]) == 7
     assert key["text"] == "Ada Lovelace"
+    assert [hit["entity_id"] for hit in explained["hits"]] == ["charles"]
+    assert {"exact", "keyword"} <= {arm["arm"] for arm in explained["hits"][0]["explanation"]["arms"]}
+    assert why_not["reason"] == "rank"
 
 
 def _read(text: str) -> list[Any]:
@@ -60,8 +63,8 @@ def test_the_limits_of_the_page_are_those_in_force() -> None:
     told = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", table, re.MULTILINE))
     assert list(told.values())[1:] == [
         f"{K_MAX:,}, {HOPS_MAX}",
-        f"{search.TEXT_SIZE_MAX:,} characters",
-        f"{search.METADATA_MAX}",
+        f"{searching.TEXT_SIZE_MAX:,} characters",
+        f"{searching.METADATA_MAX}",
         f"{PAGE_MAX:,}",
         f"{batch.MUTATIONS_MAX:,}",
         f"{query.ROWS_MAX:,}, {query.ROWS_BYTES_MAX // 2**20} MiB",

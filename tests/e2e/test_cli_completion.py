@@ -13,6 +13,7 @@ import pytest
 
 import slipstream
 from slipstream.importers.reading import FORMATS
+from slipstream.search.options import MODES
 from tests.e2e.everyday import made
 
 BIN = Path(sys.executable).parent
@@ -63,6 +64,9 @@ def test_bash_is_offered_commands_types_and_ids(pkg: Path, tmp_path: Path) -> No
         "none that needs quotes"
     )
     assert _offered(*here, "search", "x", "--type", "", cwd=tmp_path) == ["KNOWS", "LIVES_AT", "Person", "Place"]
+    assert _offered(*here, "search", "x", "--mode", "", cwd=tmp_path) == list(MODES)
+    assert _offered(*here, "search", "x", "--sort", "n", cwd=tmp_path) == ["newest"]
+    assert _offered(*here, "search", "x", "--why-not", "gr", cwd=tmp_path) == ["grace"]
     assert _offered(*here, "neighbours", "ada", "--type", "K", cwd=tmp_path) == ["KNOWS"]
     assert _offered(*here, "add", "P", cwd=tmp_path) == ["Person", "Place"]
     assert _offered(*here, "relate", "ada", "", cwd=tmp_path) == ["KNOWS", "LIVES_AT"]

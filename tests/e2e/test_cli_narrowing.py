@@ -64,13 +64,13 @@ def test_a_name_that_no_view_keeps_is_told(cli: Cli) -> None:
 
 def test_only_what_has_changed_since_is_found_and_as_much_as_was_asked_for(cli: Cli) -> None:
     with aged(cli, but="id IN ('p05', 'p17', 'p29')"):
-        assert sorted(_ids(cli, "--since", "1d", "-k", "3")) == ["p05", "p17", "p29"]
-        assert len(_ids(cli, "--since", "1d", "-k", "2")) == 2
-        assert sorted(_ids(cli, "--since", "1d", "-k", "10")) == ["p05", "p17", "p29"]
-        assert _ids(cli, "--since", "1d", "--metadata", "age=5") == ["p05"]
-        assert len(_ids(cli, "--since", "60w", "-k", "33")) == 33, "all of them"
-    assert "since: must look like 90s" in cli.refused("search", "x", "--since", "soon")
-    assert "k: must be 1 to 1,000, not 0" in cli.refused("search", "x", "--since", "1d", "-k", "0")
+        assert sorted(_ids(cli, "--changed-since", "1d", "-k", "3")) == ["p05", "p17", "p29"]
+        assert len(_ids(cli, "--changed-since", "1d", "-k", "2")) == 2
+        assert sorted(_ids(cli, "--changed-since", "1d", "-k", "10")) == ["p05", "p17", "p29"]
+        assert _ids(cli, "--changed-since", "1d", "--metadata", "age=5") == ["p05"]
+        assert len(_ids(cli, "--changed-since", "60w", "-k", "33")) == 33, "all of them"
+    assert "changed_since: must look like 90s" in cli.refused("search", "x", "--changed-since", "soon")
+    assert "k: must be 1 to 1,000, not 0" in cli.refused("search", "x", "--changed-since", "1d", "-k", "0")
 
 
 def test_what_was_only_compared_has_not_changed(cli: Cli) -> None:
@@ -78,7 +78,7 @@ def test_what_was_only_compared_has_not_changed(cli: Cli) -> None:
     cli.run("set", "p05", "name=Person five")
     cli.run("reembed", "--type", "Person")
     cli.run("verify")
-    assert _ids(cli, "--since", moment) == ["p05"]
+    assert _ids(cli, "--changed-since", moment) == ["p05"]
 
 
 def test_a_relationship_that_has_changed_since_is_found(tmp_path: Path) -> None:
@@ -91,16 +91,16 @@ def test_a_relationship_that_has_changed_since_is_found(tmp_path: Path) -> None:
     for key in ("", "work", "100%"):
         cli.run("relate", "ada", "KNOWS", "bob:1", "how=well", "--key", key, "--no-sync")
     every = ["KNOWS:ada:bob%3A1", "KNOWS:ada:bob%3A1:100%25", "KNOWS:ada:bob%3A1:work"]
-    assert sorted(_ids(cli, "--since", "1d", "--type", "KNOWS")) == every
+    assert sorted(_ids(cli, "--changed-since", "1d", "--type", "KNOWS")) == every
     with aged(cli, but="key = '100%'"):
-        assert _ids(cli, "--since", "1d", "--type", "KNOWS") == every[1:2]
-        assert sorted(_ids(cli, "--since", "60w", "--type", "KNOWS")) == every
+        assert _ids(cli, "--changed-since", "1d", "--type", "KNOWS") == every[1:2]
+        assert sorted(_ids(cli, "--changed-since", "60w", "--type", "KNOWS")) == every
 
 
 def test_a_search_that_can_not_look_through_all_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(since, "K_MAX", 5)
     with aged(cli, but="id = 'p05'"):
-        out, err = cli.run("search", "Ada", "--since", "1d", "-k", "2", "--json")
+        out, err = cli.run("search", "Ada", "--changed-since", "1d", "-k", "2", "--json")
     assert "only the 5 nearest records were looked through" in err
     assert out.startswith("[")
 
@@ -110,11 +110,11 @@ def test_a_time_before_the_log_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(cli.directory / ".slipstream" / "graph.db")) as raw, raw:
         raw.execute("DELETE FROM change WHERE position < (SELECT max(position) FROM change)")
         raw.execute("REPLACE INTO meta SELECT 'trimmed', CAST(min(position) - 1 AS TEXT) FROM change")
-    assert "is before the log begins" in cli.refused("search", "x", "--since", "1d")
+    assert "is before the log begins" in cli.refused("search", "x", "--changed-since", "1d")
     with closing(sqlite3.connect(cli.directory / ".slipstream" / "graph.db")) as raw, raw:
         raw.execute("UPDATE change SET at = 0")
         raw.execute("INSERT INTO change(kind) VALUES ('*')")
-    assert "does not tell all that has changed" in cli.run("search", "x", "--since", "1d")[1]
+    assert "does not tell all that has changed" in cli.run("search", "x", "--changed-since", "1d")[1]
 
 
 # ---------------------------------------------------------------------- query as CSV

@@ -24,6 +24,7 @@ from slipstream.domain.errors import (
 from slipstream.domain.positions import Position
 from slipstream.importers.options import ReadOptions
 from tests.e2e.processes import LONG_S
+from tests.faces.search_suite import SearchSuite
 from tests.faces.worlds import Face
 
 VALUES: dict[str, Any] = {
@@ -59,7 +60,7 @@ BAD_CALLS: dict[str, tuple[type[SlipstreamError], str | None, Any]] = {
 }
 
 
-class FaceSuite:
+class FaceSuite(SearchSuite):
     """The same calls with the same expectations; a subclass gives the fixture `face`."""
 
     def test_a_write_is_read_waited_for_and_found(self, face: Face) -> None:

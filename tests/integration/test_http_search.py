@@ -13,7 +13,7 @@ from slipstream.adapters.wrappers.faults import FaultyEmbedder
 from slipstream.app.composition import Options, Wrapping, open_pkg
 from slipstream.app.config import Config
 from slipstream.domain.errors import UnavailableError
-from slipstream.http.routes.search import TEXT_SIZE_MAX
+from slipstream.http.searching import TEXT_SIZE_MAX
 from slipstream.ports.embedder import Embedder
 from slipstream.search.options import HOPS_MAX, K_MAX
 from slipstream.testkit.embedders import HashEmbedder
@@ -64,6 +64,55 @@ def test_a_search_is_narrowed(slip: World) -> None:
     assert _search(slip, text="x", entity_type="Nobody")["hits"] == []
 
 
+def test_a_search_is_narrowed_by_time_confidence_and_source_and_ordered(slip: World) -> None:
+    told = {"extraction_confidence": 0.9, "source_document_id": "diary"}
+    for number, day in enumerate(("1843-09-05", "1843-10-01", "1852-11-27")):
+        body = {"id": f"note {number}", "type": "Note", "properties": {"name": "a note", "timestamp": day, **told}}
+        written = slip.api.post("/v1/entities", body).ok(HTTPStatus.CREATED)
+        told = {}
+    notes = {"text": "a note", "entity_type": "Note", "after": written["position"], "timeout_s": 60}
+
+    def ids(**asked: Any) -> list[str]:
+        return [hit["entity_id"] for hit in _search(slip, **notes, **asked)["hits"]]
+
+    assert ids(since="1843-10", until="1851") == ["note 1"]
+    assert ids(sort="newest") == ["note 2", "note 1", "note 0"]
+    assert ids(min_confidence=0.9) == ids(source="diary") == ["note 0"]
+    assert ids(half_life_days=365, mode="vector", k=1) == ["note 2"]
+    assert ids(since="1843", time_property="born") == []
+
+
+def test_an_explained_search_tells_of_each_arm(slip: World) -> None:
+    found = _search(slip, text="name 7", k=3, explain=True)
+    expected = slip.slipstream.search("name 7", 3, explain=True)
+    assert found["frontiers"] == dict(expected.frontiers)
+    assert found["explanation"]["mode"] == "hybrid"
+    assert {"vector", "keyword", "exact"} <= found["explanation"]["arms"].keys()
+    first, own = found["hits"][0], expected[0]
+    assert own.explanation is not None
+    assert [(arm["arm"], arm["rank"]) for arm in first["explanation"]["arms"]] == [
+        (arm.arm, arm.rank) for arm in own.explanation.arms
+    ]
+    assert first["explanation"]["name_kind"] == "name"
+    plain = _search(slip, text="name 7", k=3)
+    assert (plain["explanation"], plain["hits"][0]["explanation"]) == (None, None)
+
+
+def test_it_is_told_why_something_is_no_hit(slip: World) -> None:
+    def why(entity_id: str, **asked: Any) -> Any:
+        return slip.api.post("/v1/why-not", {"text": "name 7", "entity_id": entity_id, "k": 1, **asked}).ok()
+
+    assert why("p7")["reason"] == "found"
+    assert why("p7", since="1999")["reason"] == "filtered"
+    behind = why("p8", mode="vector")
+    assert (behind["reason"], behind["rank"] > 1) == ("rank", True)
+    assert behind["arms"][0]["arm"] == "vector"
+    assert why("nobody")["reason"] == "unknown"
+    for wrong, field in (({"entity_id": ""}, "entity_id"), ({"explain": True}, "explain"), ({"k": 0}, "k")):
+        refused = slip.api.post("/v1/why-not", {"text": "x", "entity_id": "p7", **wrong})
+        assert (refused.status, refused.body["field"]) == (HTTPStatus.UNPROCESSABLE_ENTITY, field)
+
+
 def test_a_search_reads_its_own_writes(slip: World) -> None:
     body = {"id": "new", "type": "Thing", "properties": {"name": "a heliograph"}}
     written = slip.api.post("/v1/entities", body).ok(HTTPStatus.CREATED)
@@ -112,6 +161,15 @@ def test_a_relationship_can_be_found(slip: World) -> None:
         ({"text": "x", "k": K_MAX + 1}, "k"),
         ({"text": "x", "expand": HOPS_MAX + 1}, "expand"),
         ({"text": "x", "mode": "words"}, "mode"),
+        ({"text": "x", "sort": "upwards"}, "sort"),
+        ({"text": "x", "since": "soon"}, "since"),
+        ({"text": "x", "since": 2026}, "since"),
+        ({"text": "x", "since": "2026", "until": "2025"}, "until"),
+        ({"text": "x", "min_confidence": 1.5}, "min_confidence"),
+        ({"text": "x", "half_life_days": 0}, "half_life_days"),
+        ({"text": "x", "source": ""}, "source"),
+        ({"text": "x", "time_property": ""}, "time_property"),
+        ({"text": "x", "explain": "yes"}, "explain"),
         ({"text": "x", "timeout_s": 61}, "timeout_s"),
         ({"text": "x", "after": -1}, "after"),
         ({"text": "x", "hurry": True}, "hurry"),

@@ -288,7 +288,7 @@ def test_a_spec_that_promises_what_its_embedder_lacks_is_refused(tmp_path: Path)
     with slipstream.open(tmp_path, create=True, options=Options(embedders=(embedder,))) as slip:
         slip.pkg.create_entity("Note", "1", {"name": "one"})
         with pytest.raises(ConfigError, match="has no embed_queries: add it to Lacking"):
-            slip.search("one")
+            slip.search("one", mode="vector")
 
 
 def test_a_store_without_a_model_is_a_pkg_like_any_other(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_the_retriever_tells_what_the_graph_knows(store: SlipstreamVectorStore) 
         tx.create_entity("Person", "ada", {"name": "Ada", "born": 1815})
         tx.create_entity("Person", "bob", {"name": "Bob"})
         tx.relate("ada", "KNOWS", "bob")
-    (found,) = SlipstreamRetriever(slip=store.slip, k=1, expand=1).invoke("Ada")
+    (found,) = SlipstreamRetriever(slip=store.slip, k=1, expand=1, mode="vector").invoke("Ada")
     facts = found.metadata.pop("slipstream")
     assert found == Document(id="ada", page_content="Ada", metadata={"name": "Ada", "born": 1815})
     assert (facts["type"], facts["name"], facts["score"]) == ("Person", "Ada", pytest.approx(1.0))
@@ -321,6 +321,39 @@ def test_the_retriever_tells_what_the_graph_knows(store: SlipstreamVectorStore) 
     assert SlipstreamRetriever(slip=store.slip, entity_type="Place").invoke("Ada") == []
     named = SlipstreamRetriever(slip=store.slip, k=1, text_property="born")
     assert named.invoke("Ada")[0].page_content == "Ada"  # a number is no text
+
+
+def test_the_retriever_finds_names_that_a_model_does_not(store: SlipstreamVectorStore) -> None:
+    with store.slip.pkg.transaction() as tx:
+        for number in range(30):
+            tx.create_entity("Part", f"part {number}", {"name": f"XK-{number:03}", "timestamp": f"20{number:02}"})
+    by_all = SlipstreamRetriever(slip=store.slip, k=1, entity_type="Part")
+    assert _ids(by_all.invoke("xk 017")) == ["part 17"]
+    newest = SlipstreamRetriever(
+        slip=store.slip, k=30, entity_type="Part", search_options={"since": "2027", "sort": "newest", "explain": True}
+    ).invoke("XK-017")
+    assert _ids(newest) == ["part 29", "part 28", "part 27"]
+    assert newest[0].metadata["slipstream"]["explanation"]["arms"]
+    with pytest.raises(InvalidInputError, match="search_options: expand is an argument of its own"):
+        SlipstreamRetriever(slip=store.slip, search_options={"expand": 1}).invoke("x")
+    with pytest.raises(InvalidInputError, match="since: "):
+        SlipstreamRetriever(slip=store.slip, search_options={"since": "soon"}).invoke("x")
+
+
+def test_scores_of_a_store_are_cosines_unless_it_is_told_to_look_for_words(store: SlipstreamVectorStore) -> None:
+    store.add_texts(["it rains in Ulm", "the sun shines"], ids=["rain", "sun"])
+    (best, score), *_ = store.similarity_search_with_score("it rains in Ulm", 2)
+    assert best.id == "rain"
+    assert score == pytest.approx(1.0, abs=1e-5)
+    assert store.similarity_search_with_relevance_scores("it rains in Ulm", 1)[0][1] <= 1.0
+    worded = SlipstreamVectorStore(store.slip, entity_type=store.entity_type, mode="keyword")
+    assert _ids(worded.similarity_search("Ulm")) == ["rain"]
+    everything = SlipstreamVectorStore(store.slip, entity_type=store.entity_type, mode="hybrid")
+    assert everything.similarity_search("Ulm", 1)[0].id == "rain"
+    with pytest.raises(UnsupportedError, match="mode='vector'"):
+        everything.similarity_search_with_relevance_scores("Ulm")
+    with pytest.raises(InvalidInputError, match="mode: must be one of"):
+        SlipstreamVectorStore(store.slip, mode="guessing")  # type: ignore[arg-type]
 
 
 def test_nothing_is_traced_unless_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

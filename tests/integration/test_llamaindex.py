@@ -18,6 +18,7 @@ from llama_index.core.schema import MetadataMode, NodeRelationship
 
 import slipstream
 from slipstream.app.slipstream import Slipstream
+from slipstream.domain.errors import InvalidInputError
 from slipstream.integrations.llamaindex import SlipstreamRetriever
 from slipstream.views.declaration import View
 from tests.faces import worlds
@@ -59,6 +60,16 @@ def test_filters_types_and_own_writes_hold(slip: Slipstream) -> None:
     assert people.retrieve("Babbage")[0].node_id == "bob"
     slip.pkg.delete_entity("bob")
     assert [node.node_id for node in people.retrieve("Babbage")] == ["ada"]
+
+
+def test_modes_and_other_options_are_passed_on(slip: Slipstream) -> None:
+    exact = SlipstreamRetriever(slip, mode="exact").retrieve("ADA LOVELACE")
+    assert [(node.node_id, node.score) for node in exact] == [("ada", 1.0)]
+    told = SlipstreamRetriever(slip, search_options={"explain": True}).retrieve("ada lovelace")
+    assert told[0].node.metadata["slipstream"]["explanation"]["name_kind"] == "name"
+    assert SlipstreamRetriever(slip, search_options={"min_confidence": 0.5}).retrieve("engine") == []
+    with pytest.raises(InvalidInputError, match="search_options: after is an argument of its own"):
+        SlipstreamRetriever(slip, search_options={"after": None})
 
 
 def test_a_query_engine_answers_from_what_is_found_and_opens_no_connection(

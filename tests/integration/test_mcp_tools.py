@@ -88,6 +88,27 @@ def test_texts_arrive_as_they_are(reader: Agent, name: str) -> None:
         reader.call("get", id="hub", property=name)
 
 
+def test_a_search_says_why_and_why_not(reader: Agent) -> None:
+    found = reader.call("search", text="leaf 7", k=2, explain=True, why_not="leaf-009")
+    first = found["hits"][0]
+    assert first["id"] == "leaf-007"
+    assert "it is its name" in first["why"]
+    assert any(line.startswith("mode hybrid") for line in found["asked"])
+    assert found["why_not"].startswith("rank: ")
+    plain = reader.call("search", text="leaf 7", k=1)
+    assert plain.keys().isdisjoint({"asked", "why_not"})
+    assert plain["hits"][0].keys().isdisjoint({"why", "snippet"})
+    exact = reader.call("search", text="LEAF 7", mode="exact")["hits"]
+    assert [hit["id"] for hit in exact] == ["leaf-007"]
+    assert reader.call("search", text="leaf", since="2026-01-01")["hits"] == []
+    with pytest.raises(CallError, match="'mode'"):
+        reader.call("search", text="x", mode="guessing")
+    with pytest.raises(CallError, match="since: must be an ISO date or time"):
+        reader.call("search", text="x", since="soon")
+    snippet = reader.call("search", text="instructions", entity_type="Note", explain=True)["hits"][0]
+    assert "\U000e0041" not in str(snippet)
+
+
 def test_objects_may_come_as_their_json(writer: Agent) -> None:
     writer.call("add_entity", id="from json", type="Made", properties='{"name": "null", "n": 1}')
     assert writer.call("get", id="from json")["properties"] == {"name": "null", "n": 1}
@@ -300,8 +321,12 @@ def test_in_an_outage_what_can_be_answered_is(tmp_path: Path) -> None:
             until(lambda: found.call("status")["degraded"], "the outage")
             assert "the model is down" in found.call("status")["degraded"][0]
             assert found.call("get", id="x")["name"] == "x"
+            until(lambda: found.call("search", text="x")["hits"], "its words")
+            answer = found.call("search", text="x", after=made["position"])
+            assert [hit["id"] for hit in answer["hits"]] == ["x"]
+            assert ["the model is down" in line for line in answer["degraded"]] == [True]
             with pytest.raises(CallError, match=r"(?s)UnavailableError.*wait a few seconds"):
-                found.call("search", text="x")
+                found.call("search", text="x", mode="vector")
 
 
 def test_a_pkg_that_is_closed_under_a_call_is_to_be_asked_again(slipstream: Slipstream, tmp_path: Path) -> None:

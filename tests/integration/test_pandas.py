@@ -218,9 +218,14 @@ def test_a_server_takes_frames_and_answers_searches_as_one(tmp_path: Path) -> No
             frame.astype({"id": "str"}).sort_values("name", ignore_index=True),
         )
         hits = search_frame(slip.search("number 7", 3, after=brought.position))
+        told = search_frame(slip.search("number 7", 3, explain=True))
     assert list(hits.columns) == ["id", "type", "score", "name", "text"]
     assert hits["type"].tolist() == ["Number"] * 3
     assert hits["score"].is_monotonic_decreasing
+    assert list(told.columns) == [*hits.columns, "arms", "matched", "snippet"]
+    assert told["id"].tolist()[0] == "7"
+    assert {"exact", "vector"} <= set(told["arms"][0])
+    assert told["matched"][0] == ["number", "7"]
 
 
 def test_an_id_of_another_type_is_not_overwritten(slip: Slipstream) -> None:

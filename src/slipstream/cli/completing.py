@@ -19,6 +19,10 @@ _COLON = ":"
 _FORMATS = ("apoc", "csv", "neo4j", "graphml", "node-link", "rdf", "notes")
 """As `slipstream.importers.reading` has them, which loads much more."""
 
+_MODES = ("hybrid", "vector", "keyword", "exact")
+_SORTS = ("score", "newest", "oldest")
+"""As `slipstream.search.options` has them, which loads more."""
+
 
 def commands_shown(commands: Mapping[str, str], incomplete: str) -> list[Any]:
     """Return the commands that begin so, with what each of them does."""
@@ -58,6 +62,16 @@ def entity_ids(context: typer.Context, incomplete: str) -> list[str]:
 def formats(incomplete: str) -> list[str]:
     """Return the formats of imports that begin so."""
     return _usable(_FORMATS, incomplete)
+
+
+def modes(incomplete: str) -> list[str]:
+    """Return the ways to search that begin so."""
+    return _usable(_MODES, incomplete)
+
+
+def sorts(incomplete: str) -> list[str]:
+    """Return the orders of hits that begin so."""
+    return _usable(_SORTS, incomplete)
 
 
 def _usable(names: Iterable[str], incomplete: str) -> list[str]:

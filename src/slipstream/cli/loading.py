@@ -18,7 +18,7 @@ _SHOWN = {
         "import_command",
         ("Import files, or a folder of notes; returns when all of it is in the index. Idempotent, and resumes."),
     ),
-    "search": ("show_commands", "Search by meaning; the index is brought up to date first."),
+    "search": ("show_commands", "Search by name, words and meaning; the index is brought up to date first."),
     "get": (
         "entity_commands",
         "Show entities: type, properties, how many relationships, and how they stand in the index.",

@@ -1,5 +1,5 @@
 """
-`search --since`: only records whose entity or relationship has changed since a moment, as the log tells.
+`search --changed-since`: only records whose entity or relationship has changed since a moment, as the log tells.
 
 A stamp can not tell that: it moves as well when a record is only compared. So the hits themselves are looked up in
 the log, and as many more are asked for as it takes to have as many as were wanted.
@@ -47,7 +47,7 @@ class ChangedSince:
             raise InvalidInputError(
                 f"{moment.isoformat(timespec='seconds')} is before the log begins ({reaches}): give a later moment, "
                 "or keep more of the log ([graph] log_kept_days)",
-                field="since",
+                field="changed_since",
             )
         if self._one(_UNTOLD, **self._when)["count"]:
             self.warnings.append("the log does not tell all that has changed since: a graph was restored or edited")

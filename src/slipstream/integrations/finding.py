@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Properties
-from slipstream.domain.errors import QueryLimitError, UnavailableError, UnsupportedError
+from slipstream.domain.errors import InvalidInputError, QueryLimitError, UnavailableError, UnsupportedError
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import MetadataValue
 from slipstream.search.hits import SearchHit, entity_name
-from slipstream.search.options import K_MAX
+from slipstream.search.options import K_MAX, Mode, SearchArguments, SearchOptions
 
 FACTS = "slipstream"
 """The key of its metadata under which what a retriever finds has what Slipstream says of it."""
+
+OPTIONS = "search_options"
+_GIVEN = frozenset(("mode", "entity_type", "after", "expand", "metadata", "timeout_s"))
 
 Keep = Callable[[SearchHit], bool]
 """Whether a hit is wanted."""
@@ -37,6 +40,14 @@ class Finding:
     slip: Slipstream
     entity_type: str | None = None
     timeout_s: float = 10.0
+    mode: Mode = "vector"
+    options: SearchArguments = field(default_factory=SearchArguments)
+    """Further options of its searches; those that it gives itself can not be among them."""
+
+    def __post_init__(self) -> None:
+        if taken := sorted(_GIVEN & self.options.keys()):
+            raise InvalidInputError(f"{taken[0]} is an argument of its own here, so give it as that", field=OPTIONS)
+        SearchOptions.of({**self.options, "mode": self.mode})  # now, and not with the first search
 
     def by_text(
         self, text: str, k: int, wanted: Mapping[str, object] | None = None, keep: Keep | None = None, expand: int = 0
@@ -45,16 +56,16 @@ class Finding:
         indexed, looked_at = self._split(wanted or {})
 
         def ask(count: int) -> Sequence[SearchHit]:
-            found = self.slip.search(
-                text,
-                count,
-                entity_type=self.entity_type,
-                after=self._own_writes(),
-                expand=expand,
-                metadata=indexed,
-                timeout_s=self.timeout_s,
-            )
-            return found.hits
+            asked: SearchArguments = {
+                **self.options,
+                "mode": self.mode,
+                "entity_type": self.entity_type,
+                "after": self._own_writes(),
+                "expand": expand,
+                "metadata": indexed,
+                "timeout_s": self.timeout_s,
+            }
+            return self.slip.search(text, count, **asked).hits
 
         return _first(k, ask, looked_at, keep)
 
@@ -135,6 +146,8 @@ def facts_of(hit: SearchHit) -> dict[str, Any]:
         facts["neighbours"] = [
             {**asdict(neighbour), "direction": neighbour.direction.value} for neighbour in hit.neighbours
         ]
+    if hit.explanation is not None:
+        facts["explanation"] = asdict(hit.explanation)
     return facts
 
 

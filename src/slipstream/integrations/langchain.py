@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
 
 import numpy as np
@@ -38,6 +38,7 @@ from slipstream.integrations.langchain_documents import (
 )
 from slipstream.integrations.langchain_models import LangChainEmbedder, SlipstreamEmbeddings, check_same_model
 from slipstream.search.hits import SearchHit, entity_name
+from slipstream.search.options import Mode, SearchArguments
 
 try:
     from langchain_core.documents import Document
@@ -73,8 +74,10 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
     A LangChain vector store: each document is an entity, its metadata are the entity's properties.
 
     The graph is the truth: what other programs change there, a search here finds changed. A search sees every write
-    that was made through this PKG before it. `embedding` is for checking only: the PKG embeds with its own models
-    (see `open`), and another model is refused, as is a model for a PKG that a server holds.
+    that was made through this PKG before it. `mode` says how it searches (see `SearchOptions`): by meaning alone, so
+    that scores are cosines as LangChain means them, unless it is given. `embedding` is for checking only: the PKG
+    embeds with its own models (see `open`), and another model is refused, as is a model for a PKG that a server
+    holds.
     """
 
     def __init__(
@@ -85,9 +88,10 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         entity_type: str = DOCUMENT,
         text_property: str = TEXT,
         timeout_s: float = 10.0,
+        mode: Mode = "vector",
     ) -> None:
         self.slip, self.entity_type, self.text_property = slip, entity_type, text_property
-        self._finding = Finding(slip, entity_type, timeout_s)
+        self._finding = Finding(slip, entity_type, timeout_s, mode)
         self._embedding, self._is_ours = embedding, False
         if embedding is not None:
             check_same_model(slip, entity_type, embedding)
@@ -104,6 +108,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         model_id: str | None = None,
         model_version: str = "1",
         timeout_s: float = 10.0,
+        mode: Mode = "vector",
     ) -> Self:
         """
         Open the PKG in a directory, which is made if need be, as a store that embeds with a model of LangChain.
@@ -118,7 +123,11 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         view = document_view(entity_type, text_property=text_property, metadata=metadata)
         views = () if declare_in_new(directory_of(directory), view) else (view,)
         slip = open_pkg(directory, options=Options(embedders=made, views=views))
-        store = cls(slip, entity_type=entity_type, text_property=text_property, timeout_s=timeout_s)
+        try:
+            store = cls(slip, entity_type=entity_type, text_property=text_property, timeout_s=timeout_s, mode=mode)
+        except BaseException:
+            slip.close()
+            raise
         store._embedding, store._is_ours = embedding, True
         return store
 
@@ -238,7 +247,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         ]
 
     def similarity_search(self, query: str, k: int = 4, filter: Filter | None = None) -> list[Document]:  # noqa: A002
-        """Return the `k` documents nearest in meaning; `filter` is equal metadata, or says yes to a document."""
+        """Return the `k` documents that fit best; `filter` is equal metadata, or says yes to a document."""
         return [document for document, _ in self.similarity_search_with_score(query, k, filter)]
 
     def similarity_search_with_score(
@@ -247,7 +256,7 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         k: int = 4,
         filter: Filter | None = None,  # noqa: A002
     ) -> list[tuple[Document, float]]:
-        """Return the `k` documents nearest in meaning, each with its cosine similarity."""
+        """Return the `k` documents that fit best, each with its score: in mode `vector` its cosine similarity."""
         return [(self._hit(hit), hit.score) for hit in self._hits(query, k, filter)]
 
     def similarity_search_by_vector(
@@ -286,7 +295,16 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
         return [self._hit(hits[number]) for number in chosen]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        """Return what makes a relevance, 0 to 1, of a score: the cosine, and 0 for what points the other way."""
+        """
+        Return what makes a relevance, 0 to 1, of a score: the cosine, and 0 for what points the other way.
+
+        Raises `UnsupportedError` in mode `hybrid`: what several arms say together orders hits, and is no share of
+        anything.
+        """
+        if self._finding.mode == "hybrid":
+            raise UnsupportedError(
+                "a hybrid search has no relevance from 0 to 1: ask for scores, or make the store with mode='vector'"
+            )
         return lambda score: min(1.0, max(0.0, score))
 
     def _hits(self, query: str, k: int, wished: Filter | None) -> list[SearchHit]:
@@ -328,11 +346,13 @@ class SlipstreamVectorStore(VectorStore):  # type: ignore[misc]  # LangChain is 
 
 class SlipstreamRetriever(BaseRetriever):  # type: ignore[misc]  # LangChain is not followed by mypy
     """
-    A LangChain retriever: the entities and relationships nearest in meaning, of one type or of all.
+    A LangChain retriever: the entities and relationships that fit a query best, of one type or of all.
 
-    The text of a document is what stands for the record by its view, or the property `text_property`; its metadata
-    are the record's properties, and under `slipstream` its type, name, score and model, and with `expand` its
-    neighbours within that many hops. A search sees every write that was made through `slip` before it.
+    It searches by name, words and meaning, unless `mode` says otherwise; `search_options` are further options of
+    `Slipstream.search`, such as `since` or `min_confidence`. The text of a document is what stands for the record by
+    its view, or the property `text_property`; its metadata are the record's properties, and under `slipstream` its
+    type, name, score and model, and with `expand` its neighbours within that many hops. A search sees every write
+    that was made through `slip` before it.
     """
 
     slip: Slipstream
@@ -342,12 +362,15 @@ class SlipstreamRetriever(BaseRetriever):  # type: ignore[misc]  # LangChain is 
     expand: int = 0
     text_property: str | None = None
     timeout_s: float = 10.0
+    mode: Mode = "hybrid"
+    search_options: dict[str, Any] | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         del run_manager
-        finding = Finding(self.slip, self.entity_type, self.timeout_s)
+        options = cast("SearchArguments", self.search_options or {})
+        finding = Finding(self.slip, self.entity_type, self.timeout_s, self.mode, options)
         hits = finding.by_text(query, self.k if k is None else k, self.filter, expand=self.expand)
         return [self._document(hit) for hit in hits]
 

@@ -20,6 +20,7 @@ from slipstream.domain.entities import Direction
 from slipstream.domain.errors import NotFoundError
 from slipstream.integrations.finding import FACTS, Finding, facts_of
 from slipstream.search.hits import SearchHit
+from slipstream.search.options import Mode, SearchArguments
 
 try:
     from llama_index.core.retrievers import BaseRetriever
@@ -35,12 +36,14 @@ __all__ = ["FACTS", "SlipstreamRetriever"]
 
 class SlipstreamRetriever(BaseRetriever):  # type: ignore[misc]  # LlamaIndex is not followed by mypy
     """
-    A LlamaIndex retriever: the entities and relationships nearest in meaning, of one type or of all.
+    A LlamaIndex retriever: the entities and relationships that fit a query best, of one type or of all.
 
-    The text of a node is what stands for the record by its view; its metadata are the record's properties, and under
-    `slipstream` its type, name, score and model, and with `expand` its neighbours within that many hops; what is
-    under that key is shown to no model. `relations` says which outgoing relationships are LlamaIndex's own, such as
-    `{"NEXT": NodeRelationship.NEXT}`. A search sees every write that was made through `slip` before it.
+    It searches by name, words and meaning, unless `mode` says otherwise; `search_options` are further options of
+    `Slipstream.search`, such as `since` or `min_confidence`. The text of a node is what stands for the record by its
+    view; its metadata are the record's properties, and under `slipstream` its type, name, score and model, and with
+    `expand` its neighbours within that many hops; what is under that key is shown to no model. `relations` says which
+    outgoing relationships are LlamaIndex's own, such as `{"NEXT": NodeRelationship.NEXT}`. A search sees every write
+    that was made through `slip` before it.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class SlipstreamRetriever(BaseRetriever):  # type: ignore[misc]  # LlamaIndex is
         expand: int = 0,
         relations: Mapping[str, NodeRelationship] | None = None,
         timeout_s: float = 10.0,
+        mode: Mode = "hybrid",
+        search_options: SearchArguments | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.similarity_top_k, self.expand = similarity_top_k, expand
         self.filters, self.relations = dict(filters or {}), dict(relations or {})
-        self._finding = Finding(slip, entity_type, timeout_s)
+        self._finding = Finding(slip, entity_type, timeout_s, mode, search_options or {})
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         hits = self._finding.by_text(query_bundle.query_str, self.similarity_top_k, self.filters, expand=self.expand)

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _HIT = ("id", "type", "score", "name", "text")
+_WHY = ("arms", "matched", "snippet")
 
 
 def entities_frame(slip: Slipstream, entity_type: str | None = None, *, type_column: str = "type") -> pd.DataFrame:
@@ -80,11 +81,21 @@ def relationships_frame(
 
 
 def search_frame(results: SearchResults) -> pd.DataFrame:
-    """Return what a search found, best first: id, type, score, name and text; raises `ConfigError` without pandas."""
-    frame = _Columns(list(_HIT))
+    """
+    Return what a search found, best first: id, type, score, name and text.
+
+    Of a search with `explain` also its arms (their names), the words that matched (both as lists) and a snippet of
+    the text around them. Raises `ConfigError` without pandas.
+    """
+    is_explained = results.explanation is not None
+    frame = _Columns([*_HIT, *_WHY] if is_explained else list(_HIT))
     for hit in results:
-        values = (hit.entity_id, hit.entity_type, hit.score, hit.name, hit.text)
-        frame.add(dict(zip(_HIT, values, strict=True)), {}, hit.entity_id, "")
+        known: dict[str, Any] = dict(
+            zip(_HIT, (hit.entity_id, hit.entity_type, hit.score, hit.name, hit.text), strict=True)
+        )
+        if is_explained and (why := hit.explanation) is not None:
+            known |= {"arms": [each.arm for each in why.arms], "matched": list(why.matched), "snippet": why.snippet}
+        frame.add(known, {}, hit.entity_id, "")
     return frame.made()
 
 

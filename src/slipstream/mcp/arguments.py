@@ -12,6 +12,7 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
 from slipstream.domain.names import NAME_SIZE_MAX
 from slipstream.domain.positions import POSITION_MAX
+from slipstream.search.options import Mode, Sort
 
 TEXT_MAX = 20_000
 """Longest text that is searched for, and longest query, in characters."""
@@ -47,6 +48,8 @@ def _inside(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
 
 Id = Annotated[str, Field(min_length=1, max_length=_RELATIONSHIP_ID_MAX)]
 TypeName = Annotated[str, Field(min_length=1, max_length=NAME_SIZE_MAX)]
+Moment = Annotated[str, Field(min_length=1, max_length=64)]
+Source = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 Cursor = Annotated[str, Field(max_length=_CURSOR_MAX, description="`next` of the page before.")]
 Log = Annotated[int, Field(ge=0, le=POSITION_MAX)]
 Object = Annotated[dict[str, Any], BeforeValidator(_opened)]
@@ -64,7 +67,15 @@ class Search(Arguments):
 
     text: Annotated[str, Field(min_length=1, max_length=TEXT_MAX, description="What to look for, in plain words.")]
     k: Annotated[int, Field(ge=1, le=HITS_MAX, description="How many hits.")] = 10
+    mode: Annotated[Mode, Field(description="By name, words and meaning (hybrid), or by one of them.")] = "hybrid"
     entity_type: Annotated[TypeName | None, Field(description="Only hits of this type.")] = None
+    since: Annotated[Moment | None, Field(description="Only what was then or later: an ISO date or time.")] = None
+    until: Annotated[Moment | None, Field(description="Only what was then or earlier.")] = None
+    sort: Annotated[Sort, Field(description="Order the hits by fit or by time.")] = "score"
+    min_confidence: Annotated[float | None, Field(ge=0, le=1, description="The least extraction_confidence.")] = None
+    source: Annotated[Source | None, Field(description="Only from this document or named graph.")] = None
+    explain: Annotated[bool, Field(description="Also say why each hit is one.")] = False
+    why_not: Annotated[Id | None, Field(description="Also say why the record with this id is no hit.")] = None
     after: Annotated[Log | None, Field(description="First wait until this position is searchable.")] = None
     expand: Annotated[int, Field(ge=0, le=3, description="Also show neighbours within so many hops.")] = 0
     with_properties: Annotated[bool, Field(description="Also show the properties of each hit.")] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from slipstream.app.client.facade import RemoteSlipstream
@@ -16,11 +17,15 @@ from slipstream.domain.schema import GraphSchema
 from slipstream.mcp import arguments, results
 from slipstream.mcp.shortening import as_text, fitted, shortened, shown_properties, shown_value, visible
 from slipstream.search.hits import SearchHit, SearchResults, entity_name
+from slipstream.search.options import SearchArguments
+from slipstream.search.telling import hit_told, lack_told, search_told
 
 NAME_MAX = 200
 _HIT_NEIGHBOURS_MAX = 20
 _TYPES_MAX, _TYPE_PROPERTIES_MAX = 200, 100
 _SEARCH_TIMEOUT_S = 10.0
+_LINE_MAX = 600
+"""Characters of one line that explains."""
 
 R = TypeVar("R", bound=results.Result)
 
@@ -50,22 +55,37 @@ def _incident(slipstream: Slipstream) -> Incident | None:
 
 
 def search(slipstream: Slipstream, asked: arguments.Search) -> results.SearchResult:
-    """Return the records nearest in meaning."""
-    found = slipstream.search(
-        asked.text,
-        asked.k,
-        entity_type=asked.entity_type,
-        after=None if asked.after is None else Position(asked.after),
-        expand=asked.expand,
-        timeout_s=_SEARCH_TIMEOUT_S,
-    )
+    """Return the records that fit a text best."""
+    options = _options(asked)
+    of_hits: SearchArguments = {**options, "expand": asked.expand, "explain": asked.explain}
+    found = slipstream.search(asked.text, asked.k, **of_hits)
+    told = None
+    if asked.why_not is not None:
+        why_not = slipstream.why_not(asked.text, asked.why_not, asked.k, **options)
+        told = visible(f"{why_not.reason}: {why_not.line}")
     relationship_types = _relationship_types(slipstream)
     return fitted(
-        lambda items, length: _search_result(found, asked, relationship_types, items, length),
+        lambda items, length: _search_result(found, asked, relationship_types, items, length).model_copy(
+            update={"why_not": told}
+        ),
         max(1, len(found.hits)),
         asked.text_max,
         "ask for fewer hits, or `get` one",
     )
+
+
+def _options(asked: arguments.Search) -> SearchArguments:
+    return {
+        "mode": asked.mode,
+        "entity_type": asked.entity_type,
+        "after": None if asked.after is None else Position(asked.after),
+        "since": asked.since,
+        "until": asked.until,
+        "sort": asked.sort,
+        "min_confidence": asked.min_confidence,
+        "source": asked.source,
+        "timeout_s": _SEARCH_TIMEOUT_S,
+    }
 
 
 def _search_result(
@@ -75,17 +95,26 @@ def _search_result(
     items: int,
     length: int,
 ) -> results.SearchResult:
-    degraded = [*([found.incident.line] if found.incident else []), *(model.line for model in found.unasked)]
     less = len(found.hits) - items
+    explained = None if found.explanation is None else search_told(asdict(found.explanation), found.frontiers)
     return results.SearchResult(
         hits=[_hit(hit, asked, hit.entity_type in relationship_types, length) for hit in found.hits[:items]],
         frontier=found.frontier,
-        degraded=degraded,
+        degraded=_degraded(found),
+        asked=None if explained is None else [shortened(line, _LINE_MAX) for line in explained],
         left_out=f"the last {less} hits do not fit: ask for fewer, or shorter texts" if less > 0 else None,
     )
 
 
+def _degraded(found: SearchResults) -> list[str]:
+    """Return a line for each thing that an answer lacks: once, where an incident or a model says more of it."""
+    told = [*([found.incident.line] if found.incident else []), *(model.line for model in found.unasked)]
+    said = {"graph", "vector" if found.unasked else "", *(f"vector:{model.model_id}" for model in found.unasked)}
+    return [*told, *(lack_told(tag) for tag in found.degraded if tag not in said)]
+
+
 def _hit(hit: SearchHit, asked: arguments.Search, is_relationship: bool, length: int) -> results.Hit:
+    why = None if hit.explanation is None else asdict(hit.explanation)
     return results.Hit(
         id=hit.entity_id,
         kind="relationship" if is_relationship else "entity",
@@ -97,6 +126,8 @@ def _hit(hit: SearchHit, asked: arguments.Search, is_relationship: bool, length:
         model_id=hit.model_id,
         position=hit.position,
         neighbours=_near(hit) if asked.expand else None,
+        why=None if why is None else shortened(hit_told(why), _LINE_MAX),
+        snippet=shortened(why["snippet"], length) if why and why["snippet"] else None,
         **(shown_properties(hit.properties, length) if asked.with_properties else {}),
     )
 

@@ -44,13 +44,15 @@ class Hit(Shown):
     id: str
     kind: str = Field(description="entity or relationship")
     type: str
-    score: float = Field(description="Comparable only among hits of the same model.")
+    score: float = Field(description="Comparable only among the hits of one search.")
     name: str
     text: str
     text_length: int = Field(description="Of the whole text, in characters.")
     model_id: str
     position: int
     neighbours: list[NeighbourOfHit] | None = None
+    why: str | None = Field(default=None, description="Which arms found it, and by which words.")
+    snippet: str | None = Field(default=None, description="Its text around these words.")
 
 
 class SearchResult(Result):
@@ -58,6 +60,8 @@ class SearchResult(Result):
 
     hits: list[Hit]
     frontier: int = Field(description="All changes up to this position are in the index.")
+    asked: list[str] | None = Field(default=None, description="What was asked of the arms, where explained.")
+    why_not: str | None = Field(default=None, description="Why the named record is no hit, or that it is one.")
 
 
 class GetResult(Shown, Result):

@@ -159,7 +159,8 @@ class Narrowing:
         if self.half_life_days is None or (span := time_of(properties_of(state), self.time_property)) is None:
             return score
         age_days = max(0.0, (now - span.end).total_seconds()) / _DAY_S
-        return score - abs(score) * (1.0 - math.pow(0.5, age_days / self.half_life_days))
+        left = math.pow(0.5, age_days / self.half_life_days)
+        return score * left if score >= 0.0 else score * (2.0 - left)
 
     def ordered(self, hits: Iterable[_Dated]) -> list[_Dated]:
         """Return hits, given best first, in the order that is asked for; by time, those without one come last."""

@@ -170,6 +170,11 @@ def test_a_score_halves_with_each_half_life() -> None:
     assert _of(half_life_days=5e-324).decayed(0.8, _state(timestamp="1900"), NOW) == 0.0
 
 
+def test_of_two_very_old_ones_the_newer_stays_in_front() -> None:
+    asked = _of(half_life_days=30)
+    assert asked.decayed(0.8, _state(timestamp="1960"), NOW) < asked.decayed(0.8, _state(timestamp="1961"), NOW)
+
+
 def test_age_never_makes_a_score_better() -> None:
     asked = _of(half_life_days=30)
     for score in (-1.0, -0.3, 0.0, 0.3, 1.0):

@@ -45,6 +45,7 @@ from slipstream.quality.runs import SAMPLE as COMPARED
 from slipstream.quality.runs import Quality
 from slipstream.recipes.in_force import Recipes
 from slipstream.recipes.view_recipe import ViewRecipe
+from slipstream.search.explanations import WhyNot
 from slipstream.search.hits import SearchResults
 from slipstream.search.options import SearchArguments, SearchOptions
 from slipstream.views.viewset import ViewSet
@@ -159,13 +160,20 @@ class RemoteSlipstream(GuestSlipstream):
 
     def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
         """Have the server search; a long wait for `after` takes several calls, so that none is cut off."""
+        return super().search(text, k, **self._once_it_is_there(asked))
+
+    def why_not(self, text: str, entity_id: str, k: int = 10, **asked: Unpack[SearchArguments]) -> WhyNot:
+        """Have the server look why a record is no hit."""
+        return super().why_not(text, entity_id, k, **self._once_it_is_there(asked))
+
+    def _once_it_is_there(self, asked: SearchArguments) -> SearchArguments:
+        """Wait for most of a long time here, and return the question with the time that is left for the server."""
         after, timeout_s = asked.get("after"), SearchOptions.of(asked).timeout_s
         deadline = time.monotonic() + timeout_s
         if after is not None and timeout_s > _LONG_WAIT_S:
             part = remote_part(Sync, self._caller, "sync")
             waited(timeout_s - _LONG_WAIT_S, lambda slice_s: part.wait_for_some(after, (), slice_s))
-        asked["timeout_s"] = max(0.0, deadline - time.monotonic())
-        return super().search(text, k, **asked)
+        return {**asked, "timeout_s": max(0.0, deadline - time.monotonic())}
 
     def status(self) -> SyncStatus:
         """Ask how far the index is behind the graph."""
