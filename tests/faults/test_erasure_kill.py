@@ -18,22 +18,30 @@ KILLED = [f"erasure.{moment}:{count}" for count in range(1, 8) for moment in ("b
 """Before and after each word in the journal of how far it is, from asked for to done."""
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root: Path = tmp_path_factory.mktemp("filled")
-    adapter: str = request.param
-    with opened(root, adapter) as slip:
-        fill(slip)
-        build_next(slip)
-        leave_traces(slip)
-    return root, adapter
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made: dict[str, Path] = {}
+    for adapter in ("sqlite", "chroma"):
+        made[adapter] = tmp_path_factory.mktemp(adapter)
+        with opened(made[adapter], adapter) as slip:
+            fill(slip)
+            build_next(slip)
+            leave_traces(slip)
+    return made
 
 
-@pytest.mark.parametrize("place", [*KILLED, "index.delete.before:1", "index.delete.after:1"])
+CASES = [
+    *[("sqlite", place) for place in (*KILLED, "index.delete.before:1", "index.delete.after:1")],
+    *[("chroma", place) for place in ("erasure.after:2", "erasure.after:6", "erasure.before:8", "erasure.after:8")],
+]
+"""Over Chroma there is one step more: its own store, before the journal's."""
+
+
+@pytest.mark.parametrize(("adapter", "place"), CASES)
 def test_an_erasure_that_was_killed_is_finished_by_the_next_open(
-    tmp_path: Path, filled: tuple[Path, str], place: str
+    tmp_path: Path, filled: dict[str, Path], adapter: str, place: str
 ) -> None:
-    made, adapter = filled
+    made = filled[adapter]
     root = tmp_path / "pkg"
     shutil.copytree(made, root)
     failpoint, _, count = place.partition(":")

@@ -64,10 +64,10 @@ def opened(root: Path, adapter: str = "sqlite", given: Options | None = None) ->
     return open_pkg(root, config=config, options=given or options())
 
 
-def fill(slip: Slipstream) -> None:
+def fill(slip: Slipstream, people: int = PEOPLE) -> None:
     """Commit people, and the one that is to be erased among them, in two versions; leave traces of it all over."""
     with slip.pkg.transaction() as tx:
-        for number in range(PEOPLE):
+        for number in range(people):
             tx.create_entity("Person", f"p{number}", {"name": f"person {number}", "bio": "no more", "badge": number})
         tx.update_entity("p3", {"bio": MENTION})
         tx.create_entity("Person", ID, {"name": "Zyxilda", "bio": "of grimbelshire " * 300})

@@ -28,7 +28,7 @@ from tests.integration.erasure_world import (
     traces,
 )
 
-INDEXES = ["sqlite"]
+INDEXES = ["sqlite", "chroma"]
 OWN_TEXT = "zyxilda"
 
 
@@ -81,6 +81,20 @@ def test_neighbours_keep_their_own_texts_unless_asked(tmp_path: Path, adapter: s
         assert _bio(slip, "p3") == MENTION
         assert sum(file.mentions_left for file in done.files) > 0
         assert slip.verify(deep=10_000).is_consistent
+
+
+def test_files_in_which_chroma_has_written_it_are_built_anew(tmp_path: Path) -> None:
+    with opened(tmp_path, "chroma") as slip:
+        fill(slip, people=300)
+        with slip.pkg.transaction() as tx:  # so many changes more that it writes the ones before into its files
+            for number in range(300):
+                tx.update_entity(f"p{number}", {"bio": "some more"})
+        assert slip.sync.drain(timeout_s=60)
+        assert any("index_metadata.pickle" in trace[0] for trace in traces(tmp_path, [ID]))
+        slip.erase(ID)
+        assert _others(traces(tmp_path)) == []
+        assert slip.verify(deep=10_000).is_consistent
+    assert _others(traces(tmp_path)) == []
 
 
 def test_the_receipt_is_signed_and_tells_nothing_of_the_entity(tmp_path: Path) -> None:

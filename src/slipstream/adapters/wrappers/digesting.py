@@ -26,6 +26,7 @@ from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
 from slipstream.ports.digests import TermStore
+from slipstream.ports.erasing import Erasing
 from slipstream.ports.scans import PAGE, vectors_of
 from slipstream.ports.selfcheck import SelfCheck
 
@@ -173,6 +174,12 @@ class DigestingIndex(PassingIndex):
         return list(dict.fromkeys(stamp.key.encode() for stamp in page)), self._terms_of(page)
 
     # ------------------------------------------------------------------ as of the index below
+
+    @property
+    def erasing(self) -> Erasing | None:
+        """What erases from the index below, None when that can not."""
+        found = getattr(self._inner, "erasing", None)
+        return found if isinstance(found, Erasing) else None
 
     @property
     def selfcheck(self) -> SelfCheck | None:

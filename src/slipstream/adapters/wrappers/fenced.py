@@ -10,6 +10,7 @@ from slipstream.adapters.wrappers.passing import PassingIndex, ReadingSyncView
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
+from slipstream.ports.erasing import Erasing
 from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.sync_view import SyncState, SyncView
@@ -34,6 +35,12 @@ class FencedIndex(PassingIndex):
     def __init__(self, inner: VectorIndex, check: Callable[[], None]) -> None:
         super().__init__(inner)
         self._check = check
+
+    @property
+    def erasing(self) -> Erasing | None:
+        """What erases from the index below, None when that can not."""
+        found = getattr(self._inner, "erasing", None)
+        return found if isinstance(found, Erasing) else None
 
     @property
     def selfcheck(self) -> SelfCheck | None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from slipstream._version import __version__
-from slipstream.app.composition.factories import erasing_of, forget_files, sqlite_library
+from slipstream.app.composition.factories import forget_files, sqlite_library
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import InForce, views_of
 from slipstream.app.composition.running import Running
@@ -18,7 +18,6 @@ from slipstream.app.erasure.receipts import Circumstances, Receipts
 from slipstream.audit.scrubber import Scrubber
 from slipstream.engine.planner import Planner
 from slipstream.ports.embedder import EmbeddingCache
-from slipstream.ports.erasing import Erasing
 from slipstream.signing.keys import FOLDER as SIGNING
 from slipstream.signing.keys import SigningKey
 from slipstream.views.words import WordViews
@@ -44,7 +43,7 @@ def erasures_of(
     log = stores.graph.erasing
     if log is None:
         return None
-    own: Erasing | None = None if stores.plain_index is shared.store.index else erasing_of(stores.plain_index)
+    own = stores.erasing
     return Erasures(
         ErasingParts(
             pkg=stores.pkg,
@@ -66,7 +65,7 @@ def erasures_of(
                 graph_id=stores.graph.marks.identity,
                 versions={"slipstream": __version__, "sqlite": sqlite_library()[0]},
             ),
-            beyond=() if own or stores.plain_index is shared.store.index else (_BEYOND.format(config.index.adapter),),
+            beyond=() if own or stores.sealed is None else (_BEYOND.format(config.index.adapter),),
             clock=options.clock,
             directory=data.parent,
         )

@@ -12,6 +12,7 @@ from slipstream.adapters.wrappers.noting import NotingIndex, NotingJournal, Noti
 from slipstream.app.composition.factories import (
     GRAPHS,
     INDEXES,
+    erasing_of,
     is_graph_there,
     open_store,
     refuse_old_graph,
@@ -31,6 +32,7 @@ from slipstream.domain.incidents import Incident
 from slipstream.embedding.fingerprint import RULES as FINGERPRINT_RULES
 from slipstream.engine.loop import SyncEngine
 from slipstream.ports.audits import AuditStore
+from slipstream.ports.erasing import Erasing
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import SealedIndex, VectorIndex
 from slipstream.ports.journal import DeadLetters, Journal, MessageStore
@@ -81,6 +83,8 @@ class Stores:
     """Whether the word rows are written in the journal's transactions."""
     evidence: Evidence | None = None
     """Signs and chains what audits find; None where there is no directory for a key."""
+    erasing: Erasing | None = None
+    """What erases from the index, if it stands in a store of its own, and can."""
 
 
 def open_shared(config: Config, data: Path, options: Options, stack: ExitStack) -> Shared:
@@ -125,6 +129,7 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
     notes, index = Notes(options.clock), INDEXES[config.index.adapter](config, data, store)
     if index is not store.index:  # the store's own index is closed with the store
         stack.callback(index.close)
+    erasing = None if index is store.index else erasing_of(index)
     sealed = index if isinstance(index, SealedIndex) else None
     below = _below(config, shared, None if index is store.index else index)
     words = words_in(index, store)
@@ -145,6 +150,7 @@ def owned_stores(config: Config, data: Path, options: Options, shared: Shared, s
         wrapping.words(words),
         words is store.words,
         evidence=evidence_of(data, store, options),
+        erasing=erasing,
     )
 
 

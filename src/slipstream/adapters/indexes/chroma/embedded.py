@@ -14,8 +14,10 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -27,7 +29,7 @@ from slipstream.domain.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
-_DATABASE = "chroma.sqlite3"
+DATABASE = "chroma.sqlite3"
 _LOCK = "slipstream.lock"
 _LEFT = "slipstream.left"
 """Holds the state in which the directory was left; exists only while it is closed, and not after a kill."""
@@ -36,6 +38,10 @@ _TABLES = frozenset(("embeddings_queue", "embeddings_queue_config", "embeddings"
 _PICKLE = "index_metadata.pickle"
 _NO_PURGE = json.dumps({"automatically_purge": False, "_type": "EmbeddingsQueueConfigurationInternal"})
 _BUSY_TIMEOUT_S = 10.0
+_HEADER = struct.Struct("<iQQQQ")
+"""What `header.bin` begins with: version, an offset, room for records, how many there are, bytes for each."""
+_HEADER_VERSION = 1
+_LENGTH_SIZE = 4
 
 
 def open_embedded(path: Path, resources: ExitStack) -> Any:
@@ -58,8 +64,9 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
                 failed.pop_all()
         if broken:
             for identity in broken:
-                _remove_segment(path, identity)
+                remove_segment(path, identity)
             client = _connected(path)
+    wipe_unused(path)
     resources.callback(client.close)
     return client
 
@@ -67,6 +74,7 @@ def open_embedded(path: Path, resources: ExitStack) -> Any:
 def leave(path: Path) -> None:
     """Note the state of the closed directory, for `was_changed`; on a full disk it counts as changed."""
     try:
+        wipe_unused(path)
         (path / _LEFT).write_text(_state(path), encoding="ascii")
     except OSError as error:
         logger.warning("%s: how it was left could not be noted: %s", path, error.strerror)
@@ -118,12 +126,12 @@ def _connected(path: Path) -> Any:
 
 
 def _database(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path / _DATABASE, timeout=_BUSY_TIMEOUT_S)
+    return sqlite3.connect(path / DATABASE, timeout=_BUSY_TIMEOUT_S)
 
 
 def _has_tables(path: Path) -> bool:
     """Whether the database is complete: Chroma makes a new one in many steps, and completes it after a kill."""
-    if not (path / _DATABASE).exists():
+    if not (path / DATABASE).exists():
         return False
     with closing(_database(path)) as connection:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -139,7 +147,7 @@ def _keep_log(path: Path) -> None:
         )
 
 
-def _vector_segments(path: Path) -> Iterator[tuple[Path, str]]:
+def vector_segments(path: Path) -> Iterator[tuple[Path, str]]:
     """Return each collection's directory of vectors, with the collection's id."""
     with closing(_database(path)) as connection:
         rows = connection.execute(
@@ -155,12 +163,12 @@ def _remove_torn_segments(path: Path) -> None:
     The pickle is written last, so a file newer than the pickle belongs to a rewriting that did not end. Chroma
     would read such a mixture without complaint, and mistake one record's vector for another's.
     """
-    kept = dict(_vector_segments(path))
+    kept = dict(vector_segments(path))
     for directory in [entry for entry in path.iterdir() if entry.is_dir() and _is_id(entry.name)]:
         if directory not in kept:
             shutil.rmtree(directory)
         elif _torn(directory):
-            _remove_segment(path, kept[directory])
+            remove_segment(path, kept[directory])
 
 
 def _is_id(name: str) -> bool:
@@ -170,16 +178,47 @@ def _is_id(name: str) -> bool:
         return False
 
 
+def wipe_unused(path: Path) -> None:
+    """
+    Overwrite the room for vectors to come in all files.
+
+    Chroma writes it as it has found it in memory, with whatever texts lay there before, and never reads it.
+    """
+    for segment in path.iterdir():
+        if segment.is_dir() and _is_id(segment.name):
+            _wipe_segment(segment)
+
+
+def _wipe_segment(segment: Path) -> None:
+    header = segment / "header.bin"
+    if not header.exists():
+        return
+    version, _, _, count, size = _HEADER.unpack_from(header.read_bytes())
+    if version != _HEADER_VERSION:
+        return
+    for name, used in (("data_level0.bin", count * size), ("length.bin", count * _LENGTH_SIZE)):
+        path = segment / name
+        times = path.stat()
+        if times.st_size <= used:
+            continue
+        with path.open("r+b") as file:
+            file.seek(used)
+            file.write(bytes(times.st_size - used))
+            file.flush()
+            os.fsync(file.fileno())
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # a file newer than the pickle counts as torn
+
+
 def _torn(directory: Path) -> bool:
     times = {file.name: file.stat().st_mtime_ns for file in directory.iterdir()}
     pickle = times.pop(_PICKLE, None)
     return any(pickle is None or time > pickle for time in times.values())
 
 
-def _remove_segment(path: Path, collection: str) -> None:
+def remove_segment(path: Path, collection: str) -> None:
     """Remove a collection's directory of vectors and its place in the log, which is then replayed from its start."""
     _count_unlogged(path, collection)
-    for directory, owner in list(_vector_segments(path)):
+    for directory, owner in list(vector_segments(path)):
         if owner == collection:
             if directory.exists():
                 shutil.rmtree(directory)

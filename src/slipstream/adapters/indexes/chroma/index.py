@@ -32,6 +32,7 @@ from typing import Any, Self, TypeVar
 
 from slipstream.adapters.indexes.chroma.codec import (
     Metadata,
+    is_key,
     metadata_stamp,
     replacing,
     stamp_metadata,
@@ -41,6 +42,7 @@ from slipstream.adapters.indexes.chroma.codec import (
 )
 from slipstream.adapters.indexes.chroma.collections import Collections
 from slipstream.adapters.indexes.chroma.embedded import leave, open_embedded, was_changed
+from slipstream.adapters.indexes.chroma.erasing import ChromaErasing, Marks
 from slipstream.adapters.indexes.chroma.errors import mapped_errors
 from slipstream.adapters.indexes.chroma.known import Held, Known
 from slipstream.adapters.indexes.chroma.listing import Entry, Listing
@@ -78,7 +80,8 @@ class ChromaIndex:
         self.selfcheck: SelfCheck | None = None if directory is None else ChromaSelfCheck(directory, self._offline)
         self._lock = threading.RLock()
         self._listing: Listing | None = None
-        self._known = Known()
+        self._known, self._marks = Known(), Marks()
+        self.erasing = None if directory is None else ChromaErasing(directory, self, self._offline)
         self._settled = False
         self._is_doubtful = False
         """Whether a call into an embedded Chroma has failed, so that its client can no longer be trusted."""
@@ -177,6 +180,7 @@ class ChromaIndex:
     def _settle(self) -> None:
         """Complete or undo what a call that was cut short has left (see the module's docstring)."""
         tombstones = self._collections.all_tombstones()
+        self._marks.learn(tombstones)
         revived: set[str] = set()
         for space in self._collections.spaces if tombstones else ():
             stored = self._collections.metadata(space, list(tombstones))
@@ -197,11 +201,12 @@ class ChromaIndex:
         with self._open(writing=True) as collections:
             held = self._held(collections, [stamp.key.encode() for stamp, _, _ in prepared])
             fenced: list[RecordKey] = []
+            erased = {key: mark for key in held if (mark := self._marks.of(key)) is not None}
             accepted: dict[Space, dict[str, tuple[Vector, Metadata]]] = defaultdict(dict)
             for stamp, vector, metadata in prepared:
                 key = stamp.key.encode()
                 stored, tombstone = held[key].records.get(stamp.space), held[key].tombstone
-                if stamp.position < max(stored_position(stored), tombstone or ORIGIN):
+                if stamp.position < max(stored_position(stored), tombstone or ORIGIN, _at(erased.get(key))):
                     fenced.append(stamp.key)
                 else:
                     accepted[stamp.space][key] = (vector, replacing(metadata, stored))
@@ -209,7 +214,9 @@ class ChromaIndex:
                 collections.write(space, batch)
                 self._listed((key, space) for key in batch)
             revived = {key for batch in accepted.values() for key in batch if held[key].tombstone is not None}
-            collections.unbury(sorted(revived))
+            marks = [erased[key][0] for batch in accepted.values() for key in batch if key in erased]
+            collections.unbury(sorted({*revived, *marks}))
+            self._marks.forget(marks)
             return fenced
 
     def delete(self, deletions: Sequence[Deletion]) -> Sequence[RecordKey]:
@@ -258,6 +265,33 @@ class ChromaIndex:
                     changed[stamp.space][key] = replacing(metadata if due is stamp else stamp_metadata(due), stored)
             for space, batch in changed.items():
                 collections.update(space, batch)
+
+    # ------------------------------------------------------------------ what an erasure needs
+
+    def tombstones_by_key(self) -> Mapping[str, Position]:
+        """Return all tombstones."""
+        with self._open() as collections:
+            return collections.all_tombstones()
+
+    def bury_by_marks(self, marks: Mapping[str, tuple[str, Position]]) -> None:
+        """Replace tombstones, by key, by others of the same position."""
+        with self._open(writing=True) as collections:
+            collections.bury(dict(marks.values()))
+            collections.unbury(list(marks))
+            # Once more: the newest entry of the log must stay when those of the keys go, or its number is used again.
+            collections.bury(dict(marks.values()))
+            self._settle()
+
+    def discard(self, keys: Sequence[str]) -> int:
+        """Remove records that are still there; return how many."""
+        count = 0
+        with self._open(writing=True) as collections:
+            for space in collections.spaces:
+                found = list(collections.metadata(space, keys))
+                collections.remove(space, found)
+                count += len(found)
+            self._settle()
+        return count
 
     def vacuum(self, through: Position) -> int:
         """Forget tombstones up to and including the position, and empty collections; returns how many tombstones."""
@@ -309,7 +343,7 @@ class ChromaIndex:
     def buried(self, past: Position, after: RecordKey | None, limit: int) -> Sequence[RecordKey]:
         """Return keys whose tombstone is newer than a position, in key order."""
         with self._open() as collections:
-            keys = sorted(collections.all_tombstones(past=past))
+            keys = sorted(key for key in collections.all_tombstones(past=past) if is_key(key))
         bound = "" if after is None else after.encode()
         return [RecordKey.decode(key) for key in keys if key > bound][: max(limit, 0)]
 
@@ -370,6 +404,10 @@ def _read(collections: Collections, keys: Sequence[str]) -> dict[str, Held]:
     found = [(space, collections.metadata(space, keys)) for space in collections.spaces]
     tombstones = collections.tombstones(keys)
     return {key: Held({s: of[key] for s, of in found if key in of}, tombstones.get(key)) for key in keys}
+
+
+def _at(mark: tuple[str, Position] | None) -> Position:
+    return ORIGIN if mark is None else mark[1]
 
 
 def _by_space(items: Sequence[_T], space_of: Callable[[_T], Space]) -> dict[Space, list[_T]]:
