@@ -150,7 +150,8 @@ def test_a_key_that_is_there_twice_behind_a_lost_entry_is_a_duplicate_and_is_men
         slipstream.pkg.update_entity("p3", {"hidden": "so that its record is looked at"})
         slipstream.sync.mark(list(slipstream.verify().divergences["missing"]), reason="as the engine does")
         settle(slipstream)
-        assert [hit.entity_id for hit in slipstream.search("person 3 of Bern at Acme", k=20)].count("p3") == 2
+        hits = [hit.entity_id for hit in slipstream.search("person 3 of Bern at Acme", k=20)]
+        assert hits.count("p3") == 1, "a search shows it once"
         report = slipstream.verify()
         assert [key.id for key in report.divergences["duplicate"]] == ["p3"]
         assert report.consistency is not None

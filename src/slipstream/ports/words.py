@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from slipstream.domain.keys import RecordKey
@@ -88,6 +88,15 @@ class WordSearch(Protocol):
 @runtime_checkable
 class WordIndex(WordRows, WordSearch, Protocol):
     """Both in one store, with the errors of both."""
+
+
+@runtime_checkable
+class MendsItself(Protocol):
+    """A word index that its store's self-check empties when it is damaged; optional."""
+
+    def tell_when_emptied(self, refill: Callable[[], object]) -> None:
+        """Have a function called whenever that has happened, so that all rows are written again."""
+        ...
 
 
 @runtime_checkable

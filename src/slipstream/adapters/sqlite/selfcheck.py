@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.structure import Index, indexes_of, integrity, rebuild, repeated, unlike_table
@@ -36,6 +37,28 @@ class Rule:
     is_deep: bool = False
 
 
+class OwnCheck(Protocol):
+    """The check of a part of a file that no condition of SQL can find sound; what it finds it can mend."""
+
+    @property
+    def place(self) -> str:
+        """What the part is called."""
+        ...
+
+    def find(self, *, deep: bool, head: int) -> Mapping[str, str]:
+        """Return what is wrong, by place."""
+        ...
+
+    def mend(self, connection: sqlite3.Connection) -> bool:
+        """Mend all of it, inside the open transaction; returns whether it is sound."""
+        ...
+
+    @property
+    def emptied(self) -> Callable[[], object]:
+        """What to call when the part was mended, and that is committed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What differs between the files that check themselves."""
@@ -54,6 +77,7 @@ class Kept:
     """Returns the encoded keys of records that are there more than once."""
     others: Callable[[sqlite3.Connection], Mapping[str, str]] = lambda _connection: {}
     """Returns, by place, damage that no condition of SQL can find and that can not be mended."""
+    own: OwnCheck | None = None
     after_rebuild: tuple[str, ...] = ()
     """Statements to run when an index was made anew, in the same transaction."""
 
@@ -79,12 +103,16 @@ class SqliteSelfCheck:
     def check(self, *, deep: bool, head: Callable[[], Position]) -> Sequence[Damage]:
         """Return the damage in schema, indexes and rows at one snapshot; with `deep`, check every page as well."""
         found: dict[str, Damage] = {}
+        own = self._kept.own
         try:
             with self._database.reading() as connection:
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # takes the snapshot
                 newest = head()
                 for damage in self._all(connection, newest, deep=deep):
                     found.setdefault(damage.place, damage)
+            if own is not None and SCHEMA not in found:
+                for place, what in own.find(deep=deep, head=newest).items():
+                    found.setdefault(place, self._damage(place, what, is_mendable=True))
         except CorruptionError as error:
             found.setdefault("file", self._damage("file", str(error), hides_rows=True))
         return list(found.values())
@@ -147,10 +175,20 @@ class SqliteSelfCheck:
 
     def mend(self, damage: Damage, *, head: Callable[[], Position]) -> bool:
         """Mend one place, in one transaction, check it again, and return whether it is sound."""
+        mended = self._mended(damage, head)
+        own = self._kept.own
+        if own is not None and damage.place in (SCHEMA, own.place):
+            own.emptied()
+        return mended
+
+    def _mended(self, damage: Damage, head: Callable[[], Position]) -> bool:
+        own = self._kept.own
         with self._exclusive() as connection:
             if damage.place == SCHEMA:
                 self._kept.mend_schema(connection)
                 return not self._kept.unlike_schema(connection)
+            if own is not None and damage.place == own.place:
+                return own.mend(connection)
             if damage.place.startswith(_INDEX):
                 return self._rebuild(connection, damage.place.removeprefix(_INDEX))
             for rule in self._kept.rules:

@@ -16,6 +16,7 @@ from slipstream.engine.loop import SyncEngine
 from slipstream.engine.runner import Sync
 from slipstream.engine.word_facts import LOG_PAGE, SCAN_PAGE, WordSettings
 from slipstream.engine.words import WordFollower
+from slipstream.ports.words import MendsItself
 from slipstream.search.words import SearchedWords
 from slipstream.views.words import WordViews
 
@@ -27,7 +28,7 @@ def follower_of(
     graph = options.wrapping.graph(stores.graph.reader)
     views, limits = WordViews(views_of(config, options)), engine.settings
     writer = WordWriter(graph, stores.words, stores.journal, views, shares_journal=stores.words_share_journal)
-    return WordFollower(
+    follower = WordFollower(
         graph=graph,
         log=stores.graph.feed,
         writer=writer,
@@ -45,6 +46,9 @@ def follower_of(
         ),
         rng=rng,
     )
+    if isinstance(stores.words, MendsItself):
+        stores.words.tell_when_emptied(follower.refill)
+    return follower
 
 
 def words_here(stores: Stores, follower: WordFollower, sync: Sync) -> SearchedWords:

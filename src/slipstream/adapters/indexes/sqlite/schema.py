@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from slipstream.adapters.indexes.sqlite.words_schema import WORDS_STEP, require_fts5
+from slipstream.adapters.indexes.sqlite.words_checking import empty_words
+from slipstream.adapters.indexes.sqlite.words_schema import WORDS_STEP, is_of_words, require_fts5, unlike_words
 from slipstream.domain.errors import ConfigError, CorruptionError
 
 logger = logging.getLogger(__name__)
@@ -264,8 +265,10 @@ def _notice(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def mend_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Put back triggers and indexes inside the open transaction; a missing table can not be put back."""
+    """Put back triggers, indexes and the word index inside the open transaction; no other table can be put back."""
     _notice(connection, path)
+    if unlike_words(connection):
+        empty_words(connection)
     found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'"))
     for name, statement in _declared().indexes.items():
         if found.get(name) != statement:
@@ -275,17 +278,17 @@ def mend_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 def unlike_schema(connection: sqlite3.Connection) -> list[str]:
     """
-    Return the triggers and indexes that are missing, or differ from those of this version.
+    Return the triggers, indexes and tables of words that are missing, or differ from those of this version.
 
-    Raises `CorruptionError` when a table or a column is missing.
+    Raises `CorruptionError` when another table or a column is missing.
     """
     declared = _declared()
     for name, columns in declared.tables.items():
-        if not columns <= _columns(connection, name):
+        if not is_of_words(name) and not columns <= _columns(connection, name):
             raise CorruptionError(f"the table {name} is gone, or a column of it: delete the file, it is built anew")
     found = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
     wanted = _noticing() | dict(declared.indexes)
-    return [name for name, statement in wanted.items() if found.get(name) != statement]
+    return [name for name, statement in wanted.items() if found.get(name) != statement] + unlike_words(connection)
 
 
 class _Declared(NamedTuple):

@@ -8,7 +8,7 @@ not be read are removed, and the comparison with the graph finds what is then mi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from slipstream.adapters.indexes.sqlite.schema import (
@@ -19,6 +19,7 @@ from slipstream.adapters.indexes.sqlite.schema import (
     unlike_schema,
 )
 from slipstream.adapters.indexes.sqlite.values import values_changed
+from slipstream.adapters.indexes.sqlite.words_checking import WordsCheck
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.selfcheck import Kept, Rule, SqliteSelfCheck
 from slipstream.adapters.sqlite.structure import Index
@@ -212,8 +213,8 @@ def _duplicates(index: Index, rows: Sequence[tuple[object, ...]]) -> tuple[str, 
     return tuple(dict.fromkeys(str(row[0]) for row in rows)) if index.table == "records" else ()
 
 
-def store_check(database: Database) -> SqliteSelfCheck:
-    """Return the self-check of a store's file."""
+def store_check(database: Database, emptied: Callable[[], object]) -> SqliteSelfCheck:
+    """Return the self-check of a store's file; `emptied` is called when it has emptied the word index."""
 
     def exclusive() -> AbstractContextManager[sqlite3.Connection]:
         return database.writing()
@@ -228,5 +229,6 @@ def store_check(database: Database) -> SqliteSelfCheck:
         duplicates=_duplicates,
         after_rebuild=(_STRAY_VECTORS, "DELETE FROM changes", _MATRICES_BEGIN_ANEW),
         others=values_changed,
+        own=WordsCheck(database, emptied),
     )
     return SqliteSelfCheck(database, kept, exclusive)

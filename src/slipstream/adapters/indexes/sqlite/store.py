@@ -52,7 +52,7 @@ class SqliteStore:
         self.guest = GuestJournal(self._database)
         self.requests = SqliteRequests(self._database)
         self.erasing = SqliteErasing(self._database, self.audits, self.words)
-        self.selfcheck: SelfCheck = store_check(self._database)
+        self.selfcheck: SelfCheck = store_check(self._database, self.words.emptied)
         self.lease = SqliteLease(self._database, fence, path.with_name(LOCK_NAME), timing or LeaseTiming())
 
     @property

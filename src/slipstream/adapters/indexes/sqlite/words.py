@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from slipstream.adapters.indexes.sqlite.codec import Row, select_in
 from slipstream.adapters.indexes.sqlite.words_erasing import scrub_words
-from slipstream.adapters.indexes.sqlite.words_schema import TEXT_TABLES, drop_searched, make_searched
+from slipstream.adapters.indexes.sqlite.words_schema import TEXT_TABLES, make_words, remove_words
 from slipstream.adapters.indexes.sqlite.words_scratch import Scratch
 from slipstream.adapters.indexes.sqlite.words_searching import Lending, SqliteWordSearch, names_of
 from slipstream.adapters.indexes.sqlite.words_writing import KnownWords, remove_rows, write_rows
@@ -32,6 +32,7 @@ class SqliteWords(SqliteWordSearch):
     def __init__(self, database: Lending) -> None:
         super().__init__(database, Scratch())
         self._known = KnownWords()
+        self._refill: Callable[[], object] | None = None
 
     # ------------------------------------------------------------------ rows
 
@@ -90,8 +91,19 @@ class SqliteWords(SqliteWordSearch):
         """Forget everything, by making the tables anew."""
         self._require_open()
         with self._database.writing() as connection:
-            forget_words(connection)
+            remove_words(connection)
+            make_words(connection)
             self._known.clear()
+
+    def tell_when_emptied(self, refill: Callable[[], object]) -> None:
+        """Have a function called whenever the self-check has emptied the index, so that it is filled again."""
+        self._refill = refill
+
+    def emptied(self) -> None:
+        """Note that the self-check has emptied the index."""
+        self._known.clear()
+        if self._refill is not None:
+            self._refill()
 
     def scrub(self, connection: sqlite3.Connection, erased: Erased) -> Swept:
         """Forget an erased entity's words, inside the open transaction of its erasure."""
@@ -102,14 +114,6 @@ class SqliteWords(SqliteWordSearch):
         """Refuse further calls; closing twice is harmless."""
         self._closed = True
         self._scratch.close()
-
-
-def forget_words(connection: sqlite3.Connection) -> None:
-    """Empty every table of the word index, inside the open transaction."""
-    for table in ("word_rows", "word_names", "known_words"):
-        connection.execute(f"DELETE FROM {table}")
-    drop_searched(connection)
-    make_searched(connection)
 
 
 def _row(key: RecordKey, row: Row) -> WordRow:

@@ -50,6 +50,8 @@ _SEARCHED = {
 _TERMS = {
     f"{table}_terms": f"CREATE VIRTUAL TABLE {table}_terms USING fts5vocab({table}, row)" for table in _SEARCHED
 }
+_PARTS = ("data", "idx", "content", "docsize", "config")
+"""The tables that FTS5 makes for each of its own."""
 _RANKED = tuple(f"INSERT INTO {table} ({table}, rank) VALUES ('rank', '{RANK}')" for table in TEXT_TABLES.values())
 WORD_TABLES = (*_PLAIN, *_SEARCHED, *_TERMS)
 """Every table of the word index, those of FTS5's own left out."""
@@ -57,16 +59,44 @@ WORDS_STEP = ";".join((*_PLAIN.values(), *_SEARCHED.values(), *_TERMS.values(), 
 """The statements that make the tables."""
 
 
-def make_searched(connection: sqlite3.Connection) -> None:
-    """Make the tables of FTS5, inside the open transaction."""
-    for statement in (*_SEARCHED.values(), *_TERMS.values(), *_RANKED):
+def make_words(connection: sqlite3.Connection) -> None:
+    """Make the tables, inside the open transaction."""
+    for statement in WORDS_STEP.split(";"):
         connection.execute(statement)
 
 
-def drop_searched(connection: sqlite3.Connection) -> None:
-    """Drop the tables of FTS5, inside the open transaction: many times as fast as deleting their rows."""
+def remove_words(connection: sqlite3.Connection) -> None:
+    """Drop the tables, inside the open transaction, however damaged: many times as fast as deleting rows."""
     for table in (*_TERMS, *_SEARCHED):
-        connection.execute(f"DROP TABLE {table}")
+        try:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        except sqlite3.DatabaseError:  # FTS5 reads its own tables first
+            _forget_table(connection, table)
+        for part in _PARTS if table in _SEARCHED else ():
+            connection.execute(f"DROP TABLE IF EXISTS {table}_{part}")
+    for table in _PLAIN:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _forget_table(connection: sqlite3.Connection, table: str) -> None:
+    """Take a virtual table out of the schema; its own tables are then plain ones."""
+    connection.execute("PRAGMA writable_schema = ON")
+    try:
+        connection.execute("DELETE FROM sqlite_schema WHERE name = ?", (table,))
+    finally:
+        connection.execute("PRAGMA writable_schema = RESET")
+
+
+def unlike_words(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables of the word index that are missing, or differ from those of this version."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
+    unlike = [name for name, statement in (_PLAIN | _SEARCHED | _TERMS).items() if found.get(name) != statement]
+    return unlike + [f"{table}_{part}" for table in _SEARCHED for part in _PARTS if f"{table}_{part}" not in found]
+
+
+def is_of_words(table: str) -> bool:
+    """Whether a table belongs to the word index."""
+    return table in WORD_TABLES or any(table == f"{name}_{part}" for name in _SEARCHED for part in _PARTS)
 
 
 def require_fts5(connection: sqlite3.Connection) -> None:
