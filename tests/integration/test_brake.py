@@ -90,7 +90,8 @@ def test_what_was_wiped_past_the_log_is_braked_until_it_is_confirmed(tmp_path: P
     with opened(tmp_path, adapter, brake={}) as slip:
         assert slip.sync.drain(timeout_s=60)
         plan = plan_of(slip)
-        assert (plan["keys"], plan["deletions"], plan["texts"]) == ({"orphaned": 300}, 300, 0)
+        assert (plan["keys"], plan["deletions"], plan["texts"]) == ({"orphaned": 300, "word_orphaned": 300}, 300, 0)
+        assert (plan["word_deletions"], plan["word_records"], plan["word_limit"]) == (300, 1_000, 100)
         assert held(slip) == 1_000
         written = slip.pkg.create_entity("Person", "new", {"name": "a new day"})
         assert slip.search("a new day", k=1, after=written)[0].entity_id == "new"  # all else goes on
@@ -101,10 +102,12 @@ def test_what_was_wiped_past_the_log_is_braked_until_it_is_confirmed(tmp_path: P
             slip.repair(report)
         assert caught.value.plan["id"] == plan["id"]  # the same findings
         assert held(slip) == 1_001
-        assert slip.repair(confirm=plan["id"]) == 300
+        assert slip.repair(confirm=plan["id"]) == 600  # vectors and word rows
         assert slip.sync.drain(timeout_s=60)
         report = slip.verify()
         assert (report.consistency, report.fresh, held(slip)) == (1.0, 701, 701)
+        assert report.words is not None
+        assert (report.words.fresh, report.words.held) == (701, 701)
         assert slip.scrubber.summary()["brake"] is None
         until(lambda: "brake" not in slip.watch.alerts.firing())
 
@@ -116,7 +119,7 @@ def test_triggers_that_were_put_back_hide_nothing_from_a_full_audit(tmp_path: Pa
         assert slip.sync.drain(timeout_s=60)
         assert slip.scrubber.summary()["brake"] is None  # nobody has noticed
         slip.scrubber.run(FULL)
-        assert plan_of(slip)["keys"] == {"orphaned": GONE}
+        assert plan_of(slip)["keys"] == {"orphaned": GONE, "word_orphaned": GONE}
         assert held(slip) == ENTITIES
 
 
@@ -151,7 +154,7 @@ def test_a_log_that_was_cut_is_braked_too(tmp_path: Path) -> None:
         connection.execute("DELETE FROM change WHERE position < ?", (newest,))
     with opened(tmp_path) as slip:
         assert slip.sync.drain(timeout_s=60)
-        assert plan_of(slip)["keys"] == {"missing": 2, "orphaned": GONE}
+        assert plan_of(slip)["keys"] == {"missing": 2, "orphaned": GONE, "word_missing": 2, "word_orphaned": GONE}
         assert held(slip) == ENTITIES
 
 

@@ -1,4 +1,4 @@
-"""Indexes that hide damage must fail the tampering suite, each where its fault shows; an honest wrapper must not."""
+"""What hides damage must fail the tampering suites, each where its fault shows; an honest wrapper must not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from slipstream.testkit.broken.audited import BROKEN_AUDITED, HonestIndex
+from slipstream.testkit.broken.words_audited import BROKEN_ROWS, HonestRows
 from tests import warm
 
 _SUITES = Path(__file__).with_name("tampering_broken_suites.py")
@@ -22,9 +23,11 @@ pytestmark = pytest.mark.slow
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], bool]:
     """Run the cases in a process of their own; return by class and case whether it passed."""
     report = tmp_path_factory.mktemp("broken") / "report.xml"
-    chosen = [(broken, way) for broken, way in BROKEN_AUDITED.items()]
-    chosen += [(HonestIndex, way) for way in BROKEN_AUDITED.values()]
-    cases = [f"{_SUITES}::Test{wrapper.__name__}::{_CASE}[{way}]" for wrapper, way in chosen]
+    chosen = [(broken.__name__, way) for broken, way in BROKEN_AUDITED.items()]
+    chosen += [(HonestIndex.__name__, way) for way in BROKEN_AUDITED.values()]
+    chosen += [(_of_rows(broken), way) for broken, way in BROKEN_ROWS.items()]
+    chosen += [(_of_rows(HonestRows), way) for way in dict.fromkeys(BROKEN_ROWS.values())]
+    cases = [f"{_SUITES}::Test{name}::{_CASE}[{way}]" for name, way in chosen]
     warmed = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # in the process that is forked
     options = ["-q", "-p", "no:cacheprovider", "-W", warmed, f"--junitxml={report}"]
     command = [sys.executable, "-m", "pytest", *cases, *options]
@@ -44,3 +47,15 @@ def test_what_hides_damage_fails_the_suite(
 ) -> None:
     assert verdicts[broken.__name__, way] is False
     assert verdicts[HonestIndex.__name__, way] is True
+
+
+@pytest.mark.parametrize(("broken", "way"), BROKEN_ROWS.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_word_rows_that_hide_damage_fail_the_suite(
+    verdicts: dict[tuple[str, str], bool], broken: type[HonestRows], way: str
+) -> None:
+    assert verdicts[_of_rows(broken), way] is False
+    assert verdicts[_of_rows(HonestRows), way] is True
+
+
+def _of_rows(wrapper: type[HonestRows]) -> str:
+    return f"Words{wrapper.__name__}"

@@ -283,7 +283,8 @@ class Slipstream(Browsing, Bringing, Erasable, Proving):
     @property
     def validator(self) -> EmbeddingConsistencyValidator:
         """The validator of this graph and its index."""
-        return EmbeddingConsistencyValidator(self.pkg, self.store, auditor=self._parts.auditor)
+        parts = self._parts
+        return EmbeddingConsistencyValidator(self.pkg, self.store, auditor=parts.auditor, words=parts.repairer.words)
 
     def sync_state(self, entity_id: str) -> SyncState | None:
         """Return how an entity stands in the index right now; None when there is no such entity."""

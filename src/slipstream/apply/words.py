@@ -31,6 +31,8 @@ Settle = Callable[[], object]
 """Writes to the journal what becomes true with a write."""
 BATCH = 500
 """Keys that are read and written at once: others who write the same file wait for one batch at most."""
+_EVER = Position(2**63 - 1)
+"""No row is newer than this: one that claims a position of the future goes too."""
 _OF_A_ROW = (InvalidInputError, PoisonEventError, UnicodeError, TypeError, OverflowError)
 """What a store raises for a row that it can not hold, and never because of the store itself."""
 
@@ -99,7 +101,8 @@ class WordWriter:
         """
         Make the rows of the keys what the graph says; returns what was done.
 
-        With `anew` rows are removed and written again also where their digests are right: what lies beneath is not.
+        With `anew` rows are removed and written again also where their digests are right, and whatever position they
+        claim to be of: what lies beneath is not to be trusted.
         `settle` is called once, in the journal transaction of the last write, and writes to the journal what has
         become true with it. A record that can not be made a row is left without one, and logged. Raises
         `UnavailableError` when a store is down, and `LeaseLostError` when another process runs the engine: whole
@@ -127,7 +130,7 @@ class WordWriter:
             row, stamp = self._row_or_none(key, states.get(key), position, failed), held.get(key)
             if row is None:
                 if stamp is not None:
-                    deletions.append(WordDeletion(key, position))
+                    deletions.append(WordDeletion(key, _EVER if anew else position))
             elif anew or stamp is None or stamp.digest != row.digest:
                 rows.append(row)
         touched = {*failed, *(row.key for row in rows), *(deletion.key for deletion in deletions)}
@@ -205,7 +208,7 @@ class WordWriter:
 
     def _put(self, batch: _Batch) -> None:
         if batch.anew and batch.rows:  # a store may take a row with the digest that it has for unchanged
-            self.words.put((), [WordDeletion(row.key, row.position) for row in batch.rows])
+            self.words.put((), [WordDeletion(row.key, _EVER) for row in batch.rows])
         if not batch.is_empty:
             self.words.put(batch.rows, batch.deletions)
 

@@ -20,6 +20,9 @@ from slipstream.audit.retention import FORGET_EVERY, HISTORY_BYTES_MAX, every_au
 from slipstream.audit.sampling import choose, embed_anew, offer
 from slipstream.audit.sealing import Evidence
 from slipstream.audit.taking_over import RECIPE, Earlier, take_over
+from slipstream.audit.words import WordsAudit, WordsMemory
+from slipstream.audit.words_comparing import AuditedWords
+from slipstream.audit.words_found import OPEN_WORD_KINDS, WORD_KINDS
 from slipstream.domain.damage import Damage
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import KeyKind, RecordKey
@@ -64,7 +67,7 @@ class Auditor:
 
     Without `memory` every audit is full and none is kept; without `settle` nothing is waited for: what lags behind
     the graph counts as divergent. `service` is needed for deep audits. `aside` lets work that can wait stand aside
-    while a full audit runs at full speed.
+    while a full audit runs at full speed. Without `words` no word rows are compared.
     """
 
     def __init__(
@@ -84,16 +87,18 @@ class Auditor:
         below: Below | None = None,
         owed: Owed | None = None,
         aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        words: AuditedWords | None = None,
     ) -> None:
         self._graph, self._index, self._recipe, self._clock = graph, index, recipe, clock
         self._memory, self._settle, self._frontier, self._service = memory, settle, frontier, service
-        self._owed, self._aside = owed, aside
+        self._owed, self._aside, self._words = owed, aside, words
         self._rng = rng or random.Random()  # noqa: S311  (a sample, not cryptography)
         self._tracer, self.below = tracer, below or Below()
         self.on_kept: list[Callable[[AuditReport], object]] = [] if on_kept is None else [on_kept]
         """Told of every audit that is kept, in the thread that audits."""
         self._one_at_a_time = threading.Lock()
         self._leaves = None if memory is None else Leaves(memory.leaves, memory.journal)
+        self._words_memory = None if memory is None or words is None else WordsMemory(memory.journal, words)
 
     @property
     def has_digests(self) -> bool:
@@ -144,9 +149,18 @@ class Auditor:
             return self._kept(report)
 
     def audit_keys(
-        self, keys: Sequence[RecordKey], *, anew: Collection[RecordKey] = (), pace: Pace = FULL_SPEED
+        self,
+        keys: Sequence[RecordKey],
+        *,
+        anew: Collection[RecordKey] = (),
+        words: Sequence[RecordKey] = (),
+        pace: Pace = FULL_SPEED,
     ) -> AuditReport:
-        """Compare some keys only, and embed those in `anew` anew. It is not kept, and waits for no other audit."""
+        """
+        Compare some keys only, embed those in `anew` anew, and compare the word rows of those in `words`.
+
+        It is not kept, and waits for no other audit.
+        """
         report = self._begun("keys")
         comparer = self._comparer(report, pace)
         outcome = comparer.decide(keys)
@@ -159,6 +173,8 @@ class Auditor:
             for compared in outcome.decided:
                 offer(comparer, drift, compared)
             drift.enter(report)
+        if words and (rows := self._words_audit(report, pace)) is not None:
+            report.words = rows.chosen(words)
         return self._finished(report)
 
     def look_below(self, report: AuditReport, closeness: str, pace: Pace = FULL_SPEED) -> None:
@@ -202,9 +218,12 @@ class Auditor:
         with self._aside() if pace is FULL_SPEED else nullcontext(), self._looking_below(report, closeness, pace):
             # It makes the leaves anew: what is wrong with them has been looked for by now.
             builder = None if memory is None or self._leaves is None else LeavesBuilder(self._leaves, memory.leaves)
-            FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace).run(on_progress)
+            words = self._words_audit(report, pace)
+            audit = FullAudit(self._index, comparer, report, builder=builder, drift=drift, pace=pace, words=words)
+            audit.run(on_progress)
         if builder is not None and memory is not None:
             builder.finish(LeavesMark(report.position, memory.recipe_id()))
+        self._keep_words(report)
         self._look_at_fences(comparer, report, pace)
         enter_duplicates(report, comparer)
         if drift is not None:
@@ -232,7 +251,29 @@ class Auditor:
             enter_duplicates(report, comparer)
             embedded = self._embed_sample(comparer, report, pace, sample) if sample else ()
             take_over(report, comparer, self._earlier(self._memory), embedded, pace)
+            self._look_at_words(report, self._earlier(self._memory), pace)
         return refused
+
+    def _look_at_words(self, report: AuditReport, earlier: Earlier, pace: Pace) -> None:
+        """Compare the word rows that have changed, or were wrong before."""
+        words, memory = self._words_audit(report, pace), self._words_memory
+        if words is not None and memory is not None:
+            standing = [
+                RecordKey.decode(finding.key)
+                for kind in (*WORD_KINDS, *OPEN_WORD_KINDS)
+                for finding in earlier.findings(kind)
+            ]
+            report.words = words.changed(memory.changes(report.position), standing)
+            self._keep_words(report)
+
+    def _keep_words(self, report: AuditReport) -> None:
+        if self._words_memory is not None and report.words is not None:
+            self._words_memory.keep(report.position)
+
+    def _words_audit(self, report: AuditReport, pace: Pace) -> WordsAudit | None:
+        if self._words is None:
+            return None
+        return WordsAudit(self._graph, self._words, report.notes, pace, self._clock)
 
     def _embed_sample(self, comparer: Comparer, report: AuditReport, pace: Pace, size: int) -> Collection[RecordKey]:
         chosen = [] if self._leaves is None else choose(self._leaves, self._earlier_drift(), size, self._rng)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from slipstream.audit.classes import CLASSES
+from slipstream.audit.words_found import WORD_KINDS, word_kind
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import BrakeSettings
 
@@ -17,11 +18,29 @@ DELETING = frozenset({"orphaned", "duplicate"})
 RESTAMPING = frozenset({"outdated"})
 WEIGHTY = tuple(name for name in CLASSES if name not in RESTAMPING)
 """Classes whose repair deletes or embeds: what the brake counts. A new stamp costs nothing and loses nothing."""
+BRAKED_KINDS = (*WEIGHTY, *WORD_KINDS)
+"""All that the brake counts; vectors and word rows, each against how many there are of them."""
+_WORD_ORPHANED = word_kind("orphaned")
 
 
 def weight(counts: Mapping[str, int], kinds: Iterable[str]) -> int:
     """Return how many keys of some classes a repair would delete or embed anew."""
     return sum(counts.get(kind, 0) for kind in set(kinds).intersection(WEIGHTY))
+
+
+def word_weight(counts: Mapping[str, int], kinds: Iterable[str]) -> int:
+    """Return how many word rows of some classes a repair would delete or write."""
+    return sum(counts.get(kind, 0) for kind in set(kinds).intersection(WORD_KINDS))
+
+
+def word_deletions(counts: Mapping[str, int], kinds: Iterable[str]) -> int:
+    """Return how many word rows of some classes a repair would delete."""
+    return counts.get(_WORD_ORPHANED, 0) if _WORD_ORPHANED in kinds else 0
+
+
+def words_held(report: Mapping[str, Any]) -> int:
+    """Return how many word rows there were when an audit was made; of an older version none were looked at."""
+    return int((report.get("words") or {}).get("held", 0))
 
 
 def findings_digest(findings: Iterable[Finding]) -> str:
@@ -59,6 +78,13 @@ class BrakePlan:
     tokens: int | None = None
     embed_s: float | None = None
     """What that would cost; None when the model could not be asked."""
+    word_records: int = 0
+    """How many word rows there are."""
+    word_limit: int = 0
+    """How many of them the brake allows."""
+    word_deletions: int = 0
+    word_rows: int = 0
+    """Word rows to write."""
     applied: Mapping[str, int] | None = None
     """Keys that were marked by class, when it has been applied."""
 
@@ -71,10 +97,18 @@ class BrakePlan:
     def said(self) -> str:
         """What it would do and cost, for people."""
         seconds = None if self.embed_s is None else f"{self.tokens:,} tokens, {self.embed_s:.1f} s of the embedder"
-        return (
-            f"{self.deletions:,} records to delete and {self.texts:,} to embed ({seconds or 'cost unknown'}) of "
-            f"{self.index_records:,} in the index; no commit says so, and at most {self.limit:,} are mended unasked"
-        )
+        parts = []
+        if self.deletions or self.texts or not (self.word_deletions or self.word_rows):
+            parts.append(
+                f"{self.deletions:,} records to delete and {self.texts:,} to embed ({seconds or 'cost unknown'}) of "
+                f"{self.index_records:,} in the index; {_unasked(self.limit)}"
+            )
+        if self.word_deletions or self.word_rows:
+            parts.append(
+                f"{self.word_deletions:,} word rows to delete and {self.word_rows:,} to write of "
+                f"{self.word_records:,}; {_unasked(self.word_limit)}"
+            )
+        return "; ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, ready for JSON."""
@@ -83,10 +117,14 @@ class BrakePlan:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BrakePlan:
         """Return what `as_dict` was called on."""
-        known = {name: data[name] for name in cls.__slots__}
+        known = {name: data[name] for name in cls.__slots__ if name in data}  # plans of older versions know less
         return cls(**{**known, "kinds": tuple(data["kinds"])})
 
 
 def weighty(counts: Mapping[str, int], kinds: Iterable[str]) -> tuple[str, ...]:
     """Return those of the classes that the brake counts and that were found, in their order."""
-    return tuple(kind for kind in WEIGHTY if kind in kinds and counts.get(kind))
+    return tuple(kind for kind in BRAKED_KINDS if kind in kinds and counts.get(kind))
+
+
+def _unasked(limit: int) -> str:
+    return f"no commit says so, and at most {limit:,} are mended unasked"

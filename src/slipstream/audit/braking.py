@@ -9,7 +9,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from slipstream.audit.brake import DELETING, BrakePlan, findings_digest, plan_id, weight, weighty
+from slipstream.audit.brake import (
+    DELETING,
+    BrakePlan,
+    findings_digest,
+    plan_id,
+    weight,
+    weighty,
+    word_deletions,
+    word_weight,
+    words_held,
+)
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.brake import BRAKE, Braked, BrakeSettings
 from slipstream.domain.errors import NotFoundError
@@ -44,8 +54,15 @@ class Brake:
         self.settings, self._identity = settings, identity
 
     def is_over(self, report: Mapping[str, Any], kinds: Sequence[str]) -> bool:
-        """Whether mending what an audit found of some classes is more than may be done unasked."""
-        return weight(report["counts"], kinds) > self.settings.limit(report["total_embeddings"])
+        """
+        Whether mending what an audit found of some classes is more than may be done unasked.
+
+        Vectors and word rows are weighed apart: a damaged graph has both of a key orphaned, which is one loss.
+        """
+        counts, limit = report["counts"], self.settings.limit
+        return weight(counts, kinds) > limit(report["total_embeddings"]) or (
+            word_weight(counts, kinds) > limit(words_held(report))
+        )
 
     # ------------------------------------------------------------------ plans
 
@@ -60,6 +77,7 @@ class Brake:
             if is_same and self._audits.audit(earlier.audit_id) is not None:
                 return earlier
         deletions = sum(counts[kind] for kind in DELETING.intersection(chosen))
+        rows, row_deletions = words_held(report), word_deletions(counts, chosen)
         plan = BrakePlan(
             id=plan_id(audit.id, findings, report["position"], self._identity()),
             audit_id=audit.id,
@@ -71,6 +89,10 @@ class Brake:
             limit=self.settings.limit(report["total_embeddings"]),
             deletions=deletions,
             texts=weight(counts, chosen) - deletions,
+            word_records=rows,
+            word_limit=self.settings.limit(rows),
+            word_deletions=row_deletions,
+            word_rows=word_weight(counts, chosen) - row_deletions,
         )
         self._keep(plan)
         return plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from slipstream.domain.errors import PositionLostError, TransientError
 from slipstream.domain.events import PKGEvent
@@ -27,24 +27,11 @@ class LoggedChanges:
     def __call__(self, after: Position, through: Position) -> Iterable[RecordKey] | None:
         """Return the keys that commits behind `after` and up to `through` affect; None when the log can not tell."""
         found: dict[RecordKey, None] = {}
-        if after > through:
-            return None
-        while after < through:
-            try:
-                entries = self._log.read(after, _PAGE)
-            except PositionLostError:
+        for event in _events(self._log, after, through):
+            keys = None if event is None else self._keys_of(event)
+            if keys is None:
                 return None
-            for entry in entries:
-                if isinstance(entry, Rescan):
-                    return None
-                if position_of(entry) <= through:
-                    keys = self._keys_of(entry)
-                    if keys is None:
-                        return None
-                    found.update(dict.fromkeys(keys))
-            if not entries:
-                break
-            after = position_of(entries[-1])
+            found.update(dict.fromkeys(keys))
         return list(found)
 
     def _keys_of(self, event: PKGEvent) -> list[RecordKey] | None:
@@ -55,3 +42,42 @@ class LoggedChanges:
         except Exception as error:  # noqa: BLE001  (the engine has made a dead letter of it; here a full audit follows)
             logger.info("event %s can not be planned (%s): the audit reads everything", event.event_id, error)
             return None
+
+
+class LoggedRecords:
+    """Asks the log for the records that were touched themselves: word rows depend on nothing else."""
+
+    def __init__(self, log: ChangeFeed) -> None:
+        self._log = log
+
+    def __call__(self, after: Position, through: Position) -> Iterable[RecordKey] | None:
+        """Return the keys of records that commits behind `after` and up to `through` touch; None as above."""
+        found: dict[RecordKey, None] = {}
+        for event in _events(self._log, after, through):
+            if event is None:
+                return None
+            if event.key is not None:
+                found[event.key] = None
+        return list(found)
+
+
+def _events(log: ChangeFeed, after: Position, through: Position) -> Iterator[PKGEvent | None]:
+    """Yield the events behind `after` and up to `through`; None, and no more, where the log can not tell them."""
+    if after > through:
+        yield None
+        return
+    while after < through:
+        try:
+            entries = log.read(after, _PAGE)
+        except PositionLostError:
+            yield None
+            return
+        for entry in entries:
+            if isinstance(entry, Rescan):
+                yield None
+                return
+            if position_of(entry) <= through:
+                yield entry
+        if not entries:
+            return
+        after = position_of(entries[-1])

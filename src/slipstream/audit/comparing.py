@@ -14,7 +14,7 @@ or when it waits for a repair, a migration or a backfill: then it is neither rig
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -122,9 +122,11 @@ class Comparer:
         self._pace = pace
         self._schema: tuple[GraphSchema, str] | None = None
 
-    def pages(self) -> Iterator[Page]:
-        """Yield the whole of both sides, page by page."""
+    def pages(self, covers: Callable[[str], bool] | None = None) -> Iterator[Page]:
+        """Yield the whole of both sides, page by page, with the relationship types that `covers` asks for too."""
         covered = self.covered_relationships()
+        if covers is not None:
+            covered |= frozenset(filter(covers, self._graph.schema().relationship_types))
         return read_pages(self._graph, self._index, self._recipe.hops, covered, lambda: self._pace.page, self._rows)
 
     def targets(self, keys: Sequence[RecordKey]) -> dict[RecordKey, Target | PoisonEventError]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from slipstream.audit.classes import CLASSES
+from slipstream.audit.words_found import OPEN_WORD_KINDS, WORD_KINDS, WORDS_LANE, WordsFound
 from slipstream.domain.audits import Finding
 from slipstream.domain.damage import Damage
 from slipstream.domain.digests import Digest, total_of
@@ -22,7 +23,7 @@ OWED = "owed"
 UNSETTLED = "unsettled"
 OPEN_KINDS = (OWED, UNSETTLED)
 """Kinds of keys that were not judged."""
-FINDING_KINDS = (*CLASSES, UNRENDERABLE, *OPEN_KINDS)
+FINDING_KINDS = (*CLASSES, UNRENDERABLE, *WORD_KINDS, *OPEN_KINDS, *OPEN_WORD_KINDS)
 
 
 @dataclass(slots=True)
@@ -101,6 +102,8 @@ class AuditReport:
     """What the stores found wrong with themselves."""
     looked_below: str = ""
     """How closely they looked: `cheap`, `deep`, or not at all."""
+    words: WordsFound | None = None
+    """What was found of word rows; None where they were not compared."""
 
     @property
     def kept_id(self) -> int:
@@ -121,6 +124,12 @@ class AuditReport:
 
     @property
     def consistency(self) -> float | None:
+        """The lower of the shares of vectors and word rows that are as they should be; None when there are none."""
+        shares = [self.embedding_consistency, None if self.words is None else self.words.consistency]
+        return min((share for share in shares if share is not None), default=None)
+
+    @property
+    def embedding_consistency(self) -> float | None:
         """Share of fresh vectors in all that are expected or should not be there; None when there are none."""
         surplus = len(self.divergences["orphaned"]) + len(self.divergences["duplicate"]) + self.strays
         total = self.expected + surplus
@@ -128,19 +137,26 @@ class AuditReport:
 
     @property
     def is_divergent(self) -> bool:
-        """Whether a divergence of any class was found, or damage below."""
-        return bool(self.unrenderable or self.damage) or any(self.divergences.values())
+        """Whether a divergence of any class was found, in vectors or word rows, or damage below."""
+        are_words = self.words is not None and self.words.is_divergent
+        return bool(self.unrenderable or self.damage) or any(self.divergences.values()) or are_words
 
     @property
     def unsettled(self) -> int:
-        """How many keys changed every time they were looked at."""
-        return len(self.unsettled_keys)
+        """How many keys changed every time they were looked at, as vectors or as word rows."""
+        return len(self.unsettled_keys) + (0 if self.words is None else len(self.words.unsettled))
+
+    @property
+    def owed_lanes(self) -> dict[str, int]:
+        """How many keys are owed by lane, word rows among them."""
+        rows = 0 if self.words is None else len(self.words.owed)
+        return {**self.owed_by_lane, **({WORDS_LANE: rows} if rows else {})}
 
     @property
     def is_consistent(self) -> bool:
         """Whether no key has diverged, and all could be judged that are not owed; not where all there is is owed."""
-        is_all_owed = bool(self.owed) and self.consistency is None
-        return not (self.is_divergent or self.unsettled_keys or is_all_owed)
+        is_all_owed = bool(self.owed_lanes) and self.consistency is None
+        return not (self.is_divergent or self.unsettled or is_all_owed)
 
     @property
     def verdict(self) -> str:
@@ -172,16 +188,21 @@ class AuditReport:
             self.of_type(entity_type).counts[kind] += 1
 
     def counts(self) -> dict[str, int]:
-        """Return how many keys each class has, unrenderable ones included."""
-        return {name: len(keys) for name, keys in self.divergences.items()} | {UNRENDERABLE: len(self.unrenderable)}
+        """Return how many keys each class has, unrenderable ones and word rows included."""
+        found = {name: len(keys) for name, keys in self.divergences.items()} | {UNRENDERABLE: len(self.unrenderable)}
+        return found if self.words is None else found | self.words.counts()
+
+    def all_divergences(self) -> dict[str, list[RecordKey]]:
+        """Return the divergent keys of each class, those of word rows (`word_missing` …) among them."""
+        return dict(self.divergences) if self.words is None else {**self.divergences, **self.words.by_kind()}
 
     def divergent_keys(self) -> list[RecordKey]:
-        """Return every divergent key once."""
+        """Return every key once whose vector is divergent."""
         keys = [key for found in self.divergences.values() for key in found] + self.unrenderable
         return list(dict.fromkeys(keys))
 
     def named(self) -> set[RecordKey]:
-        """Return every key that is divergent or was not judged."""
+        """Return every key whose vector is divergent or was not judged."""
         return {*self.divergent_keys(), *self.owed, *self.unsettled_keys}
 
     def findings(self) -> list[Finding]:
@@ -192,7 +213,8 @@ class AuditReport:
             OWED: self.owed,
             UNSETTLED: self.unsettled_keys,
         }
-        return [Finding(kind, key.encode(), self.types.get(key, "")) for kind, keys in named.items() for key in keys]
+        found = [Finding(kind, key.encode(), self.types.get(key, "")) for kind, keys in named.items() for key in keys]
+        return found if self.words is None else found + self.words.findings()
 
     def summary(self) -> dict[str, Any]:
         """Return the report as plain data, ready for JSON, with counts instead of the divergent keys."""
@@ -213,6 +235,7 @@ class AuditReport:
                 "queries": self.rows.queries,
             },
             "consistency": self.consistency,
+            "embedding_consistency": self.embedding_consistency,
             "consistent": self.is_consistent,
             "verdict": self.verdict,
             "total_entities": self.total_entities,
@@ -220,13 +243,14 @@ class AuditReport:
             "expected_embeddings": self.expected,
             "coverage": {name: _coverage(row) for name, row in sorted(self.coverage.items())},
             "counts": self.counts(),
-            "owed": dict(sorted(self.owed_by_lane.items())),
+            "owed": dict(sorted(self.owed_lanes.items())),
             "unsettled": self.unsettled,
             "graph_digest": self.graph_digest.hex,
             "index_digest": self.index_digest.hex,
             "notes": list(self.notes),
             "damage": [damage.as_data() for damage in self.damage],
             "looked_below": self.looked_below,
+            "words": None if self.words is None else self.words.summary(),
         }
 
 
@@ -243,8 +267,11 @@ def report_as_dict(report: AuditReport) -> dict[str, Any]:
         result[f"{name}_embeddings"] = [key.id for key in report.divergences[name]]
     result[UNRENDERABLE] = [key.id for key in report.unrenderable]
     undecided = {OWED: report.owed, UNSETTLED: report.unsettled_keys}
+    divergences = report.all_divergences()
+    if report.words is not None:
+        undecided |= dict(zip(OPEN_WORD_KINDS, (report.words.owed, report.words.unsettled), strict=True))
     result["undecided"] = {name: [key.encode() for key in keys] for name, keys in undecided.items()}
-    result["divergences"] = {name: [key.encode() for key in keys] for name, keys in report.divergences.items()}
+    result["divergences"] = {name: [key.encode() for key in keys] for name, keys in divergences.items()}
     return result
 
 

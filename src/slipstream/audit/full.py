@@ -1,4 +1,8 @@
-"""The full audit: streams both stores in key order, asks no leaf and no digest, and reads every vector."""
+"""
+The full audit: streams both stores in key order, asks no leaf and no digest, and reads every vector.
+
+Word rows are compared beside them, by the same pages of the graph.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from slipstream.audit.findings import AuditReport
 from slipstream.audit.leaves import LeavesBuilder
 from slipstream.audit.pacing import Pace
 from slipstream.audit.reading import Page
+from slipstream.audit.words import WordsAudit
 from slipstream.domain.digests import (
     Content,
     Digest,
@@ -51,8 +56,9 @@ class FullAudit:
         builder: LeavesBuilder | None,
         drift: DriftCheck | None,
         pace: Pace,
+        words: WordsAudit | None = None,
     ) -> None:
-        self._index = index
+        self._index, self._words = index, words
         self._comparer, self._report = comparer, report
         self._builder, self._drift = builder, drift
         self._pace = pace
@@ -63,8 +69,10 @@ class FullAudit:
     def run(self, on_progress: Progress | None) -> None:
         """Compare everything."""
         began, compared = self._comparer.head(), 0
-        for page in self._comparer.pages():
+        for page in self._comparer.pages(None if self._words is None else self._words.covers):
             self._compare(page, began)
+            if self._words is not None:
+                self._words.page(page.snapshot, page.through)
             if len(self._suspects) >= _SUSPECTS_AT_ONCE:
                 self._decide()
             compared += max(len(page.snapshot.states), len(page.held))
@@ -72,6 +80,8 @@ class FullAudit:
             if on_progress is not None:
                 on_progress(compared)
         self._decide()
+        if self._words is not None:
+            self._report.words = self._words.finish()
         if self._missed:
             shown = ", ".join(key.encode() for key in self._missed[:_SHOWN_MAX])
             said = f"the digests kept beside the index were wrong for {len(self._missed):,} keys ({shown} …)"

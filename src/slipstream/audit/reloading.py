@@ -17,6 +17,7 @@ from slipstream.audit.findings import (
     TypeCoverage,
     owed_in,
 )
+from slipstream.audit.words_found import OPEN_WORD_KINDS, WORD_KINDS, WORDS_LANE, words_of_summary
 from slipstream.domain.audits import Finding
 from slipstream.domain.digests import Digest
 from slipstream.domain.errors import NotFoundError
@@ -65,14 +66,20 @@ def report_of(summary: Mapping[str, Any], findings: Iterable[Finding]) -> AuditR
         damage=damage_in(summary),
         looked_below=summary.get("looked_below", ""),
     )
+    if summary.get("words") is not None:  # audits of older versions compared none
+        report.words = words_of_summary(summary["words"], _digest)
+        del report.owed_by_lane[WORDS_LANE]
     for finding in findings:
         _name(report, finding)
-    report.strays = _strays(report, summary["consistency"])
+    report.strays = _strays(report, summary.get("embedding_consistency", summary["consistency"]))
     return report
 
 
 def _name(report: AuditReport, finding: Finding) -> None:
     key = RecordKey.decode(finding.key)
+    if report.words is not None and finding.kind in (*WORD_KINDS, *OPEN_WORD_KINDS):
+        report.words.note(finding.kind, key, finding.type)
+        return
     named = {
         UNRENDERABLE: report.unrenderable,
         OWED: report.owed,

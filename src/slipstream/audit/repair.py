@@ -1,7 +1,8 @@
 """
 Repair: marks what an audit found dirty, within a budget, and looks again at exactly those keys.
 
-The engine then makes index and graph equal, in the repair lane, behind all live traffic. The findings are kept with
+The engine then makes index and graph equal, in the repair lane, behind all live traffic. Word rows need no model:
+they are made equal at once, by the writer that every other change of them goes through. The findings are kept with
 the audit and the place reached is kept in the journal, so a repair that was cut short goes on where it was; a key
 that is marked twice, or was mended meanwhile, costs a comparison.
 """
@@ -11,10 +12,10 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from slipstream.audit.auditor import Auditor
 from slipstream.audit.below import damage_in, looked_in, refuse_blind
@@ -25,6 +26,7 @@ from slipstream.audit.findings import UNRENDERABLE, AuditReport
 from slipstream.audit.pacing import FULL_SPEED, Pace
 from slipstream.audit.taking_over import DRIFTED
 from slipstream.audit.unfencing import unfence
+from slipstream.audit.words_found import WORD_KINDS, word_kind
 from slipstream.domain.audits import Finding
 from slipstream.domain.brake import BrakeSettings
 from slipstream.domain.errors import (
@@ -49,7 +51,11 @@ from slipstream.ports.telemetry import NO_TRACER, Tracer
 REPAIR = "repair"
 """Where the journal keeps how far a repair is that somebody asked for."""
 SPAN = "slipstream.repair"
-KINDS = (*CLASSES, UNRENDERABLE)
+KINDS = (*CLASSES, UNRENDERABLE, *WORD_KINDS)
+_VECTORS = frozenset({*CLASSES, UNRENDERABLE})
+_WORD_ORPHANED = word_kind("orphaned")
+PAST_THE_DIGEST = frozenset({word_kind("corrupt"), _WORD_ORPHANED})
+"""Classes of word rows whose digest or position may be false: they are written or removed whatever these say."""
 _PAGE = 500
 _PROBE_TEXTS = 32
 _WAIT_S = 0.1
@@ -68,6 +74,14 @@ class Mark(Protocol):
         ...
 
 
+class ReconcileWords(Protocol):
+    """Makes word rows equal to the graph, durably, and returns when that is done."""
+
+    def __call__(self, keys: Sequence[RecordKey], *, anew: bool = False) -> object:
+        """Write what differs; with `anew` all of it anew, past stored digests and positions."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
     """What a repair would do and cost. Seconds are those of the embedder alone, measured on some of the texts."""
@@ -80,6 +94,9 @@ class RepairPlan:
     embed_s: float
     deletions: int
     restamps: int
+    word_rows: int = 0
+    """Word rows to write, which costs no embedding."""
+    word_deletions: int = 0
 
 
 @dataclass(slots=True)
@@ -160,7 +177,10 @@ class Repairer:
         tracer: Tracer = NO_TRACER,
         brake: BrakeSettings | None = None,
         identity: Callable[[], str | None] = lambda: None,
+        words: ReconcileWords | None = None,
     ) -> None:
+        self.words = words
+        """What makes word rows equal to the graph; None leaves them as they are."""
         self._graph, self._index, self._recipe, self._service = graph, index, recipe, service
         self._auditor, self._audits, self._journal, self._clock = auditor, audits, journal, clock
         self._mark, self._waiting, self._tracer = mark, waiting, tracer
@@ -180,7 +200,7 @@ class Repairer:
             counts.update(finding.kind for finding in page)
             if len(probe) < _PROBE_TEXTS:
                 probe += self._requests(page, _PROBE_TEXTS - len(probe))
-        texts = sum(n for kind, n in counts.items() if kind not in DELETING | RESTAMPING | {UNRENDERABLE})
+        texts = sum(counts[kind] for kind in set(CLASSES) - DELETING - RESTAMPING)
         cost = measured_cost(self._service, self._clock, probe).scaled_to(texts)
         return RepairPlan(
             keys=dict(counts),
@@ -189,6 +209,8 @@ class Repairer:
             embed_s=cost.embed_s,
             deletions=sum(counts[kind] for kind in DELETING),
             restamps=sum(counts[kind] for kind in RESTAMPING),
+            word_rows=sum(counts[kind] for kind in WORD_KINDS if kind != _WORD_ORPHANED),
+            word_deletions=counts[_WORD_ORPHANED],
         )
 
     def precondition(self, audit_id: int, kinds: Sequence[str] = KINDS) -> str:
@@ -217,7 +239,8 @@ class Repairer:
         return self.brake.priced(plan, cost.tokens, cost.embed_s)
 
     def _requests(self, page: Sequence[Finding], limit: int) -> list[EmbeddingRequest]:
-        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in DELETING | RESTAMPING]
+        without = DELETING | RESTAMPING | set(WORD_KINDS)
+        keys = [RecordKey.decode(finding.key) for finding in page if finding.kind not in without]
         return rendered(self._graph, self._recipe, keys[:limit])
 
     # ------------------------------------------------------------------ doing
@@ -307,9 +330,7 @@ class Repairer:
     def _check_stands(self, plan: BrakePlan) -> None:
         """Raise `StalePlanError` unless each key of a plan is still of the class that it was found to be of."""
         planned = {(finding.kind, finding.key) for finding in self.brake.findings(plan)}
-        keys = [RecordKey.decode(key) for _, key in planned]
-        anew = {RecordKey.decode(key) for kind, key in planned if kind == DRIFTED}
-        report = self._auditor.audit_keys(keys, anew=anew)
+        report = self._auditor.audit_keys(**_asked_of(planned))
         found = {(finding.kind, finding.key) for finding in report.findings()}
         differing = {key for _, key in planned ^ found}
         if differing:
@@ -403,10 +424,15 @@ class Repairer:
                 yield chosen
 
     def _mark_page(self, page: Sequence[Finding]) -> None:
-        unfence(self._graph, self._index, [RecordKey.decode(finding.key) for finding in page])
-        for kind in dict.fromkeys(finding.kind for finding in page):
-            keys = [RecordKey.decode(finding.key) for finding in page if finding.kind == kind]
-            self._mark(keys, reason=f"repair: {kind}", force=kind in PAST_THE_CACHE)
+        by_kind: dict[str, list[RecordKey]] = {}
+        for finding in page:
+            by_kind.setdefault(finding.kind, []).append(RecordKey.decode(finding.key))
+        unfence(self._graph, self._index, [key for kind, keys in by_kind.items() if kind in _VECTORS for key in keys])
+        for kind, keys in by_kind.items():
+            if kind in _VECTORS:
+                self._mark(keys, reason=f"repair: {kind}", force=kind in PAST_THE_CACHE)
+            elif self.words is not None:
+                self.words(keys, anew=kind in PAST_THE_DIGEST)
 
     def _pause(self, wait_s: float, limits: RepairBudget, wait: Rest) -> None:
         wait(max(0.0, wait_s))
@@ -421,12 +447,30 @@ class Repairer:
 
         Call it once the engine has caught up.
         """
-        keys: dict[RecordKey, bool] = {}
+        found: dict[tuple[str, str], None] = {}
         for findings in self._pages(_Progress(result.audit_id, result.kinds)):
-            keys.update((RecordKey.decode(finding.key), finding.kind == DRIFTED) for finding in findings)
-        anew = {key for key, has_drifted in keys.items() if has_drifted}
-        report = self._auditor.audit_keys(list(keys), anew=anew, pace=pace)
+            found.update(dict.fromkeys((finding.kind, finding.key) for finding in findings))
+        report = self._auditor.audit_keys(**_asked_of(found), pace=pace)
         kept = self._audits.audit(result.audit_id)
         if kept is not None and damage_in(kept.report):
             self._auditor.look_below(report, looked_in(kept.report), pace)
         return report
+
+
+class _Asked(TypedDict):
+    keys: Sequence[RecordKey]
+    anew: Collection[RecordKey]
+    words: Sequence[RecordKey]
+
+
+def _asked_of(findings: Iterable[tuple[str, str]]) -> _Asked:
+    """Return what an audit of some findings, by kind and key, has to look at."""
+    keys: dict[RecordKey, None] = {}
+    anew: set[RecordKey] = set()
+    words: dict[RecordKey, None] = {}
+    for kind, text in findings:
+        key = RecordKey.decode(text)
+        (keys if kind in _VECTORS else words)[key] = None
+        if kind == DRIFTED:
+            anew.add(key)
+    return {"keys": list(keys), "anew": anew, "words": list(words)}

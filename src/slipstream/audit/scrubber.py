@@ -18,13 +18,14 @@ from datetime import datetime
 from typing import Any
 
 from slipstream.audit.auditor import Auditor
-from slipstream.audit.brake import WEIGHTY
+from slipstream.audit.brake import BRAKED_KINDS
 from slipstream.audit.braking import Brake
 from slipstream.audit.classes import CLASSES
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.pacing import SMALL_PAGE, Gait, Pace, TrafficPace
 from slipstream.audit.repair import KINDS, Repairer
 from slipstream.audit.scrub_state import ScrubMemory, ScrubState
+from slipstream.audit.words_found import with_words
 from slipstream.domain.errors import InvalidInputError, SlipstreamError
 from slipstream.ports.ages import Ages
 from slipstream.ports.audits import AuditLog
@@ -64,7 +65,8 @@ class ScrubSettings:
     core_share: float = 0.02
     """How much of one core a pass may take while changes flow, in 0..1: it rests accordingly after every few keys."""
     repair: tuple[str, ...] = tuple(name for name in CLASSES if name != "drifted")
-    """Drift is not repaired by itself: where a model has changed silently, it would mix old and new vectors."""
+    """Vectors and word rows of these classes. Drift is not repaired by itself: where a model has changed silently,
+    it would mix old and new vectors."""
 
     def __post_init__(self) -> None:
         for name in ("incremental_every_s", "full_every_s", "sample_every_s"):
@@ -228,7 +230,7 @@ class Scrubber:
         is_wanted = self.settings.enabled and not self.state.paused
         if is_wanted and self._repairer.unfinished_in(SCRUB_REPAIR) is not None:
             with self._working("repair"):
-                self._mend(None, self.settings.repair)
+                self._mend(None, with_words(self.settings.repair))
         return None
 
     def run(self, kind: str) -> AuditReport:
@@ -281,18 +283,19 @@ class Scrubber:
     @property
     def _scanned_kinds(self) -> tuple[str, ...]:
         """The classes that a scan of the engine mends, and those that are repaired unasked."""
-        return tuple(kind for kind in WEIGHTY if kind != "drifted" or kind in self.settings.repair)
+        return tuple(kind for kind in BRAKED_KINDS if kind != "drifted" or kind in self.settings.repair)
 
     def _repair(self, report: AuditReport) -> None:
         if report.id is not None and report.damage and self._repairer.mend(report.id, rest=self._rest):
             return  # what it found of keys was read past that damage: the next audit tells what is left
-        kinds = [kind for kind, n in report.counts().items() if n and kind in self.settings.repair]
+        wanted = with_words(self.settings.repair)
+        kinds = [kind for kind, n in report.counts().items() if n and kind in wanted]
         if report.id is None or self._is_braked(report, report.id, kinds) or not kinds:
             return
         logger.warning("audit %s found %s: repairing", report.id, {kind: report.counts()[kind] for kind in kinds})
         remaining = self._mend(report.id, kinds)
         if not remaining.is_consistent:
-            report.notes.append(f"still divergent after the repair: {len(remaining.divergent_keys())} keys")
+            report.notes.append(f"still divergent after the repair: {sum(remaining.counts().values())} keys")
 
     def _is_braked(self, report: AuditReport, audit_id: int, kinds: Sequence[str]) -> bool:
         """Whether what is to be mended is too much to be mended unasked; then its plan is kept, and told of."""

@@ -17,11 +17,14 @@ from datetime import datetime
 from slipstream.audit.comparing import Compared, Comparer, take_back
 from slipstream.audit.findings import UNSETTLED, AuditReport
 from slipstream.audit.pacing import Pace, paced
+from slipstream.audit.words_found import OPEN_WORD_KINDS, WORD_KINDS
 from slipstream.domain.audits import Finding, KeptAudit
 from slipstream.domain.keys import RecordKey
 from slipstream.ports.audits import AuditLog
 
 DRIFTED = "drifted"
+_WORDS = frozenset({*WORD_KINDS, *OPEN_WORD_KINDS})
+"""Findings of word rows, which the audit of those looks at again."""
 RECIPE = "recipe"
 """Under this name a kept report says by which views and models it was made."""
 _PAGE = 500
@@ -71,7 +74,8 @@ def take_over(
     findings = earlier.findings(DRIFTED if report.kind == "full" else None)
     taken = 0
     for found in paced(findings, pace):
-        keys = [key for finding in found if (key := RecordKey.decode(finding.key)) not in known]
+        named = (RecordKey.decode(finding.key) for finding in found if finding.kind not in _WORDS)
+        keys = [key for key in named if key not in known]
         outcome = comparer.decide(keys)
         for compared in outcome.decided:
             is_drifted = compared.key in drifted and earlier.is_unchanged(compared, report.started_at)

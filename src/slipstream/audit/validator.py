@@ -10,7 +10,9 @@ from slipstream.audit.classes import PAST_THE_CACHE
 from slipstream.audit.findings import UNRENDERABLE, AuditReport, divergent_keys_of, report_as_dict
 from slipstream.audit.full import Progress
 from slipstream.audit.pacing import batched
+from slipstream.audit.repair import PAST_THE_DIGEST, ReconcileWords
 from slipstream.audit.unfencing import unfence
+from slipstream.audit.words_found import WORD_KINDS
 from slipstream.domain.errors import ConfigError
 from slipstream.domain.keys import RecordKey
 from slipstream.ports.clock import Clock
@@ -49,7 +51,7 @@ class EmbeddingConsistencyValidator:
     Finds missing, orphaned, stale, outdated, wrong-model, duplicate and corrupt vectors in the real stores.
 
     With an `auditor` of a running engine the audit is exact while mutations flow, and kept; without one it is a
-    full comparison of both stores as they are.
+    full comparison of both stores as they are. `words` mends word rows; without it they are left as they are.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class EmbeddingConsistencyValidator:
         *,
         recipe: Recipe | None = None,
         auditor: Auditor | None = None,
+        words: ReconcileWords | None = None,
     ) -> None:
+        self._words = words
         self._store, self._graph = embedding_store, pkg_client
         if auditor is None:
             chosen = recipe or embedding_store.recipe
@@ -87,20 +91,30 @@ class EmbeddingConsistencyValidator:
 
     def repair_inconsistencies(self, validation_result: Mapping[str, Any] | AuditReport) -> int:
         """
-        Mark everything divergent dirty, durably, and return how many keys; the engine then repairs them.
+        Mark everything divergent dirty, durably, and return how many keys; the engine then repairs them, but for word
+        rows, which are right when it returns.
 
         A key that has been mended in the meantime is found equal and costs nothing but its mark; corrupt and
         drifted vectors are computed anew, past the cache.
         """
         if isinstance(validation_result, AuditReport):
-            found = {name: list(keys) for name, keys in validation_result.divergences.items()}
+            found = validation_result.all_divergences()
             found[UNRENDERABLE] = list(validation_result.unrenderable)
         else:
             found = divergent_keys_of(validation_result)
         marked = 0
         for name, keys in found.items():
             for page in batched(keys, _PAGE):
+                if name in WORD_KINDS:
+                    marked += self._reconcile(name, page)
+                    continue
                 unfence(self._graph, self._store.index, page)
                 self._store.mark_dirty(page, f"repair: {name}", force=name in PAST_THE_CACHE)
                 marked += len(page)
         return marked
+
+    def _reconcile(self, name: str, keys: Sequence[RecordKey]) -> int:
+        if self._words is None:
+            return 0
+        self._words(keys, anew=name in PAST_THE_DIGEST)
+        return len(keys)

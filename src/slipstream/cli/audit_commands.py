@@ -14,6 +14,7 @@ from slipstream.audit.brake import BrakePlan
 from slipstream.audit.findings import FINDING_KINDS, AuditReport, report_as_dict
 from slipstream.audit.ratios import consistency_text, counts_text, percent
 from slipstream.audit.repair import KINDS, RepairBudget, RepairResult
+from slipstream.audit.words_found import ALL, WordsFound
 from slipstream.cli.adopting import adopt
 from slipstream.cli.codes import EXIT_DIVERGENT, EXIT_ERROR
 from slipstream.cli.context import Context, drain
@@ -75,7 +76,7 @@ def verify(
     ] = None,
 ) -> None:
     """
-    Compare graph and index, both read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
+    Compare graph, vectors and word rows, all read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
 
     The index catches up with the log as with any command; nothing else is changed.
     """
@@ -143,11 +144,15 @@ def _show_report(report: AuditReport, plan: BrakePlan | None = None, *, as_json:
     ]
     print_table("coverage", ["type", "expected", "found", "fresh", "classes"], rows)
     found = {
-        **report.divergences,
+        **report.all_divergences(),
         "unrenderable": report.unrenderable,
         "owed (the engine is still to bring them up to date)": report.owed,
         "unsettled (they changed every time they were looked at)": report.unsettled_keys,
     }
+    if report.words is not None:
+        _show_words(report.words)
+        found["word rows owed"] = report.words.owed
+        found["word rows unsettled"] = report.words.unsettled
     for name, keys in found.items():
         if keys:
             shown = ", ".join(key.id for key in keys[:_SHOWN_MAX])
@@ -157,7 +162,7 @@ def _show_report(report: AuditReport, plan: BrakePlan | None = None, *, as_json:
         out.print(f"damage: {damage.told}", markup=False)
     for note in report.notes:
         out.print(f"note: {note}", markup=False)
-    said = consistency_text(report.consistency, report.owed_by_lane)
+    said = consistency_text(report.consistency, report.owed_lanes)
     if report.verdict == "undecided":
         out.print("could not tell: no divergence was found, but not every key could be judged")
     out.print(
@@ -169,6 +174,14 @@ def _show_report(report: AuditReport, plan: BrakePlan | None = None, *, as_json:
         out.print(f"braked: {plan.said}. To apply exactly that: {plan.command}", markup=False, soft_wrap=True)
 
 
+def _show_words(words: WordsFound) -> None:
+    """Say in one line how word rows stand, and how closely they were looked at."""
+    looked = "every row read" if words.looked == ALL else "what has changed or was wrong; the rest was not read"
+    counted = ", but counted" if words.is_counted else ""
+    said = f"{words.expected:,} expected, {words.held:,} found, {words.fresh:,} fresh"
+    out.print(f"word rows: {said} ({looked}{counted}; {words.duration_s:.2f} s)", markup=False)
+
+
 # ---------------------------------------------------------------------- repair
 
 
@@ -177,7 +190,8 @@ def repair(
     as_json: Json = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would do and cost.")] = False,
     kinds: Annotated[
-        list[str] | None, typer.Option("--class", help="Only this class of divergence; may be given several times.")
+        list[str] | None,
+        typer.Option("--class", help="Only this class (of word rows: word_missing …); may be given several times."),
     ] = None,
     incremental: Incremental = False,
     deep: Annotated[str | None, typer.Option(help="Audit as `verify --deep` does.")] = None,
@@ -256,7 +270,7 @@ def _repair(
             for damage in after.damage:
                 out.print(f"damage: {damage.told}", markup=False)
         elif not after.is_consistent:
-            open_keys = {"owed": len(after.owed), "unsettled": after.unsettled}
+            open_keys = {"owed": sum(after.owed_lanes.values()), "unsettled": after.unsettled}
             out.print(f"could not tell: {counts_text(open_keys)}", markup=False)
     return after
 
@@ -300,6 +314,8 @@ def _show_plan(slipstream: Slipstream, audit_id: int, kinds: list[str], *, as_js
         "embed_s": round(plan.embed_s, 4),
         "deletions": plan.deletions,
         "restamps": plan.restamps,
+        "word_rows": plan.word_rows,
+        "word_deletions": plan.word_deletions,
         "confirm": None if braked is None else braked.command,
     }
     if as_json:

@@ -47,6 +47,14 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "unrenderable": "the view fails on it: there can be no vector until view or data change",
     }
 )
+_WORD_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "word_missing": "in the graph, and not found by its words",
+        "word_orphaned": "found by its words, but nothing in the graph that calls for it",
+        "word_stale": "found by words of an older text, or of other views",
+        "word_corrupt": "its words are damaged or gone, or from no point of the graph's history",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def _audit(report: Mapping[str, Any]) -> _Audit:
             duration_s=float(report["duration_s"]),
             consistency=None if report["consistency"] is None else float(report["consistency"]),
             is_consistent=bool(report["consistent"]),
-            counts={**dict.fromkeys(_MEANINGS, 0), **counts},
+            counts={**dict.fromkeys(_meanings(report), 0), **counts},
             owed=owed_in(report),
             unsettled=int(report["unsettled"]),
         )
@@ -111,6 +119,11 @@ def _audit(report: Mapping[str, Any]) -> _Audit:
     if audit.consistency is not None and not 0.0 <= audit.consistency <= 1.0:
         raise InvalidInputError(f"is {audit.consistency}, must be within 0..1", field="consistency")
     return audit
+
+
+def _meanings(report: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return what each class means that an audit looked for."""
+    return _MEANINGS if report.get("words") is None else {**_MEANINGS, **_WORD_MEANINGS}
 
 
 def page_of(report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], paging: str | None) -> dict[str, Any]:
@@ -175,11 +188,22 @@ def _facts(audit: _Audit) -> list[dict[str, str]]:
         ("Entities in the graph", f"{raw['total_entities']:,}", ""),
         ("Vectors expected", f"{raw['expected_embeddings']:,}", ""),
         ("Vectors in the index", f"{raw['total_embeddings']:,}", ""),
+        *_word_facts(raw.get("words")),
         *((f"Rows read, {side}", f"{count:,}", "") for side, count in rows.items()),
         ("Owed keys", f"{audit.owed_keys:,}", visible(counts_text(audit.owed))),
         ("Unsettled keys", f"{audit.unsettled:,}", ""),
     ]
     return [{"label": label, "value": value, "note": note} for label, value, note in pairs]
+
+
+def _word_facts(words: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    if words is None:
+        return [("Word rows", "not compared", "")]
+    looked = "every row was read" if words["looked"] == "all" else "those changed, or wrong before, were read"
+    return [
+        ("Word rows expected", f"{words['expected']:,}", looked),
+        ("Word rows in the index", f"{words['held']:,}", f"{words['fresh']:,} as they should be"),
+    ]
 
 
 def _after(position: int | None) -> str:
@@ -241,7 +265,7 @@ def _class(audit: _Audit, name: str, paging: str | None) -> dict[str, Any]:
     rest, command = _rest(audit, name, keys, paging) if count > len(keys) else ("", "")
     return {
         "name": visible(name),
-        "meaning": _MEANINGS.get(name, ""),
+        "meaning": _meanings(audit.raw).get(name, ""),
         "count": f"{count:,}",
         "is_found": count > 0,
         "listed": [visible(key) for key in keys],
@@ -270,12 +294,16 @@ def _limits(audit: _Audit) -> list[str]:
     undecided = audit.raw.get("undecided", {})
     if audit.owed_keys:
         keys = _counted(audit.owed_keys, "key")
-        named = _named(undecided.get("owed", undecided.get("lagging", ())))
+        named = _named([*undecided.get("owed", undecided.get("lagging", ())), *undecided.get("word_owed", ())])
         limits.append(f"{keys} still to be brought up to date by the engine: neither right nor wrong{named}.")
     if audit.unsettled:
         keys = _counted(audit.unsettled, "key")
-        named = _named(undecided.get("unsettled", ()))
+        named = _named([*undecided.get("unsettled", ()), *undecided.get("word_unsettled", ())])
         limits.append(f"{keys} kept changing while being looked at: nothing is said about them{named}.")
+    words = audit.raw.get("words")
+    if words is not None and words["looked"] != "all":
+        counted = "the rest was only counted" if words["counted"] else "the rest was neither read nor counted"
+        limits.append(f"Of the word rows those that have changed, or were wrong before, were read; {counted}.")
     if not audit.is_whole:
         limits.append(
             f"This audit looked at {_KINDS.get(audit.kind, 'part of the keys')}; all else was not compared."

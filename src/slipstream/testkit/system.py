@@ -39,6 +39,7 @@ from slipstream.audit.incidents import examined
 from slipstream.audit.pacing import FULL_SPEED
 from slipstream.audit.repair import Repairer
 from slipstream.audit.timeline import adopt_graph, begin_timeline
+from slipstream.audit.words_comparing import AuditedWords
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Stamp
 from slipstream.embedding.registry import ModelRegistry
@@ -240,7 +241,8 @@ class MemorySystem:
     def audit(self) -> AuditReport:
         """Compare graph and index, with an auditor of its own that no failpoint interrupts."""
         index = scoped(self.index, self.engine.recipes.hides)
-        return Auditor(self.graph, index, self.engine.recipe, self.clock).audit()
+        words = AuditedWords(rows=self.words, views=self.follower.writer.views)
+        return Auditor(self.graph, index, self.engine.recipe, self.clock, words=words).audit()
 
     def stamp(self, entity_id: str) -> Stamp | None:
         """Return the stamp of an entity's only live record, None when it has none."""

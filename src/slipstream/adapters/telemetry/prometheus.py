@@ -116,13 +116,13 @@ METRICS = (
     MetricSpec(
         "slipstream_consistency_ratio",
         "gauge",
-        "Fresh matching vectors over expected ones, as last verified; absent before.",
+        "Fresh vectors, or word rows, over expected ones, whichever is lower, as last verified; absent before.",
         lambda s: s.consistency.ratio,
     ),
     MetricSpec(
         "slipstream_divergences",
         "gauge",
-        "Divergent keys as last verified, by kind.",
+        "Divergent keys as last verified, by kind; those of word rows are word_missing and so on.",
         lambda s: _labelled(s.consistency.divergences),
         ("kind",),
     ),

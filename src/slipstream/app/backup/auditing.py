@@ -9,6 +9,7 @@ from slipstream.app.backup.owed import OwedInCopy
 from slipstream.audit.auditor import Auditor
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.pacing import FULL_SPEED, Pace, batched
+from slipstream.audit.words_comparing import AuditedWords
 from slipstream.domain.digests import Digest, target_term
 from slipstream.domain.entities import RecordState
 from slipstream.domain.errors import PoisonEventError
@@ -49,6 +50,8 @@ class OpenCopy:
     owed: OwedInCopy
     dead_letters: int
     clock: Clock
+    words: AuditedWords | None = None
+    """Its word rows; None when there are none."""
 
 
 def audit_copy(copy: OpenCopy, on_keys: OnKeys | None, pace: Pace = FULL_SPEED) -> CopyFound:
@@ -57,23 +60,24 @@ def audit_copy(copy: OpenCopy, on_keys: OnKeys | None, pace: Pace = FULL_SPEED) 
         position = copy.graph.read([], {}).position
         digest = _graph_digest(copy, on_keys)
         return CopyFound(position=position, graph_digest=digest.hex, dead_letters=copy.dead_letters)
-    report = Auditor(copy.graph, copy.index, copy.recipe, copy.clock, settle=copy.owed).audit(on_keys, pace=pace)
+    auditor = Auditor(copy.graph, copy.index, copy.recipe, copy.clock, settle=copy.owed, words=copy.words)
+    report = auditor.audit(on_keys, pace=pace)
     divergent, restamps = _unexplained(report, copy.owed)
-    named = [key.encode() for keys in report.divergences.values() for key in keys]
+    named = [key.encode() for keys in report.all_divergences().values() for key in keys]
     return CopyFound(
         position=report.position,
         graph_digest=report.graph_digest.hex,
         index_digest=report.index_digest.hex,
         divergent=divergent,
         examples=tuple(named[:3]),
-        owed=len(report.owed) + restamps,
+        owed=sum(report.owed_lanes.values()) + restamps,
         dead_letters=copy.dead_letters,
     )
 
 
 def _unexplained(report: AuditReport, owed: OwedInCopy) -> tuple[dict[str, int], int]:
     """Return the unexplained divergences by class, and how many records only wait for the stamp of a newer schema."""
-    counts = {name: len(keys) for name, keys in report.divergences.items() if keys}
+    counts = {name: len(keys) for name, keys in report.all_divergences().items() if keys}
     restamps = counts.pop("outdated", 0) if owed.is_restamp_due else 0
     return counts, restamps
 

@@ -6,7 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 from slipstream.audit.incremental import Changes
-from slipstream.domain.journal_names import CHECKPOINT, FULL_SCAN, RESTAMPED, SELECTIONS, SWEEP_DUE
+from slipstream.audit.words_comparing import Reflection
+from slipstream.domain.journal_names import (
+    CHECKPOINT,
+    FULL_SCAN,
+    RESTAMPED,
+    SELECTIONS,
+    SWEEP_DUE,
+    WORDS_FRONTIER,
+    WORDS_SCAN,
+)
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.ports.graph import GraphReader
@@ -67,3 +76,15 @@ class OwedInCopy:
         while page:
             yield from (letter.key for letter in page if letter.key is not None)
             page = self._letters.letters(page[-1].id, PAGE)
+
+
+class WordsOwedInCopy:
+    """A `Reflects` for an audit of a copy that nobody works on: what its follower had not come to is not judged."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(self, position: Position, patience_s: float) -> Reflection:  # noqa: ARG002  (it stands still)
+        """Return whether the rows reflected the graph up to a position when the copy was made."""
+        is_scanned, frontier = self._journal.get(WORDS_SCAN) is None, int(self._journal.get(WORDS_FRONTIER) or 0)
+        return Reflection.REFLECTED if is_scanned and frontier >= position else Reflection.OWED

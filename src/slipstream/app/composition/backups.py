@@ -11,7 +11,7 @@ from slipstream.adapters.wrappers.scoped import scoped
 from slipstream.app.backup.auditing import OpenCopy
 from slipstream.app.backup.checking import CheckedBackup, check_backup
 from slipstream.app.backup.making import Backups
-from slipstream.app.backup.owed import OwedInCopy
+from slipstream.app.backup.owed import OwedInCopy, WordsOwedInCopy
 from slipstream.app.backup.parts import BackupParts, OnStep, no_step
 from slipstream.app.backup.restoring import RestoreReport, finish_restore, restore
 from slipstream.app.composition.factories import (
@@ -32,8 +32,11 @@ from slipstream.app.config import Config, load_config
 from slipstream.app.exporting import Exporter
 from slipstream.app.pkg import PKG
 from slipstream.app.rehearsing import Rehearsing, Stage
+from slipstream.app.remote.parts import StorePorts
 from slipstream.audit.changes import LoggedChanges
+from slipstream.audit.words_comparing import AuditedWords
 from slipstream.domain.errors import ConfigError, UnavailableError
+from slipstream.domain.journal_names import WORDS_VIEWS
 from slipstream.domain.models import ModelSpec
 from slipstream.embedding.registry import ModelRegistry
 from slipstream.embedding.service import MultiModelEmbeddingService
@@ -44,6 +47,7 @@ from slipstream.ports.embedder import Embedder
 from slipstream.ports.journal import Journal
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.generations import Generations, load_generations
+from slipstream.views.words import WordViews
 
 _SILENCE_S_MAX = 10.0
 
@@ -132,7 +136,16 @@ def opened_copy(root: Path, config: Config) -> Iterator[OpenCopy]:
             owed=OwedInCopy(graph.reader, index, store.journal, store.letters, changes),
             dead_letters=store.letters.letter_count(),
             clock=clock,
+            words=_words_of(config, store),
         )
+
+
+def _words_of(config: Config, store: StorePorts) -> AuditedWords | None:
+    """Return the word rows of a copy; None when they were not made by the views that its configuration names."""
+    views = WordViews(views_of(config, Options()))
+    if store.journal.get(WORDS_VIEWS) != views.digest:
+        return None  # there is no whole set of them, or the views are those of a program
+    return AuditedWords(rows=store.words, views=views, reflects=WordsOwedInCopy(store.journal))
 
 
 def _generations(config: Config, journal: Journal) -> Generations:

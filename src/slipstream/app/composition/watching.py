@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,21 +18,26 @@ from slipstream.app.config import Config
 from slipstream.app.incident import idle_repairer
 from slipstream.app.remote.parts import StorePorts
 from slipstream.app.watch import Watch
+from slipstream.apply.words import WordWriter
 from slipstream.audit.auditor import AuditMemory, Auditor
-from slipstream.audit.changes import LoggedChanges
+from slipstream.audit.changes import LoggedChanges, LoggedRecords
 from slipstream.audit.findings import AuditReport
 from slipstream.audit.owing import Owing
 from slipstream.audit.pacing import Pace, polite
 from slipstream.audit.repair import Repairer
 from slipstream.audit.scrubber import Scrubber, ScrubSettings, unfinished_repairs
 from slipstream.audit.settling import Settling
+from slipstream.audit.words_comparing import AuditedWords
+from slipstream.audit.words_reflecting import WordsReflecting
 from slipstream.domain.errors import ConfigError, IncidentError, SlipstreamError, TransientError
 from slipstream.domain.held import Placed
 from slipstream.domain.incidents import Incident
+from slipstream.domain.keys import RecordKey
 from slipstream.domain.work import Lane
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.planner import Planner
 from slipstream.engine.runner import Sync
+from slipstream.engine.words import WordFollower
 from slipstream.ports.alerts import AlertMemory
 from slipstream.ports.clock import Clock
 from slipstream.ports.journal import Journal
@@ -60,6 +65,7 @@ def audits_of(
 ) -> tuple[Auditor, Repairer]:
     """Return the auditor and the repairer; finished audits are shown in the sync view."""
     engine, recipes, service = sync.engine, sync.engine.recipes, models.service
+    words = None if sync.words is None else _audited_words(sync, sync.words, stores)
     graph, audits, journal, clock = stores.graph.reader, stores.audits, stores.journal, options.clock
     auditor = Auditor(
         graph,
@@ -85,6 +91,7 @@ def audits_of(
         below=stores.below,
         rng=rng,
         aside=nullcontext if write_back is None else write_back.aside,
+        words=words,
     )
     repairer = Repairer(
         graph,
@@ -100,8 +107,23 @@ def audits_of(
         tracer=options.tracer,
         brake=engine.settings.brake,
         identity=lambda: stores.graph.marks.identity,
+        words=None if sync.words is None else partial(_reconcile, sync.words.writer),
     )
     return auditor, repairer
+
+
+def _audited_words(sync: Sync, follower: WordFollower, stores: Stores) -> AuditedWords:
+    return AuditedWords(
+        rows=stores.words,
+        views=follower.writer.views,
+        reflects=WordsReflecting(sync, follower),
+        frontier=lambda: follower.frontier,
+        changes=LoggedRecords(stores.graph.feed),
+    )
+
+
+def _reconcile(writer: WordWriter, keys: Sequence[RecordKey], *, anew: bool = False) -> object:
+    return writer.reconcile(keys, anew=anew)
 
 
 def auditor_beside(sync: Sync, stores: Stores, options: Options, recipe: ViewRecipe) -> Auditor:

@@ -23,7 +23,7 @@ class GuestValidator(EmbeddingConsistencyValidator):
     def repair_inconsistencies(self, validation_result: Mapping[str, Any] | AuditReport) -> int:
         """Have everything divergent marked; returns how many keys."""
         if isinstance(validation_result, AuditReport):
-            found = {**validation_result.divergences, UNRENDERABLE: validation_result.unrenderable}
+            found = {**validation_result.all_divergences(), UNRENDERABLE: validation_result.unrenderable}
         else:
             found = dict(divergent_keys_of(validation_result))
         told = {name: [key.encode() for key in keys] for name, keys in found.items() if keys}

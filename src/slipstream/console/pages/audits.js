@@ -11,7 +11,7 @@ import { Asked, Badge, Card, Confirm, Empty, Fact, KeyLink, Loading, Meter, More
 const PAGE = 25;
 const FINDINGS = 50;
 const WAIT_S = 1;
-const UNJUDGED = new Set(["", "owed", "unsettled"]);
+const UNJUDGED = new Set(["", "owed", "unsettled", "word_owed", "word_unsettled"]);
 const TONES = { consistent: "good", divergent: "bad", undecided: "warn" };
 
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
@@ -102,6 +102,7 @@ function Summary({ audit }) {
         <${Fact} name="Consistency" value=${share(audit.consistency, 2)} />
         <${Fact} name="Divergent" value=${count(sum(audit.counts))} />
         <${Fact} name="Owed" value=${count(sum(audit.owed))} title="Differ, and the engine is still to bring them up to date" />
+        ${audit.words && html`<${Fact} name="Word rows" value=${count(audit.words.fresh)} unit=${`of ${count(audit.words.expected)}`} title=${audit.words.looked === "all" ? "Every row was read" : "What has changed, or was wrong before, was read"} />`}
         <${Fact} name="Took" value=${seconds(audit.duration_s)} unit=${audit.kind} />
         <${Fact} name="At position" value=${count(audit.position)} />
       </dl>
@@ -113,10 +114,12 @@ function Summary({ audit }) {
 
 function Findings({ id, kind, audit }) {
   const list = usePages((after, signal) => get(`v1/audits/${encodeURIComponent(id)}/findings`, { kind, after, limit: FINDINGS }, { signal }), [id, kind]);
-  const kinds = Object.entries({ ...audit.counts, owed: sum(audit.owed), unsettled: audit.unsettled ?? 0 }).filter(([, n]) => n > 0);
+  const rows = audit.words ?? { owed: 0, unsettled: 0 };
+  const open = { owed: sum(audit.owed) - rows.owed, unsettled: (audit.unsettled ?? 0) - rows.unsettled, word_owed: rows.owed, word_unsettled: rows.unsettled };
+  const kinds = Object.entries({ ...audit.counts, ...open }).filter(([, n]) => n > 0);
   const columns = [
     { name: "Key", part: 50, cell: (f) => html`<span class="clip"><${KeyLink} id=${f.key} /></span>` },
-    { name: "Finding", cell: (f) => html`<${Badge} tone=${f.kind === "owed" || f.kind === "unsettled" ? "plain" : "bad"}>${words(f.kind)}<//>` },
+    { name: "Finding", cell: (f) => html`<${Badge} tone=${UNJUDGED.has(f.kind) ? "plain" : "bad"}>${words(f.kind)}<//>` },
     { name: "Type", cell: (f) => html`<${TypeName} type=${f.type} />` },
   ];
   const chip = (name, told) => html`<button type="button" class="small" aria-pressed=${kind === name} onClick=${() => amend("audit", { id, kind: name })} key=${name}>${told}</button>`;

@@ -31,10 +31,34 @@ FindingKind = Literal[
     "corrupt",
     "drifted",
     "unrenderable",
+    "word_missing",
+    "word_orphaned",
+    "word_stale",
+    "word_corrupt",
     "owed",
     "unsettled",
+    "word_owed",
+    "word_unsettled",
 ]
 _NEXT = Field(description="Give it as `after` for the next page; null at the end")
+
+
+class AuditedWords(BaseModel):
+    """What an audit found of word rows; `counts` of the audit says how many are of each class."""
+
+    model_config = ConfigDict(extra="allow")
+
+    looked: str = Field(description="all, or changed: what has changed since the last audit, or was wrong in it")
+    expected: int
+    held: int
+    fresh: int
+    consistency: float | None
+    owed: int
+    unsettled: int
+    frontier: int | None = Field(description="How far the rows reflected the graph when the audit ended")
+    rows_read: int = Field(description="With all their texts")
+    duration_s: float
+    counted: bool = Field(description="Whether all rows were counted against the graph")
 
 
 class Audit(BaseModel):
@@ -51,7 +75,9 @@ class Audit(BaseModel):
     finished_at: datetime | None
     duration_s: float
     rows_read: Counts
-    consistency: float | None = Field(description="Share of fresh records; null when there are none")
+    consistency: float | None = Field(
+        description="Share of what is fresh, of vectors or of word rows, whichever is lower; null when there are none"
+    )
     verdict: str = Field(description="consistent, divergent or undecided")
     total_entities: int
     total_embeddings: int
@@ -62,6 +88,7 @@ class Audit(BaseModel):
     unsettled: int = 0
     notes: list[str] = Field(default_factory=list)
     damage: list[Any] = Field(default_factory=list)
+    words: AuditedWords | None = Field(default=None, description="Null where word rows were not compared")
 
 
 class AuditPage(BaseModel):

@@ -16,7 +16,19 @@ from slipstream.http.scopes import Scope, needs
 from slipstream.http.served import Pkg
 
 RepairKind = Literal[
-    "missing", "orphaned", "stale", "outdated", "wrong_model", "duplicate", "corrupt", "drifted", "unrenderable"
+    "missing",
+    "orphaned",
+    "stale",
+    "outdated",
+    "wrong_model",
+    "duplicate",
+    "corrupt",
+    "drifted",
+    "unrenderable",
+    "word_missing",
+    "word_orphaned",
+    "word_stale",
+    "word_corrupt",
 ]
 Kinds = Annotated[
     list[RepairKind] | None,
@@ -42,6 +54,8 @@ class RepairPlan(BaseModel):
     embed_s: float = Field(description="Of the embedder alone, measured on some of the texts")
     deletions: int
     restamps: int
+    word_rows: int = Field(description="Word rows to write, which costs no embedding")
+    word_deletions: int
     precondition: str = Field(description="Give it to apply exactly this")
     braked: dict[str, Any] | None = Field(
         description="The plan that has to be confirmed by its `id`: it deletes or embeds more than the brake allows"
@@ -96,6 +110,8 @@ def router() -> APIRouter:
             embed_s=plan.embed_s,
             deletions=plan.deletions,
             restamps=plan.restamps,
+            word_rows=plan.word_rows,
+            word_deletions=plan.word_deletions,
             precondition=repairer.precondition(body.audit_id, kinds),
             braked=None if braked is None else braked.as_dict(),
         )
