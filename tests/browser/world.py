@@ -13,6 +13,7 @@ import numpy as np
 from slipstream.app.composition import Options, open_pkg
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.entities import Properties
+from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Deletion
 from slipstream.engine.settings import SyncSettings
@@ -46,12 +47,14 @@ WORDS = "river stream current water bank flow eddy delta rapids brook spring tid
 
 
 class Choking(HashEmbedder):
-    """Can not embed one text."""
+    """Can not embed one text, and is down for another one."""
 
     def embed(self, texts):  # type: ignore[no-untyped-def]
         """Embed, or fail."""
         if any("unembeddable" in text for text in texts):
             raise ValueError("the model <b>refused</b> this text")
+        if any("unplugged" in text for text in texts):
+            raise UnavailableError("the model is unplugged")
         return super().embed(texts)
 
 
