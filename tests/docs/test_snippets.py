@@ -42,6 +42,10 @@ SAID = {
         "['id', 'name', 'age'] Int64 36\n['acme', 'acme', 'home']\n['ada@example.org']\n"
     ),
     "notes.md": "Notes/Ada\n",
+    "search.md": (
+        "ada ()\n['ada']\n['grace']\ngrace ('wrote', 'compilers') who wrote compilers\n"
+        "[('vector', 1), ('keyword', 2), ('corrected', 2)]\nrank unknown\n"
+    ),
     "serving.md": "http://127.0.0.1:",
 }
 """What is printed, at its beginning."""

@@ -16,6 +16,7 @@ from slipstream.domain.refusals import RefusalLimits
 from slipstream.ports.feed import Retention
 from slipstream.quality.comparison import QualityGate
 from slipstream.report.alert_rules import AlertThresholds
+from slipstream.search.weights import FusionWeights
 from slipstream.views.config import parse_views
 
 CONFIG_NAME = "slipstream.toml"
@@ -371,6 +372,37 @@ class QualityConfig(_Section):
         return QualityGate(**self.model_dump(exclude={"reembed_confidence_gain"}))
 
 
+class WeightsConfig(_Section):
+    """`[search.weights]`: how much each arm of a search counts (see `FusionWeights`)."""
+
+    keyword: Weight = 0.4
+    """What a hit adds that has all of the query's words."""
+    corrected: Weight = 0.8
+    """What the best hit of the query as it is spelled right adds."""
+    fuzzy: Weight = 0.6
+    """What a name adds that is one slip away."""
+    rank_k: Weight = 5.0
+    """How little the first ranks differ, where hits of several models are ordered by ranks."""
+    rank_depth: Annotated[int, Field(ge=1, le=1_000)] = 30
+    """How many hits of each arm count by their rank."""
+    rank_vector: Weight = 1.0
+    rank_keyword: Weight = 1.0
+    rank_fuzzy: Weight = 2.0
+    rank_corrected: Weight = 2.0
+    depth: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """How many hits each arm is asked for, unless more are searched for."""
+
+
+class SearchConfig(_Section):
+    """`[search]`."""
+
+    weights: WeightsConfig = WeightsConfig()
+
+    def fusion(self) -> FusionWeights:
+        """Return what puts the arms of a search together."""
+        return FusionWeights(**self.weights.model_dump())
+
+
 class ModelsConfig(_Section):
     """`[models]`."""
 
@@ -392,6 +424,7 @@ class Config(_Section):
     models: ModelsConfig = ModelsConfig()
     migration: MigrationConfig = MigrationConfig()
     quality: QualityConfig = QualityConfig()
+    search: SearchConfig = SearchConfig()
     scrub: ScrubConfig = ScrubConfig()
     brake: BrakeConfig = BrakeConfig()
     alerts: AlertsConfig = AlertsConfig()

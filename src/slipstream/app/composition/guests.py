@@ -156,6 +156,7 @@ def _parts(
         words=words_beside(config, options, shared, guest_sync),
         patience=guest_sync,
         tracer=options.tracer,
+        weights=config.search.fusion(),
     )
     asked = asked_parts(
         caller,

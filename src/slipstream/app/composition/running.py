@@ -38,7 +38,6 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
-from slipstream.ports.telemetry import Tracer
 from slipstream.quality.runs import Quality, QualityParts
 from slipstream.recipes.declaration import RecipeDeclaration
 from slipstream.recipes.in_force import LivePlaces, Recipes
@@ -131,7 +130,7 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
         reembedding=reembedding,
         handler=_handler(engine, graph, models, store, queue, reembedding),
         words=words,
-        searcher=_searcher(sync, graph, index, words_here(stores, words, sync), service, places, options.tracer),
+        searcher=_searcher(config, sync, graph, index, words_here(stores, words, sync), service, places, options),
         auditor=auditor,
         repairer=repairer,
         quality=quality,
@@ -200,13 +199,14 @@ def _handler(
 
 
 def _searcher(
+    config: Config,
     sync: Sync,
     graph: GraphReader,
     index: VectorIndex,
     words: SearchedWords,
     service: MultiModelEmbeddingService,
     places: LivePlaces,
-    tracer: Tracer,
+    options: Options,
 ) -> Searcher:
     return Searcher(
         graph,
@@ -218,7 +218,8 @@ def _searcher(
         words=words,
         patience=sync,
         on_search=sync.engine.note_search,
-        tracer=tracer,
+        tracer=options.tracer,
+        weights=config.search.fusion(),
     )
 
 
