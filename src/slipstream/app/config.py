@@ -386,9 +386,13 @@ class WeightsConfig(_Section):
     rank_depth: Annotated[int, Field(ge=1, le=1_000)] = 30
     """How many hits of each arm count by their rank."""
     rank_vector: Weight = 1.0
+    """By ranks: what the vectors of each model count."""
     rank_keyword: Weight = 1.0
+    """By ranks: what words count."""
     rank_fuzzy: Weight = 2.0
+    """By ranks: what names with slips count."""
     rank_corrected: Weight = 2.0
+    """By ranks: what words count as they are spelled right."""
     depth: Annotated[int, Field(ge=1, le=1_000)] = 50
     """How many hits each arm is asked for, unless more are searched for."""
 

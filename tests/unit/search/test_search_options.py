@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from slipstream.app.config import SearchConfig, parse_config
 from slipstream.app.remote.codec import Signature
 from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import InvalidInputError
 from slipstream.search.options import SearchArguments, SearchOptions, check_asked
+from slipstream.search.weights import FusionWeights
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -92,3 +94,19 @@ def test_every_option_travels_to_another_process_by_its_name() -> None:
     assert '"mode": "exact"' in text
     with pytest.raises(TypeError, match="unexpected keyword argument"):
         Signature(Slipstream.search, "search").arguments_as_json(("text",), {"until_": "x"})
+
+
+def test_the_settings_are_the_weights_and_their_defaults() -> None:
+    assert SearchConfig().fusion() == FusionWeights()
+    assert parse_config("[search.weights]\nkeyword = 0.5\ndepth = 60").search.fusion() == FusionWeights(
+        keyword=0.5, depth=60
+    )
+    with pytest.raises(InvalidInputError, match=r"search\.weights\.depth"):
+        parse_config("[search.weights]\ndepth = 0")
+
+
+@pytest.mark.parametrize("given", [{"depth": 0}, {"depth": 1_001}, {"keyword": -0.1}, {"rank_k": float("nan")}])
+def test_weights_are_checked(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        FusionWeights(**given)
+    assert refused.value.field == next(iter(given))
