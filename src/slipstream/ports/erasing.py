@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
+from slipstream.domain.audits import Finding
 from slipstream.domain.entities import Entity
 from slipstream.domain.erasure import Erased, Overwritten, Swept
 
@@ -32,6 +33,19 @@ class Erasing(Protocol):
 
         Raises `UnavailableError` when another program does not let go of a file.
         """
+        ...
+
+
+Reseal = Callable[[Mapping[str, Any], Mapping[str, Any], Iterable[Finding]], Mapping[str, Any]]
+"""Returns a kept audit's report signed anew, of what it was, what it is now, and the findings that stay."""
+
+
+@runtime_checkable
+class Resealing(Protocol):
+    """A store whose kept audits are signed; never fails."""
+
+    def reseal_by(self, reseal: Reseal) -> None:
+        """Have audits that a scrub changes signed anew."""
         ...
 
 

@@ -18,6 +18,7 @@ from slipstream.app.erasure.receipts import Circumstances, Receipts
 from slipstream.audit.scrubber import Scrubber
 from slipstream.engine.planner import Planner
 from slipstream.ports.embedder import EmbeddingCache
+from slipstream.ports.erasing import Resealing
 from slipstream.signing.keys import FOLDER as SIGNING
 from slipstream.signing.keys import SigningKey
 from slipstream.views.words import WordViews
@@ -44,6 +45,8 @@ def erasures_of(
     if log is None:
         return None
     own = stores.erasing
+    if stores.evidence is not None and isinstance(shared.store.erasing, Resealing):
+        shared.store.erasing.reseal_by(stores.evidence.resealed)
     return Erasures(
         ErasingParts(
             pkg=stores.pkg,

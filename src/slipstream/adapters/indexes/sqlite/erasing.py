@@ -13,8 +13,9 @@ from slipstream.adapters.indexes.sqlite.words import SqliteWords
 from slipstream.adapters.sqlite.connections import Database
 from slipstream.adapters.sqlite.rehearsing import leave, taken_back
 from slipstream.adapters.sqlite.wiping import wipe
-from slipstream.domain.audits import Leaf
+from slipstream.domain.audits import Finding, Leaf
 from slipstream.domain.erasure import BURIED_PREFIX, Erased, Overwritten, Swept
+from slipstream.ports.erasing import Reseal
 
 _KEYED = {"kept_terms": "digests of records", "doubted_keys": "keys in doubt", "findings": "findings of audits"}
 _NOTHING_ASKED = json.dumps({"arguments": {}, "callbacks": []})
@@ -26,11 +27,13 @@ class SqliteErasing:
 
     def __init__(self, database: Database, audits: SqliteAudits, words: SqliteWords) -> None:
         self._database, self._audits, self._words = database, audits, words
+        self._reseal: Reseal | None = None
 
     def scrub(self, erased: Erased, *, rehearse: bool = False) -> Sequence[Swept]:
         """Delete what is the entity's own, and put its mark where others name it, in one transaction."""
         found: list[Swept] = []
         with taken_back(), self._database.writing() as connection:
+            changed = _audits_naming(connection, erased)
             found += [
                 _scrub_records(connection, erased),
                 _bury_by_marks(connection, erased),
@@ -39,7 +42,7 @@ class SqliteErasing:
                 _scrub_letters(connection, erased),
                 _scrub_messages(connection, erased),
                 _scrub_requests(connection, erased),
-                _scrub_reports(connection, erased),
+                self._scrub_reports(connection, erased, changed),
                 _scrub_values(connection, erased),
                 self._scrub_leaves(connection, erased),
                 _move_segments(connection, erased),
@@ -56,6 +59,24 @@ class SqliteErasing:
         done = wipe(self._database.path, erased.sought)
         name, left = self._database.path.name, sum(done.left)
         return [Overwritten(file=name, pages=done.pages, wiped_bytes=done.wiped_bytes, mentions_left=left)]
+
+    def reseal_by(self, reseal: Reseal) -> None:
+        """Have audits that a scrub changes signed anew."""
+        self._reseal = reseal
+
+    def _scrub_reports(self, connection: sqlite3.Connection, erased: Erased, changed: set[int]) -> Swept:
+        """Clean reports, and sign those anew that are changed, or whose findings were."""
+        rows = connection.execute("SELECT id, report FROM audits WHERE report <> ''").fetchall()
+        told = [row for row in rows if row[0] in changed or erased.is_told_in(row[1])]
+        for audit_id, report in told:
+            before = json.loads(report)
+            after = erased.cleaned(before)
+            if self._reseal is not None:
+                statement = "SELECT kind, key, type FROM findings WHERE audit = ? ORDER BY kind, key"
+                left = [Finding(*row) for row in connection.execute(statement, (audit_id,))]
+                after = self._reseal(before, after, left)
+            connection.execute("UPDATE audits SET report = ? WHERE id = ?", (json.dumps(after), audit_id))
+        return Swept(place="kept audits", searched=len(rows), removed=len(told))
 
     def _scrub_leaves(self, connection: sqlite3.Connection, erased: Erased) -> Swept:
         """Take its keys out of the leaves, also where one begins behind such a key."""
@@ -154,11 +175,11 @@ def _scrub_requests(connection: sqlite3.Connection, erased: Erased) -> Swept:
     return Swept(place="requests and answers", searched=len(rows), removed=removed)
 
 
-def _scrub_reports(connection: sqlite3.Connection, erased: Erased) -> Swept:
-    rows = connection.execute("SELECT id, report FROM audits").fetchall()
-    told = [(_cleaned_json(erased, report), identity) for identity, report in rows if erased.is_told_in(report)]
-    connection.executemany("UPDATE audits SET report = ? WHERE id = ?", told)
-    return Swept(place="kept audits", searched=len(rows), removed=len(told))
+def _audits_naming(connection: sqlite3.Connection, erased: Erased) -> set[int]:
+    """Return the audits that have findings of the entity's keys."""
+    keys = _covered(connection, erased, "findings")
+    statement = "SELECT DISTINCT audit FROM findings WHERE key = ?"
+    return {audit for key in keys for (audit,) in connection.execute(statement, (key,))}
 
 
 def _scrub_values(connection: sqlite3.Connection, erased: Erased) -> Swept:
