@@ -51,6 +51,18 @@ NOT_VERIFIED = ConsistencyMetrics()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WordMetrics:
+    """How far the word rows are, and what was done for them since the engine was opened."""
+
+    lag_events: int
+    lag_s: float
+    rows: Mapping[str, int]
+    """Rows by what became of them: `written`, `deleted`, `unchanged`, `failed`."""
+    scan_ratio: float | None = None
+    """How much of a scan is done, in 0..1; None when none is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSnapshot:
     """
     Everything that is exported. Counters count since the engine was opened.
@@ -78,3 +90,5 @@ class MetricsSnapshot:
     migration_progress: float | None = None
     """How much of the next generation is built, in 0..1; None when none stands beside the live one."""
     consistency: ConsistencyMetrics = NOT_VERIFIED
+    words: WordMetrics | None = None
+    """None while the log can not be asked, and where nothing keeps word rows."""

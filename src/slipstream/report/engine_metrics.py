@@ -6,10 +6,11 @@ import logging
 
 from slipstream.domain.errors import SlipstreamError
 from slipstream.domain.journal_names import MIGRATION_SCAN
-from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics, MetricsSnapshot
+from slipstream.domain.metrics import NOT_VERIFIED, ConsistencyMetrics, MetricsSnapshot, WordMetrics
 from slipstream.engine.facts import SyncStatus
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.runner import Sync
+from slipstream.engine.word_facts import WordsStatus
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,16 @@ def metrics_of(sync: Sync, consistency: ConsistencyMetrics = NOT_VERIFIED) -> Me
             outage=status is None or engine.outage is not None,
             migration_progress=migration_progress,
             consistency=consistency,
+            words=None if status is None else _words(status.words),
         )
+
+
+def _words(words: WordsStatus | None) -> WordMetrics | None:
+    if words is None:
+        return None
+    scan = words.scan
+    ratio = None if scan is None else scan.done / max(1, scan.total)
+    return WordMetrics(lag_events=words.lag_events, lag_s=words.lag_s, rows=dict(words.counters), scan_ratio=ratio)
 
 
 def _migration_progress(engine: SyncEngine) -> float | None:

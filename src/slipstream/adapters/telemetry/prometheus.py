@@ -114,6 +114,31 @@ METRICS = (
         lambda s: s.migration_progress,
     ),
     MetricSpec(
+        "slipstream_words_lag_events",
+        "gauge",
+        "Positions of the graph's log that the word rows do not reflect yet.",
+        lambda s: None if s.words is None else s.words.lag_events,
+    ),
+    MetricSpec(
+        "slipstream_words_lag_seconds",
+        "gauge",
+        "Age of the oldest mutation that no word finds yet; while all rows are compared, for how long already.",
+        lambda s: None if s.words is None else s.words.lag_s,
+    ),
+    MetricSpec(
+        "slipstream_word_rows_total",
+        "counter",
+        "Word rows by what became of them (written, deleted, unchanged, failed).",
+        lambda s: {} if s.words is None else _labelled(s.words.rows),
+        ("result",),
+    ),
+    MetricSpec(
+        "slipstream_words_scan_progress_ratio",
+        "gauge",
+        "How much of a comparison of all word rows is done; absent when there is none.",
+        lambda s: None if s.words is None else s.words.scan_ratio,
+    ),
+    MetricSpec(
         "slipstream_consistency_ratio",
         "gauge",
         "Fresh vectors, or word rows, over expected ones, whichever is lower, as last verified; absent before.",
