@@ -29,7 +29,7 @@ from slipstream.engine.state import Changes
 from slipstream.engine.word_facts import WordScanProgress, WordSettings, WordsStatus
 from slipstream.engine.word_scan import KeyPage, ScanReason, WordKeys, WordScan
 from slipstream.ports.clock import Clock
-from slipstream.ports.feed import WORDS_CONSUMER, ChangeFeed
+from slipstream.ports.feed import WORDS_CONSUMER, ChangedKey, ChangeFeed, KeyFeed
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 
@@ -267,21 +267,25 @@ class WordFollower:
     def _follow(self) -> bool:
         """Write what the next entries of the log have changed; False when there are none."""
         try:
-            entries = self._log.read(self._consumed, self.settings.log_page)
+            changed = self._changed_keys()
+            entries = [] if changed is not None else self._log.read(self._consumed, self.settings.log_page)
         except PositionLostError as error:
             self._lost(error)
             return True
-        if not entries:
-            return False
+        if changed is not None:
+            self._take_in(changed)
+            return bool(changed)
         rescan = next((entry for entry in entries if isinstance(entry, Rescan)), None)
-        if rescan is not None:
-            entries = entries[: entries.index(rescan)]
-        if entries:
-            self._take_in(entries)
+        self._take_in([_told(entry) for entry in entries[: None if rescan is None else entries.index(rescan)]])
         if rescan is not None:
             at, is_adopted = rescan.position, self._is_adopted(rescan.position)
             self._due(self._new(ScanReason.RESCAN, at, rescan.types, is_explained=is_adopted))
-        return True
+        return bool(entries)
+
+    def _changed_keys(self) -> Sequence[ChangedKey] | None:
+        """Return what the next entries are about, where the log tells it without their data."""
+        log = self._log
+        return log.changed(self._consumed, self.settings.log_page) if isinstance(log, KeyFeed) else None
 
     def _lost(self, error: PositionLostError) -> None:
         """Have everything compared: entries are gone that were not read."""
@@ -293,9 +297,11 @@ class WordFollower:
         """Whether somebody has taken the graph for the truth, as it was at that position or later."""
         return position <= int(self._journal.get(ADOPTED) or -1)
 
-    def _take_in(self, entries: Sequence[LogEntry]) -> None:
-        through = position_of(entries[-1])
-        keys = dict.fromkeys(key for entry in entries if (key := self._key_of(entry)) is not None)
+    def _take_in(self, changed: Sequence[ChangedKey]) -> None:
+        if not changed:
+            return
+        through = changed[-1].position
+        keys = dict.fromkeys(each.key for each in changed if each.key is not None and self._has_row(each))
         scan = None if self._scan is None else replace(self._scan, consumed=through)
         if keys:
             written = self.writer.reconcile(list(keys), settle=lambda: self._save(through, scan))
@@ -305,13 +311,11 @@ class WordFollower:
         if not keys:
             self._save_when_due()
 
-    def _key_of(self, entry: LogEntry) -> RecordKey | None:
-        """Return the one key whose row an entry can have changed, None when there is none."""
-        if not isinstance(entry, PKGEvent) or (key := entry.key) is None:
-            return None
-        if key.kind is KeyKind.RELATIONSHIP and not self.writer.views.covers_relationships(entry.entity_type):
-            return None
-        return key
+    def _has_row(self, changed: ChangedKey) -> bool:
+        """Whether an entry can have changed a row: not one of a relationship that no view covers."""
+        key = changed.key
+        is_entity = key is not None and key.kind is KeyKind.ENTITY
+        return is_entity or self.writer.views.covers_relationships(changed.type)
 
     # ------------------------------------------------------------------ scanning
 
@@ -443,3 +447,10 @@ class WordFollower:
 def _resumed(scan: WordScan | None) -> WordScan | None:
     """Return a scan as it is gone on with: what was weighed is weighed anew."""
     return scan if scan is None or scan.is_explained else replace(scan, done=0)
+
+
+def _told(entry: LogEntry) -> ChangedKey:
+    """Return what an entry is about, without what it says."""
+    if not isinstance(entry, PKGEvent):
+        return ChangedKey(position_of(entry), None, "")
+    return ChangedKey(position_of(entry), entry.key, entry.entity_type)

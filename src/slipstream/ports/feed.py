@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from slipstream.domain.keys import RecordKey
 from slipstream.domain.log import LogEntry
 from slipstream.domain.positions import Position
 
@@ -32,6 +33,27 @@ class Retention:
 
 
 DEFAULT_RETENTION = Retention()
+
+
+class ChangedKey(NamedTuple):
+    """What an entry is about, without what it says; `key` is None for a schema version."""
+
+    position: Position
+    key: RecordKey | None
+    type: str
+
+
+@runtime_checkable
+class KeyFeed(Protocol):
+    """A feed that can tell what its entries are about at less cost than reading them; optional."""
+
+    def changed(self, after: Position, limit: int) -> Sequence[ChangedKey] | None:
+        """
+        Return what the next entries behind `after` are about, in order, at most `limit`.
+
+        None where only `read` tells it: a rescan is among them, say. Raises what `read` raises.
+        """
+        ...
 
 
 @runtime_checkable

@@ -56,15 +56,15 @@ def _fields(type_name: str, entity_id: str | None, properties: Properties, words
     keys = tuple(text for name in words.keys for text in _texts(properties.get(name)))
     told = properties if words.body is None else words.body
     taken = {named, *words.aliases, *PROVENANCE} if words.body is None else {named}
-    body = " \n".join(
-        text for name in sorted(told) if name not in taken and (text := " \n".join(_texts(properties.get(name))))
-    )
+    body = " \n".join([text for name in sorted(told) if name not in taken for text in _texts(properties.get(name))])
     name = "" if named is None else str(properties[named])
     return WordFields(type_name, entity_id, name, aliases, keys, body, words.stemmer)
 
 
 def _texts(value: object) -> tuple[str, ...]:
     """Return the texts that a value is found by: text, numbers and times; a list item by item."""
+    if type(value) is str:  # as nearly all are: the tests below take their time
+        return (value,) if value else ()
     if isinstance(value, str):
         return (value,) if value else ()
     if isinstance(value, list):

@@ -14,11 +14,12 @@ from slipstream.adapters.graphs.values import DEPTH_MAX
 from slipstream.domain.entities import Properties, PropertyValue
 from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.events import PKGEvent, PKGEventType, log_event_id
-from slipstream.domain.keys import RelationshipRef
+from slipstream.domain.keys import RelationshipRef, entity_key, relationship_key
 from slipstream.domain.log import LogEntry, Rescan
 from slipstream.domain.positions import Position
 from slipstream.domain.schema import GraphSchema
 from slipstream.domain.values import decode_value, encode_value, jsonable
+from slipstream.ports.feed import ChangedKey
 
 RESCAN, SCHEMA = "*", "s"
 KINDS = {
@@ -190,6 +191,20 @@ def entry_of(row: _Row, graph_id: str, schema_version: int) -> LogEntry:
             "target_type": target_type,
         }
     )
+
+
+def changed_key(row: _Row) -> ChangedKey | None:
+    """Return what a row of the log is about, None for one that is about something unknown."""
+    position, kind, entity_id, kind_type, source, target, key = row
+    if kind == SCHEMA:
+        return ChangedKey(Position(position), None, "")
+    if not is_of_the_triggers(row):
+        return None
+    is_entity = kind.endswith("e")
+    record = (
+        entity_key(entity_id) if is_entity else relationship_key(RelationshipRef(kind_type, source, target, key).id)
+    )
+    return ChangedKey(Position(position), record, kind_type)
 
 
 def is_of_the_triggers(row: _Row) -> bool:

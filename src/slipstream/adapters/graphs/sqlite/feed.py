@@ -10,7 +10,15 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from slipstream.adapters.graphs.sqlite.adopting import Brought, admit, is_new_to, what_they_bring
-from slipstream.adapters.graphs.sqlite.codec import RESCAN, SCHEMA, entry_of, is_number, schema_event, version_told
+from slipstream.adapters.graphs.sqlite.codec import (
+    RESCAN,
+    SCHEMA,
+    changed_key,
+    entry_of,
+    is_number,
+    schema_event,
+    version_told,
+)
 from slipstream.adapters.graphs.sqlite.opening import LayoutGuard
 from slipstream.adapters.graphs.sqlite.schemas import Schemas, head_of
 from slipstream.adapters.sqlite.connections import Database
@@ -19,13 +27,15 @@ from slipstream.domain.errors import PositionLostError, UnavailableError
 from slipstream.domain.log import LogEntry
 from slipstream.domain.positions import ORIGIN, POSITION_MAX, Position
 from slipstream.domain.schema import GraphSchema
-from slipstream.ports.feed import Retention
+from slipstream.ports.feed import ChangedKey, Retention
 
 COLUMNS = "position, kind, id, type, source, target, key, CAST(old AS BLOB), CAST(new AS BLOB), at"
 _PAGE = f"""SELECT {COLUMNS},
     (SELECT e.type FROM entity AS e WHERE e.id = change.source),
     (SELECT e.type FROM entity AS e WHERE e.id = change.target)
     FROM change WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"""  # noqa: S608  (names of columns)
+_KEYS = """SELECT position, kind, id, type, source, target, key FROM change
+    WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"""
 _PAGE_BYTES = 8 * 1024 * 1024
 """A page ends with the row that makes it this long."""
 _TYPES_TOLD_MAX = 20_000
@@ -76,6 +86,21 @@ class SqliteFeed:
             with self._exclusive() as connection:  # extend the schema before the entries are returned
                 admit(connection, self._schemas, brought)
         return entries
+
+    def changed(self, after: Position, limit: int) -> Sequence[ChangedKey] | None:
+        """Return what the next entries are about, without their data; None where only `read` tells it."""
+        with self._database.reading() as connection:
+            if not self._layout.is_whole(connection):
+                return None
+            try:
+                rows = connection.execute(_KEYS, (after, POSITION_MAX, max(limit, 0))).fetchall()
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                return None
+            _check_whole(connection, after, rows)
+        found = [changed_key(row) for row in rows]
+        return None if None in found else [key for key in found if key is not None]
 
     def _read(
         self, after: Position, limit: int, *, in_any_case: bool = False
