@@ -38,7 +38,7 @@ _COUNTED = {
 }
 _UNLIKE = " UNION ALL ".join(
     f"SELECT r.key FROM word_rows r LEFT JOIN {table}_content c ON c.id = r.id "
-    f"WHERE r.stemmer = '{stemmer}' AND c.c3 IS NOT r.type"
+    f"WHERE r.stemmer = '{stemmer}' AND (c.c3 IS NOT r.type OR c.c0 IS NULL OR c.c1 IS NULL OR c.c2 IS NULL)"
     for stemmer, table in TEXT_TABLES.items()
 )
 

@@ -25,6 +25,8 @@ _TRIGRAM_ROWS_MAX, _TRIGRAMS_MIN = 1_000, 5
 """In how many entries the trigrams asked for may stand, all together; so many are asked for whatever they cost."""
 _LOOKED_AT = 4
 """How many records are compared for each that is asked for: FTS5 ranks one with many aliases too low."""
+_LONGER_MAX = 2
+"""By how many characters words that look alike differ in length: looking each up costs more than finding it."""
 _OF_TYPE = "AND r.type IN (SELECT value FROM json_each(?))"
 _READABLE = "r.key GLOB '[er]:?*'"
 _NAMED = f"""
@@ -132,7 +134,9 @@ class SqliteWordSearch:
             asked = _rarest(connection, WORD_TRIGRAMS, word)
             if asked is None or limit <= 0:
                 return {}
-            best = list(_best(connection.execute(_ALIKE_WORDS, (asked,)), limit))
+            best = [
+                row for row in _best(connection.execute(_ALIKE_WORDS, (asked,)), limit) if _is_as_long(word, row[0])
+            ]
             best.sort(key=lambda row: (row[-1], row[0]))
             known = self._frequencies(connection, [word for word, _ in best])
             return {
@@ -153,6 +157,10 @@ class SqliteWordSearch:
             excerpt(text, found[number], marked[number]) if number in marked else NOTHING
             for number, text in enumerate(texts)
         ]
+
+
+def _is_as_long(word: str, other: str) -> bool:
+    return abs(len(word) - len(other)) <= _LONGER_MAX
 
 
 def _narrowing(types: Types) -> tuple[str, tuple[str, ...]]:
