@@ -44,10 +44,15 @@ class Synset:
 
     id: str
     type: str
-    name: str
+    words: tuple[str, ...]
     gloss: str
     lexicographer_file: int
     pointers: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """All its words, as one name."""
+        return ", ".join(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def _synset(line: str) -> Synset:
     return Synset(
         id=_id(kind, offset),
         type=_TYPES[kind],
-        name=", ".join(words),
+        words=tuple(words),
         gloss=gloss.strip(),
         lexicographer_file=int(file),
         pointers=tuple(

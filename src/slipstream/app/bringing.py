@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +151,22 @@ class Bringing:
         if self._copies is None:
             raise UnsupportedError("this PKG was not opened from a directory: it has no file to read")
         return TableExporter(self._copies[1].pin).export(path, table, on_row)
+
+    def export_without_aliases(
+        self, path: Path | str, taken_out: Mapping[str, Sequence[str]], on_row: OnRow | None = None
+    ) -> ExportReport:
+        """
+        Write the graph as `export` does, but without some aliases of entities, given by id.
+
+        So questions that ask by these are asked of a graph that does not list them; this one is left as it is.
+        """
+        from slipstream.app.edited_export import WithoutAliases
+        from slipstream.app.exporting import Exporter
+
+        if self._copies is None:
+            raise UnsupportedError("this PKG was not opened from a directory: it has no file to read")
+        pin = self._copies[1].pin
+        return Exporter(lambda: WithoutAliases(pin(), taken_out), self._parts.clock).export(path, on_row)
 
     def _importing(
         self, paths: list[Path], name: str | None, options: ReadOptions, on_progress: OnProgress | None

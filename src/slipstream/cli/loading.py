@@ -134,7 +134,7 @@ _SHOWN = {
         "migrate_commands",
         "Build the next generation of views or models beside the live one, and cut over to it.",
     ),
-    "quality": ("quality_commands", "How good the vectors are, record by record."),
+    "quality": ("quality_commands", "How good the vectors are, record by record, and what searches find."),
     "schema": ("schema_commands", "Versions of the graph's schema."),
     "views": ("views_commands", "Which text stands for what, and why."),
 }

@@ -10,6 +10,7 @@ import typer
 
 from slipstream.app.composition import OnOtherRecipe, Options, open_pkg
 from slipstream.app.slipstream import Slipstream
+from slipstream.cli import search_quality_commands
 from slipstream.cli.codes import EXIT_DIVERGENT
 from slipstream.cli.context import Context, drain
 from slipstream.cli.output import err, handled_errors, out, print_json, print_table, progress_bar
@@ -47,13 +48,16 @@ Sample = Annotated[int, typer.Option("--sample", help="Records whose neighbours 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    quality = typer.Typer(help="How good the vectors are, record by record.", no_args_is_help=True)
+    quality = typer.Typer(
+        help="How good the vectors are, record by record, and what searches find.", no_args_is_help=True
+    )
     quality.command("run")(run)
     quality.command("show")(show)
     quality.command("list")(list_weak)
     quality.command("reembed")(reembed)
     quality.command("trend")(trend)
     quality.command("compare")(compare)
+    search_quality_commands.register(quality)
     app.add_typer(quality, name="quality")
 
 

@@ -48,6 +48,16 @@ def recall(found: Sequence[Hashable], expected: Collection[Hashable], k: int) ->
     return len(wanted.intersection(found[:k])) / len(wanted) if wanted else 1.0
 
 
+def recall_within(found: Sequence[Hashable], expected: Collection[Hashable], k: int) -> float:
+    """
+    Return how many of the expected items are among the first `k` found, of as many as can be: at most `k` of them.
+
+    So a question with more answers than `k` can reach 1.0 too; for `k` = 1 it says whether the first one is right.
+    """
+    wanted = set(expected)
+    return len(wanted.intersection(found[:k])) / min(k, len(wanted)) if wanted else 1.0
+
+
 def reciprocal_rank(found: Sequence[Hashable], expected: Collection[Hashable]) -> float:
     """Return 1 / the rank of the first expected item found, 0.0 without one (its mean over queries is the MRR)."""
     wanted = set(expected)

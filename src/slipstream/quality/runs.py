@@ -9,7 +9,7 @@ from typing import Any
 
 from slipstream.domain.entities import RecordState
 from slipstream.domain.errors import ConfigError, InvalidInputError
-from slipstream.domain.keys import KeyKind, RecordKey, RelationshipRef, entity_key, relationship_key
+from slipstream.domain.keys import KeyKind, RecordKey
 from slipstream.domain.models import SpaceScope
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Stamp
@@ -18,8 +18,10 @@ from slipstream.ports.clock import Clock
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.quality.comparison import QualityComparison, QualityGate, Query, compare_generations
+from slipstream.quality.expected import check_ids, keys_of
 from slipstream.quality.figures import confidence_change
 from slipstream.quality.kept_runs import KeptRuns
+from slipstream.quality.search_runs import SearchParts, SearchRuns
 from slipstream.quality.sides import EmbedQuery, Fuse, Sampler, Scoped, side_of
 from slipstream.quality.tracking import QualitySettings, QualityTracker, Weak, Weakness
 from slipstream.recipes.in_force import RecipePair, Recipes
@@ -27,8 +29,6 @@ from slipstream.recipes.view_recipe import ViewRecipe
 
 SAMPLE = 200
 """Records whose neighbours a comparison of two generations asks for."""
-_PAGE = 500
-_UNKNOWN_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +47,14 @@ class QualityParts:
     name_of: Callable[[RecordState], str]
     frontier: Callable[[], Position]
     gate: QualityGate
+    searching: SearchParts
 
 
-class Quality:
-    """How good the vectors are."""
+class Quality(SearchRuns):
+    """How good the vectors are, and what searches find."""
 
     def __init__(self, parts: QualityParts) -> None:
+        super().__init__(parts.searching)
         self._parts = parts
         self._kept = KeptRuns(parts.journal)
 
@@ -84,7 +86,7 @@ class Quality:
         Raises `InvalidInputError` for one that neither the live generation nor a kept run has.
         """
         printed = [RecordKey.decode(identity)] if identity[:2] in ("e:", "r:") else []
-        for key in [*printed, *_keys_of(identity)]:
+        for key in [*printed, *keys_of(identity)]:
             runs, stamp = self._kept.record(key.encode()), self._live_stamp(key)
             if stamp is not None or runs:
                 return {
@@ -167,18 +169,9 @@ class Quality:
 
     def check(self, queries: Sequence[Query]) -> None:
         """Raise `InvalidInputError` when queries expect ids that the graph does not have: nothing can find those."""
-        wanted = list(dict.fromkeys(identity for query in queries for identity in query.expected))
-        unknown: list[str] = []
-        for start in range(0, len(wanted), _PAGE):
-            keys = {identity: _keys_of(identity) for identity in wanted[start : start + _PAGE]}
-            states = self._parts.graph.read([key for both in keys.values() for key in both], {}).states
-            unknown += [identity for identity, both in keys.items() if not any(key in states for key in both)]
-        if unknown:
-            shown = ", ".join(map(repr, unknown[:_UNKNOWN_SHOWN])) + (", …" if len(unknown) > _UNKNOWN_SHOWN else "")
-            raise InvalidInputError(
-                f"{len(unknown):,} expected ids are not in the graph ({shown}): correct them or leave them out",
-                field="queries: expected",
-            )
+        check_ids(
+            self._parts.graph, (each for query in queries for each in query.expected), field="queries: expected"
+        )
 
     def objections(self, queries: Sequence[Query] = (), *, sample: int = SAMPLE, k: int = 10) -> tuple[str, ...]:
         """
@@ -198,12 +191,3 @@ class Quality:
 
     def _scoped(self, scopes: Sequence[SpaceScope]) -> Scoped:
         return Scoped(self._parts.store.index, tuple(scopes))
-
-
-def _keys_of(identity: str) -> list[RecordKey]:
-    """Return the keys of the records that an id may stand for."""
-    try:
-        RelationshipRef.parse(identity)
-    except InvalidInputError:
-        return [entity_key(identity)]
-    return [entity_key(identity), relationship_key(identity)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, Unpack
 
@@ -280,6 +280,13 @@ class RemoteSlipstream(GuestSlipstream):
     def export_table(self, path: Path | str, table: TableSpec, on_row: OnRow | None = None) -> ExportReport:
         """Raise, as `export` does."""
         del table
+        return self.export(path, on_row)
+
+    def export_without_aliases(
+        self, path: Path | str, taken_out: Mapping[str, Sequence[str]], on_row: OnRow | None = None
+    ) -> ExportReport:
+        """Raise, as `export` does."""
+        del taken_out
         return self.export(path, on_row)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slipstream.app.composition.factories import EMBEDDED_FOR_ONE, INDEXES
 from slipstream.app.composition.incidents import Place, compose_incident_guest
+from slipstream.app.composition.measured_searches import search_parts
 from slipstream.app.composition.models import registered_models
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.owning import opened_cache
@@ -163,7 +164,7 @@ def _parts(
         guest_sync,
         migrations=GuestMigrations(caller, store.journal, reading.declared),
         reembedding=ReembeddingService(embeddings, service, graph, views=reading.recipes),
-        quality=_quality(config, shared, options, reading, embeddings, frontier),
+        quality=_quality(config, shared, options, reading, embeddings, frontier, searcher),
     )
     return Parts(
         pkg=shared.pkg,
@@ -216,6 +217,7 @@ def _quality(
     reading: _Reading,
     embeddings: SchemaVersionedEmbeddingStore,
     frontier: PublishedFrontier,
+    searcher: Searcher,
 ) -> Quality:
     return Quality(
         QualityParts(
@@ -230,6 +232,9 @@ def _quality(
             name_of=record_name,
             frontier=frontier.now,
             gate=config.quality.gate(),
+            searching=search_parts(
+                shared.graph.reader, shared.store.journal, options.clock, frontier.now, reading.recipes, searcher
+            ),
         )
     )
 

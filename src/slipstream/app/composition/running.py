@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from slipstream.app.composition.measured_searches import search_parts
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import InForce, declare, recipe_of, router_of
 from slipstream.app.composition.stores import RECIPE, Stores, compare_with_last_time, recipe_digest
@@ -114,7 +115,9 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
         handed.rng,
         config.scrub.history_mb << 20,
     )
-    quality = _quality(config, sync, stores, models, store)
+    by_words = words_here(stores, words, sync)
+    searcher = _searcher(config, sync, graph, index, by_words, service, places, options)
+    quality = _quality(config, sync, stores, models, store, searcher)
     pace = handed.pace or polite_pace(sync, clock)
     migrations = _migrations(config, options, sync, stores, models, write_back, quality, pace, handed)
     sweep = Sweep(index, models.recipes, lambda: migrations.is_dropping, migrations.finish_drop)
@@ -130,7 +133,7 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
         reembedding=reembedding,
         handler=_handler(engine, graph, models, store, queue, reembedding),
         words=words,
-        searcher=_searcher(config, sync, graph, index, words_here(stores, words, sync), service, places, options),
+        searcher=searcher,
         auditor=auditor,
         repairer=repairer,
         quality=quality,
@@ -299,7 +302,12 @@ def _migrations(
 
 
 def _quality(
-    config: Config, sync: Sync, stores: Stores, models: InForce, store: SchemaVersionedEmbeddingStore
+    config: Config,
+    sync: Sync,
+    stores: Stores,
+    models: InForce,
+    store: SchemaVersionedEmbeddingStore,
+    searcher: Searcher,
 ) -> Quality:
     return Quality(
         QualityParts(
@@ -314,6 +322,14 @@ def _quality(
             name_of=record_name,
             frontier=lambda: sync.engine.frontier,
             gate=config.quality.gate(),
+            searching=search_parts(
+                stores.graph.reader,
+                stores.journal,
+                store.clock,
+                lambda: sync.engine.frontier,
+                models.recipes,
+                searcher,
+            ),
         )
     )
 

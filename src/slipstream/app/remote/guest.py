@@ -41,7 +41,10 @@ from slipstream.search.hits import SearchResults
 from slipstream.search.options import SearchArguments
 from slipstream.views.viewset import ViewSet
 
-_QUALITY_HERE = ("gate", "gate_with", "trend", "record", "weak", "confidence_below")
+_QUALITY_HERE = (
+    *("gate", "gate_with", "trend", "record", "weak", "confidence_below"),
+    *("searches", "compare_searches", "questions"),
+)
 _SYNC_HERE = (
     "wait",
     "wait_for_words",

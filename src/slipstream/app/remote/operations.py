@@ -224,6 +224,11 @@ _TABLE: Iterable[Operation] = (
     _method("quality", Quality.reembed, is_long=True),
     _method("quality", Quality.compare, scope="write", is_long=True),
     _method("quality", Quality.check, scope="read"),
+    _method("quality", Quality.search, scope="write", is_long=True),
+    _method("quality", Quality.tune_search, scope="write", is_long=True),
+    _method("quality", Quality.searches, scope="read"),
+    _method("quality", Quality.compare_searches, scope="read", is_long=True),
+    _method("quality", Quality.questions, scope="read", is_long=True),
     _method("quality", Quality.objections, scope="write", is_long=True),
     # What a server does with its own files.
     Operation(name=TAKE_UPLOAD, declared=take_upload, perform=take_upload, is_long=True, scope=SERVER),
