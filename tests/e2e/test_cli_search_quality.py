@@ -60,7 +60,7 @@ def test_questions_are_made_asked_kept_and_compared(cli: Cli, tmp_path: Path) ->
     assert "recall@5 / recall@1" in shown
     assert "nothing expected among the first 5" in shown
     assert [run["id"] for run in other.json("quality", "searches")] == [1, 2]
-    assert "vector R@5" in other.run("quality", "searches")
+    assert "measurements of searches" in other.run("quality", "searches")
     compared = other.json("quality", "searches", "--compare", "1", "2", "--arm", "vector")
     assert compared["questions"] == found["questions"]
     assert compared["macro"]["recall_5"] == {"mean": 0.0, "low": 0.0, "high": 0.0}

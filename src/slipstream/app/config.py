@@ -85,6 +85,11 @@ history_mb = 64              # of kept audits with the keys that they name; the 
 share = 0.05                 # of the records in the index
 records_min = 100            # but never fewer than these
 
+# [search.weights]           # how much each arm counts; measured by `slipstream quality search --tune`
+# keyword = 0.4              # of a hit that has all of the query's words
+# fuzzy = 0.6                # of a name that is one edit away
+# corrected = 0.8            # of the best hit of the query as it is spelled right
+
 [migration]
 grace_s = 86400              # after a cut-over, how long the old generation is kept for a roll-back
 

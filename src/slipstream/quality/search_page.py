@@ -9,6 +9,7 @@ from slipstream.quality.bootstrap import Interval
 from slipstream.quality.page import Table
 from slipstream.quality.search_figures import (
     HYBRID,
+    VECTOR,
     ClassQuality,
     SearchDifference,
     SearchQuality,
@@ -91,7 +92,7 @@ def _best(run: SearchQuality, arm: str, figure: str) -> str:
 
 def weights_toml(found: TunedSearch) -> str:
     """Return the table for `slipstream.toml` that puts the chosen weights in force."""
-    lines = [f"{arm} = {weight:g}" for arm, weight in found.tuned.weights.items()]
+    lines = [f"{name} = {weight:g}" for name, weight in found.tuned.weights.items() if name != VECTOR]
     return "\n".join(["[search.weights]", *lines])
 
 

@@ -26,7 +26,7 @@ from slipstream.search.hits import SearchHit, SearchResults, Unasked
 from slipstream.search.joining import Joined, Joining
 from slipstream.search.keyword import KeywordArm
 from slipstream.search.neighbours import with_neighbours
-from slipstream.search.options import SearchArguments, SearchOptions, check_asked
+from slipstream.search.options import Mode, SearchArguments, SearchOptions, check_asked
 from slipstream.search.ranking import Candidate
 from slipstream.search.reordering import Reorderings, depth_of, reordered
 from slipstream.search.waiting import Patience, Wait, Waiting
@@ -77,6 +77,11 @@ class Searcher:
         self._live, self._frontier, self._wait = live, frontier, wait
         self._incident = incident
         self._tracer, self._system = tracer, index.capabilities.system
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that can be asked here: without words, the vectors alone."""
+        return ("vector",) if self._words is None else ("vector", "keyword", "exact", "hybrid")
 
     def search(self, text: str, k: int = 10, **asked: Unpack[SearchArguments]) -> SearchResults:
         """

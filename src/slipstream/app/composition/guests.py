@@ -233,7 +233,14 @@ def _quality(
             frontier=frontier.now,
             gate=config.quality.gate(),
             searching=search_parts(
-                shared.graph.reader, shared.store.journal, options.clock, frontier.now, reading.recipes, searcher
+                shared.graph.reader,
+                shared.store.journal,
+                options.clock,
+                frontier.now,
+                reading.recipes,
+                reading.places,
+                searcher,
+                config.search.fusion(),
             ),
         )
     )

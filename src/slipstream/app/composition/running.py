@@ -117,7 +117,7 @@ def compose(config: Config, options: Options, stores: Stores, models: InForce, h
     )
     by_words = words_here(stores, words, sync)
     searcher = _searcher(config, sync, graph, index, by_words, service, places, options)
-    quality = _quality(config, sync, stores, models, store, searcher)
+    quality = _quality(config, sync, stores, models, store, places, searcher)
     pace = handed.pace or polite_pace(sync, clock)
     migrations = _migrations(config, options, sync, stores, models, write_back, quality, pace, handed)
     sweep = Sweep(index, models.recipes, lambda: migrations.is_dropping, migrations.finish_drop)
@@ -307,6 +307,7 @@ def _quality(
     stores: Stores,
     models: InForce,
     store: SchemaVersionedEmbeddingStore,
+    places: LivePlaces,
     searcher: Searcher,
 ) -> Quality:
     return Quality(
@@ -328,7 +329,9 @@ def _quality(
                 store.clock,
                 lambda: sync.engine.frontier,
                 models.recipes,
+                places,
                 searcher,
+                config.search.fusion(),
             ),
         )
     )
