@@ -90,3 +90,18 @@ def test_questions_come_from_and_go_to_a_pipe(cli: Cli) -> None:
     assert {json.loads(line)["class"] for line in lines.splitlines()} == {"name", "plural"}
     found = json.loads(cli.run("quality", "search", "-", "--json", stdin=lines))
     assert found["questions"] == len(lines.splitlines())
+
+
+def test_a_migration_that_answers_worse_is_vetoed_by_its_class(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    cli.run("quality", "questions", "--out", str(file), "--class", "name", "--class", "alias")
+    config = cli.directory / "slipstream.toml"
+    text = config.read_text().replace("[quality]\n", "[quality]\nworse_max = 0.1\n")
+    config.write_text(f'{text}\n[views.Person]\ntemplate = "alike"\n')
+    cli.run("migrate", "start")
+    vetoed = cli.json("migrate", "cut-over", "--queries", str(file), code=2)
+    assert "recall@5 of class 'name' changed by -" in vetoed["message"]
+    assert vetoed["comparison"]["gains"]["macro"]["high"] < -0.1
+    assert cli.json("migrate", "status")["phase"] == "built"
+    compared = cli.json("quality", "compare", "--queries", str(file), "--worse-max", "1")
+    assert compared["passed"] is True

@@ -99,6 +99,7 @@ reembed_confidence_gain = 0.1  # a record whose extraction_confidence rose by mo
 # rank_correlation_min = 0.2
 # recall_min = 0.9
 # ndcg_min = 0.8
+# worse_max = 0.01           # recall@5 of no class of questions may be worse by more, by its 95 % interval
 
 [dead_letters]               # of lines that an import or apply refuses; past this they are counted by reason
 line_bytes = 4096            # kept of each; a longer one can not be replayed from what is left
@@ -371,6 +372,8 @@ class QualityConfig(_Section):
     """Mean reciprocal rank of the new generation, over the same queries."""
     ndcg_min: Share | None = None
     """Mean gain (nDCG) of the new generation, over the same queries."""
+    worse_max: Share | None = None
+    """How much less of the expected the new generation may find among the first 5, in any class, by its interval."""
 
     def gate(self) -> QualityGate:
         """Return the thresholds of a cut-over."""

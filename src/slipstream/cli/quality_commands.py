@@ -41,7 +41,8 @@ Hubs = Annotated[bool, typer.Option("--hubs", help="Records among far too many o
 NotSelfRetrieved = Annotated[bool, typer.Option("--not-self-retrieved", help="Their own name does not find them.")]
 Below = Annotated[float | None, typer.Option("--confidence-below", help="Extraction confidence below this, now.")]
 QueriesFile = Annotated[
-    Path | None, typer.Option("--queries", help='JSON lines {"query": "...", "expected": ["id", ...]}.')
+    Path | None,
+    typer.Option("--queries", help='JSON lines {"query": "...", "expected": ["id"], "class": "..."}.'),
 ]
 Sample = Annotated[int, typer.Option("--sample", help="Records whose neighbours are compared.")]
 
@@ -181,6 +182,9 @@ def compare(
     recall_min: Annotated[float | None, typer.Option(help="Least mean recall@k of the next generation.")] = None,
     mrr_min: Annotated[float | None, typer.Option(help="Least mean reciprocal rank of the next generation.")] = None,
     ndcg_min: Annotated[float | None, typer.Option(help="Least mean nDCG@k of the next generation.")] = None,
+    worse_max: Annotated[
+        float | None, typer.Option(help="How much less recall@5 any class of questions may have, by its interval.")
+    ] = None,
     report: Report = None,
 ) -> None:
     """Compare the two generations of a migration. Exit code: 0 passed, 1 below a threshold, 2 could not tell."""
@@ -195,6 +199,7 @@ def compare(
                 recall_min=recall_min,
                 mrr_min=mrr_min,
                 ndcg_min=ndcg_min,
+                worse_max=worse_max,
             )
             reasons, data = judged(slipstream, gate, asked, sample, k)
         show_comparison(data, report, as_json=as_json)

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey
-from slipstream.quality.metrics import kendall_tau_b, ndcg, overlap, quantiles, recall, reciprocal_rank
+from slipstream.quality.bootstrap import Interval, paired_differences
+from slipstream.quality.metrics import (
+    kendall_tau_b,
+    ndcg,
+    overlap,
+    quantiles,
+    recall,
+    recall_within,
+    reciprocal_rank,
+)
+from slipstream.quality.questions import UNNAMED
 
 SCHEMA = "slipstream.quality-comparison/1"
+MACRO = "macro"
+"""What all classes together are called among the gains of each."""
 K_MAX = 100
 QUERIES_MAX = 10_000
 QUERY_SIZE_MAX = 10_000
+_SEED = 0
+"""Of the resamples: two looks at one comparison say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,8 @@ class Query:
 
     text: str
     expected: tuple[str, ...] = ()
+    class_name: str = ""
+    """What kind of question it is: each kind is judged by itself, and counts once in the mean of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,8 @@ class Relevance:
     recall: float
     reciprocal_rank: float
     ndcg: float
+    recall_5: float = 0.0
+    """How many of the expected are among the first 5, of as many as can be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,7 @@ class QueryFigures:
     rank_correlation: float
     old: Relevance | None
     new: Relevance | None
+    class_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,21 @@ class QualityComparison:
                 found[f"ndcg_{name}"] = _mean(side.ndcg for side in sides if side)
         return found
 
+    def gains(self) -> Mapping[str, Interval]:
+        """
+        Return how much more of what queries expect the new side finds among the first 5 (recall@5), by class.
+
+        Each with the 95 % interval of the paired bootstrap; all classes together are `macro`. Empty without queries
+        that say what they expect.
+        """
+        grouped: dict[str, list[float]] = {}
+        for query in self.queries:
+            if query.old and query.new:
+                grouped.setdefault(query.class_name or UNNAMED, []).append(query.new.recall_5 - query.old.recall_5)
+        differences = {name: np.array(found)[:, None] for name, found in grouped.items()}
+        classes, macro = paired_differences(differences, _SEED)
+        return {**{name: each[0] for name, each in classes.items()}, **({MACRO: macro[0]} if macro else {})}
+
     def spread(self) -> dict[str, dict[str, float]]:
         """Return the quantiles of overlap and rank correlation over the sampled records."""
         return {
@@ -115,17 +151,24 @@ class QualityGate:
     recall_min: float | None = None
     mrr_min: float | None = None
     ndcg_min: float | None = None
+    worse_max: float | None = None
+    """
+    How much less the new side may find of what queries expect, among the first 5: of no class, and not of all, may
+    the 95 % interval of the difference lie wholly below that. So chance alone vetoes nothing.
+    """
 
     def __post_init__(self) -> None:
         for name, (_, least) in _GATED.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= 1.0:
                 raise InvalidInputError(f"must be within {least:g}..1, not {value:g}", field=f"quality.{name}")
+        if self.worse_max is not None and not 0.0 <= self.worse_max <= 1.0:
+            raise InvalidInputError(f"must be within 0..1, not {self.worse_max:g}", field="quality.worse_max")
 
     @property
     def is_open(self) -> bool:
         """Whether it asks for nothing."""
-        return all(getattr(self, name) is None for name in _GATED)
+        return self.worse_max is None and all(getattr(self, name) is None for name in _GATED)
 
     def reasons(self, comparison: QualityComparison) -> tuple[str, ...]:
         """Return why a comparison does not pass, none when it does; what was not measured does not pass."""
@@ -139,7 +182,22 @@ class QualityGate:
                 found.append(f"{name} = {wanted:g} was asked for, but {figure} was not measured: {_remedy(figure)}")
             elif value < wanted:
                 found.append(f"{figure} is {value:.4f}, at least {wanted:g} was asked for ({name})")
-        return tuple(found)
+        return (*found, *self._worse(comparison))
+
+    def _worse(self, comparison: QualityComparison) -> Iterator[str]:
+        """Yield the classes of queries that are answered worse than may be."""
+        if self.worse_max is None:
+            return
+        gains = comparison.gains()
+        if not gains:
+            yield f"worse_max = {self.worse_max:g} was asked for, but recall@5 was not measured: {_remedy('recall')}"
+        for name, (mean, low, high) in gains.items():
+            if high < -self.worse_max:
+                what = "all classes" if name == MACRO else f"class {name!r}"
+                yield (
+                    f"recall@5 of {what} changed by {100 * mean:+.1f} points [{100 * low:.1f}, {100 * high:.1f}], "
+                    f"at most {100 * self.worse_max:g} less was asked for (worse_max)"
+                )
 
 
 _GATED: Mapping[str, tuple[str, float]] = {
@@ -186,6 +244,7 @@ def _asked(old: Side, new: Side, query: Query, k: int) -> QueryFigures:
         kendall_tau_b(first, second),
         _relevance(first, query.expected, k),
         _relevance(second, query.expected, k),
+        query.class_name,
     )
 
 
@@ -193,7 +252,12 @@ def _relevance(found: Sequence[RecordKey], expected: Sequence[str], k: int) -> R
     if not expected:
         return None
     ids = [key.id for key in found]
-    return Relevance(recall(ids, expected, k), reciprocal_rank(ids[:k], expected), ndcg(ids, expected, k))
+    return Relevance(
+        recall(ids, expected, k),
+        reciprocal_rank(ids[:k], expected),
+        ndcg(ids, expected, k),
+        recall_within(ids[:k], expected, 5),
+    )
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -213,6 +277,7 @@ def comparison_as_dict(comparison: QualityComparison, reasons: Sequence[str] = (
         "skipped": comparison.skipped,
         "summary": comparison.summary(),
         "spread": comparison.spread(),
+        "gains": {name: gain._asdict() for name, gain in comparison.gains().items()},
         "passed": not reasons,
         "reasons": list(reasons),
         "samples": [
@@ -222,6 +287,7 @@ def comparison_as_dict(comparison: QualityComparison, reasons: Sequence[str] = (
         "queries": [
             {
                 "query": item.text,
+                "class": item.class_name,
                 "overlap": item.overlap,
                 "rank_correlation": item.rank_correlation,
                 "old": _relevance_as_dict(item.old),
@@ -242,6 +308,7 @@ def parse_queries(lines: Iterable[str]) -> list[Query]:
     """
     Parse JSON lines `{"query": "...", "expected": ["id", ...]}`; `expected` may be absent, blank lines are skipped.
 
+    Files of questions are taken too (`question` for `query`); a `class` is kept, and `half` is passed over.
     Raises `InvalidInputError` that names line and field.
     """
     queries: list[Query] = []
@@ -260,12 +327,16 @@ def _query(line: str, place: str) -> Query:
         raise InvalidInputError(f"is not JSON ({error})", field=place) from error
     if not isinstance(row, dict):
         raise InvalidInputError('must be an object such as {"query": "...", "expected": ["id"]}', field=place)
-    unknown = row.keys() - {"query", "expected"}
+    unknown = row.keys() - {"query", "question", "expected", "class", "half"}
     if unknown:
-        raise InvalidInputError(f"is unknown; known are query, expected ({place})", field=f"{place}: {min(unknown)}")
-    text, expected = row.get("query"), row.get("expected", [])
+        known = "known are query (or question), expected, class"
+        raise InvalidInputError(f"is unknown; {known} ({place})", field=f"{place}: {min(unknown)}")
+    text, expected = row.get("query", row.get("question")), row.get("expected", [])
+    class_name = row.get("class", "")
     if not isinstance(text, str) or not text.strip() or len(text) > QUERY_SIZE_MAX:
         raise InvalidInputError(f"must be a text of 1..{QUERY_SIZE_MAX:,} characters", field=f"{place}: query")
     if not isinstance(expected, list) or not all(isinstance(item, str) and item for item in expected):
         raise InvalidInputError("must be a list of ids", field=f"{place}: expected")
-    return Query(text, tuple(dict.fromkeys(expected)))
+    if not isinstance(class_name, str):
+        raise InvalidInputError("must be a text", field=f"{place}: class")
+    return Query(text, tuple(dict.fromkeys(expected)), class_name)

@@ -116,6 +116,9 @@ def comparison_tables(data: Mapping[str, Any]) -> list[Table]:
         tables.append(
             Table("spread", columns, [(name, *(f"{v:.3f}" for v in row.values())) for name, row in spread.items()])
         )
+    if data.get("gains"):
+        rows = [(name, *(f"{100 * each[part]:+.1f}" for part in each)) for name, each in data["gains"].items()]
+        tables.append(Table("recall@5, next less live, in points", ("class", "gained", "from", "to"), rows))
     if data["queries"]:
         columns = ("query", "overlap", "tau-b", "recall", "reciprocal rank", "nDCG")
         worst = sorted(data["queries"], key=lambda query: query["overlap"])[:_ROWS_MAX]

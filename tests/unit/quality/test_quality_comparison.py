@@ -9,8 +9,11 @@ import pytest
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import RecordKey, entity_key
 from slipstream.quality.comparison import (
+    QualityComparison,
     QualityGate,
     Query,
+    QueryFigures,
+    Relevance,
     Side,
     compare_generations,
     comparison_as_dict,
@@ -97,3 +100,42 @@ def test_a_wrong_query_names_line_and_field(line: str, field: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         parse_queries(['{"query": "fine"}', line])
     assert refused.value.field == field
+
+
+def _many(class_name: str, wins: int, losses: int, ties: int) -> list[QueryFigures]:
+    """Return queries of a class: so many that only the new side answers, only the old one, and both."""
+    right, wrong = Relevance(1.0, 1.0, 1.0, 1.0), Relevance(0.0, 0.0, 0.0, 0.0)
+    pairs = [(wrong, right)] * wins + [(right, wrong)] * losses + [(right, right)] * ties
+    return [QueryFigures("q", 1.0, 1.0, old, new, class_name) for old, new in pairs]
+
+
+def test_not_worse_is_judged_by_intervals() -> None:
+    by_chance = QualityComparison("old", "new", 10, (), (*_many("a", 3, 5, 92), *_many("b", 2, 2, 96)))
+    assert QualityGate(worse_max=0.0).reasons(by_chance) == ()
+    assert by_chance.gains()["a"].mean == pytest.approx(-0.02)
+    worse = QualityComparison("old", "new", 10, (), (*_many("a", 0, 30, 70), *_many("b", 30, 0, 70)))
+    (reason,) = QualityGate(worse_max=0.05).reasons(worse)
+    assert reason.startswith("recall@5 of class 'a' changed by -30.0 points [")
+    assert reason.endswith("at most 5 less was asked for (worse_max)")
+    assert QualityGate(worse_max=0.5).reasons(worse) == ()
+    all_worse = QualityComparison("old", "new", 10, (), tuple(_many("", 0, 30, 70)))
+    assert ["all classes" in each for each in QualityGate(worse_max=0.05).reasons(all_worse)] == [False, True]
+
+
+def test_not_worse_needs_questions_that_expect_something() -> None:
+    nothing = QualityComparison("old", "new", 10, (), ())
+    assert nothing.gains() == {}
+    (reason,) = QualityGate(worse_max=0.01).reasons(nothing)
+    assert "recall@5 was not measured: give queries with expected ids" in reason
+    assert not QualityGate(worse_max=0.01).is_open
+    with pytest.raises(InvalidInputError) as refused:
+        QualityGate(worse_max=-0.1)
+    assert refused.value.field == "quality.worse_max"
+
+
+def test_a_file_of_questions_is_a_file_of_queries() -> None:
+    line = '{"question": "who", "expected": ["a"], "class": "name", "half": "test"}'
+    assert parse_queries([line]) == [Query("who", ("a",), "name")]
+    with pytest.raises(InvalidInputError) as refused:
+        parse_queries(['{"query": "who", "class": 1}'])
+    assert refused.value.field == "queries line 1: class"

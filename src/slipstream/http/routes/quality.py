@@ -68,6 +68,7 @@ class QueryAsked(Order):
 
     text: str = Field(min_length=1, max_length=10_000)
     expected: list[RelationshipId] = Field(default_factory=list, max_length=1_000)
+    class_name: str = Field(default="", max_length=100, alias="class", description="What kind of question it is")
 
 
 class Queries(Order):
@@ -77,7 +78,7 @@ class Queries(Order):
 
     def as_queries(self) -> list[Asked]:
         """Return them."""
-        return [Asked(query.text, tuple(query.expected)) for query in self.queries]
+        return [Asked(query.text, tuple(query.expected), query.class_name) for query in self.queries]
 
 
 class ToCompare(Queries):
