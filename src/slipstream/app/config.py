@@ -408,6 +408,10 @@ class WeightsConfig(_Section):
 class SearchConfig(_Section):
     """`[search]`."""
 
+    graph_arm: bool = False
+    """Whether what is near the best hits in the graph moves up, where a search does not say."""
+    reranker: File | None = None
+    """The directory of a cross-encoder in ONNX (`model.onnx`, `tokenizer.json`), which reads the best hits again."""
     weights: WeightsConfig = WeightsConfig()
 
     def fusion(self) -> FusionWeights:

@@ -26,6 +26,7 @@ from slipstream.adapters.indexes.sqlite.lease import LeaseTiming
 from slipstream.adapters.indexes.sqlite.schema import APPLICATION_ID as INDEX_APPLICATION_ID
 from slipstream.adapters.indexes.sqlite.schema import SCHEMA_VERSION
 from slipstream.adapters.indexes.sqlite.store import LOCK_NAME
+from slipstream.adapters.rerankers.onnx import OnnxReranker
 from slipstream.adapters.sqlite.glimpse import FileGlimpse as FileGlimpse  # noqa: PLC0414  (named here by others too)
 from slipstream.adapters.sqlite.lockfile import holder_of
 from slipstream.adapters.wrappers.digesting import DigestingIndex
@@ -46,6 +47,7 @@ from slipstream.ports.embedder import Embedder, EmbeddingCache
 from slipstream.ports.erasing import Erasing, Forgetful
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import DeadLetters
+from slipstream.ports.rerankers import Reranker
 from slipstream.ports.selfcheck import SelfCheck
 from slipstream.ports.telemetry import Exposition
 from slipstream.ports.words import OwnWords, WordIndex
@@ -298,6 +300,11 @@ def model_for_new() -> str:
     from slipstream.adapters.embedders.minilm import fastest_minilm
 
     return fastest_minilm().id
+
+
+def onnx_reranker(directory: Path) -> Reranker:
+    """Return a cross-encoder from a directory, which is read when it is asked for the first time."""
+    return OnnxReranker(directory)
 
 
 def onnx_model(name: str, local: OnnxConfig) -> Embedder:

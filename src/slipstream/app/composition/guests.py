@@ -15,6 +15,7 @@ from slipstream.app.composition.models import registered_models
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.owning import opened_cache
 from slipstream.app.composition.recipes import declare, not_put_in_force, recipes_of, router_of, views_of
+from slipstream.app.composition.reordering import reorderings_of
 from slipstream.app.composition.running import searched_types, types_with_records
 from slipstream.app.composition.stores import Shared, evidence_of
 from slipstream.app.composition.words import words_beside, words_frontier
@@ -156,6 +157,7 @@ def _parts(
         wait=guest_sync.wait,
         words=words_beside(config, options, shared, guest_sync),
         patience=guest_sync,
+        reorderings=reorderings_of(config, options, graph),
         tracer=options.tracer,
         weights=config.search.fusion(),
     )

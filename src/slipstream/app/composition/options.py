@@ -15,6 +15,7 @@ from slipstream.ports.embedder import Embedder
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
+from slipstream.ports.rerankers import Reranker
 from slipstream.ports.sync_view import SyncView
 from slipstream.ports.telemetry import NO_TRACER, Tracer
 from slipstream.ports.words import WordIndex
@@ -70,6 +71,8 @@ class Options:
     views: tuple[View, ...] = ()
     embedders: tuple[Embedder, ...] = ()
     """Models of the caller's own, by `spec.id`; the first one is the default model."""
+    reranker: Reranker | None = None
+    """Reads the best hits of a search once more; see `slipstream.adapters.rerankers.onnx`."""
     settings: SyncSettings | None = None
     clock: Clock = field(default_factory=system_clock)
     wrapping: Wrapping = field(default_factory=Wrapping)

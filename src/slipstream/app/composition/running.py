@@ -10,6 +10,7 @@ from functools import partial
 from slipstream.app.composition.measured_searches import search_parts
 from slipstream.app.composition.options import Options
 from slipstream.app.composition.recipes import InForce, declare, recipe_of, router_of
+from slipstream.app.composition.reordering import reorderings_of
 from slipstream.app.composition.stores import RECIPE, Stores, compare_with_last_time, recipe_digest
 from slipstream.app.composition.watching import auditor_beside, audits_of, polite_pace, write_back_of
 from slipstream.app.composition.words import follower_of, words_here
@@ -221,6 +222,7 @@ def _searcher(
         words=words,
         patience=sync,
         on_search=sync.engine.note_search,
+        reorderings=reorderings_of(config, options, graph),
         tracer=options.tracer,
         weights=config.search.fusion(),
     )
