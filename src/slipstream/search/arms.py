@@ -167,9 +167,14 @@ class Conditions:
         return self._wanted is None or bool(self._wanted)
 
     def narrowed(self, ranking: Ranking) -> Ranking:
-        """Return those hits of an arm by meaning that fit; none where that can not be told."""
+        """
+        Return those hits of an arm by meaning that fit; none where that can not be told.
+
+        What is wanted is found by words, all of it: the vectors are not looked through for the rest.
+        """
         hits = [hit for hit in ranking.hits if self._is_known and self._admits(hit.key)]
-        return replace(ranking, hits=hits)
+        is_enough = self._wanted is not None or not self._is_known
+        return replace(ranking, hits=hits, is_exhausted=ranking.is_exhausted or is_enough)
 
     def _admits(self, key: RecordKey) -> bool:
         return key not in self._excluded and (self._wanted is None or key in self._wanted)

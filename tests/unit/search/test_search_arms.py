@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from slipstream.adapters.wrappers.passing import PassingIndex
 from slipstream.domain.errors import InvalidInputError, UnavailableError, UnsupportedError
+from slipstream.domain.models import Space
+from slipstream.domain.stamps import SearchFilter, Vector, VectorHit
 from slipstream.search.hits import SearchHit
 from slipstream.search.reordering import Reorderings
 from slipstream.search.searcher import Searcher
@@ -312,3 +315,21 @@ def test_age_counts_among_all_that_was_found() -> None:
     assert ids(searcher.search("launch of a rocket", k=3, half_life_days=100, mode="vector")) == newest
     assert ids(searcher.search("rocket", k=20, sort="oldest"))[0] == "y2000"
     assert ids(searcher.search("rocket", k=3, since="2018", mode="keyword")) == ["y2018", "y2019"]
+
+
+def test_a_condition_that_few_meet_has_not_every_vector_looked_through() -> None:
+    asked: list[int] = []
+
+    class Counted(PassingIndex):
+        def search(self, space: Space, vector: Vector, k: int, where: SearchFilter) -> Sequence[VectorHit]:
+            asked.append(k)
+            return super().search(space, vector, k, where)
+
+    world = Worded()
+    for number in range(300):
+        world.add("Note", f"n{number}", name=f"note {number}", description="about trains")
+    world.add("Note", "rare", name="rare", description="about a night train")
+    world.settle()
+    searcher = world.searcher(index=Counted(world.system.index))
+    assert ids(searcher.search('trains "night train"')) == ["rare"]
+    assert asked == [50]
