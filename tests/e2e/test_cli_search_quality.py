@@ -105,3 +105,31 @@ def test_a_migration_that_answers_worse_is_vetoed_by_its_class(cli: Cli, tmp_pat
     assert cli.json("migrate", "status")["phase"] == "built"
     compared = cli.json("quality", "compare", "--queries", str(file), "--worse-max", "1")
     assert compared["passed"] is True
+
+
+def test_better_weights_are_found_printed_and_judged(tmp_path: Path) -> None:
+    """Each vector is that of another misspelled name: only names that are nearly the same find the right one."""
+    cli, file, dump = Cli(tmp_path / "pkg"), tmp_path / "questions.jsonl", tmp_path / "people.jsonl"
+    cli.run("init")
+    weights = "\n[search.weights]\nfuzzy = 0.2\ncorrected = 0.0\nkeyword = 0.0\n"
+    config = cli.directory / "slipstream.toml"
+    config.write_text(
+        config.read_text() + weights + '\n[views.Person]\ntemplate = "{{ lure }}"\nwords = { body = ["name"] }\n'
+    )
+    wrong = [f"Personne {name[:-1]}x" for name in NAMES]
+    rows, lines = [], []
+    for n, name in enumerate(NAMES):
+        properties = {"id": f"p{n:02}", "name": f"Personne {name}", "lure": wrong[(n + 1) % PEOPLE]}
+        rows.append(json.dumps({"type": "node", "id": str(n), "labels": ["Person"], "properties": properties}))
+        lines.append(json.dumps({"question": wrong[n], "expected": [f"p{n:02}"]}))
+    dump.write_text("\n".join(rows))
+    file.write_text("\n".join(lines))
+    cli.run("import", str(dump))
+    found = cli.json("quality", "search", str(file), "--tune")
+    assert found["is_better"]
+    assert found["objective"] > found["objective_before"]
+    config.write_text(config.read_text().replace(weights, f"\n{found['toml']}\n"))
+    again = cli.json("quality", "search", str(file), "--tune", code=1)
+    assert not again["is_better"]
+    assert again["weights_before"] == found["weights"]
+    assert cli.json("quality", "searches") == []
