@@ -108,7 +108,7 @@ class SqliteWords(SqliteWordSearch):
     def scrub(self, connection: sqlite3.Connection, erased: Erased) -> Swept:
         """Forget an erased entity's words, inside the open transaction of its erasure."""
         self._known.clear()
-        return scrub_words(connection, erased, self._scratch)
+        return scrub_words(connection, erased)
 
     def close(self) -> None:
         """Refuse further calls; closing twice is harmless."""

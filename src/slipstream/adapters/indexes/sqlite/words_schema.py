@@ -38,6 +38,8 @@ _PLAIN = {
     PRIMARY KEY (folded, kind, row)
 ) STRICT, WITHOUT ROWID""",
     "known_words": "CREATE TABLE known_words (word TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    # Words that a row has lost, so that perhaps none has them any more: an erasure looks at these alone.
+    "lost_words": "CREATE TABLE lost_words (word TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
 }
 _SEARCHED = {
     **{

@@ -23,6 +23,8 @@ _ALIKE = f"INSERT INTO {NAME_TRIGRAMS} (rowid, names) {{rows}}"
 _TEXTS = "INSERT INTO {table} (rowid, name, aliases, body, type) {{rows}}"
 _KNOWN = "INSERT OR IGNORE INTO known_words (word) {rows} RETURNING word"
 _KNOWN_ALIKE = f"INSERT INTO {WORD_TRIGRAMS} (word) {{rows}}"
+_LOSE = "INSERT OR IGNORE INTO lost_words (word) {rows}"
+_OLD_TEXTS = "SELECT name, aliases, body FROM {table} WHERE rowid IN ({{}})"
 _ASCII_WORDS = re.compile(r"[a-z0-9]+")
 KEPT_WORD = range(3, 41)
 """How long a word is that a misspelled one is compared with, in characters."""
@@ -91,8 +93,11 @@ def _forget_texts(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]
         connection.executemany(_FORGET_NAMES, ((name[1:], name[:1], number) for name in names.split("\n")))
     connection.executemany(f"DELETE FROM {NAME_TRIGRAMS} WHERE rowid = ?", ((number,) for number in numbers))
     for stemmer, table in TEXT_TABLES.items():
-        held = ((row,) for row, kept in rows if kept == stemmer or kept not in TEXT_TABLES)
-        connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", held)
+        held = [row for row, kept in rows if kept == stemmer or kept not in TEXT_TABLES]
+        texts = select_in(connection, _OLD_TEXTS.format(table=table), held)
+        lost = {word for old in texts for word in _words_in("\n".join(text for text in old if text))}
+        insert_rows(connection, _LOSE, [(word,) for word in sorted(lost) if _is_kept(word)])
+        connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", ((row,) for row in held))
 
 
 def write_rows(connection: sqlite3.Connection, rows: Sequence[WordRow], known: KnownWords) -> list[RecordKey]:
@@ -146,7 +151,7 @@ def _learn_words(connection: sqlite3.Connection, rows: Sequence[WordRow], known:
     """Keep the words as they are written: the texts' own tables know their stems only."""
     new = known.unknown(connection, _words(rows))
     if new:
-        kept = sorted(word for word in new if len(word) in KEPT_WORD and not word.isdigit())
+        kept = sorted(word for word in new if _is_kept(word))
         insert_rows(connection, _KNOWN_ALIKE, insert_rows(connection, _KNOWN, [(word,) for word in kept]))
         known.learn(connection, new)
 
@@ -154,6 +159,13 @@ def _learn_words(connection: sqlite3.Connection, rows: Sequence[WordRow], known:
 def _words(rows: Sequence[WordRow]) -> set[str]:
     words: set[str] = set()
     for row in rows:
-        text = f"{row.name}\n{row.aliases}\n{row.body}"
-        words.update(_ASCII_WORDS.findall(text.lower()) if text.isascii() else words_of(text))
+        words.update(_words_in(f"{row.name}\n{row.aliases}\n{row.body}"))
     return words
+
+
+def _words_in(text: str) -> list[str]:
+    return _ASCII_WORDS.findall(text.lower()) if text.isascii() else words_of(text)
+
+
+def _is_kept(word: str) -> bool:
+    return len(word) in KEPT_WORD and not word.isdigit()
