@@ -154,12 +154,11 @@ def test_another_process_searches_with_every_arm(tmp_path: Path, adapter: str) -
 
 
 def test_an_incident_is_answered_by_the_index_alone(tmp_path: Path) -> None:
-    model = HashEmbedder(dimension=32)
-    with _opened(tmp_path / "pkg", "sqlite", model) as slip:
+    with _opened(tmp_path / "pkg", "sqlite", HashEmbedder(dimension=32)) as slip:
         _fill(slip)
     for path in (tmp_path / "pkg").rglob("graph.db*"):
         path.unlink()
-    with _opened(tmp_path / "pkg", "sqlite", model) as slip:
+    with _opened(tmp_path / "pkg", "sqlite", HashEmbedder(dimension=32)) as slip:
         results = slip.search("Ada Lovelace", k=5)
         assert results.degraded == ("graph",)
         assert len(results) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, Self
 
 from slipstream.domain.errors import UnavailableError
@@ -16,6 +17,7 @@ from slipstream.ports.index import VectorIndex
 from slipstream.ports.recipe import LiveRecipe
 from slipstream.ports.words import Types, WordSearch
 from slipstream.search import fuzzy, names
+from slipstream.search.ahead import Ahead
 from slipstream.search.fusing import merged
 from slipstream.search.hits import Unasked
 from slipstream.search.keyword import KeywordArm, Plan
@@ -195,6 +197,8 @@ class Arms:
     degraded: tuple[str, ...] = ()
     known_types: frozenset[str] = field(init=False)
     """The types that there are records of."""
+    _ahead: Ahead[list[Ranking]] | None = None
+    _ahead_depth: int = 0
 
     def __post_init__(self) -> None:
         self.known_types = frozenset(name for scope in self.live.scopes for name in scope.homed)
@@ -211,6 +215,17 @@ class Arms:
             except UnavailableError:
                 self._do_without_words()
 
+    def begin(self, depth: int) -> None:
+        """Begin to ask names and words, while the query is embedded and vectors are looked through."""
+        if self.words is not None:
+            self._ahead_depth = depth
+            self._ahead = Ahead(partial(self.words.rankings, depth, self.known_types), "slipstream-words-search")
+
+    def _by_words(self, words: WordArms, depth: int) -> list[Ranking]:
+        ahead, self._ahead = self._ahead, None
+        found = None if ahead is None else ahead.result()  # also where it is of no use: it must have ended
+        return found if found is not None and self._ahead_depth == depth else words.rankings(depth, self.known_types)
+
     def lack(self, unasked: Sequence[Unasked], answered: Collection[str]) -> None:
         """Note the models that could not be asked, and those that answered."""
         self.unasked = tuple(unasked)
@@ -226,7 +241,7 @@ class Arms:
         if self.words.conditions is not None:
             found = [self.words.conditions.narrowed(ranking) for ranking in found]
         try:
-            return [*found, *self.words.rankings(depth, self.known_types)]
+            return [*found, *self._by_words(self.words, depth)]
         except UnavailableError:
             if self.vectors is None or VECTOR in self.degraded:
                 raise

@@ -13,7 +13,7 @@ from slipstream.search.query_language import ParsedQuery
 from slipstream.search.ranking import Found, Ranking
 from slipstream.search.words import SearchedWords
 
-ROWS_MAX = 3_000
+ROWS_MAX = 1_500
 """In how many rows the words that are looked for may stand, all together; the rarest word is always looked for."""
 _BM25_MAX = 2.2
 """The most that a word can add to a bm25, in its inverse document frequency: k1 + 1."""

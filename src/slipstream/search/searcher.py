@@ -221,6 +221,7 @@ class Searcher:
             arms.words = WordArms(self._words.index, self._keyword, asking)
             arms.prepare()
         if asking.by_vectors:
+            arms.begin(self._depth(asking, asking.k))
             self._warming.begin(scope.space for scope in live.scopes)
             queries = self._queries(asking, arms, behind)
             arms.vectors = VectorArm(self._index, queries)

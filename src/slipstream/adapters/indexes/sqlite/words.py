@@ -94,6 +94,7 @@ class SqliteWords(SqliteWordSearch):
             remove_words(connection)
             make_words(connection)
             self._known.clear()
+            self._frequent.clear()
 
     def tell_when_emptied(self, refill: Callable[[], object]) -> None:
         """Have a function called whenever the self-check has emptied the index, so that it is filled again."""
@@ -102,6 +103,7 @@ class SqliteWords(SqliteWordSearch):
     def emptied(self) -> None:
         """Note that the self-check has emptied the index."""
         self._known.clear()
+        self._frequent.clear()
         if self._refill is not None:
             self._refill()
 
