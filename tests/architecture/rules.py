@@ -43,7 +43,7 @@ EXTERNAL_HOMES = {
     "pandas": ("integrations",),
     "langchain_core": ("integrations",),
     "llama_index": ("integrations",),
-    "rapidfuzz": ("search", "adapters.indexes.sqlite"),
+    "rapidfuzz": ("search", "adapters/indexes/sqlite"),
     "typer": ("cli",),
     "rich": ("cli",),
     "pytest": ("testkit",),

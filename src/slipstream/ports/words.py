@@ -92,7 +92,7 @@ class WordIndex(WordRows, WordSearch, Protocol):
 
 @runtime_checkable
 class MendsItself(Protocol):
-    """A word index that its store's self-check empties when it is damaged; optional."""
+    """A word index that its store's self-check empties when it is damaged; optional. To register never fails."""
 
     def tell_when_emptied(self, refill: Callable[[], object]) -> None:
         """Have a function called whenever that has happened, so that all rows are written again."""
