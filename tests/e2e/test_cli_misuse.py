@@ -20,7 +20,9 @@ from slipstream.cli.examples import EXAMPLES
 STATIC = '[models]\ndefault = "wordllama-l2"\n'
 ADA = '{"type":"node","id":"0","labels":["Person"],"properties":{"id":"ada","name":"Ada"}}\n'
 HUGE = "9" * 25
-NO_PKG_NEEDED = {"init", "restore", "doctor", "demo", "bench", "bench-audits", "bench-migrations"}
+NO_PKG_NEEDED = {"init", "restore", "doctor", "demo", "bench", "bench-audits", "bench-migrations"} | {
+    "evidence verify"
+}
 READS_NO_SETTINGS = {"export"}
 
 
@@ -278,12 +280,17 @@ CALLS["query"] = ["query", "MATCH (p) RETURN p"]
 CALLS["reembed"] = ["reembed", "--marked"]
 CALLS["quality reembed"] = ["quality", "reembed", "--invalid"]
 CALLS["search"] = ["search", "ada"]
+CALLS["quality search"] = ["quality", "search", "questions.jsonl"]
+CALLS["quality questions"] = ["quality", "questions", "--out", "made.jsonl"]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in NO_PKG_NEEDED])
 def test_every_command_names_a_directory_that_holds_no_pkg_and_makes_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text(ADA)
-    call = [str(tmp_path / "file") if each in ("graph.jsonl", "events.jsonl") else each for each in CALLS[name]]
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text('{"question": "ada", "expected": ["ada"], "class": "name"}\n')
+    files = dict.fromkeys(("graph.jsonl", "events.jsonl"), str(tmp_path / "file")) | {"questions.jsonl": str(asked)}
+    call = [files.get(each, each) for each in CALLS[name]]
     for directory in (tmp_path / "gone", tmp_path / "file"):
         line = _line(Place(tmp_path).invoke(*call, directory=directory))
         assert str(directory) in line

@@ -132,9 +132,16 @@ def moment(value: datetime | str | None, name: str) -> datetime | None:
 
 
 def check_asked(text: str, k: int) -> None:
-    """Raise `InvalidInputError` for an empty text, or a number of hits that no search returns."""
+    """Raise `InvalidInputError` for an empty or undecodable text, or a number of hits that no search returns."""
     if not text.strip():
         raise InvalidInputError("is empty: say what to look for", field="text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"is not valid Unicode (a lone surrogate at character {error.start + 1}?): correct it at its source",
+            field="text",
+        ) from error
     if not 1 <= k <= K_MAX:
         raise InvalidInputError(f"must be in 1..{K_MAX}, not {k}", field="k")
 
