@@ -22,6 +22,9 @@ from slipstream.app.composition import backups_of
 from slipstream.audit.incidents import publish
 from slipstream.cli.app import app
 from slipstream.domain.incidents import Incident, IncidentKind
+from slipstream.domain.journal_names import WORDS_SCAN
+from slipstream.domain.positions import Position
+from slipstream.engine.word_scan import ScanReason, WordScan
 from tests.e2e.everyday import CONFIG, Cli, made
 from tests.e2e.processes import command
 
@@ -75,9 +78,8 @@ def test_a_pkg_that_is_well(pkg: Path) -> None:
     assert {"slipstream", "python", "sqlite", "extras", "clock", "disk", "directory", "config", "permissions"} <= set(
         found
     )
-    assert {"graph file", "triggers", "index file", "engine", "incident", "dead letters", "audits", "in step"} <= set(
-        found
-    )
+    stores = {"graph file", "triggers", "index file", "engine", "incident", "dead letters", "audits", "in step"}
+    assert {*stores, "word rows"} <= set(found)
     assert "model wordllama-l2" in found
     assert _state(pkg) == before
 
@@ -128,6 +130,14 @@ def _open_to_others(pkg: Path) -> None:
     (pkg / DATA / "graph.db").chmod(0o640)
 
 
+def _scan_due(pkg: Path) -> None:
+    scan = WordScan(
+        reason=ScanReason.VIEWS, is_explained=True, consumed=Position(2), views="v", after="e:a", done=3, total=1_000
+    )
+    with closing(sqlite3.connect(pkg / DATA / "index.db")) as raw, raw:
+        raw.execute("INSERT INTO named_values(name, value) VALUES (?, ?)", (WORDS_SCAN, scan.dump()))
+
+
 WRONG: dict[str, tuple[Change, str, str, str]] = {
     "damaged graph": (_damaged("graph.db", 0), "graph file", "fail", "not a database"),
     "page of the graph": (_damaged("graph.db", 8192), "graph file", "fail", ""),
@@ -169,6 +179,24 @@ WRONG: dict[str, tuple[Change, str, str, str]] = {
         "before its configuration",
     ),
     "behind": (_sql("graph.db", "INSERT INTO entity(id, type) VALUES ('b', 'B')"), "in step", "warn", "newest 1"),
+    "words behind": (
+        _sql("graph.db", "INSERT INTO entity(id, type) VALUES ('b', 'B')"),
+        "word rows",
+        "warn",
+        "do not find the newest 1 changes by words",
+    ),
+    "words not made": (
+        _sql("index.db", "DELETE FROM named_values WHERE name GLOB 'words_*'"),
+        "word rows",
+        "warn",
+        "not made yet",
+    ),
+    "words to be compared": (
+        _scan_due,
+        "word rows",
+        "warn",
+        "all are compared with the graph (views changed): 3 of about 1,000 so far",
+    ),
     "ahead of time": (
         _sql("graph.db", "UPDATE change SET at = at + 9999000"),
         "clock",
@@ -190,6 +218,25 @@ def test_what_is_wrong_is_found_and_nothing_is_changed(pkg: Path, case: str) -> 
     found = _examined(pkg)
     assert (found[name]["level"], said in found[name]["said"]) == (level, True), found[name]
     assert _state(pkg) == before
+
+
+def test_a_python_without_the_search_by_words_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def without_fts5(*args: Any, **named: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **named)
+
+        def authorize(action: int, _: str | None, module: str | None, *__: str | None) -> int:
+            is_of_words = (action, module) == (sqlite3.SQLITE_CREATE_VTABLE, "fts5")
+            return sqlite3.SQLITE_DENY if is_of_words else sqlite3.SQLITE_OK
+
+        connection.set_authorizer(authorize)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", without_fts5)
+    found = _examined(tmp_path)
+    assert (found["sqlite"]["level"], "FTS5" in found["sqlite"]["fix"]) == ("fail", True)
+    assert found["sqlite"]["said"].endswith(", without FTS5")
 
 
 @pytest.mark.parametrize("place", ["gone", "file", "empty"])

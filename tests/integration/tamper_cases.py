@@ -7,7 +7,6 @@ is changed past triggers and checks, and leaves the schema as it was: nobody hea
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -25,15 +24,10 @@ KEYED = {
     "segments": "scope",  # Chroma writes these two in an order that differs from run to run
 }
 """Tables in which every name is a thing of its own: the first row of each of them is tampered with."""
-_EMPTY = re.compile(r"(words?|known_words|name_trigrams|word)(_|$)")
 _TABLES = (
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name NOT LIKE 'sqlite_%' OR name = 'sqlite_sequence')"
 )
-
-
-def is_empty(table: str) -> bool:
-    """Whether it is a table of the word index, which nothing fills yet."""
-    return _EMPTY.match(table) is not None
+_KEPT = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +51,13 @@ class RefusedError(Exception):
 def cases_of(path: Path, tables: Sequence[str] = ()) -> list[Case]:
     """Return every case of a file, or of some of its tables; one without a row is an error of whoever made it."""
     with closing(sqlite3.connect(path)) as connection:
-        every = [table for (table,) in connection.execute(_TABLES) if not is_empty(table)]
-        return list(_cases(connection, tables or every))
+        return list(_cases(connection, tables or tables_of(connection)))
+
+
+def tables_of(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables of a file that keep something: a virtual one has others for that."""
+    kept = {name for (name,) in connection.execute(_KEPT)}
+    return [table for (table,) in connection.execute(_TABLES) if table in kept]
 
 
 def _cases(connection: sqlite3.Connection, tables: Sequence[str]) -> Iterator[Case]:
@@ -98,7 +97,7 @@ _MADE: Mapping[str, Callable[[Any], object]] = {
     "one more": lambda value: value + 1,
     "one less": lambda value: value - 1,
     "a little more": lambda value: value + 0.125,
-    "a bit flipped": lambda value: bytes([value[0] ^ 64]) + value[1:],
+    "a bit flipped": lambda value: bytes([value[0] ^ 64]) + value[1:] if value else value,
     "cut": lambda value: value[:-1],
     "longer": lambda value: f"{value}x",
     "another": lambda value: value[:-1] + _HEX.get(value[-1], chr(ord(value[-1]) ^ 1)) if value else "y",

@@ -76,6 +76,7 @@ _CODES = "kept codes that do not belong together are not used: the vectors are r
 _DUE = "work is looked at sooner or later, or with another reason: what a key is brought to, both sides say"
 _ASKED = "of a request that is answered already: whoever asked has the answer, or asks again"
 _LETTER = "words of a dead letter: it is shown to who decides about it, and an event that is spoilt is refused again"
+_FIRST_PAGE = "FTS5 reads the first page of a part where one before it is named"
 RISE = "what a rise of the confidence is measured from: an embedding more or less, at the next rise"
 _INDEX: Mapping[str, tuple[tuple[str, ...], str]] = {
     "records.position": (_NEAR, WORN),
@@ -137,6 +138,12 @@ _INDEX: Mapping[str, tuple[tuple[str, ...], str]] = {
     "findings.key": (("longer", "another"), _EVIDENCE),
     "findings.type": (_ANY_TEXT, _EVIDENCE),
     "lease.epoch": (_NEAR, "the owner of that moment gives way and takes it anew; numbers only have to rise"),
+    "word_rows.position": (_NEAR, WORN),
+    "lost_words.word": (_ANY_TEXT, "an erasure looks at it beside the words of whom it erases; nothing else does"),
+    **{
+        f"{table}_idx.pgno": (("one less", "negative", "null", "text"), _FIRST_PAGE)
+        for table in ("words_english", "words_none", "name_trigrams", "word_trigrams")
+    },
     "requests.id": ((*_NEAR, "huge", "negative"), _ASKED),
     "requests.operation": (_ANY_TEXT, _ASKED),
     "requests.arguments": (_ANY_TEXT, _ASKED),

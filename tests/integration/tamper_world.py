@@ -21,7 +21,7 @@ from slipstream.domain.positions import Position
 from slipstream.domain.stamps import Deletion
 from slipstream.domain.work import DeadLetter, Lane, WorkItem
 from slipstream.testkit.embedders import HashEmbedder
-from slipstream.views.declaration import Via, View
+from slipstream.views.declaration import Via, View, Words
 
 VIEWS = (
     View(
@@ -31,6 +31,7 @@ VIEWS = (
         metadata=("city", "age"),
     ),
     View("KNOWS", "{{ source.name }} knows {{ target.name }}", is_relationship=True),
+    View("Organization", "{{ name }}", words=Words(stemmer="none")),
 )
 PERSONS = 8
 GRAPH, INDEX = "graph.db", "index.db"

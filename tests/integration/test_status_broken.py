@@ -92,6 +92,8 @@ def test_a_glimpse_tells_what_the_open_pkg_tells(tmp_path: Path) -> None:
     for name in ("head", "entities", "relationships", "schema_version", "dead_letters", "lag_events"):
         assert seen[name] == told[name], name
     assert (seen["checkpoint"], seen["frontier"]) == (journal[CHECKPOINT], journal[FRONTIER])
+    assert (seen["words_frontier"], seen["words_lag_events"], seen["words_scan"]) == (seen["head"], 0, None)
+    assert seen["words_frontier"] == told["words"]["frontier"]
     assert seen["consistency"] == 1.0
     assert "runs it" in seen["engine"]
     assert glimpse(tmp_path / "pkg")["engine"] == "nobody runs it"

@@ -24,6 +24,8 @@ from tests.integration.tamper_world import held, made, opened, settle, sync_stat
 Shown = frozenset[str]
 """Places of damage, and classes of divergence."""
 _ROUNDS_MAX = 3
+SEARCHED = ("words_english", "words_none", "name_trigrams", "word_trigrams")
+"""The tables of FTS5, each of which keeps five more."""
 TABLES = {
     GRAPH: ["meta", "entity", "relationship", "change", "consumer", "schema_version", "once", "sync_state", "fence"],
     INDEX: [
@@ -31,6 +33,8 @@ TABLES = {
         *("codes", "coded", "kept_terms", "doubted_keys"),
         *("named_values", "work", "letters", "messages", "lease", "requests"),
         *("leaves", "audits", "findings"),
+        *("word_rows", "word_names", "known_words", "lost_words"),
+        *(f"{table}_{part}" for table in SEARCHED for part in ("data", "idx", "content", "docsize", "config")),
     ],
 }
 PLACES = [(file, table) for file, tables in TABLES.items() for table in [*tables, "sqlite_sequence"]]
@@ -129,14 +133,16 @@ def found_by_audits(directory: Path, wanted: Mapping[str, object] | None, places
 
 def repaired(slipstream: Slipstream, report: AuditReport) -> AuditReport:
     for _ in range(_ROUNDS_MAX):
-        if report.is_consistent or not (
-            any(report.divergences.values()) or any(d.is_mendable for d in report.damage)
-        ):
+        if report.is_consistent or not (is_divergent(report) or any(d.is_mendable for d in report.damage)):
             break
         slipstream.repair(report)
         settle(slipstream)
         report = slipstream.verify(deep=DEEP_ALL)
     return report
+
+
+def is_divergent(report: AuditReport) -> bool:
+    return any(report.divergences.values()) or (report.words is not None and report.words.is_divergent)
 
 
 def assert_told(report: AuditReport) -> None:

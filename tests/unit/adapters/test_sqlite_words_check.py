@@ -107,6 +107,19 @@ def test_what_is_wrong_is_found_and_made_anew(path: Path, statement: str, place:
         assert store.selfcheck.check(deep=True, head=_head) == []
 
 
+def test_rows_are_written_beside_what_a_lost_row_has_left(path: Path) -> None:
+    """Also a row that came last: its number is taken, its names would lead to another one."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        assert raw.execute("DELETE FROM word_rows WHERE id > 1").rowcount == 2
+    more = [make_row(name, 6, f"New {name}", stemmer=stemmer) for name, stemmer in (("d", "english"), ("e", "none"))]
+    with closing(SqliteStore(path)) as store:
+        assert list(store.words.put([*more, _ROWS[1]])) == []
+        assert store.words.rows([row.key for row in more]) == {row.key: row for row in more}
+        assert [hit.key.id for hit in store.words.named("!!!", None, 9)] == []
+        assert [hit.key.id for hit in store.words.named("new e", None, 9)] == ["e"]
+        assert [damage.place for damage in store.selfcheck.check(deep=False, head=_head)] == [PLACE]
+
+
 def test_what_is_lost_shows_at_a_glance(path: Path) -> None:
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("DELETE FROM words_english WHERE rowid = 1")

@@ -15,7 +15,11 @@ from slipstream.domain.errors import NotFoundError
 T = TypeVar("T")
 
 _WAIT_S = 1.0
-_NEEDED = {"json": "SELECT '{\"a\": 1}' ->> 'a'", "STRICT": "CREATE TABLE a(b INTEGER) STRICT"}
+_NEEDED = {
+    "json": "SELECT '{\"a\": 1}' ->> 'a'",
+    "STRICT": "CREATE TABLE a(b INTEGER) STRICT",
+    "FTS5": "CREATE VIRTUAL TABLE c USING fts5(d)",
+}
 _LOOK = "SELECT count(*) FROM sqlite_schema"
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 """Primary codes of errors for which opening the file in another way does not help."""

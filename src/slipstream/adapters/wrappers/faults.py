@@ -59,7 +59,7 @@ from slipstream.ports.graph import GraphCapabilities, GraphReader
 from slipstream.ports.index import VectorIndex
 from slipstream.ports.journal import Journal
 from slipstream.ports.sync_view import SyncState, SyncView
-from slipstream.ports.words import WordIndex
+from slipstream.ports.words import MendsItself, WordIndex
 
 FailpointHook = Callable[[str], None]
 
@@ -315,6 +315,8 @@ class FaultyWords:
         self.named, self.match, self.frequencies = inner.named, inner.match, inner.frequencies
         self.alike_names, self.alike_words, self.excerpts = inner.alike_names, inner.alike_words, inner.excerpts
         self.rows, self.count = inner.rows, inner.count
+        if isinstance(inner, MendsItself):
+            self.tell_when_emptied = inner.tell_when_emptied
 
     def put(self, rows: Sequence[WordRow], deletions: Sequence[WordDeletion] = ()) -> Sequence[RecordKey]:
         """Write through `words.put.before`, and `.after` before the transaction that it joins has ended."""

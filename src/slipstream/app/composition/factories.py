@@ -270,7 +270,7 @@ def lock_touched(data: Path) -> float:
 
 
 def sqlite_library() -> tuple[str, list[str]]:
-    """Return the version of SQLite, and what it lacks of that which a graph file needs."""
+    """Return the version of SQLite, and what it lacks of that which the files of a PKG need."""
     from slipstream.adapters.sqlite.copying import SQLITE_VERSION
     from slipstream.adapters.sqlite.glimpse import lacking
 

@@ -36,9 +36,13 @@ def glimpse(directory: Path | str, data_folder: str = ".slipstream") -> dict[str
         "disk_free_mb": facts.read("disk_free_mb", lambda: room_of(data)() // _BYTES_PER_MB),
         "size_mb": facts.read("size_mb", lambda: size_bytes(data) // _BYTES_PER_MB),
     }
-    head, frontier = found["head"], found["frontier"]
-    found["lag_events"] = None if head is None or frontier is None else max(0, head - frontier)
+    for lag, frontier in (("lag_events", "frontier"), ("words_lag_events", "words_frontier")):
+        found[lag] = _behind(found["head"], found[frontier])
     return {**found, "unknown": dict(facts.unknown)}
+
+
+def _behind(head: int | None, frontier: int | None) -> int | None:
+    return None if head is None or frontier is None else max(0, head - frontier)
 
 
 def engine_holder(directory: Path | str, data_folder: str = ".slipstream") -> str | None:

@@ -25,6 +25,12 @@ _KNOWN = "INSERT OR IGNORE INTO known_words (word) {rows} RETURNING word"
 _KNOWN_ALIKE = f"INSERT INTO {WORD_TRIGRAMS} (word) {{rows}}"
 _LOSE = "INSERT OR IGNORE INTO lost_words (word) {rows}"
 _OLD_TEXTS = "SELECT name, aliases, body FROM {table} WHERE rowid IN ({{}})"
+_LAST = "SELECT max({})".format(
+    ", ".join(
+        f"coalesce((SELECT max(id) FROM {table}), 0)"
+        for table in ("word_rows", *(f"{table}_content" for table in (*TEXT_TABLES.values(), NAME_TRIGRAMS)))
+    )
+)
 _ASCII_WORDS = re.compile(r"[a-z0-9]+")
 KEPT_WORD = range(3, 41)
 """How long a word is that a misspelled one is compared with, in characters."""
@@ -104,8 +110,7 @@ def write_rows(connection: sqlite3.Connection, rows: Sequence[WordRow], known: K
     """Write rows that are not older than what is held; returns the keys of those that are."""
     keys = [row.key.encode() for row in rows]
     held = {row[0]: row[1:] for row in select_in(connection, _HELD, keys)}
-    (last,) = connection.execute("SELECT max(id) FROM word_rows").fetchone()
-    last = last or 0
+    (last,) = connection.execute(_LAST).fetchone()  # also past texts whose row another program has removed
     fenced: list[RecordKey] = []
     stamps: list[Row] = []
     changed: list[tuple[int, WordRow]] = []

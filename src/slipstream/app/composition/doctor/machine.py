@@ -22,6 +22,7 @@ _REQUIRED = re.compile(r"[\w.-]+")
 _YEAR_MIN = 2026
 """When this was written: an earlier clock is wrong."""
 _MB = 1_000_000
+_OTHER_SQLITE = "use a Python with SQLite 3.38 or newer, built with FTS5 (as those of python.org and uv are)"
 
 
 def look_at_machine(found: Examination) -> None:
@@ -37,7 +38,7 @@ def look_at_machine(found: Examination) -> None:
 def _look_at_sqlite(found: Examination) -> None:
     version, lacks = sqlite_library()
     if lacks:
-        found.fail("sqlite", f"{version}, without {', '.join(lacks)}", "use a Python with SQLite 3.38 or newer")
+        found.fail("sqlite", f"{version}, without {', '.join(lacks)}", _OTHER_SQLITE)
     else:
         found.ok("sqlite", version)
 

@@ -21,6 +21,8 @@ from slipstream.app.composition.factories import (
 )
 from slipstream.app.composition.glimpse import firing_alerts, heard_of, silence_s
 from slipstream.domain.incidents import Incident
+from slipstream.domain.journal_names import WORDS_FRONTIER, WORDS_SCAN, WORDS_VIEWS
+from slipstream.engine.word_scan import WordScan
 
 _MB = 1_000_000
 _CHECKED_BYTES_MAX = 256 * _MB
@@ -50,6 +52,7 @@ def look_at_stores(found: Examination) -> None:
             found.look("audits", lambda: _look_at_audits(found, file), _AGAIN)
             if graph:
                 found.look("in step", lambda: _look_at_progress(found, file), _AGAIN)
+                found.look("word rows", lambda: _look_at_words(found, file), "run `slipstream verify`")
     found.look("alerts", lambda: _look_at_alerts(found), f"remove {found.data / ALERTS_FILE}: it is made anew")
 
 
@@ -175,6 +178,29 @@ def _look_at_progress(found: Examination, file: FileGlimpse) -> None:
     ahead_s = 0.0 if newest_ms is None else newest_ms / 1_000 - time.time()
     if ahead_s > _AHEAD_S:
         found.warn("clock", f"the newest change is {ahead_s:,.0f} s in the future", "set the clocks of all who write")
+
+
+def _look_at_words(found: Examination, file: FileGlimpse) -> None:
+    """Compare how far the log and the word rows are, and look for a scan that is due."""
+    with FileGlimpse(found.data / GRAPH_FILE) as graph:
+        head = int(graph.value("SELECT max(position) FROM change") or 0)
+    named = "SELECT value FROM named_values WHERE name = :name"
+    frontier = int(file.value(named, name=WORDS_FRONTIER) or 0)
+    scan = WordScan.load(file.value(named, name=WORDS_SCAN))
+    behind = max(0, head - frontier)
+    if scan is not None:
+        said = f"all are compared with the graph ({scan.reason.value}): {scan.done:,} of about {scan.total:,} so far"
+    elif head and file.value(named, name=WORDS_VIEWS) is None:
+        said = "not made yet: searches find nothing by words"
+    elif behind:
+        said = f"searches do not find the newest {behind:,} changes by words"
+    else:
+        said = f"log {head:,}, word rows {frontier:,}"
+    is_due = scan is not None or behind > 0
+    if is_due and lock_holder(found.data) is None:
+        found.warn("word rows", said, "run `slipstream serve`")
+    else:
+        found.ok("word rows", said)
 
 
 def _look_at_alerts(found: Examination) -> None:
