@@ -101,6 +101,8 @@ REALITY: dict[tuple[str, int], tuple[Change, str]] = {
     ("history", 0): (_nothing, "history ada"),
     ("history", 1): (_nothing, "history nobody"),
     ("history", 2): (_nothing, "history ada --limit 0"),
+    ("erase", 0): (_nothing, "erase ada --yes"),
+    ("erase", 2): (_nothing, "erase ada"),
     ("delete", 0): (_nothing, "delete ada"),
     ("delete", 2): (_nothing, "delete nobody"),
     ("watch", 2): (_no_config, "watch"),
@@ -111,6 +113,7 @@ REALITY: dict[tuple[str, int], tuple[Change, str]] = {
 ELSEWHERE = {
     ("backup", 0): "tests/e2e/test_backup_cli.py",
     ("delete", 1): "tests/e2e/test_cli_changing.py",
+    ("erase", 1): "tests/e2e/test_cli_erase.py",
     ("watch", 0): "tests/e2e/test_cli_watch.py",
     ("demo", 0): "tests/e2e/test_demo.py",
     ("demo", 1): "tests/e2e/test_demo.py",

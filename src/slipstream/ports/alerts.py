@@ -107,7 +107,7 @@ class AlertMemory(Protocol):
 
     def set(self, name: str, value: str | None) -> None:
         """
-        Keep a text durably, whole or not at all.
+        Keep a text durably, whole or not at all; one that is set twice leaves no byte of those before.
 
         Raises `UnavailableError` when it can not be kept now, `LeaseLostError` when another process keeps it now.
         """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from slipstream.domain.erasure import Erased
+from slipstream.domain.errors import UnavailableError
 from slipstream.ports.alerts import AlertEvent, AlertMemory
 from slipstream.ports.clock import Clock
 
@@ -26,6 +28,21 @@ class AlertState:
 
     firing: Mapping[str, AlertEvent] = field(default_factory=dict)
     backlog: Mapping[str, tuple[AlertEvent, ...]] = field(default_factory=dict)
+
+    def cleaned(self, erased: Erased) -> tuple[AlertState, int]:
+        """Return the state in which no message tells of an erased entity, and how many did."""
+        told = 0
+
+        def clean(event: AlertEvent) -> AlertEvent:
+            nonlocal told
+            if not erased.is_told_in(event.message):
+                return event
+            told += 1
+            return replace(event, message=erased.without(event.message))
+
+        firing = {rule: clean(event) for rule, event in self.firing.items()}
+        backlog = {name: tuple(map(clean, events)) for name, events in self.backlog.items()}
+        return AlertState(firing, backlog), told
 
     def as_json(self) -> str:
         """Return the state as it is kept."""
@@ -103,11 +120,12 @@ class Keeping:
         self._kept, self._is_read = None if text is None else found, True
         return found
 
-    def keep(self, state: AlertState) -> None:
-        """Keep a state, unless it is kept already; what fails is logged, and left alone for a while."""
+    def keep(self, newest: Callable[[], AlertState]) -> None:
+        """Keep the newest state, unless it is kept already; what fails is logged, and left alone for a while."""
         if not self._busy.acquire(blocking=False):
             return  # another thread is at it; whoever looks next keeps what is newer
         try:
+            state = newest()  # asked for here: what another thread has written meanwhile is never put back
             if self._is_read and state is not self._kept and not self._is_resting:
                 self._write(state)
         finally:
@@ -123,6 +141,16 @@ class Keeping:
         if self.failure is not None:
             logger.info("the state of the alerts is kept again")
         self._kept, self.failure = state, None
+
+    def rewrite(self, newest: Callable[[], AlertState]) -> None:
+        """Keep the newest state so that nothing of older ones is left; raises what the memory raises."""
+        with self._busy:
+            if not self._is_read:
+                raise UnavailableError(f"the alerts kept before can not be read now ({self.failure}); try again")
+            state = newest()
+            for _ in range(2):
+                self._memory.set(STATE, state.as_json())
+            self._kept, self.failure = state, None
 
     def hurry(self) -> None:
         """Let the next call try again at once, even after a failure."""

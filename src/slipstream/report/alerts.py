@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from slipstream.domain.erasure import Erased, Swept
 from slipstream.domain.errors import SlipstreamError
 from slipstream.ports.alerts import AlertEvent, AlertMemory, AlertSink
 from slipstream.ports.clock import Clock
@@ -102,9 +103,29 @@ class Alerts:
                 self._state = found.with_newer(self._state, tuple(self._sinks))
 
     def _keep(self) -> None:
+        self._keeping.keep(self._newest)
+
+    def _newest(self) -> AlertState:
         with self._lock:
-            state = self._state
-        self._keeping.keep(state)
+            return self._state
+
+    def scrub(self, erased: Erased, *, rehearse: bool = False) -> Swept:
+        """
+        Put the mark where a message tells of an erased entity, and leave nothing of what was kept before.
+
+        Raises `UnavailableError` when what is kept can not be read or written now, `LeaseLostError` when it is
+        another process's.
+        """
+        self._keeping.hurry()
+        self._recall()
+        with self._lock:
+            cleaned, told = self._state.cleaned(erased)
+            searched = len(self._state.firing) + sum(map(len, self._state.backlog.values()))
+            if not rehearse:
+                self._state = cleaned
+        if not rehearse:
+            self._keeping.rewrite(self._newest)
+        return Swept(place="messages of alerts", searched=searched, removed=told)
 
     @property
     def unkept(self) -> str | None:

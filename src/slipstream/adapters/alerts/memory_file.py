@@ -30,8 +30,9 @@ class AlertFile:
     """
     An `AlertMemory` of one value, independent of index and journal.
 
-    Two slots are written in turn and in place, so that an interrupted write leaves the one before. `owns` says
-    whether this process runs the engine, as far as it knows without the journal.
+    Two slots are written in turn and in place, so that an interrupted write leaves the one before; each is written
+    over whole, so that nothing of an older value is left once another has been set twice. `owns` says whether this
+    process runs the engine, as far as it knows without the journal.
     """
 
     def __init__(self, path: Path, owns: Callable[[], bool]) -> None:
@@ -68,10 +69,13 @@ class AlertFile:
         try:
             if os.fstat(descriptor).st_size < _SLOTS * SLOT_BYTES:
                 _put(descriptor, b"\0" * (_SLOTS * SLOT_BYTES), 0)  # write zeros, to allocate the space
-            newest = self._newest(_all_of(descriptor))
+            held = _all_of(descriptor)
+            newest = self._newest(held)
             slot, number = (0, 1) if newest is None else ((newest.slot + 1) % _SLOTS, newest.number + 1)
             body = number.to_bytes(8) + len(packed).to_bytes(4) + packed
-            _put(descriptor, _digest(body) + body, slot * SLOT_BYTES)
+            start = slot * SLOT_BYTES
+            before = len(held[start : start + SLOT_BYTES].rstrip(b"\0"))
+            _put(descriptor, (_digest(body) + body).ljust(before, b"\0"), start)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipstream._version import __version__
@@ -15,10 +15,13 @@ from slipstream.app.config import Config
 from slipstream.app.erasure.erasing import ErasingParts, Erasures
 from slipstream.app.erasure.receipts import FOLDER as RECEIPTS
 from slipstream.app.erasure.receipts import Circumstances, Receipts
+from slipstream.app.uploads import UPLOADS_FOLDER
 from slipstream.audit.scrubber import Scrubber
+from slipstream.domain.erasure import Erased, Swept
 from slipstream.engine.planner import Planner
 from slipstream.ports.embedder import EmbeddingCache
 from slipstream.ports.erasing import Resealing
+from slipstream.report.alerts import Alerts
 from slipstream.signing.keys import FOLDER as SIGNING
 from slipstream.signing.keys import SigningKey
 from slipstream.views.words import WordViews
@@ -39,6 +42,7 @@ def erasures_of(
     running: Running,
     cache: EmbeddingCache | None,
     scrubber: Scrubber,
+    alerts: Alerts,
 ) -> Erasures | None:
     """Return what erases entities from this PKG; None where its graph's adapter can not."""
     log = stores.graph.erasing
@@ -47,6 +51,10 @@ def erasures_of(
     own = stores.erasing
     if stores.evidence is not None and isinstance(shared.store.erasing, Resealing):
         shared.store.erasing.reseal_by(stores.evidence.resealed)
+
+    def files(erased: Erased, rehearse: bool) -> Sequence[Swept]:
+        return [*forget_files(data, cache, erased, rehearse), alerts.scrub(erased, rehearse=rehearse)]
+
     return Erasures(
         ErasingParts(
             pkg=stores.pkg,
@@ -54,7 +62,7 @@ def erasures_of(
             feed=stores.graph.feed,
             log=log,
             stores=[*([own] if own else []), shared.store.erasing],
-            files=partial(forget_files, data, cache),
+            files=files,
             index=stores.index,
             journal=stores.journal,
             letters=stores.letters,
@@ -71,5 +79,6 @@ def erasures_of(
             beyond=() if own or stores.sealed is None else (_BEYOND.format(config.index.adapter),),
             clock=options.clock,
             directory=data.parent,
+            uploads=data / UPLOADS_FOLDER,
         )
     )

@@ -70,7 +70,7 @@ def compose_owner(
         scrubber=scrubber,
         watch=watch,
         clock=clock,
-        erasures=erasures_of(config, data, options, shared, stores, models, running, cache, scrubber),
+        erasures=erasures_of(config, data, options, shared, stores, models, running, cache, scrubber, watch.alerts),
         close=stack.pop_all().close,
         write_back=running.write_back,
         refusal_limits=config.dead_letters.limits(),

@@ -101,7 +101,7 @@ def _is_named_in(erased: Erased, entity: Entity) -> bool:
 
 
 def unreachable_of(directory: Path, backups: Sequence[str], graph_id: str) -> list[str]:
-    """Return what may still hold the entity, each with what to do: backups by their manifests, and uploads."""
+    """Return what may still hold the entity, each with what to do: backups by their manifests."""
     found = [
         "logs of this and other programs, exported files, copies that others made: look for them yourself",
         "feeds and programs that write this graph may bring it again: delete it there too",
@@ -116,6 +116,15 @@ def unreachable_of(directory: Path, backups: Sequence[str], graph_id: str) -> li
                     "and delete it"
                 )
     return list(dict.fromkeys(found))
+
+
+def uploads_in(folder: Path) -> list[str]:
+    """Return which files were sent and are not imported yet, each with what to do: they are not looked into."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [
+        f"the upload {name} is not imported yet, and may bring it again: once it is imported, erase it again"
+        for name in names
+    ]
 
 
 def _manifests(folder: Path, depth: int) -> list[Path]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipstream.app.erasure.describing import Described, described, unreachable_of
+from slipstream.app.erasure.describing import Described, described, unreachable_of, uploads_in
 from slipstream.app.erasure.receipts import Circumstances, Receipts, document_of, erasure_of
 from slipstream.app.erasure.state import State, Step, load, save
 from slipstream.app.pkg import PKG
@@ -67,8 +67,8 @@ class ErasingParts:
     log: GraphErasing
     stores: Sequence[Erasing]
     """Indexes in stores of their own first, the journal's store last: with it the erasure itself forgets the id."""
-    files: Callable[[Erased | None, bool], Sequence[Swept]]
-    """Removes files and caches that may hold it (not, in a rehearsal), and says what it did."""
+    files: Callable[[Erased, bool], Sequence[Swept]]
+    """Removes it from files and caches that are no stores (not, in a rehearsal), and says what it did."""
     index: VectorIndex
     journal: Journal
     letters: DeadLetters
@@ -84,6 +84,8 @@ class ErasingParts:
     """Stores of which bytes can not be overwritten, each with what to do."""
     clock: Clock
     directory: Path
+    uploads: Path
+    """Where files wait that were sent, and are not imported yet."""
 
 
 class Erasures:
@@ -275,12 +277,17 @@ class Erasures:
         files: list[Overwritten] = []
         for store in (*parts.stores, parts.log):
             files += store.wipe(nameless)
-        unreachable = [*parts.beyond, *unreachable_of(parts.directory, state.backups, parts.around.graph_id)]
+        unreachable = self._unreachable(state)
         document = document_of(state, files, unreachable, parts.clock.now().isoformat(), parts.around)
         path = parts.receipts.write(document)
         save(parts.journal, None)
         found = parts.receipts.find(state.mark)
         return erasure_of(document, path) if found is None else found
+
+    def _unreachable(self, state: State) -> list[str]:
+        parts = self._parts
+        copies = unreachable_of(parts.directory, state.backups, parts.around.graph_id)
+        return [*parts.beyond, *uploads_in(parts.uploads), *copies]
 
     def _rehearsed(self, state: State, erased: Erased) -> Erasure:
         """Return what would be done: everything is counted, nothing changed."""
@@ -288,7 +295,7 @@ class Erasures:
         found = [*parts.log.scrub(erased, rehearse=True), *parts.files(erased, True)]
         for store in parts.stores:
             found += store.scrub(erased, rehearse=True)
-        unreachable = [*parts.beyond, *unreachable_of(parts.directory, state.backups, parts.around.graph_id)]
+        unreachable = self._unreachable(state)
         return erasure_of(document_of(state.with_places(found), (), unreachable, "", parts.around), None)
 
 
