@@ -66,7 +66,7 @@ def test_the_schedules_meet_everything_that_they_are_for() -> None:
         met.update(
             what.split()[0] for _, _, what in schedule.scheduler.trace if what.split()[0] in {"fault", "hiccup"}
         )
-    for thread in ("read", "embed", "write"):
+    for thread in ("read", "embed", "write", "words"):
         assert any(f".{thread}" in line for line in schedule.told())
     assert met["switches"] > 5_000
     rare = ("crashes", "refused writes", "schema versions", "edited views", "dead letters", "fault", "hiccup")

@@ -12,6 +12,8 @@ from slipstream.domain.stamps import Deletion, VectorRecord
 from slipstream.domain.work import Lane, WorkItem
 from slipstream.engine.ledger import DirtyLedger
 from slipstream.engine.loop import SyncEngine
+from slipstream.engine.words import WordFollower
+from slipstream.ports.feed import ChangedKey
 from tests.simulation.threads.schedule import Variant
 from tests.simulation.threads.store import Handle, IndexHandle, JournalHandle
 
@@ -36,6 +38,15 @@ class ForgetsMarks(SyncEngine):
                 DirtyLedger.mark(ledger, key, lane, *args, **named)
 
         ledger.mark = mark  # type: ignore[method-assign]
+
+
+class MovesWordsEarly(WordFollower):
+    """Tells others how far word rows are before it has written them."""
+
+    def _take_in(self, changed: Sequence[ChangedKey]) -> None:
+        if changed and self._scan is None:
+            self._save(changed[-1].position, None)
+        super()._take_in(changed)
 
 
 class ForgetsRetries(JournalHandle):
@@ -106,6 +117,7 @@ class WithoutTombstones(IndexHandle):
 BROKEN = (
     Variant("settles early", engine=SettlesEarly),
     Variant("forgets marks", engine=ForgetsMarks),
+    Variant("moves the words' frontier early", follower=MovesWordsEarly),
     Variant("forgets retries", journal=ForgetsRetries),
     Variant("checks the epoch before", handle=ChecksBefore),
     Variant("checks the epoch late", handle=ChecksLate),

@@ -23,6 +23,7 @@ from tests.simulation.threads.ports import Port, SimulatedFeed
 from tests.simulation.threads.recipes import SimulatedEmbedder, editions, models, service_of
 from tests.simulation.threads.scheduler import Process, SimulationError
 from tests.simulation.threads.store import Handle
+from tests.simulation.threads.words import follower_of
 
 if TYPE_CHECKING:
     from tests.simulation.threads.schedule import Schedule
@@ -151,7 +152,8 @@ class Owner:
         )
         self._compare_with_last_time(engine, journal, edition)
         maintenance = Maintenance(engine, graph, feed, index, journal, clock)
-        sync = Sync(engine, maintenance, feed, journal, journal, clock)
+        words = follower_of(schedule.variant.follower, handle, graph, feed, journal, engine, clock)
+        sync = Sync(engine, maintenance, feed, journal, journal, clock, None, words)
         places = LivePlaces(recipes, lambda _: [*schedule.graph.schema().entity_types, "WORKS_AT"])
         searcher = Searcher(graph, index, service, places.live, frontier=lambda: engine.frontier, wait=sync.wait)
         auditor = Auditor(graph, index, recipes, clock, settle=Settling(sync), frontier=lambda: engine.frontier)

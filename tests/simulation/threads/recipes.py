@@ -18,6 +18,7 @@ from slipstream.recipes.view_recipe import ViewRecipe
 from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
 from slipstream.views.viewset import ViewSet
+from slipstream.views.words import WordViews
 from tests.simulation.threads.ports import Faults
 
 POISON = "poison"
@@ -38,6 +39,14 @@ _EDITIONS = (
         _ENDS,
     ),
 )
+
+
+@cache
+def word_views() -> WordViews:
+    """Return what word rows are made by: the same in each edition, which differ by their templates alone."""
+    first, *others = (WordViews(views) for views in _EDITIONS)
+    assert all(other.digest == first.digest for other in others)
+    return first
 
 
 @cache

@@ -15,6 +15,7 @@ from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.keys import RecordKey
 from slipstream.engine.loop import SyncEngine
 from slipstream.engine.settings import SyncSettings
+from slipstream.engine.words import WordFollower
 from tests.simulation.threads.actors import AuditorAtWork, Mutator, Operator, Reader, Warden
 from tests.simulation.threads.owner import Owner, Parts
 from tests.simulation.threads.ports import Faults, SimulatedClock
@@ -31,6 +32,7 @@ class Variant:
 
     name: str = "sound"
     engine: type[SyncEngine] = SyncEngine
+    follower: type[WordFollower] = WordFollower
     handle: type[Handle] = Handle
     journal: Callable[[Handle], Any] = lambda handle: handle.journal
     index: Callable[[Handle], Any] = lambda handle: handle.index

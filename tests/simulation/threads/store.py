@@ -22,6 +22,7 @@ from slipstream.domain.stamps import Deletion, Stamp, VectorRecord
 from tests.simulation.threads.ports import Faults
 from tests.simulation.threads.primitives import Lock
 from tests.simulation.threads.scheduler import Process, Scheduler, SimulationError, Task
+from tests.simulation.threads.words import Rows
 
 SILENCE_S_MAX = 1.0
 
@@ -32,6 +33,7 @@ class Durable:
     def __init__(self, scheduler: Scheduler, *, together: bool) -> None:
         self.scheduler, self.together = scheduler, together
         self.index, self.journal = MemoryIndex(), MemoryJournal()
+        self.words: Rows = {}
         self.room = LeaseRoom(lambda: scheduler.now, SILENCE_S_MAX)
         self.writer = Lock(scheduler, "writer")
         self.owners: dict[MemoryLease, Process] = {}
@@ -62,6 +64,7 @@ class Transaction:
     journal: MemoryJournal
     index: MemoryIndex
     deletions: list[Deletion]
+    words: Rows
 
 
 def copied_journal(journal: MemoryJournal) -> MemoryJournal:
@@ -120,7 +123,7 @@ class Handle:
         durable = self.durable
         self.faults.point("begin")
         with self.writing():
-            mine = Transaction(copied_journal(durable.journal), copied_index(durable.index), [])
+            mine = Transaction(copied_journal(durable.journal), copied_index(durable.index), [], dict(durable.words))
             self.open[durable.scheduler.current] = mine
             try:
                 yield mine
@@ -141,7 +144,7 @@ class Handle:
         """Make a transaction what everybody sees."""
         durable = self.durable
         self.prove_ownership()
-        durable.journal._state = mine.journal._state
+        durable.journal._state, durable.words = mine.journal._state, mine.words
         if durable.together:
             durable.index._records, durable.index._tombstones = mine.index._records, mine.index._tombstones
         durable.written(mine.deletions)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from slipstream.adapters.graphs.memory import MemoryGraph
 from slipstream.domain.entities import EntityState, RecordState
 from slipstream.domain.events import PKGEvent
-from slipstream.domain.journal_names import CHECKPOINT, FRONTIER
+from slipstream.domain.journal_names import CHECKPOINT, FRONTIER, WORDS_FRONTIER
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
 from slipstream.domain.stamps import Deletion, Stamp
+from slipstream.domain.words import word_row
 from slipstream.recipes.in_force import joined_hops
 from slipstream.recipes.view_recipe import ViewRecipe
-from tests.simulation.threads.recipes import POISON
+from tests.simulation.threads.recipes import POISON, word_views
 from tests.simulation.threads.scheduler import SimulationError
 from tests.simulation.threads.store import Durable
 
@@ -143,6 +144,16 @@ class Truth:
         if max(frontier, self._published(CHECKPOINT)) > self._graph.feed.head():
             raise SimulationError(f"the frontier {frontier}, or the checkpoint, is ahead of the log")
         self.check_reflected(frontier)
+        self._check_words(self._published(WORDS_FRONTIER))
+
+    def _check_words(self, frontier: Position) -> None:
+        """Raise unless the word rows have every commit up to their frontier; nothing excuses one."""
+        for key, moments in self._moments.items():
+            at = _last(moments, frontier)
+            held = self._durable.words.get(key)
+            found = None if held is None else held.digest
+            if at is not None and found not in {_word_digest(key, moment) for moment in moments[at:]}:
+                raise SimulationError(f"the word row of {key}, changed at {moments[at].position}, is not: {frontier}")
 
     def _published(self, name: str) -> Position:
         return Position(int(self._durable.journal._state.values.get(name) or 0))
@@ -235,6 +246,9 @@ class Truth:
         left = set(self._durable.index._records) - set(self._moments)
         if left:
             raise SimulationError(f"left over: {left}")
+        self._check_words(self._graph.feed.head())
+        if left := set(self._durable.words) - set(self._moments):
+            raise SimulationError(f"word rows are left over: {left}")
         for key in self._moments:
             if key in dead or key in self._durable.late:
                 continue
@@ -253,6 +267,11 @@ def _last(moments: Sequence[_Moment], position: Position) -> int | None:
     """Return the index of the moment that was at a position; None when the key was not heard of until then."""
     found: Iterable[int] = (i for i in range(len(moments) - 1, -1, -1) if moments[i].position <= position)
     return next(iter(found), None)
+
+
+def _word_digest(key: RecordKey, moment: _Moment) -> bytes | None:
+    fields = None if moment.state is None else word_views().fields(moment.state)
+    return None if fields is None else word_row(key, moment.position, fields).digest
 
 
 def _type(state: RecordState | None) -> str | None:
