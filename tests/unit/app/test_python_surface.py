@@ -23,6 +23,12 @@ from slipstream.ports.graph import GraphTransaction
 
 LOADED_BY_IMPORT = {"slipstream", "slipstream._version"}
 BARE = {
+    "evidence.audit": "the signed document, to the letter: its `schema` names its form",
+    "evidence.chain": "likewise",
+    "evidence.kept": "a part of such a document",
+    "evidence.resealed": "likewise, of an audit that an erasure has changed",
+    "evidence.retention": "likewise, of audits that are not kept any more",
+    "evidence.sign": "any document, with its signature",
     "pkg.query": "rows of the user's own columns",
     "pkg.query_sql": "likewise",
     "quality.record": "a part of the kept report",
