@@ -238,6 +238,11 @@ class MemorySystem:
                 self.clock.sleep(max(0.05, self.engine.wait_s()))
         raise AssertionError(f"not settled after {steps_max} steps: {self.engine.pending()} {self.engine.outage}")
 
+    def follow(self) -> None:
+        """Bring the word rows up to date in this thread, and leave the engine as it is."""
+        while self.follower.guarded_step(partial(self.engine.recover, [])):
+            pass
+
     def audit(self) -> AuditReport:
         """Compare graph and index, with an auditor of its own that no failpoint interrupts."""
         index = scoped(self.index, self.engine.recipes.hides)

@@ -381,6 +381,7 @@ def test_a_full_scan_is_finished_after_a_restart() -> None:
     system.settle()
     system.graph.remove_raw("p1")
     system.engine.request_full_scan()
+    system.follower.refill()
     system.reopen()
     assert not system.engine.is_settled()
     system.settle()

@@ -54,6 +54,7 @@ def run(system: MemorySystem, rounds: int = 40) -> None:
     for _ in range(rounds):
         if not system.engine.step():
             system.clock.sleep(0.5)
+    system.follow()
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,7 @@ def settle_within(system: MemorySystem, seconds: float) -> None:
         if not system.engine.step():
             system.clock.sleep(max(0.05, system.engine.wait_s()))
         assert system.clock.monotonic() - started < seconds, system.engine.outage
+    system.follow()
 
 
 def test_a_model_that_refuses_the_text_that_tries_it_out_is_up_again() -> None:
