@@ -281,6 +281,7 @@ def test_with_a_graph_the_present_state_counts_not_what_the_event_says() -> None
     system = MemorySystem()
     system.graph.create_entity("Person", "ada", {"name": "Ada"})
     system.handler.handle_event(_created(1, "ada", name="a lie"))
+    system.follow()
     assert system.audit().is_consistent
     system.handler.handle_event(_created(2, "ghost", name="not in the graph"))
     assert system.stamp("ghost") is None

@@ -181,4 +181,5 @@ def test_without_an_engine_nobody_else_would_do_it_so_all_of_it_is_done_in_pages
     assert handler.handle_event(event)
     assert embedder.sizes == [1_000, 101]
     assert system.journal.work_count() == 0
+    system.follow()
     assert system.audit().is_consistent

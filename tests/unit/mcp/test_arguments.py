@@ -48,7 +48,7 @@ def _nested(depth: int) -> list[object]:
         (Search, {"text": None}, "'text': Input should be a valid string"),
         (Search, {"text": "x", "k": 0}, "'k': Input should be greater than or equal to 1"),
         (Search, {"text": "x", "after": -1}, "'after'"),
-        (Search, {"text": "x", "K": 3}, "there is no 'K' among text, k, entity_type"),
+        (Search, {"text": "x", "K": 3}, "there is no 'K' among text, k, mode, entity_type"),
         (Get, {"id": "x" * 20_000}, "'id': String should have at most"),
         (Get, {"id": "x", "kind": "node"}, "'kind'"),
         (Query, {"cypher": "RETURN 1", "parameters": "null"}, "'parameters': Input should be a valid dictionary"),
