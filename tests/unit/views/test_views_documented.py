@@ -15,7 +15,7 @@ from slipstream.domain.keys import RelationshipRef
 from slipstream.views.checks import DEPTH_MAX as CHAIN_DEPTH_MAX
 from slipstream.views.checks import LIMIT_MAX
 from slipstream.views.config import parse_views
-from slipstream.views.declaration import Chain, View
+from slipstream.views.declaration import Chain, View, Words
 from slipstream.views.sandbox import FILTERS, STEPS_MAX
 from slipstream.views.templates import DEPTH_MAX, TEMPLATE_SIZE_MAX
 from slipstream.views.temporal import TEMPORAL_PROPERTIES
@@ -39,7 +39,7 @@ def section(title: str) -> str:
 
 
 def from_toml() -> list[View]:
-    tables = tomllib.loads(block("toml"))
+    tables = tomllib.loads(block("toml", "relationship_views"))
     return parse_views(tables["views"], tables["relationship_views"])
 
 
@@ -52,6 +52,11 @@ def from_python() -> list[View]:
 
 def test_both_declarations_are_the_same() -> None:
     assert from_toml() == from_python()
+
+
+def test_the_words_are_as_described() -> None:
+    (view,) = parse_views(tomllib.loads(block("toml", "views.Person.words"))["views"], {})
+    assert view.words == Words(name=("name",), aliases=("aliases", "aka"), keys=("email",), body=("bio", "motto"))
 
 
 def test_the_chains_are_as_described() -> None:
