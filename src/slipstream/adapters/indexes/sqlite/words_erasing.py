@@ -27,7 +27,12 @@ def scrub_words(connection: sqlite3.Connection, erased: Erased) -> Swept:
     forgotten = connection.executemany("DELETE FROM known_words WHERE word = ?", ((word,) for word in gone)).rowcount
     connection.execute("DELETE FROM lost_words")
     _merge(connection, WORD_TRIGRAMS)
-    return Swept(place="words of the word index", searched=len(lost), removed=max(0, forgotten))
+    return Swept(
+        place="words of the word index",
+        searched=len(lost),
+        removed=max(0, forgotten),
+        note="what other changes took from rows, too",
+    )
 
 
 def _merge(connection: sqlite3.Connection, table: str) -> None:
