@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ class _Memory:
         self.path = Path(":memory:")
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)  # newer Pythons complain of one that is left open
         require_fts5(self._connection)
         for statement in WORDS_STEP.split(";"):
             self._connection.execute(statement)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 
 from slipstream.adapters.indexes.sqlite.words_schema import TOKENIZERS
@@ -63,6 +64,7 @@ class Scratch:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, connection.close)  # for who forgets to close this
             for stemmer, tokenizer in TOKENIZERS.items():
                 connection.execute(f"CREATE VIRTUAL TABLE texts_{stemmer} USING fts5(text, tokenize='{tokenizer}')")
                 connection.execute(
