@@ -73,10 +73,14 @@ def test_verify_leaves_what_was_wiped_past_the_log(cli: Cli) -> None:
     wipe(cli, PEOPLE - 1)
     before = records(cli)
     report = cli.json("verify", code=1)
-    assert found(report) == {"orphaned": PEOPLE - 1}
+    assert found(report) == {"orphaned": PEOPLE - 1, "word_orphaned": PEOPLE - 1}
     assert (report["verdict"], report["plan"]["deletions"]) == ("divergent", PEOPLE - 1)
     assert report["plan"]["command"] in cli.run("verify", code=1)
     assert records(cli) == before
+
+
+BOTH_GONE = {"orphaned": GONE, "word_orphaned": GONE}
+"""The vector and the word row of each."""
 
 
 def test_a_repair_stops_says_what_it_would_do_and_waits_to_be_confirmed(cli: Cli) -> None:
@@ -84,19 +88,19 @@ def test_a_repair_stops_says_what_it_would_do_and_waits_to_be_confirmed(cli: Cli
     refusal = cli.json("repair", code=2)
     assert refusal["error"] == "RepairNeedsConfirmationError"
     plan = refusal["plan"]
-    assert (plan["keys"], plan["deletions"], plan["texts"]) == ({"orphaned": GONE}, GONE, 0)
+    assert (plan["keys"], plan["deletions"], plan["texts"]) == (BOTH_GONE, GONE, 0)
     assert plan["command"] == f"slipstream repair --confirm {plan['id']}"
     assert plan["command"] in refusal["message"]
     assert len(records(cli)) == PEOPLE
     assert cli.json("repair", "--dry-run", code=1)["confirm"] == plan["command"]
 
     done = cli.json("repair", "--confirm", plan["id"])
-    assert (done["marked"], done["after"]["verdict"]) == (GONE, "consistent")
+    assert (done["marked"], done["after"]["verdict"]) == (2 * GONE, "consistent")
     assert len(records(cli)) == PEOPLE - GONE
     assert cli.json("verify")["consistency"] == 1.0
     assert cli.json("status")["brake"] is None
     again = cli.json("repair", "--confirm", plan["id"])
-    assert (again["marked"], again["marked_before"]) == (0, GONE)
+    assert (again["marked"], again["marked_before"]) == (0, 2 * GONE)
 
 
 def test_a_plan_that_does_not_fit_any_more_is_refused(cli: Cli) -> None:

@@ -62,10 +62,15 @@ def test_an_import_of_texts_that_are_all_refused_ends_with_2_and_nothing_has_to_
     told = cli.json("import", dump(tmp_path, "Town", "Person"), code=2)
     assert "this server does no embeddings" in told["message"]
     assert cli.json("dead-letters", "list") == []
-    assert {hit["entity_type"] for hit in cli.json("search", "number 3", "-k", "30")} == {"Person"}
+    assert {hit["entity_type"] for hit in cli.json("search", "number 3", "-k", "30", "--mode", "vector")} == {
+        "Person"
+    }
     server.fault = None
     cli.run("verify")
-    assert {hit["entity_type"] for hit in cli.json("search", "number 3", "-k", "30")} == {"Person", "Town"}
+    assert {hit["entity_type"] for hit in cli.json("search", "number 3", "-k", "30", "--mode", "vector")} == {
+        "Person",
+        "Town",
+    }
 
 
 def test_one_text_that_is_refused_is_told_and_the_others_are_found(
@@ -75,7 +80,7 @@ def test_one_text_that_is_refused_is_told_and_the_others_are_found(
     assert cli.json("import", dump(tmp_path, "Town"))["dead_letters"] == 1
     (letter,) = cli.json("dead-letters", "list")
     assert (letter["key"], "answered 500: NaN" in letter["error"]) == ("e:Town7", True)
-    assert len(cli.json("search", "Town", "-k", "30")) == 9
+    assert len(cli.json("search", "Town", "-k", "30", "--mode", "vector")) == 9
 
 
 def test_a_search_says_what_it_could_not_ask_here_and_beside_another_process(

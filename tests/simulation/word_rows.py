@@ -58,6 +58,7 @@ class WordRowsTruth:
         """Raise unless every row is as the graph says, and there is no other."""
         if system.follower.frontier != system.graph.feed.head():
             raise SimulationError(f"settled, but the words' frontier is at {system.follower.frontier}")
+        self.note_changes(system)
         found = {stamp.key: stamp.digest for stamp in system.words.scan(None, _ALL)}
         if found != self.wanted:
             keys = found.keys() | self.wanted.keys()
