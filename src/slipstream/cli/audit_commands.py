@@ -76,7 +76,7 @@ def verify(
     ] = None,
 ) -> None:
     """
-    Compare graph, vectors and word rows, all read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
+    Compare graph, vectors and word rows, read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.
 
     The index catches up with the log as with any command; nothing else is changed.
     """

@@ -77,7 +77,7 @@ _SHOWN = {
     ),
     "verify": (
         "audit_commands",
-        "Compare graph, vectors and word rows, all read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.",
+        "Compare graph, vectors and word rows, read anew. Exit code: 0 consistent, 1 divergent, 2 could not tell.",
     ),
     "repair": (
         "audit_commands",
