@@ -13,7 +13,7 @@ def wrong_word_rows(graph: PKG, writer: WordWriter) -> list[str]:
     """Return the keys whose rows are missing, too many, or hold something else than the graph says."""
     keys = [row.key for row in graph.scan(None, _ALL)]
     snapshot = graph.read(keys, {})
-    made = {key: writer.row_of(key, state, snapshot.position) for key, state in snapshot.states.items()}
+    made = {key: writer.views.row(key, state, snapshot.position) for key, state in snapshot.states.items()}
     held = writer.words.rows([stamp.key for stamp in writer.words.scan(None, _ALL)])
     return sorted(key.encode() for key in made.keys() | held.keys() if _told(made.get(key)) != _told(held.get(key)))
 

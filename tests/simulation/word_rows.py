@@ -70,5 +70,5 @@ def rendered(system: MemorySystem) -> dict[RecordKey, bytes]:
     """Return the digest of each row that the graph asks for now."""
     keys = [row.key for row in system.graph.scan(None, _ALL)]
     snapshot, writer = system.graph.read(keys, {}), system.follower.writer
-    rows = {key: writer.row_of(key, state, snapshot.position) for key, state in snapshot.states.items()}
+    rows = {key: writer.views.row(key, state, snapshot.position) for key, state in snapshot.states.items()}
     return {key: row.digest for key, row in rows.items() if row is not None}

@@ -19,7 +19,7 @@ from slipstream.domain.entities import RecordState
 from slipstream.domain.errors import InvalidInputError, PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import ORIGIN, Position
-from slipstream.domain.words import WordDeletion, WordRow, word_row
+from slipstream.domain.words import WordDeletion, WordRow
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.journal import Journal
 from slipstream.ports.words import WordRows
@@ -136,20 +136,6 @@ class WordWriter:
         touched = {*failed, *(row.key for row in rows), *(deletion.key for deletion in deletions)}
         return WordDifferences(position, rows, deletions, len(keys) - len(touched), tuple(failed))
 
-    def row_of(self, key: RecordKey, state: RecordState, position: Position) -> WordRow | None:
-        """
-        Return the row of a record as the graph has it, None when it has none.
-
-        Raises `PoisonEventError` for a record that can not be made a row.
-        """
-        try:
-            fields = self.views.fields(state)
-            return None if fields is None else word_row(key, position, fields)
-        except Exception as error:
-            raise PoisonEventError(
-                f"{key.encode()} can not be searched by words ({type(error).__name__}: {error}): mend its properties"
-            ) from error
-
     # ------------------------------------------------------------------ parts
 
     def _read(self, keys: Sequence[RecordKey]) -> tuple[Position, dict[RecordKey, RecordState]]:
@@ -162,7 +148,7 @@ class WordWriter:
         if state is None:
             return None
         try:
-            return self.row_of(key, state, position)
+            return self.views.row(key, state, position)
         except PoisonEventError as error:
             logger.warning("left without a word row: %s", error)
             failed.append(key)

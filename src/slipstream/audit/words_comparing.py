@@ -19,9 +19,10 @@ from slipstream.audit.pacing import Pace, paced
 from slipstream.audit.words_found import WORD_OWED, WORD_UNSETTLED, WordsFound, word_kind
 from slipstream.domain.digests import TERM_SIZE_BYTES, Digest
 from slipstream.domain.entities import RecordState
+from slipstream.domain.errors import PoisonEventError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
-from slipstream.domain.words import WordRow, WordStamp, digest_of, word_row
+from slipstream.domain.words import WordRow, WordStamp, digest_of
 from slipstream.ports.graph import GraphReader
 from slipstream.ports.words import WordRows
 from slipstream.views.words import WordViews
@@ -234,7 +235,6 @@ def _digest(row: WordRow | None) -> bytes | None:
 
 def _row_or_none(views: WordViews, key: RecordKey, state: RecordState, position: Position) -> WordRow | None:
     try:
-        fields = views.fields(state)
-        return None if fields is None else word_row(key, position, fields)
-    except Exception:  # noqa: BLE001  (the writer has logged it, and left the record without a row)
+        return views.row(key, state, position)
+    except PoisonEventError:  # the writer has logged it, and left the record without a row
         return None

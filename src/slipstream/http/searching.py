@@ -12,8 +12,8 @@ from slipstream.http.models import Answer, At, Body, Id, TypeName, example, told
 from slipstream.http.waiting import WAIT_S_MAX
 from slipstream.search.explanations import Arm, ArmShare, HitExplanation, Reason, SearchExplanation, WhyNot
 from slipstream.search.hits import SearchHit
-from slipstream.search.narrowing import HALF_LIFE_DAYS_MAX
-from slipstream.search.options import HOPS_MAX, K_MAX, Mode, SearchArguments, Sort
+from slipstream.search.narrowing import HALF_LIFE_DAYS_MAX, Sort
+from slipstream.search.options import HOPS_MAX, K_MAX, Mode, SearchArguments
 
 TEXT_SIZE_MAX = 10_000
 """Characters of a text to search for."""

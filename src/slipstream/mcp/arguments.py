@@ -12,7 +12,8 @@ from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.keys import ID_SIZE_MAX
 from slipstream.domain.names import NAME_SIZE_MAX
 from slipstream.domain.positions import POSITION_MAX
-from slipstream.search.options import Mode, Sort
+from slipstream.search.narrowing import Sort
+from slipstream.search.options import Mode
 
 TEXT_MAX = 20_000
 """Longest text that is searched for, and longest query, in characters."""

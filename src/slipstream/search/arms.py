@@ -55,7 +55,7 @@ class Asking:
             metadata=options.metadata,
         )
         query = plain(text) if options.mode == "vector" else parsed(text)
-        return cls(text, k, options, query, where, Narrowing.of(options))
+        return cls(text, k, options, query, where, options.narrowing())
 
     @property
     def by_vectors(self) -> bool:

@@ -10,15 +10,16 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from slipstream.domain.entities import EntityState, Properties, RecordState
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.stamps import Stamp
 from slipstream.search.times import Span, bound, time_of
 
-SORTS = ("score", "newest", "oldest")
-"""What hits can be ordered by."""
+Sort = Literal["score", "newest", "oldest"]
+"""What hits are ordered by: how well they fit, or when they were."""
+SORTS: tuple[Sort, ...] = get_args(Sort)
 SOURCE, GRAPHS, CONFIDENCE = "source_document_id", "graphs", "extraction_confidence"
 HALF_LIFE_DAYS_MAX = 10_000_000
 _DAY_S = 86_400.0

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypedDict, get_args
 
 from slipstream.domain.errors import InvalidInputError
 from slipstream.domain.hints import near_miss
 from slipstream.domain.positions import Position
 from slipstream.domain.stamps import MetadataValue
-from slipstream.search.times import bound
+from slipstream.search.narrowing import Narrowing, Sort
 
 K_MAX = 1_000
 HOPS_MAX = 3
 
 Mode = Literal["hybrid", "vector", "keyword", "exact"]
 """Which arms answer: all of them, the vectors alone, the words alone, or names alone."""
-Sort = Literal["score", "newest", "oldest"]
-"""What hits are ordered by: how well they fit, or when they were."""
 MODES: tuple[Mode, ...] = get_args(Mode)
-SORTS: tuple[Sort, ...] = get_args(Sort)
 
 
 class SearchArguments(TypedDict, total=False):
@@ -64,10 +61,10 @@ class SearchOptions:
     """Values that the view's metadata must have."""
     timeout_s: float = 10.0
     """How long `after` is waited for, in seconds."""
-    since: datetime | None = None
-    """Only what is of this moment or later, aware."""
-    until: datetime | None = None
-    """Only what is of this moment or earlier, aware."""
+    since: datetime | str | None = None
+    """Only what is of this moment or later; a day, month or year counts from its beginning. Without a zone: UTC."""
+    until: datetime | str | None = None
+    """Only what is of this moment or earlier; a day, month or year counts to its end."""
     time_property: str | None = None
     """The property that holds the moment of a record; None: the usual ones (`TIME_PROPERTIES`)."""
     min_confidence: float | None = None
@@ -86,49 +83,30 @@ class SearchOptions:
 
     @classmethod
     def of(cls, asked: SearchArguments) -> SearchOptions:
-        """Return the options of a call, moments read and None as the default; `TypeError` for an unknown name."""
+        """Return the options of a call, with None as the default; raises `TypeError` for an unknown name."""
         unknown = asked.keys() - _NAMES
         if unknown:
             name = min(unknown)
             raise TypeError(f"search() got an unexpected keyword argument {name!r}{near_miss(name, _NAMES)}")
         given = dict(asked)
-        for name in ("since", "until"):
-            given[name] = moment(asked.get(name), name)  # type: ignore[arg-type]
         if given.get("metadata") is None:
             given.pop("metadata", None)
         return cls(**given)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         _check_choice("mode", self.mode, MODES)
-        _check_choice("sort", self.sort, SORTS)
         _check_number("expand", self.expand, 0, HOPS_MAX)
         _check_number("timeout_s", self.timeout_s, 0, math.inf)
-        if self.min_confidence is not None:
-            _check_number("min_confidence", self.min_confidence, 0, 1)
-        if self.half_life_days is not None and not (0 < self.half_life_days < math.inf):
-            raise InvalidInputError(
-                f"must be a number of days above 0, not {self.half_life_days}", field="half_life_days"
-            )
-        for name in ("entity_type", "time_property", "source"):
-            if getattr(self, name) == "":
-                raise InvalidInputError("is empty: leave it out, or name one", field=name)
-        if self.since is not None and self.until is not None and self.since > self.until:
-            raise InvalidInputError(f"is before since ({self.since.isoformat()}): swap them", field="until")
+        if self.entity_type == "":
+            raise InvalidInputError("is empty: leave it out, or name one", field="entity_type")
+        self.narrowing()
+
+    def narrowing(self) -> Narrowing:
+        """Return what is asked of time, confidence, source and order."""
+        return Narrowing.of(self)
 
 
 _NAMES = frozenset(each.name for each in fields(SearchOptions))
-
-
-def moment(value: datetime | str | None, name: str) -> datetime | None:
-    """
-    Return a moment as an aware time; a naive one is UTC, a day, month or year its first (`until`: last) microsecond.
-
-    Raises `InvalidInputError` for a text that is no ISO date or time.
-    """
-    span = bound(value, name)
-    if span is None or name != "until":
-        return None if span is None else span.start
-    return span.end if span.closed else span.end - timedelta(microseconds=1)
 
 
 def check_asked(text: str, k: int) -> None:

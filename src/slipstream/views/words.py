@@ -9,7 +9,10 @@ from dataclasses import astuple
 from datetime import datetime
 
 from slipstream.domain.entities import EntityState, Properties, RecordState
-from slipstream.domain.words import WordFields
+from slipstream.domain.errors import PoisonEventError
+from slipstream.domain.keys import RecordKey
+from slipstream.domain.positions import Position
+from slipstream.domain.words import WordFields, WordRow, word_row
 from slipstream.views.compiled import PROVENANCE
 from slipstream.views.declaration import View, Words
 from slipstream.views.values import format_value
@@ -48,6 +51,20 @@ class WordViews:
         ref = state.relationship.ref
         words = self._relationships.get(ref.type)
         return None if words is None else _fields(ref.type, None, state.relationship.properties, words)
+
+    def row(self, key: RecordKey, state: RecordState, position: Position) -> WordRow | None:
+        """
+        Return the row of a record as the graph has it at a position, None when it has none.
+
+        Raises `PoisonEventError` for a record that can not be made a row.
+        """
+        try:
+            fields = self.fields(state)
+            return None if fields is None else word_row(key, position, fields)
+        except Exception as error:
+            raise PoisonEventError(
+                f"{key.encode()} can not be searched by words ({type(error).__name__}: {error}): mend its properties"
+            ) from error
 
 
 def _fields(type_name: str, entity_id: str | None, properties: Properties, words: Words) -> WordFields:

@@ -145,7 +145,7 @@ def test_a_record_that_can_not_be_made_a_row_loses_its_old_one_and_stops_no_othe
     assert "e:bob can not be searched by words" in caplog.text
     state = graph.read([BOB], {}).states[BOB]
     with pytest.raises(PoisonEventError, match="mend its properties"):
-        writer.row_of(BOB, state, graph.feed.head())
+        writer.views.row(BOB, state, graph.feed.head())
 
 
 def test_a_row_that_the_store_does_not_hold_is_found_among_the_others(graph: MemoryGraph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -52,29 +52,6 @@ def test_a_bad_option_is_refused_by_name(given: dict[str, object], field: str) -
 def test_an_unknown_option_is_an_error_of_the_call_and_the_near_one_is_named() -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'entity_typ'; did you mean 'entity_type'\?"):
         SearchOptions.of(cast("SearchArguments", {"entity_typ": "Person"}))
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2024-01-31", datetime(2024, 1, 31, tzinfo=UTC)),
-        (" 2024-01-31T10:00 ", datetime(2024, 1, 31, 10, tzinfo=UTC)),
-        ("2024-01-31t10:00:00z", datetime(2024, 1, 31, 10, tzinfo=UTC)),
-        ("2024-01-31T10:00:00+02:00", datetime(2024, 1, 31, 10, tzinfo=timezone(timedelta(hours=2)))),
-        (datetime(2024, 1, 31, 10), datetime(2024, 1, 31, 10, tzinfo=UTC)),  # noqa: DTZ001  (naive, as people give it)
-    ],
-)
-def test_moments_are_aware(text: str | datetime, moment: datetime) -> None:
-    assert SearchOptions.of({"since": text}).since == moment
-
-
-def test_a_day_is_whole() -> None:
-    day = SearchOptions.of({"since": "2024-01-31", "until": "2024-01-31"})
-    assert day.since == datetime(2024, 1, 31, tzinfo=UTC)
-    assert day.until == datetime(2024, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)
-    february = SearchOptions.of({"since": "2024", "until": "2024-02"})
-    assert february.since == datetime(2024, 1, 1, tzinfo=UTC)
-    assert february.until == datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("text", "k", "field"), [(" \n", 10, "text"), ("x", 0, "k"), ("x", 1001, "k")])
