@@ -100,7 +100,7 @@ def assert_nothing_is_lost(directory: Path, model: Model) -> None:
     model.begin("well")
     with open_pkg(directory) as slip:
         assert slip.sync.drain(LONG_S)
-        assert len(slip.search("note", k=100)) == COUNT
+        assert len(slip.search("note", k=100, mode="vector")) == COUNT
         assert slip.verify().is_consistent
 
 
@@ -134,8 +134,8 @@ def test_the_engine_ends(pkg: Path, model: Model, state: str, way: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "state"),
     [
-        (["search", "note"], "failing"),
-        (["search", "note"], "hung"),
+        (["search", "note", "--mode", "vector"], "failing"),
+        (["search", "note", "--mode", "vector"], "hung"),
         (["verify"], "slow"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],

@@ -105,7 +105,7 @@ def searches(slip: Slipstream, name: str, directory: Path) -> Step:
         committed_s = time.perf_counter()
         say("put", id=identity, position=position, s=committed_s - began_s)
         is_elsewhere = owner_in(directory) != os.getpid()
-        found = slip.search(text, 1, after=position, entity_type="Question", timeout_s=LONG_S)
+        found = slip.search(text, 1, mode="vector", after=position, entity_type="Question", timeout_s=LONG_S)
         held = [hit.entity_id for hit in found.hits] == [identity] and found.frontier >= position
         text_found = found.hits[0].text if found.hits else None
         facts = {"held": held and text_found == text, "s": time.perf_counter() - committed_s}

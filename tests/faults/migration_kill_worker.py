@@ -54,7 +54,7 @@ def fill(slip: Slipstream) -> None:
 
 def models_seen(slip: Slipstream) -> set[str]:
     """Return which models answer a search that asks for everything."""
-    return {hit.model_id for hit in slip.search("name 7", k=PEOPLE)}
+    return {hit.model_id for hit in slip.search("name 7", k=PEOPLE, mode="vector")}
 
 
 def finish(slip: Slipstream, *, wanted: str) -> None:

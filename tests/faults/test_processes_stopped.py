@@ -98,7 +98,7 @@ def test_run_that_was_stopped_is_replaced_and_then_stands_by(directory: Path, st
     old.send(signal.SIGTERM)
     assert old.ended() == 0
     with slipstream.open(directory, run=False) as pkg:
-        assert pkg.search("afterwards", 1).hits[0].text == "afterwards"
+        assert pkg.search("afterwards", 1, mode="vector").hits[0].text == "afterwards"
 
 
 def test_what_a_replaced_owner_writes_is_refused(directory: Path, started: list[Process]) -> None:

@@ -167,7 +167,7 @@ def test_an_owner_that_ends_hands_over_amid_a_bulk(directory: Path, dump: Path, 
 def test_who_only_looks_stands_in_for_a_moment_and_leaves(directory: Path) -> None:
     with owned(directory) as first, slipstream.open(directory, run=False) as looking:
         written = looking.pkg.create_entity("Person", "ada", {"name": "Ada"})
-        assert looking.search("Ada", 1, after=written, timeout_s=LONG_S).hits[0].entity_id == "ada"
+        assert looking.search("Ada", 1, mode="vector", after=written, timeout_s=LONG_S).hits[0].entity_id == "ada"
         first.send(signal.SIGTERM)
         assert first.ended() == 0
         for _ in range(2):

@@ -564,7 +564,7 @@ def test_every_search_during_a_migration_is_answered_by_one_generation(slip: Sli
     def search() -> None:
         nonlocal searches
         while not ended.is_set():
-            hits = slip.search("name 7", k=PEOPLE)
+            hits = slip.search("name 7", k=PEOPLE, mode="vector")
             searches += 1
             if len({hit.model_id for hit in hits}) != 1 or len({hit.entity_id for hit in hits}) < PEOPLE - 5:
                 wrong.append(hits)

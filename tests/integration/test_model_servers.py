@@ -57,7 +57,7 @@ def fill(slip: Slipstream, count: int = 20) -> None:
 
 
 def found(slip: Slipstream, **options: Any) -> set[str]:
-    return {hit.entity_id for hit in slip.search("pebbles", 100, **options)}
+    return {hit.entity_id for hit in slip.search("pebbles", 100, mode="vector", **options)}
 
 
 PEOPLE = {f"p{number}" for number in range(20)}
@@ -109,16 +109,16 @@ def test_a_model_that_is_down_takes_nothing_from_what_others_embed(opened: Opene
         server.fault = lambda _: (503, {}, "Loading model")
         later = slip.pkg.create_entity("Town", "new-town", {"name": "a new town with pebbles"})
         last = slip.pkg.create_entity("Person", "new-person", {"name": "a new person with pebbles"})
-        results = slip.search("pebbles", 100, after=last, timeout_s=30)
+        results = slip.search("pebbles", 100, mode="vector", after=last, timeout_s=30)
         assert {hit.entity_id for hit in results} == PEOPLE | {"new-person"}
         (unasked,) = results.unasked
         assert (unasked.model_id, unasked.types) == ("served", ("Town",))
         assert "503" in unasked.reason
-        assert slip.search("pebbles", entity_type="Person", after=last).unasked == ()
+        assert slip.search("pebbles", mode="vector", entity_type="Person", after=last).unasked == ()
         with pytest.raises(UnavailableError):
-            slip.search("never asked before", entity_type="Town")
+            slip.search("never asked before", mode="vector", entity_type="Town")
         with pytest.raises(UnavailableError, match="did not reach"):
-            slip.search("pebbles", entity_type="Town", after=later, timeout_s=0.2)
+            slip.search("pebbles", mode="vector", entity_type="Town", after=later, timeout_s=0.2)
         server.fault = None
         assert slip.sync.drain(60)
         assert found(slip, after=last) == PEOPLE | TOWNS | {"new-person", "new-town"}
@@ -138,7 +138,9 @@ def test_a_model_that_hangs_holds_up_no_other(opened: Opened, server: EmbeddingS
             for number in range(30):  # lone changes too, each of which the reader would do itself
                 last = slip.pkg.update_entity("p0", {"name": f"person 0 has {number} pebbles"})
             assert slip.sync.engine.frontier < last
-            hits = _until(lambda: slip.search("pebbles", 100, entity_type="Person"), lambda hits: len(hits) == 20)
+            hits = _until(
+                lambda: slip.search("pebbles", 100, mode="vector", entity_type="Person"), lambda hits: len(hits) == 20
+            )
             assert {hit.entity_id for hit in hits} == PEOPLE
             assert not found(slip, entity_type="Person") - PEOPLE
         finally:
@@ -161,7 +163,9 @@ def test_a_model_of_which_nothing_is_known_yet_and_that_is_down_holds_up_no_othe
     with opened("") as slip:
         fill(slip)
         head = slip.pkg.feed.head()
-        results = _until(lambda: slip.search("pebbles", 100, entity_type="Person"), lambda hits: len(hits) == 20)
+        results = _until(
+            lambda: slip.search("pebbles", 100, mode="vector", entity_type="Person"), lambda hits: len(hits) == 20
+        )
         assert {hit.entity_id for hit in results} == PEOPLE
         assert slip.sync.engine.frontier < head
         assert slip.dead_letters.letter_count() == 0
@@ -216,7 +220,7 @@ def test_weights_that_were_replaced_under_an_old_name_are_noticed(opened: Opened
         with pytest.raises(ConfigError, match=r"weights behind its name were replaced.*slipstream migrate start"):
             slip.sync.drain(60)
         assert "new-town" not in found(slip)
-        results = slip.search("never asked before", 100)
+        results = slip.search("never asked before", 100, mode="vector")
         assert {hit.entity_id for hit in results} == PEOPLE
         assert "replaced" in results.unasked[0].reason
     server.embedder = HashEmbedder()

@@ -267,7 +267,7 @@ class Auditor:
             self._keep_words(report)
 
     def _keep_words(self, report: AuditReport) -> None:
-        if self._words_memory is not None and report.words is not None:
+        if self._words_memory is not None and report.words is not None and report.words.unreadable is None:
             self._words_memory.keep(report.position)
 
     def _words_audit(self, report: AuditReport, pace: Pace) -> WordsAudit | None:

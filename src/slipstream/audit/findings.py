@@ -124,9 +124,16 @@ class AuditReport:
 
     @property
     def consistency(self) -> float | None:
-        """The lower of the shares of vectors and word rows that are as they should be; None when there are none."""
+        """The lower of the shares of vectors and word rows that are as they should be; None when one is unknown."""
         shares = [self.embedding_consistency, None if self.words is None else self.words.consistency]
-        return min((share for share in shares if share is not None), default=None)
+        known = [share for share in shares if share is not None]
+        return None if self._is_all_owed else min(known, default=None)
+
+    @property
+    def _is_all_owed(self) -> bool:
+        """Whether all vectors that there are to judge are owed, or all word rows."""
+        are_rows = self.words is not None and bool(self.words.owed) and self.words.consistency is None
+        return are_rows or bool(self.owed) and self.embedding_consistency is None
 
     @property
     def embedding_consistency(self) -> float | None:
@@ -155,8 +162,7 @@ class AuditReport:
     @property
     def is_consistent(self) -> bool:
         """Whether no key has diverged, and all could be judged that are not owed; not where all there is is owed."""
-        is_all_owed = bool(self.owed_lanes) and self.consistency is None
-        return not (self.is_divergent or self.unsettled or is_all_owed)
+        return not (self.is_divergent or self.unsettled or self._is_all_owed)
 
     @property
     def verdict(self) -> str:

@@ -17,6 +17,7 @@ from slipstream.audit.pacing import Pace
 from slipstream.audit.words_comparing import AuditedWords, Reflection, WordsComparer, is_alike
 from slipstream.audit.words_found import ALL, CHANGED, CHOSEN, WordsFound
 from slipstream.domain.entities import GraphSnapshot
+from slipstream.domain.errors import CorruptionError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
 from slipstream.domain.words import WordStamp
@@ -52,8 +53,13 @@ class WordsAudit:
     @contextmanager
     def _timed(self) -> Iterator[None]:
         began_s = self._clock.monotonic()
-        yield
-        self.found.duration_s += self._clock.monotonic() - began_s
+        try:
+            yield
+        except CorruptionError as error:  # the rest of the audit goes on: the self-check tells what is damaged
+            self.found.unreadable = str(error)
+            self._notes.append(f"word rows could not be compared: {error}")
+        finally:
+            self.found.duration_s += self._clock.monotonic() - began_s
 
     # ------------------------------------------------------------------ everything
 
@@ -67,6 +73,8 @@ class WordsAudit:
 
         Call it for ranges that follow each other from the first key on, then `finish`.
         """
+        if self.found.unreadable is not None:
+            return
         with self._timed():
             wanted = self._comparer.wanted(snapshot.states, snapshot.position)
             stamps = {stamp.key: stamp for stamp in self._until(through)}
@@ -88,9 +96,10 @@ class WordsAudit:
 
     def finish(self) -> WordsFound:
         """Judge what looked wrong, and return what was found."""
-        with self._timed():
-            self._decide()
-            self._end()
+        if self.found.unreadable is None:
+            with self._timed():
+                self._decide()
+                self._end()
         return self.found
 
     def _decide(self) -> None:
@@ -120,7 +129,7 @@ class WordsAudit:
         self._begin(ALL)
         after: str | None = ""
         covered = frozenset(filter(self.covers, self._graph.schema().relationship_types))
-        while after is not None:
+        while after is not None and self.found.unreadable is None:
             states = read_states(self._graph, after, None, self._pace.page, {}, covered)
             self.page(states.snapshot, states.through)
             after = states.through
@@ -132,8 +141,9 @@ class WordsAudit:
     def chosen(self, keys: Sequence[RecordKey]) -> WordsFound:
         """Compare some keys only."""
         self._begin(CHOSEN)
-        self._comparer.decide(keys)
-        self._end()
+        with self._timed():
+            self._comparer.decide(keys)
+            self._end()
         return self.found
 
     def changed(self, changed: Iterable[RecordKey] | None, standing: Collection[RecordKey]) -> WordsFound:
@@ -145,15 +155,16 @@ class WordsAudit:
         if changed is None:
             return self._everything_because("the log does not tell what has changed since they were last audited")
         self._begin(CHANGED)
+        why_all: str | None = None
         with self._timed():
             keys = dict.fromkeys([*changed, *standing])
-            if len(keys) <= _CHANGES_MAX:
+            if len(keys) > _CHANGES_MAX:
+                why_all = "too much has changed since they were last audited"
+            else:
                 self._comparer.decide(keys)
-                agrees = self._count()
+                why_all = None if self._count() else "there are not as many as the graph asks for"
                 self._end()
-        if len(keys) > _CHANGES_MAX:
-            return self._everything_because("too much has changed since they were last audited")
-        return self.found if agrees else self._everything_because("there are not as many as the graph asks for")
+        return self.found if why_all is None else self._everything_because(why_all)
 
     def _everything_because(self, why: str) -> WordsFound:
         self._notes.append(f"every word row was read, because {why}")

@@ -58,6 +58,8 @@ class WordsFound:
     """Rows that were read with all their texts."""
     duration_s: float = 0.0
     """What comparing them took; the graph is read for vectors and rows together in a full audit."""
+    unreadable: str | None = None
+    """Why the rows could not be compared to the end; None when they could."""
     is_counted: bool = False
     """Whether the number of rows was compared with that of what the graph asks for, while neither changed."""
     graph: Digest = field(default_factory=Digest)
@@ -67,14 +69,14 @@ class WordsFound:
 
     @property
     def consistency(self) -> float | None:
-        """Share of fresh rows in all that are expected or should not be there; None when there are none."""
+        """Share of fresh rows in all that are expected or should not be there; None when there are none, or they are unreadable."""
         total = self.expected + len(self.divergences["orphaned"])
-        return None if total == 0 else self.fresh / total
+        return None if total == 0 or self.unreadable is not None else self.fresh / total
 
     @property
     def is_divergent(self) -> bool:
-        """Whether a divergence of any class was found."""
-        return any(self.divergences.values())
+        """Whether a divergence of any class was found, or the rows could not be read."""
+        return self.unreadable is not None or any(self.divergences.values())
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each kind has."""
@@ -121,6 +123,7 @@ class WordsFound:
             "frontier": self.frontier,
             "rows_read": self.rows_read,
             "duration_s": round(self.duration_s, 4),
+            "unreadable": self.unreadable,
             "counted": self.is_counted,
             "graph_digest": self.graph.hex,
             "index_digest": self.index.hex,
@@ -136,6 +139,7 @@ def words_of_summary(summary: Mapping[str, Any], digest: Any) -> WordsFound:
         held=summary["held"],
         fresh=summary["fresh"],
         frontier=None if frontier is None else Position(frontier),
+        unreadable=summary.get("unreadable"),
         rows_read=summary["rows_read"],
         duration_s=summary["duration_s"],
         is_counted=summary["counted"],

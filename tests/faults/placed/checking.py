@@ -15,6 +15,7 @@ from slipstream.adapters.indexes.chroma import ChromaIndex
 from slipstream.app.composition import DATA_FOLDER, checked_backup, restored
 from slipstream.app.config import CONFIG_NAME
 from slipstream.app.slipstream import Slipstream
+from slipstream.signing import keys
 from tests.faults.migration_kill_worker import finish
 from tests.faults.placed.looking import TAMPERED, check_frontier, look, read_graph
 from tests.faults.placed.working import BACKUP, DUMP, NEW, PATIENCE_S, PKG, models, opened
@@ -170,6 +171,8 @@ def check_files(base: Path) -> None:
 
 def _left_behind(data: Path) -> set[str]:
     allowed = set(_FILES)
+    if key_id := keys.key_id_in(data / keys.FOLDER):
+        allowed |= {f"{keys.FOLDER}/{name}" for name in (keys.PRIVATE, keys.PUBLIC, f"{key_id}.pem")}
     if (data / "chroma").exists():
         with closing(sqlite3.connect(data / "chroma" / "chroma.sqlite3")) as connection:
             segments = connection.execute("SELECT id FROM segments WHERE scope = 'VECTOR'").fetchall()
