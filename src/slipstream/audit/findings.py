@@ -133,7 +133,7 @@ class AuditReport:
     def _is_all_owed(self) -> bool:
         """Whether all vectors that there are to judge are owed, or all word rows."""
         are_rows = self.words is not None and bool(self.words.owed) and self.words.consistency is None
-        return are_rows or bool(self.owed) and self.embedding_consistency is None
+        return are_rows or (bool(self.owed) and self.embedding_consistency is None)
 
     @property
     def embedding_consistency(self) -> float | None:

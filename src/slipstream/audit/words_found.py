@@ -69,7 +69,7 @@ class WordsFound:
 
     @property
     def consistency(self) -> float | None:
-        """Share of fresh rows in all that are expected or should not be there; None when there are none, or they are unreadable."""
+        """Share of fresh rows in all that are expected or should not be there; None with none, or unreadable ones."""
         total = self.expected + len(self.divergences["orphaned"])
         return None if total == 0 or self.unreadable is not None else self.fresh / total
 

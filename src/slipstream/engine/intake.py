@@ -21,6 +21,7 @@ from slipstream.engine.failures import event_letters
 from slipstream.engine.planner import Plan, Planner
 from slipstream.engine.settings import SyncSettings
 from slipstream.engine.state import EngineState
+from slipstream.engine.taking import SHARE_EVERY_S
 from slipstream.evolution.changes import changes_told
 from slipstream.evolution.scanning import KeyScan
 from slipstream.evolution.selections import Selections
@@ -64,6 +65,7 @@ class Intake:
         self._scales = Scales(reconciler, index, state.is_pending)
         self._scan: KeyScan | UnexplainedScan | None = None
         self._sweep: UnexplainedScan | None = None
+        self._background_at = clock.monotonic()
         self._sweep_due = journal.get(SWEEP_DUE) is not None
         self.sweeps = True
         """Whether what the log does not explain is compared here; if not, it is left to the next process that may."""
@@ -80,11 +82,15 @@ class Intake:
         if self._scan is not None:
             return self._continue_rescan(self._scan, room)
         entries = self._log.read(self._state.progress.consumed, min(self._settings.log_page, room))
-        if not entries:
-            return self._background(room)
-        with self._spans.intake("receive", len(entries)):
-            self._take_in(self.planner.plan(entries))
-        return True
+        if entries:
+            with self._spans.intake("receive", len(entries)):
+                self._take_in(self.planner.plan(entries))
+        now = self._clock.monotonic()
+        room = self._state.room
+        if entries and (now - self._background_at < SHARE_EVERY_S or room <= 0):
+            return True
+        self._background_at = now
+        return self._background(room) or bool(entries)
 
     def _take_in(self, plan: Plan) -> None:
         self._keep(plan)
@@ -294,7 +300,7 @@ class Intake:
             state.load_work()  # notes that the journal has none
             return False
         dirty = state.pending()
-        if before is None and sum(dirty.values()) > dirty[Lane.MIGRATION]:
+        if before is None and sum(dirty.values()) > dirty[Lane.MIGRATION] + dirty[Lane.LIVE]:
             return False
         for migration in (True, False):
             # What the generation beside the live one is owed may wait for its model, the rest does not. Each kind is
@@ -308,12 +314,13 @@ class Intake:
         return False
 
     def _is_full(self, *, migration: bool) -> bool:
-        """Whether there is work enough in memory, not counting what a model that is down may hold up."""
+        """Whether memory has work enough, not counting live changes and what a model that is down may hold up."""
         enough = self._page_size
         with self._state.changed:
             dirty = len(self._state.ledger) - sum(self._state.ledger.held().values())
-        if dirty >= enough and not migration:
-            dirty -= self._state.pending()[Lane.MIGRATION]
+        if dirty >= enough:
+            pending = self._state.pending()
+            dirty -= pending[Lane.LIVE] + (0 if migration else pending[Lane.MIGRATION])
         return dirty >= enough
 
     @property

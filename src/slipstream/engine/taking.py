@@ -14,6 +14,8 @@ from slipstream.ports.clock import Clock
 _BACKGROUND = (Lane.REPAIR, Lane.BACKFILL)
 _SEARCHING_S = 0.1
 """How long after a search work in the background still stands back: the next one may be coming."""
+SHARE_EVERY_S = 0.1
+"""How long live changes that never end keep work in the background waiting before a batch of it is done."""
 _SMOOTHING = 0.2
 _CHEAP_S = 1e-5
 """Assumed cost of a key that needs no embedding."""
@@ -83,7 +85,7 @@ class PoliteSizer:
 class Taking:
     """
     Takes live changes first, in large batches; background work in small ones, and in tiny ones while live changes
-    flow or somebody searches.
+    flow or somebody searches. Where live changes never end, a tiny batch is taken between them now and then.
 
     The migration lane never shares a batch with another lane, and has a breaker of its own: what nobody searches yet
     must not stop what somebody searches.
@@ -99,6 +101,7 @@ class Taking:
             PoliteSizer(settings),
         )
         self._owed_last = False
+        self._background_at = clock.monotonic()
 
     @property
     def is_busy(self) -> bool:
@@ -116,9 +119,16 @@ class Taking:
         limit = 1 if is_probing else self._live_sizer.live
         if self._state.is_draining and (owed := self._owed(now)):
             return owed
-        claims = ledger.take(limit, now, URGENT)
-        if claims or not background:
-            return claims
+        if now - self._background_at < SHARE_EVERY_S:
+            claims = ledger.take(limit, now, URGENT)
+            if claims or not background:
+                return claims
+        # A batch after so long even where live changes never end: what is never done is not behind, but lost.
+        self._background_at = now
+        return self._in_background(now, is_probing=is_probing) or ledger.take(limit, now, URGENT)
+
+    def _in_background(self, now: float, *, is_probing: bool) -> list[Claim]:
+        ledger, claims = self._state.ledger, list[Claim]()
         size = 1 if is_probing else self._polite.size if self.is_busy else self._sizer.background
         if self._migration_breaker.wait_s(now) <= 0:
             claims = ledger.take(1 if self._migration_breaker.failures else size, now, (Lane.MIGRATION,))

@@ -152,7 +152,8 @@ class Owner:
         )
         self._compare_with_last_time(engine, journal, edition)
         maintenance = Maintenance(engine, graph, feed, index, journal, clock)
-        words = follower_of(schedule.variant.follower, handle, graph, feed, journal, engine, clock)
+        rng = random.Random(schedule.seed)  # of its own: the threads draw in any order
+        words = follower_of(schedule.variant.follower, handle, graph, feed, journal, engine, clock, rng)
         sync = Sync(engine, maintenance, feed, journal, journal, clock, None, words)
         places = LivePlaces(recipes, lambda _: [*schedule.graph.schema().entity_types, "WORKS_AT"])
         searcher = Searcher(graph, index, service, places.live, frontier=lambda: engine.frontier, wait=sync.wait)

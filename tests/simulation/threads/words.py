@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -69,7 +70,14 @@ def _stamp(row: WordRow) -> WordStamp:
 
 
 def follower_of(
-    kind: type[WordFollower], handle: Handle, graph: Any, feed: Any, journal: Any, engine: SyncEngine, clock: Any
+    kind: type[WordFollower],
+    handle: Handle,
+    graph: Any,
+    feed: Any,
+    journal: Any,
+    engine: SyncEngine,
+    clock: Any,
+    rng: random.Random,
 ) -> WordFollower:
     """Return what keeps word rows in a process, as the composition root makes it."""
     words, limits = cast("WordIndex", WordsHandle(handle)), engine.settings
@@ -88,4 +96,5 @@ def follower_of(
             backoff_base_s=limits.backoff_base_s,
             backoff_max_s=limits.backoff_max_s,
         ),
+        rng=rng,
     )

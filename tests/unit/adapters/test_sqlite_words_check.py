@@ -87,6 +87,19 @@ def test_a_sound_index_is_sound(store: SqliteStore) -> None:
     assert store.selfcheck.check(deep=True, head=_head) == []
 
 
+def test_rows_of_commits_made_meanwhile_are_no_damage(store: SqliteStore) -> None:
+    newest = 9
+
+    def head() -> Position:
+        nonlocal newest
+        told, newest = newest, newest + 1
+        store.words.put([_ROWS[0]._replace(position=Position(newest))])  # the graph goes on once it was asked
+        return Position(told)
+
+    for deep in (False, True):
+        assert store.selfcheck.check(deep=deep, head=head) == []
+
+
 @pytest.mark.parametrize(("statement", "place"), _WRONG.items(), ids=lambda value: value)
 def test_what_is_wrong_is_found_and_made_anew(path: Path, statement: str, place: str) -> None:
     with closing(sqlite3.connect(path)) as raw, raw:

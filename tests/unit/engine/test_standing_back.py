@@ -50,3 +50,30 @@ def test_live_changes_are_taken_all_at_once_beside_a_search(system: MemorySystem
     claims = system.engine.take(background=False)
     assert {claim.lane for claim in claims} == {Lane.LIVE}
     assert len(claims) == MANY
+
+
+def _busy_turn(system: MemorySystem, number: int, entity_id: str = "p0") -> None:
+    """Have the engine do a batch of live changes, of which there always are some."""
+    system.graph.update_entity(entity_id, {"name": f"edited {number}"})
+    system.engine.guarded_intake()
+    system.clock.sleep(0.02)
+    system.engine.process(system.engine.take(background=False))
+
+
+def test_live_changes_that_never_end_leave_the_background_a_share(system: MemorySystem) -> None:
+    assert system.engine.pending()[Lane.BACKFILL] == MANY
+    for number in range(2_000):
+        _busy_turn(system, number)
+        if not system.engine.pending()[Lane.BACKFILL]:
+            return
+    pytest.fail("the background was never done")
+
+
+def test_a_scan_is_read_beside_live_changes_that_never_end(system: MemorySystem) -> None:
+    system.settle()
+    system.engine.request_full_scan()
+    for number in range(2_000):
+        _busy_turn(system, number, f"p{number % MANY}")
+        if not system.engine.intake_stage.progress():
+            return
+    pytest.fail("the scan was never read to its end")

@@ -45,8 +45,8 @@ class OwnCheck(Protocol):
         """What the part is called."""
         ...
 
-    def find(self, *, deep: bool, head: int) -> Mapping[str, str]:
-        """Return what is wrong, by place."""
+    def find(self, *, deep: bool, head: Callable[[], int]) -> Mapping[str, str]:
+        """Return what is wrong, by place; `head` is asked once what is looked at can not grow any more."""
         ...
 
     def mend(self, connection: sqlite3.Connection) -> bool:
@@ -111,7 +111,7 @@ class SqliteSelfCheck:
                 for damage in self._all(connection, newest, deep=deep):
                     found.setdefault(damage.place, damage)
             if own is not None and SCHEMA not in found:
-                for place, what in own.find(deep=deep, head=newest).items():
+                for place, what in own.find(deep=deep, head=head).items():
                     found.setdefault(place, self._damage(place, what, is_mendable=True))
         except CorruptionError as error:
             found.setdefault("file", self._damage("file", str(error), hides_rows=True))

@@ -54,8 +54,8 @@ class WordsCheck:
     emptied: Callable[[], object]
     place: str = PLACE
 
-    def find(self, *, deep: bool, head: int) -> Mapping[str, str]:
-        """Return what is wrong, by place."""
+    def find(self, *, deep: bool, head: Callable[[], int]) -> Mapping[str, str]:
+        """Return what is wrong, by place; `head` is asked once what is looked at can not grow any more."""
         with self.database.reading() as connection:
             found = list(_looked(connection, head))
             if deep and not found:
@@ -69,7 +69,7 @@ class WordsCheck:
     def mend(self, connection: sqlite3.Connection) -> bool:
         """Empty the word index, inside the open transaction; returns whether it is sound."""
         empty_words(connection)
-        return not [*_looked(connection, 0), *_compared(connection), *_unsound(connection)]
+        return not [*_looked(connection, lambda: 0), *_compared(connection), *_unsound(connection)]
 
 
 def empty_words(connection: sqlite3.Connection) -> None:
@@ -79,12 +79,13 @@ def empty_words(connection: sqlite3.Connection) -> None:
     connection.executemany("DELETE FROM named_values WHERE name = ?", ((name,) for name in TOLD_OF_WORDS))
 
 
-def _looked(connection: sqlite3.Connection, head: int) -> Iterator[str]:
+def _looked(connection: sqlite3.Connection, head: Callable[[], int]) -> Iterator[str]:
     """Yield what is wrong with numbers of rows, with settings, and with rows that can not be read."""
     try:
         (rows,) = connection.execute("SELECT count(*) FROM word_rows").fetchone()
+        newest = head()  # the count took the snapshot: no row can be newer now
         (unreadable,) = connection.execute(
-            f"SELECT count(*) FROM word_rows WHERE {_UNREADABLE}", {"head": head}
+            f"SELECT count(*) FROM word_rows WHERE {_UNREADABLE}", {"head": newest}
         ).fetchone()
         if unreadable:
             yield f"{unreadable} of {rows} rows stand for nothing"
