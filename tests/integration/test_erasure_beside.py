@@ -6,10 +6,13 @@ import json
 import threading
 from pathlib import Path
 
+import pytest
+
 from slipstream.app.slipstream import Slipstream
 from slipstream.events.import_state import ImportProgress
 from slipstream.report.alerts import Measurements
-from tests.integration.erasure_world import ID, fill, is_known, opened, traces
+from slipstream.testkit.embedders import HashEmbedder
+from tests.integration.erasure_world import ID, NEW, OLD, fill, is_known, opened, options, traces
 
 HUB = 10_000
 ROWS = 5_000
@@ -102,6 +105,42 @@ def test_an_erasure_beside_an_import_leaves_nothing_and_the_import_ends(tmp_path
         assert traces(pkg) == []
         assert slip.verify().is_consistent
     assert traces(pkg) == []
+
+
+class _Held(HashEmbedder):
+    """The model of the next generation: the first batch that has the entity in it waits until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(dimension=16, id=NEW)
+        self.reached, self.goes_on = threading.Event(), threading.Event()
+
+    def embed(self, texts):  # type: ignore[no-untyped-def]
+        if any("Zyxilda" in text for text in texts):
+            self.reached.set()
+            assert self.goes_on.wait(LONG_S)
+        return super().embed(texts)
+
+
+@pytest.mark.parametrize("adapter", ["sqlite", "chroma"])
+def test_an_erasure_beside_a_migration_leaves_nothing_in_either_generation(tmp_path: Path, adapter: str) -> None:
+    model = _Held()
+    with opened(tmp_path, adapter, options([HashEmbedder(dimension=16, id=OLD), model])) as slip:
+        fill(slip)
+        slip.migrations.start(slip.migrations.candidate(default=NEW))
+        assert model.reached.wait(LONG_S)
+        freed = threading.Timer(2.0, model.goes_on.set)  # a batch that is under way may be waited for
+        freed.start()
+        done = slip.erase(ID, with_neighbours_text=True)
+        assert done.was_there
+        freed.join()
+        assert slip.migrations.wait(timeout_s=LONG_S)
+        assert slip.sync.drain(timeout_s=LONG_S)
+        assert traces(tmp_path) == []
+        assert slip.migrations.cut_over().is_consistent
+        assert not is_known(slip)
+        assert slip.verify(deep=10_000).is_consistent
+        slip.migrations.drop()
+    assert traces(tmp_path) == []
 
 
 def test_uploads_that_are_not_imported_yet_are_named_by_the_receipt(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ other text of the entity: shorter ones are words that others use too.
 """
 BURIED_PREFIX = "x:"
 """A tombstone whose key is this and a mark fences the key that the mark was made of."""
+CURSORS = ("after", "last")
+"""What scans call the key that they have come to, in what they keep."""
 HIDDEN = "[erased]"
 """What stands in neighbours' texts in place of an erased name."""
 
@@ -138,10 +140,21 @@ class Erased:
         return value
 
     def _cleaned_item(self, name: str, item: Any) -> Any:
-        is_cursor = name in ("after", "last") and isinstance(item, str)
+        is_cursor = name in CURSORS and isinstance(item, str)
         if is_cursor and (item == self.entity_id or self.covers(item)):
             return item[:2] if item[:2] in ("e:", "r:") else ""  # everything of that kind is looked at once more
         return self.cleaned(item)
+
+    def cursors_back(self, value: Any) -> Any:
+        """Return plain data of which only the cursors that stand at a key of the entity go back."""
+        if isinstance(value, list):
+            return [self.cursors_back(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                name: self._cleaned_item(name, item) if name in CURSORS else self.cursors_back(item)
+                for name, item in value.items()
+            }
+        return value
 
     def hidden_in(self, text: str) -> str:
         """Return a neighbour's text with `HIDDEN` in place of the erased names."""

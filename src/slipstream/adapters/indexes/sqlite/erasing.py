@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from slipstream.adapters.indexes.sqlite.audits import SqliteAudits
+from slipstream.adapters.indexes.sqlite.journal import SqliteJournal
 from slipstream.adapters.indexes.sqlite.kept_codes import KeptCodes
 from slipstream.adapters.indexes.sqlite.values import put_value
 from slipstream.adapters.indexes.sqlite.words import SqliteWords
@@ -25,8 +26,8 @@ _CODES_PATIENCE_S = 60.0
 class SqliteErasing:
     """An `Erasing` over the tables of the store. Made by `SqliteStore`; writes through the fence."""
 
-    def __init__(self, database: Database, audits: SqliteAudits, words: SqliteWords) -> None:
-        self._database, self._audits, self._words = database, audits, words
+    def __init__(self, database: Database, journal: SqliteJournal, audits: SqliteAudits, words: SqliteWords) -> None:
+        self._database, self._journal, self._audits, self._words = database, journal, audits, words
         self._reseal: Reseal | None = None
 
     def scrub(self, erased: Erased, *, rehearse: bool = False) -> Sequence[Swept]:
@@ -50,6 +51,7 @@ class SqliteErasing:
             ]
             if rehearse:
                 leave()
+            self._journal.forget(erased)
         if not rehearse:  # blocks that still hold the codes of its vectors
             KeptCodes(self._database, changes_min=1).finish(_CODES_PATIENCE_S)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from slipstream.adapters.indexes.sqlite.codec import Row, microseconds, moment, select_in
 from slipstream.adapters.indexes.sqlite.values import get_value, put_value
 from slipstream.adapters.sqlite.connections import Database
+from slipstream.domain.erasure import Erased
 from slipstream.domain.errors import UnavailableError
 from slipstream.domain.keys import RecordKey
 from slipstream.domain.positions import Position
@@ -47,6 +49,11 @@ class SqliteJournal:
     def __init__(self, database: Database, *, guarded: bool = True) -> None:
         self._database, self._guarded = database, guarded
         self._closed = False
+        self._erased: tuple[Erased, ...] = ()
+
+    def forget(self, erased: Erased) -> None:
+        """Keep no cursor at a key of an erased entity from now on: scans that run have it in memory."""
+        self._erased = (*self._erased, erased)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -80,7 +87,17 @@ class SqliteJournal:
             if value is None:
                 connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
             else:
-                put_value(connection, name, value)
+                put_value(connection, name, self._without_erased(value))
+
+    def _without_erased(self, value: str) -> str:
+        """Return a value as it may be kept; called while nobody else writes, so that no scrub comes between."""
+        told = [erased for erased in self._erased if erased.is_told_in(value)]
+        if not told or not value.startswith(("{", "[")):  # only what is JSON has a cursor
+            return value
+        found = json.loads(value)
+        for erased in told:
+            found = erased.cursors_back(found)
+        return json.dumps(found)
 
     def put_work(self, items: Sequence[WorkItem]) -> None:
         """Add work items, merged with the ones that are there."""

@@ -51,7 +51,7 @@ class SqliteStore:
         self.codes = KeptCodes(self._database)
         self.guest = GuestJournal(self._database)
         self.requests = SqliteRequests(self._database)
-        self.erasing = SqliteErasing(self._database, self.audits, self.words)
+        self.erasing = SqliteErasing(self._database, self.journal, self.audits, self.words)
         self.selfcheck: SelfCheck = store_check(self._database, self.words.emptied)
         self.lease = SqliteLease(self._database, fence, path.with_name(LOCK_NAME), timing or LeaseTiming())
 
