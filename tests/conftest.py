@@ -20,6 +20,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would each process that a test starts to interrupt it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+for _name in ("COLUMNS", "LINES"):
+    # The workers of pytest-xdist have them from readline, and the first console to be made would keep them for good.
+    os.environ.pop(_name, None)
+
 # How long an example takes tells how busy the machine is, and nothing of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("long", settings.get_profile("unhurried"), max_examples=1_000)
