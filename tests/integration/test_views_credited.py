@@ -18,7 +18,7 @@ from slipstream.app.slipstream import Slipstream
 from slipstream.domain.errors import NotFoundError
 from slipstream.domain.keys import entity_key
 from slipstream.domain.stamps import Stamp
-from slipstream.ports.feed import INDEX_CONSUMER, Retention
+from slipstream.ports.feed import INDEX_CONSUMER, WORDS_CONSUMER, Retention
 from slipstream.testkit.clock import ManualClock
 from slipstream.testkit.embedders import HashEmbedder
 from slipstream.views.declaration import Via, View
@@ -160,7 +160,8 @@ def test_a_vector_that_no_change_explains_is_called_one_of_a_comparison(tmp_path
         _made(slip)
         slip.pkg.update_entity("ada", {"shoe": 44})
         _settle(slip)
-        slip.pkg.feed.acknowledge(INDEX_CONSUMER, slip.sync.engine.frontier)
+        for consumer in (INDEX_CONSUMER, WORDS_CONSUMER):
+            slip.pkg.feed.acknowledge(consumer, slip.sync.engine.frontier)
         assert slip.pkg.feed.trim(Retention(kept_bytes=0)) > 0
         found = slip.explain("ada")
         assert _outcomes(found) == [("entity_updated", "nothing that its view shows now has changed")]
