@@ -101,7 +101,7 @@ def test_a_page_is_read_by_few_statements_however_many_keys_it_has(
     slipstream.auditor.below = Below()
     few, many = statements(60), statements(20)
     pages = 2 * ENTITIES // 20 - 2 * ENTITIES // 60
-    assert (many - few) / pages <= 9
+    assert (many - few) / pages <= 13  # for 20 keys, their vectors and their word rows
 
 
 def test_a_change_between_the_two_reads_of_a_page_is_judged_rightly(
