@@ -92,9 +92,9 @@ def test_a_long_wait_of_a_search_takes_several_calls(sides: Sides) -> None:
     sides.here.embedders[0].fail_with = UnavailableError("the model is down")
     position = sides.slip.pkg.create_entity("Person", "late", {"name": "late"})
     with pytest.raises(UnavailableError, match=r"within|down"):
-        sides.slip.search("late", 1, after=position, timeout_s=0.2)
+        sides.slip.search("late", 1, mode="vector", after=position, timeout_s=0.2)
     sides.here.embedders[0].fail_with = None
-    assert sides.slip.search("late", 1, after=position, timeout_s=LONG_S)[0].entity_id == "late"
+    assert sides.slip.search("late", 1, mode="vector", after=position, timeout_s=LONG_S)[0].entity_id == "late"
 
 
 def test_what_is_done_where_the_files_are_says_so(tmp_path: Path) -> None:
