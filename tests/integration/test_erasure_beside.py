@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from slipstream.app.slipstream import Slipstream
@@ -114,7 +117,7 @@ class _Held(HashEmbedder):
         super().__init__(dimension=16, id=NEW)
         self.reached, self.goes_on = threading.Event(), threading.Event()
 
-    def embed(self, texts):  # type: ignore[no-untyped-def]
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         if any("Zyxilda" in text for text in texts):
             self.reached.set()
             assert self.goes_on.wait(LONG_S)

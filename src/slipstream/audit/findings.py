@@ -124,7 +124,7 @@ class AuditReport:
 
     @property
     def consistency(self) -> float | None:
-        """The lower of the shares of vectors and word rows that are as they should be; None when one is unknown."""
+        """The lower of the shares of right vectors and word rows; None with nothing, or all of either owed."""
         shares = [self.embedding_consistency, None if self.words is None else self.words.consistency]
         known = [share for share in shares if share is not None]
         return None if self._is_all_owed else min(known, default=None)

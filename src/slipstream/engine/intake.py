@@ -65,7 +65,7 @@ class Intake:
         self._scales = Scales(reconciler, index, state.is_pending)
         self._scan: KeyScan | UnexplainedScan | None = None
         self._sweep: UnexplainedScan | None = None
-        self._background_at = clock.monotonic()
+        self._standing_back_since: float | None = None
         self._sweep_due = journal.get(SWEEP_DUE) is not None
         self.sweeps = True
         """Whether what the log does not explain is compared here; if not, it is left to the next process that may."""
@@ -85,11 +85,12 @@ class Intake:
         if entries:
             with self._spans.intake("receive", len(entries)):
                 self._take_in(self.planner.plan(entries))
-        now = self._clock.monotonic()
-        room = self._state.room
-        if entries and (now - self._background_at < SHARE_EVERY_S or room <= 0):
-            return True
-        self._background_at = now
+            now, room = self._clock.monotonic(), self._state.room
+            if self._standing_back_since is None:
+                self._standing_back_since = now
+            if now - self._standing_back_since < SHARE_EVERY_S or room <= 0:
+                return True
+        self._standing_back_since = None
         return self._background(room) or bool(entries)
 
     def _take_in(self, plan: Plan) -> None:

@@ -101,7 +101,8 @@ class Taking:
             PoliteSizer(settings),
         )
         self._owed_last = False
-        self._background_at = clock.monotonic()
+        self._standing_back_since: float | None = None
+        """When live changes first went before work in the background, since a batch of that was last asked for."""
 
     @property
     def is_busy(self) -> bool:
@@ -119,12 +120,16 @@ class Taking:
         limit = 1 if is_probing else self._live_sizer.live
         if self._state.is_draining and (owed := self._owed(now)):
             return owed
-        if now - self._background_at < SHARE_EVERY_S:
-            claims = ledger.take(limit, now, URGENT)
-            if claims or not background:
+        since = self._standing_back_since
+        is_due = not is_probing and since is not None and now - since >= SHARE_EVERY_S
+        if not is_due:
+            if claims := ledger.take(limit, now, URGENT):
+                self._standing_back_since = now if since is None else since
                 return claims
+            if not background:
+                return []
         # A batch after so long even where live changes never end: what is never done is not behind, but lost.
-        self._background_at = now
+        self._standing_back_since = None
         return self._in_background(now, is_probing=is_probing) or ledger.take(limit, now, URGENT)
 
     def _in_background(self, now: float, *, is_probing: bool) -> list[Claim]:

@@ -91,8 +91,10 @@ class SqliteJournal:
 
     def _without_erased(self, value: str) -> str:
         """Return a value as it may be kept; called while nobody else writes, so that no scrub comes between."""
+        if not value.startswith(("{", "[")):  # only what is JSON has a cursor
+            return value
         told = [erased for erased in self._erased if erased.is_told_in(value)]
-        if not told or not value.startswith(("{", "[")):  # only what is JSON has a cursor
+        if not told:
             return value
         found = json.loads(value)
         for erased in told:
